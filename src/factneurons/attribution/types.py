@@ -1,0 +1,71 @@
+"""What attribution returns: scores for one query, chosen neurons for one fact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from factneurons.facts.types import Fact
+from factneurons.models.types import Neuron, Query
+
+FloatArray = npt.NDArray[np.floating]
+IntArray = npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Scores of every neuron for one query.
+
+    Attributes:
+        scores: [layers, width], in units of probability (or of the chosen target).
+        method: the method's name, for instance "amig".
+        rule: the quadrature rule's name.
+        probability: P(answer), untouched.
+        baseline_probability: [layers], the target function at the baseline (mean over baselines).
+        completeness_error: [layers], |sum of scores - (F(activation) - F(baseline))|, the largest over
+            baselines; NaN for methods that promise no completeness.
+        completeness_ratio: [layers], the same divided by |F(activation) - F(baseline)|.
+        points: [layers], path points spent per baseline.
+        query: what was asked.
+    """
+
+    scores: FloatArray
+    method: str
+    rule: str
+    probability: float
+    baseline_probability: FloatArray
+    completeness_error: FloatArray
+    completeness_ratio: FloatArray
+    points: IntArray
+    query: Query
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeNeurons:
+    """The neurons chosen for one fact, best first.
+
+    Attributes:
+        fact: the fact.
+        neurons: the chosen neurons, by falling score.
+        scores: their scores: the mean over the prompts whose coarse set holds the neuron.
+        shares: the share of the prompts whose coarse set holds the neuron, from 0 to 1.
+        queries: the prompts that were asked of the model.
+        method: the attribution method.
+        threshold: the fraction of the maximum that a score had to reach.
+        refined: whether several prompts had to agree; False when only one prompt could be asked.
+        probability: P(answer), mean over the queries.
+        rank: the best rank of the answer over the queries (1: the model knows it).
+    """
+
+    fact: Fact
+    neurons: tuple[Neuron, ...]
+    scores: tuple[float, ...]
+    shares: tuple[float, ...]
+    queries: tuple[Query, ...]
+    method: str
+    threshold: float
+    refined: bool
+    probability: float
+    rank: int

@@ -1,0 +1,65 @@
+"""What a model is asked and what it answers, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from factneurons.facts.types import Prompt
+
+
+class Neuron(NamedTuple):
+    """The index-th input coordinate of the down-projection of one layer's MLP.
+
+    That is after the activation function, and after the product in a gated MLP. Layers and indices
+    count from 0; an encoder-decoder counts its encoder's layers first, then its decoder's.
+    """
+
+    layer: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A prompt and an answer as one model sees them. Made by `Model.query`, never by hand.
+
+    Attributes:
+        prompt: what was asked.
+        answer: the gold answer, without the space that may join it to the text.
+        input_ids: causal: the prompt's tokens and all but the last of the answer's; cloze: the whole
+            sentence with one mask token per answer token; encoder-decoder: the encoder's text.
+        target_positions: the n positions whose outputs predict the n answer tokens.
+        answer_ids: the n token ids of the answer, as it is encoded in this context.
+        replaceable: positions of the prompt's tokens that are neither special nor mask.
+        words: the positions of `replaceable`, grouped by word.
+        decoder_input_ids: encoder-decoder only: start, sentinel, all but the last answer token.
+        encoder_position: encoder-decoder only: the sentinel's position in `input_ids`.
+    """
+
+    prompt: Prompt
+    answer: str
+    input_ids: tuple[int, ...]
+    target_positions: tuple[int, ...]
+    answer_ids: tuple[int, ...]
+    replaceable: tuple[int, ...]
+    words: tuple[tuple[int, ...], ...]
+    decoder_input_ids: tuple[int, ...] = ()
+    encoder_position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a model makes of one query.
+
+    Attributes:
+        log_probability: log P(answer) in nats, the sum over its tokens (given the gold prefix).
+        token_log_probabilities: the same for each token.
+        rank: the worst rank of an answer token among the whole vocabulary; 1 means that the model's
+            top prediction is right at every token.
+        prediction: the model's top token at every target position, decoded.
+    """
+
+    log_probability: float
+    token_log_probabilities: tuple[float, ...]
+    rank: int
+    prediction: str
