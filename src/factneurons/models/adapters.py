@@ -1,0 +1,369 @@
+"""Where the MLPs of each architecture are: one row of data per family, and a search by structure for the rest.
+
+A neuron is an input coordinate of an MLP's down-projection. A row of the table says where the blocks of a
+family are and which submodules of a block are its down-, up- and gate-projection. `find_adapter` checks a
+row against the module itself; a model without a row is searched by the shapes of its matrices, and refused
+if that leaves any doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import permutations
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from factneurons.errors import BadModel
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """Where one architecture keeps its neurons. Paths are dotted; an index may be negative.
+
+    Attributes:
+        family: the name of the row, or "found by structure".
+        blocks: paths from the base model to its lists of blocks, in the order layers are counted.
+        down: the down-projection, seen from a block. Its input is the vector of neurons.
+        up: the up-projection.
+        gate: the gate-projection of a gated MLP.
+        fused: whether `up` holds the gate's rows first and the up-projection's rows after them.
+        activation: the activation function.
+        mlp_norm: the normalisation whose output the MLP reads, where there is one.
+        after_mlp: a normalisation of the MLP's output before it is added to the residual stream.
+        after_residual: a normalisation after that addition (post-norm blocks).
+        verified: whether the row is held against the contract in the tests.
+    """
+
+    family: str
+    blocks: tuple[str, ...]
+    down: str
+    up: str
+    gate: str | None = None
+    fused: bool = False
+    activation: str = "mlp.act"
+    mlp_norm: str | None = None
+    after_mlp: str | None = None
+    after_residual: str | None = None
+    verified: bool = True
+
+    @property
+    def gated(self) -> bool:
+        """Whether a neuron's value is the product of an activated gate and an up-projection."""
+        return self.fused or self.gate is not None
+
+
+_LLAMA = Adapter(
+    family="llama",
+    blocks=("layers",),
+    down="mlp.down_proj",
+    up="mlp.up_proj",
+    gate="mlp.gate_proj",
+    activation="mlp.act_fn",
+    mlp_norm="post_attention_layernorm",
+)
+_BERT = Adapter(
+    family="bert",
+    blocks=("encoder.layer",),
+    down="output.dense",
+    up="intermediate.dense",
+    activation="intermediate.intermediate_act_fn",
+    after_residual="output.LayerNorm",
+)
+_GPT2 = Adapter(family="gpt2", blocks=("h",), down="mlp.c_proj", up="mlp.c_fc", mlp_norm="ln_2")
+
+
+def _like(row: Adapter, family: str, **changes: object) -> Adapter:
+    values = {name: getattr(row, name) for name in Adapter.__slots__}
+    return Adapter(**{**values, "family": family, **changes})
+
+
+def _table() -> dict[str, Adapter]:
+    rows = [
+        _BERT,
+        _like(_BERT, "roberta"),
+        _like(_BERT, "xlm-roberta"),
+        _GPT2,
+        _like(_GPT2, "gpt_neo"),
+        _like(_GPT2, "gptj", down="mlp.fc_out", up="mlp.fc_in", mlp_norm="ln_1"),
+        Adapter(
+            family="gpt_neox",
+            blocks=("layers",),
+            down="mlp.dense_4h_to_h",
+            up="mlp.dense_h_to_4h",
+            mlp_norm="post_attention_layernorm",
+        ),
+        _LLAMA,
+        _like(_LLAMA, "mistral"),
+        _like(_LLAMA, "qwen2"),
+        _like(_LLAMA, "qwen3"),
+        _like(_LLAMA, "gemma"),
+        _like(
+            _LLAMA,
+            "gemma2",
+            mlp_norm="pre_feedforward_layernorm",
+            after_mlp="post_feedforward_layernorm",
+        ),
+        Adapter(
+            family="phi",
+            blocks=("layers",),
+            down="mlp.fc2",
+            up="mlp.fc1",
+            activation="mlp.activation_fn",
+            mlp_norm="input_layernorm",
+        ),
+        _like(_LLAMA, "phi3", up="mlp.gate_up_proj", gate=None, fused=True, activation="mlp.activation_fn"),
+        Adapter(
+            family="opt",
+            blocks=("decoder.layers",),
+            down="fc2",
+            up="fc1",
+            activation="activation_fn",
+            mlp_norm="final_layer_norm",
+        ),
+        Adapter(
+            family="bloom",
+            blocks=("h",),
+            down="mlp.dense_4h_to_h",
+            up="mlp.dense_h_to_4h",
+            activation="mlp.gelu_impl",
+            mlp_norm="post_attention_layernorm",
+        ),
+        Adapter(
+            family="t5",
+            blocks=("encoder.block", "decoder.block"),
+            down="layer.-1.DenseReluDense.wo",
+            up="layer.-1.DenseReluDense.wi",
+            activation="layer.-1.DenseReluDense.act",
+            mlp_norm="layer.-1.layer_norm",
+        ),
+        Adapter(
+            family="t5 (gated)",
+            blocks=("encoder.block", "decoder.block"),
+            down="layer.-1.DenseReluDense.wo",
+            up="layer.-1.DenseReluDense.wi_1",
+            gate="layer.-1.DenseReluDense.wi_0",
+            activation="layer.-1.DenseReluDense.act",
+            mlp_norm="layer.-1.layer_norm",
+        ),
+    ]
+    return {row.family: row for row in rows}
+
+
+ADAPTERS: dict[str, Adapter] = _table()
+"""The families by name; `Adapter.family` is the `model_type` of the model's configuration."""
+
+_ALSO: dict[str, str] = {"mt5": "t5 (gated)", "xlm-roberta-xl": "xlm-roberta", "camembert": "roberta"}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The submodules of one block that matter to its neurons."""
+
+    block: nn.Module
+    down: nn.Module
+    up: nn.Module
+    gate: nn.Module | None
+    activation: nn.Module | None
+    mlp_norm: nn.Module | None
+    after_mlp: nn.Module | None
+    after_residual: nn.Module | None
+
+
+def submodule(module: nn.Module, path: str) -> nn.Module | None:
+    """The submodule at a dotted path, or None where there is none."""
+    for name in path.split("."):
+        if isinstance(module, (nn.ModuleList, nn.Sequential)) and name.lstrip("-").isdigit():
+            if not len(module):
+                return None
+            module = module[int(name)]
+            continue
+        found = getattr(module, name, None)
+        if found is None or not callable(found):
+            return None
+        module = found
+    return module
+
+
+def layers_of(module: nn.Module, adapter: Adapter) -> list[Layer]:
+    """The layers of a model as its adapter describes them, encoder first.
+
+    Raises:
+        BadModel: a path of the adapter leads nowhere.
+    """
+    base = getattr(module, "base_model", module)
+    layers = []
+    for path in adapter.blocks:
+        blocks = submodule(base, path)
+        if not isinstance(blocks, nn.ModuleList) or not len(blocks):
+            raise BadModel(f"no list of blocks at {path!r} of {type(base).__name__}")
+        layers += [_layer(block, adapter) for block in blocks]
+    return layers
+
+
+def _layer(block: nn.Module, adapter: Adapter) -> Layer:
+    def get(path: str | None, required: bool = False) -> nn.Module | None:
+        found = None if path is None else submodule(block, path)
+        if required and not is_projection(found):
+            raise BadModel(f"no projection matrix at {path!r} of {type(block).__name__}")
+        return found
+
+    down, up = get(adapter.down, True), get(adapter.up, True)
+    assert down is not None
+    assert up is not None
+    return Layer(
+        block=block,
+        down=down,
+        up=up,
+        gate=get(adapter.gate, adapter.gate is not None),
+        activation=get(adapter.activation),
+        mlp_norm=get(adapter.mlp_norm),
+        after_mlp=get(adapter.after_mlp),
+        after_residual=get(adapter.after_residual),
+    )
+
+
+def is_projection(module: object) -> bool:
+    """Whether a module is a matrix product that we can read: a Linear or a Conv1D."""
+    return isinstance(module, (nn.Linear, Conv1D))
+
+
+def sizes(module: nn.Module) -> tuple[int, int]:
+    """Inputs and outputs of a projection. A Conv1D stores [in, out], a Linear [out, in]."""
+    if isinstance(module, Conv1D):
+        return int(module.weight.shape[0]), int(module.weight.shape[1])
+    assert isinstance(module, nn.Linear)
+    return module.in_features, module.out_features
+
+
+def matrix(module: nn.Module) -> Tensor:
+    """The weights of a projection as a view of shape [out, in].
+
+    Raises:
+        BadModel: the weights are quantised or not in memory.
+    """
+    weight = module.weight
+    assert isinstance(weight, Tensor)
+    inputs, outputs = sizes(module)
+    view = weight.T if isinstance(module, Conv1D) else weight
+    if not weight.is_floating_point() or tuple(view.shape) != (outputs, inputs):
+        raise BadModel(f"the weights of {type(module).__name__} are quantised ({weight.dtype}): load it without")
+    if weight.is_meta:
+        raise BadModel("the weights of this layer are not in memory: load the model without offloading")
+    return view
+
+
+def find_adapter(module: nn.Module) -> Adapter:
+    """The adapter of a model: its family's row where that fits, otherwise what the structure shows.
+
+    Raises:
+        BadModel: a mixture of experts, or no MLP found; the message says what was looked for.
+    """
+    config = getattr(module, "config", None)
+    kind = str(getattr(config, "model_type", ""))
+    experts = next(
+        (getattr(config, name, None) for name in ("num_local_experts", "num_experts", "n_routed_experts")), None
+    )
+    if isinstance(experts, int) and experts > 1:
+        raise BadModel(f"{kind} is a mixture of experts: a neuron would need an expert's number; not supported")
+    for name in (kind, f"{kind} (gated)", _ALSO.get(kind, "")):
+        row = ADAPTERS.get(name)
+        if row is not None and _fits(module, row):
+            return row
+    return _by_structure(module, kind)
+
+
+def _fits(module: nn.Module, adapter: Adapter) -> bool:
+    try:
+        layers = layers_of(module, adapter)
+    except BadModel:
+        return False
+    factor = 2 if adapter.fused else 1
+    return all(sizes(layer.up)[1] == factor * sizes(layer.down)[0] for layer in layers)
+
+
+def _by_structure(module: nn.Module, kind: str) -> Adapter:
+    base = getattr(module, "base_model", module)
+    found = [
+        candidate
+        for path, blocks in _block_lists(base)
+        for candidate in _candidates(path, blocks, _hidden_size(module))
+    ]
+    fitting = [candidate for candidate in found if _fits(module, candidate) and _reproduces(module, candidate)]
+    if len(fitting) != 1:
+        seen = "none" if not fitting else ", ".join(f"{row.blocks[0]}: {row.down}" for row in fitting)
+        raise BadModel(
+            f"no MLP was found for certain in this {kind or type(module).__name__} model: looked for a list of "
+            f"equal blocks, in each one a matrix back to the hidden size, fed by one or two matrices from it "
+            f"through an activation module (candidates: {seen})"
+        )
+    return fitting[0]
+
+
+def _hidden_size(module: nn.Module) -> int:
+    embeddings = getattr(module, "get_input_embeddings", lambda: None)()
+    return int(embeddings.weight.shape[1]) if embeddings is not None else -1
+
+
+def _block_lists(base: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
+    for path, child in base.named_modules():
+        is_list = isinstance(child, nn.ModuleList) and len(child) > 0
+        if is_list and len({type(block) for block in child}) == 1:
+            yield path, child  # type: ignore[misc]
+
+
+def _candidates(path: str, blocks: nn.ModuleList, hidden: int) -> Iterator[Adapter]:
+    block = blocks[0]
+    projections = {name: sizes(child) for name, child in block.named_modules() if is_projection(child)}
+    quiet = [
+        name
+        for name, child in block.named_modules()
+        if name and not list(child.parameters()) and not isinstance(child, (nn.Dropout, nn.Identity, nn.ModuleList))
+    ]
+    for down, (width, out) in projections.items():
+        if out != hidden:
+            continue
+        ups = [name for name, size in projections.items() if size == (hidden, width) and name != down]
+        fused = [name for name, size in projections.items() if size == (hidden, 2 * width)]
+        for activation in quiet:
+            common = {"family": "found by structure", "verified": False, "activation": activation}
+            for up in ups:
+                yield Adapter(blocks=(path,), down=down, up=up, **common)  # type: ignore[arg-type]
+            for gate, up in permutations(ups, 2):
+                yield Adapter(blocks=(path,), down=down, up=up, gate=gate, **common)  # type: ignore[arg-type]
+            for up in fused:
+                yield Adapter(blocks=(path,), down=down, up=up, fused=True, **common)  # type: ignore[arg-type]
+
+
+def neuron_values(layer: Layer, adapter: Adapter, up_output: Tensor, gate_output: Tensor | None) -> Tensor:
+    """The neurons' values from what the in-weights give: act(up), or act(gate) * up in a gated MLP."""
+    assert layer.activation is not None
+    if adapter.fused:
+        gate_output, up_output = up_output.chunk(2, dim=-1)
+    if gate_output is None:
+        return layer.activation(up_output)  # type: ignore[no-any-return]
+    return layer.activation(gate_output) * up_output  # type: ignore[no-any-return]
+
+
+def _reproduces(module: nn.Module, adapter: Adapter) -> bool:
+    """Whether in-weights and activation really give the down-projection's input, tried on a few tokens."""
+    layer = layers_of(module, adapter)[0]
+    if layer.activation is None or matrix(layer.down).is_meta:
+        return layer.activation is not None
+    seen: dict[str, Tensor] = {}
+    handles = [layer.down.register_forward_pre_hook(lambda _, inputs: seen.__setitem__("value", inputs[0]))]
+    for name, part in (("up", layer.up), ("gate", layer.gate)):
+        if part is not None:
+            handles.append(part.register_forward_hook(lambda _, __, out, name=name: seen.__setitem__(name, out)))
+    try:
+        with torch.no_grad():
+            module(input_ids=torch.tensor([[1, 2, 3]], device=next(module.parameters()).device))
+            value = neuron_values(layer, adapter, seen["up"], seen.get("gate"))
+    except (KeyError, TypeError, RuntimeError, ValueError, IndexError):
+        return False
+    finally:
+        for handle in handles:
+            handle.remove()
+    return value.shape == seen["value"].shape and torch.allclose(value, seen["value"], atol=1e-5)
