@@ -1,0 +1,384 @@
+"""How a prompt and an answer become a query: token ids, target positions, the answer's token ids.
+
+The rule of every kind of model: the answer is encoded in context, as the difference between the
+encoding of `left + answer` and that of `left`, never as a string of its own. One space joins the
+two where the text left of the blank ends with a space; none does where it does not (Chinese, or a
+blank right after an opening quote). A space before the answer as given changes nothing.
+What a model cannot be asked is refused with a reason, never repaired silently.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from transformers import PreTrainedTokenizerBase
+
+from factneurons.errors import BadModel, BadSetting, NotAskable
+from factneurons.facts.types import BLANK, MASK_TOKENS, Prompt
+from factneurons.models.types import Query
+
+Kind = Literal["cloze", "causal", "encoder-decoder"]
+
+SENTINEL = "<extra_id_0>"
+"""The token that stands for the blank in an encoder-decoder's text."""
+
+_SPACES = " \t\N{NO-BREAK SPACE}"
+_INVISIBLE = ("Cc", "Cf", "Zs", "Zl", "Zp")
+_OPENING = ("Ps", "Pi")
+
+# Scripts written without spaces between words, with the full-width punctuation that goes with them:
+# Thai to Lao, Tibetan, Burmese, Khmer, then everything from the CJK radicals to the CJK ideographs.
+_NO_SPACES = re.compile(
+    "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u31a0-\u31ff\u3400-\u9fff"
+    "\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoding:
+    """Token ids; where each token stands in the text (None: unknown); which ones the tokenizer added."""
+
+    ids: tuple[int, ...]
+    offsets: tuple[tuple[int, int], ...] | None
+    added: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A prompt and an answer, cut into text: `left + join + answer` is what the model would read."""
+
+    prompt: Prompt
+    left: str
+    join: str
+    right: str
+    answer: str
+
+    @property
+    def border(self) -> int:
+        """Where the prompt's text ends and the answer's begins; the joining space is the answer's."""
+        return len(self.left)
+
+    @property
+    def filled(self) -> str:
+        """The text up to the end of the answer."""
+        return self.left + self.join + self.answer
+
+    def refuse(self, reason: str, because: str) -> NotAskable:
+        """The error that says which question cannot be asked, and why."""
+        return NotAskable(reason, f"prompt {self.prompt.text!r} with answer {self.answer!r}: {because}")
+
+
+def build_query(
+    tokenizer: PreTrainedTokenizerBase,
+    kind: Kind,
+    prompt: Prompt | str,
+    answer: str,
+    *,
+    multi_mask: bool = False,
+    max_length: int | None = None,
+    decoder_start: int | None = None,
+) -> Query:
+    """Turn a prompt and its answer into what a model of this kind is fed.
+
+    Args:
+        tokenizer: any Hugging Face tokenizer; it needs no padding token.
+        kind: "causal" (only punctuation may stand right of the blank), "cloze" (mask tokens in the
+            blank) or "encoder-decoder" (a sentinel in the blank, the answer in the decoder).
+        prompt: a text without any blank has it at its end.
+        answer: the gold answer; spaces around it are ignored.
+        multi_mask: cloze only: ask answers of n tokens with n masks instead of refusing them.
+        max_length: the number of positions the model has.
+        decoder_start: encoder-decoder only: the decoder's first token (default: the padding token).
+
+    Raises:
+        NotAskable: with one of the reasons "empty-answer", "blank-at-start", "blank-not-at-end",
+            "blank-not-unique", "several-answer-tokens", "answer-has-no-token",
+            "answer-merges-with-text", "answer-has-unknown-token", "answer-has-special-token",
+            "prompt-too-long", "not-text".
+        BadFact: the prompt has more than one blank.
+        BadModel: the tokenizer has no mask token, or no sentinel, and this kind needs it.
+        BadSetting: an unknown kind.
+    """
+    if kind not in _KINDS:
+        raise BadSetting(f"unknown kind of model {kind!r}; known are: {', '.join(_KINDS)}")
+    question = _cut(as_prompt(prompt, tokenizer), answer)
+    query = _KINDS[kind](tokenizer, question, multi_mask, decoder_start)
+    length = max(len(query.input_ids), len(query.decoder_input_ids))
+    if max_length is not None and length > max_length:
+        raise question.refuse("prompt-too-long", f"{length} tokens, the model has {max_length} positions")
+    return query
+
+
+def as_prompt(prompt: Prompt | str, tokenizer: PreTrainedTokenizerBase) -> Prompt:
+    """A prompt from text whose blank is `___`, the tokenizer's mask token, or not written (at the end).
+
+    The blank put at the end is set off by a space, except in a script without spaces and after an
+    opening quote or bracket.
+
+    Raises:
+        BadFact: the text has more than one blank.
+    """
+    if isinstance(prompt, Prompt):
+        return prompt
+    marks = (tokenizer.mask_token,) if tokenizer.mask_token else ()
+    text = prompt.rstrip(_SPACES)
+    if text and not any(mark in text for mark in (BLANK, *marks, *MASK_TOKENS)):
+        last = text[-1]
+        if _NO_SPACES.match(last) or unicodedata.category(last) in _OPENING:
+            text += BLANK
+    return Prompt.parse(text, *marks, blank_at_end=True)
+
+
+def _cut(prompt: Prompt, answer: str) -> _Question:
+    left = prompt.left.rstrip(_SPACES)
+    join = " " if left and left != prompt.left else ""
+    question = _Question(prompt, left, join, prompt.right, answer.strip())
+    if all(unicodedata.category(character) in _INVISIBLE for character in question.answer):
+        raise question.refuse("empty-answer", "the answer is empty")
+    try:
+        (prompt.text + question.answer).encode()
+    except UnicodeEncodeError:
+        raise question.refuse("not-text", "it holds half a surrogate pair, so it is no text") from None
+    return question
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> _Encoding:
+    """The text's tokens with the special tokens that the tokenizer adds."""
+    fast = bool(tokenizer.is_fast)
+    encoded = tokenizer(
+        text,
+        add_special_tokens=True,
+        return_special_tokens_mask=True,
+        return_offsets_mapping=fast,
+        verbose=False,
+    )
+    offsets = tuple((int(start), int(end)) for start, end in encoded["offset_mapping"]) if fast else None
+    return _Encoding(
+        tuple(int(token) for token in encoded["input_ids"]),
+        offsets,
+        tuple(bool(flag) for flag in encoded["special_tokens_mask"]),
+    )
+
+
+def _encode_open(tokenizer: PreTrainedTokenizerBase, text: str) -> _Encoding:
+    """The same without the special tokens that would close the text (EOS, SEP)."""
+    encoding = _encode(tokenizer, text)
+    end = len(encoding.ids)
+    while end and encoding.added[end - 1]:
+        end -= 1
+    offsets = None if encoding.offsets is None else encoding.offsets[:end]
+    return _Encoding(encoding.ids[:end], offsets, encoding.added[:end])
+
+
+def _encode_in_context(
+    tokenizer: PreTrainedTokenizerBase, question: _Question
+) -> tuple[_Encoding, int, bool]:
+    """The text up to the answer's end, the index of the answer's first token, and whether that is clean.
+
+    Clean means that no token holds text of both the prompt and the answer. Where one does, the
+    answer's tokens begin with it.
+    """
+    full = _encode_open(tokenizer, question.filled)
+    left = _encode_open(tokenizer, question.left).ids
+    opening = next((i for i, added in enumerate(full.added) if not added), len(full.ids))
+    first, clean = max(len(left), opening), True  # an empty left text has lost its BOS with its EOS
+    if full.ids[: len(left)] != left:
+        first, clean = _find_border(full, left, question.border)
+    own = len(full.ids) - first - (0 if clean else 1)
+    text_start = question.border + len(question.join)
+    if own < 1 or (full.offsets is not None and full.offsets[-1][1] <= text_start):
+        tokens = tokenizer.convert_ids_to_tokens(list(full.ids))
+        raise question.refuse("answer-has-no-token", f"no token is the answer's alone in {tokens}")
+    _check_answer(tokenizer, question, full.ids[first:])
+    return full, first, clean
+
+
+def _find_border(full: _Encoding, left: tuple[int, ...], border: int) -> tuple[int, bool]:
+    """The first token that reaches past the border, and whether it begins there."""
+    if full.offsets is None:  # no offsets: the answer begins where the two encodings part
+        pairs = zip(full.ids, left, strict=False)
+        return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(full.ids), len(left))), False
+    for index, (start, end) in enumerate(full.offsets):
+        if not full.added[index] and end > border:
+            return index, start >= border
+    return len(full.ids), True
+
+
+def _check_answer(
+    tokenizer: PreTrainedTokenizerBase, question: _Question, answer_ids: tuple[int, ...]
+) -> None:
+    tokens = tokenizer.convert_ids_to_tokens(list(answer_ids))
+    special = set(tokenizer.all_special_ids)
+    # GPT-2 calls its end of text the unknown token too; it never stands for an unknown piece.
+    if tokenizer.unk_token_id in answer_ids and tokenizer.unk_token_id != tokenizer.eos_token_id:
+        raise question.refuse("answer-has-unknown-token", f"the tokenizer cannot spell the answer: {tokens}")
+    if special.intersection(answer_ids):
+        raise question.refuse("answer-has-special-token", f"the answer has a special token: {tokens}")
+
+
+def _replaceable(tokenizer: PreTrainedTokenizerBase, encoding: _Encoding, end: int) -> tuple[int, ...]:
+    """Positions before `end` of tokens that are neither special nor mask nor sentinel."""
+    special = set(tokenizer.all_special_ids)
+    return tuple(i for i in range(end) if not encoding.added[i] and encoding.ids[i] not in special)
+
+
+def _words(text: str, encoding: _Encoding, positions: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Group positions by word: what spaces delimit, and single tokens in scripts without spaces.
+
+    Tokens that share a character stay together. Without offsets every token is a word.
+    """
+    if encoding.offsets is None:
+        return tuple((position,) for position in positions)
+    groups: list[list[int]] = []
+    previous = (0, 0)
+    for position in positions:
+        start, end = encoding.offsets[position]
+        if groups and groups[-1][-1] == position - 1 and _same_word(text, previous, (start, end)):
+            groups[-1].append(position)
+        else:
+            groups.append([position])
+        previous = (start, end)
+    return tuple(tuple(group) for group in groups)
+
+
+def _same_word(text: str, before: tuple[int, int], after: tuple[int, int]) -> bool:
+    if after[0] < before[1]:
+        return True
+    shown = text[before[0] : before[1]]
+    if not shown.strip():  # a lone space goes with the word that follows it
+        return True
+    between = text[before[1] : after[0]]
+    following = text[after[0] : after[1]]
+    if between.strip() != between or following[:1].isspace() or shown[-1].isspace():
+        return False
+    return not (_NO_SPACES.match(shown[-1]) or _NO_SPACES.match(following[:1]))
+
+
+def _build_causal(
+    tokenizer: PreTrainedTokenizerBase, question: _Question, multi_mask: bool, decoder_start: int | None
+) -> Query:
+    """Prompt tokens, then all but the last answer token; output p - 1 predicts the answer's first one."""
+    del multi_mask, decoder_start
+    if any(not _is_closing(character) for character in question.right):
+        raise question.refuse(
+            "blank-not-at-end",
+            f"a causal model cannot read {question.right.strip()!r} right of the blank; "
+            "ask with a pattern that ends with the blank, for instance a question",
+        )
+    if not question.left.strip():
+        raise question.refuse("blank-at-start", "a causal model needs text left of the blank")
+    full, first, _ = _encode_in_context(tokenizer, question)
+    if all(full.added[:first]):
+        raise question.refuse("blank-at-start", "the text left of the blank has no token")
+    answer_ids = full.ids[first:]
+    replaceable = _replaceable(tokenizer, full, first)
+    return Query(
+        prompt=question.prompt,
+        answer=question.answer,
+        input_ids=full.ids[:-1],
+        target_positions=tuple(range(first - 1, first - 1 + len(answer_ids))),
+        answer_ids=answer_ids,
+        replaceable=replaceable,
+        words=_words(question.filled, full, replaceable),
+    )
+
+
+def _is_closing(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character)[0] in "PZ"
+
+
+def _build_cloze(
+    tokenizer: PreTrainedTokenizerBase, question: _Question, multi_mask: bool, decoder_start: int | None
+) -> Query:
+    """The whole sentence with one mask per answer token; the outputs at the masks predict them."""
+    del decoder_start
+    if tokenizer.mask_token is None or tokenizer.mask_token_id is None:
+        raise BadModel("the tokenizer has no mask token, so a cloze question cannot be asked with it")
+    answer_ids = _clean_answer(tokenizer, question)
+    if len(answer_ids) > 1 and not multi_mask:
+        tokens = tokenizer.convert_ids_to_tokens(list(answer_ids))
+        raise question.refuse(
+            "several-answer-tokens",
+            f"the answer has {len(answer_ids)} tokens {tokens}; multi_mask asks them all",
+        )
+    masks = str(tokenizer.mask_token) * len(answer_ids)
+    text = question.left + question.join + masks + question.right
+    encoding, positions = _encode_blank(
+        tokenizer, question, text, int(tokenizer.mask_token_id), len(answer_ids)
+    )
+    replaceable = _replaceable(tokenizer, encoding, len(encoding.ids))
+    return Query(
+        prompt=question.prompt,
+        answer=question.answer,
+        input_ids=encoding.ids,
+        target_positions=positions,
+        answer_ids=answer_ids,
+        replaceable=replaceable,
+        words=_words(text, encoding, replaceable),
+    )
+
+
+def _build_encoder_decoder(
+    tokenizer: PreTrainedTokenizerBase, question: _Question, multi_mask: bool, decoder_start: int | None
+) -> Query:
+    """The sentence with a sentinel for the encoder; start, sentinel, answer for the decoder."""
+    del multi_mask
+    sentinel = tokenizer.convert_tokens_to_ids(SENTINEL)
+    start = tokenizer.pad_token_id if decoder_start is None else decoder_start
+    if not isinstance(sentinel, int) or sentinel == tokenizer.unk_token_id:
+        raise BadModel(f"the tokenizer has no {SENTINEL}, so an encoder-decoder cannot be asked with it")
+    if start is None:
+        raise BadModel("the tokenizer has no padding token and the model names no start for its decoder")
+    answer_ids = _clean_answer(tokenizer, question)
+    text = question.left + question.join + SENTINEL + question.right
+    encoding, positions = _encode_blank(tokenizer, question, text, sentinel, 1)
+    replaceable = _replaceable(tokenizer, encoding, len(encoding.ids))
+    return Query(
+        prompt=question.prompt,
+        answer=question.answer,
+        input_ids=encoding.ids,
+        # Output 0 predicts the sentinel, output 1 the answer's first token.
+        target_positions=tuple(range(1, 1 + len(answer_ids))),
+        answer_ids=answer_ids,
+        replaceable=replaceable,
+        words=_words(text, encoding, replaceable),
+        decoder_input_ids=(int(start), sentinel, *answer_ids[:-1]),
+        encoder_position=positions[0],
+    )
+
+
+def _clean_answer(tokenizer: PreTrainedTokenizerBase, question: _Question) -> tuple[int, ...]:
+    """The answer's tokens in context, where a mask or a sentinel must stand for exactly these."""
+    full, first, clean = _encode_in_context(tokenizer, question)
+    if not clean:
+        token = tokenizer.convert_ids_to_tokens(full.ids[first])
+        raise question.refuse(
+            "answer-merges-with-text",
+            f"the token {token!r} holds text of both, so no blank can stand for the answer",
+        )
+    return full.ids[first:]
+
+
+def _encode_blank(
+    tokenizer: PreTrainedTokenizerBase, question: _Question, text: str, blank: int, count: int
+) -> tuple[_Encoding, tuple[int, ...]]:
+    """The text's encoding and the positions of the tokens that stand for the blank."""
+    encoding = _encode(tokenizer, text)
+    positions = tuple(i for i, token in enumerate(encoding.ids) if token == blank)
+    if len(positions) != count:
+        raise question.refuse(
+            "blank-not-unique",
+            f"{len(positions)} blank tokens in the text where {count} must be; remove the others",
+        )
+    return encoding, positions
+
+
+_KINDS: dict[str, Callable[[PreTrainedTokenizerBase, _Question, bool, int | None], Query]] = {
+    "causal": _build_causal,
+    "cloze": _build_cloze,
+    "encoder-decoder": _build_encoder_decoder,
+}
