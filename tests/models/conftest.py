@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -122,20 +124,22 @@ def _roberta() -> PreTrainedTokenizerFast:
 
 def _llama() -> PreTrainedTokenizerFast:
     """BPE over text whose spaces are written as lower blocks, byte fallback, BOS, no padding token."""
-    special = ["<unk>", "<s>", "</s>"]
-    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    trained = Tokenizer(models.BPE(unk_token="<unk>"))
+    trainer = trainers.BpeTrainer(vocab_size=450, show_progress=False, max_token_length=9)
+    # As SentencePiece does: no piece mixes letters and punctuation; Chinese pieces are short here.
+    pieces = re.compile(r"▁?[^\W一-鿿]+|[一-鿿]{1,2}|[^\w]")
+    words = [word for line in CORPUS for word in pieces.findall("▁" + line.replace(" ", "▁"))]
+    trained.train_from_iterator(words * 3, trainer)
+    state = json.loads(trained.to_str())["model"]
+    first = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    vocab = {token: number for number, token in enumerate([*first, *state["vocab"]])}
+    merges = [tuple(merge) for merge in state["merges"]]
+    bpe = models.BPE(vocab=vocab, merges=merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True)
+    tokenizer = Tokenizer(bpe)
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    trainer = trainers.BpeTrainer(
-        vocab_size=700,
-        special_tokens=special + [f"<0x{byte:02X}>" for byte in range(256)],
-        show_progress=False,
-        max_token_length=9,
-    )
-    words = [word for line in CORPUS for word in line.replace(" ", " ▁").split()]
-    tokenizer.train_from_iterator(words * 3, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"

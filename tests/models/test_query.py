@@ -1,0 +1,291 @@
+"""What a model is fed for a prompt and an answer, and which questions are refused with which reason."""
+
+import pytest
+from tokenizers import Tokenizer, models
+from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
+
+from factneurons.errors import BadFact, BadModel, BadSetting, NotAskable
+from factneurons.facts.types import Prompt
+from factneurons.models.query import as_prompt, build_query
+
+
+def tokens(tokenizer, ids):
+    return tokenizer.convert_ids_to_tokens(list(ids))
+
+
+def refused(tokenizer, kind, prompt, answer, **options):
+    with pytest.raises(NotAskable) as caught:
+        build_query(tokenizer, kind, prompt, answer, **options)
+    assert "\n" not in str(caught.value)
+    assert repr(answer.strip()) in str(caught.value)
+    return caught.value.reason
+
+
+@pytest.fixture
+def merging():
+    """A byte pair encoding that knows a, b, c, d and merges b with c, whatever stands between them."""
+    vocab = {"a": 0, "b": 1, "c": 2, "d": 3, "bc": 4, "<eos>": 5}
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[("b", "c")]))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>")
+
+
+class TestCausal:
+    def test_prompt_answer_and_targets(self, tiny_tokenizer):
+        tokenizer = tiny_tokenizer("llama")
+        query = build_query(tokenizer, "causal", "The capital of France is ___.", "Paris")
+        assert tokens(tokenizer, query.input_ids) == ["<s>", "▁The", "▁capital", "▁of", "▁France", "▁is"]
+        assert tokens(tokenizer, query.answer_ids) == ["▁Paris"]
+        assert query.target_positions == (5,)
+        assert query.replaceable == (1, 2, 3, 4, 5)
+        assert query.words == ((1,), (2,), (3,), (4,), (5,))
+        assert query.answer == "Paris"
+        assert query.prompt == Prompt("The capital of France is ___.")
+        assert query.decoder_input_ids == ()
+        assert query.encoder_position is None
+
+    def test_every_answer_token_is_predicted_from_the_one_before(self, tiny_tokenizer):
+        tokenizer = tiny_tokenizer("gpt2")
+        query = build_query(tokenizer, "causal", "He said: ___", "San Francisco isn't cheap")
+        assert len(query.answer_ids) > 3
+        assert len(query.target_positions) == len(query.answer_ids)
+        whole = (*query.input_ids, query.answer_ids[-1])
+        assert tuple(whole[position + 1] for position in query.target_positions) == query.answer_ids
+        assert whole == tuple(tokenizer("He said: San Francisco isn't cheap")["input_ids"])
+        assert max(query.replaceable) == query.target_positions[0]
+
+    @pytest.mark.parametrize("kind", ["gpt2", "llama", "roberta", "wordpiece"])
+    @pytest.mark.parametrize(
+        "prompt", ["The capital of France is", "The capital of France is ", "The capital of France is  ___ ."]
+    )
+    @pytest.mark.parametrize("answer", ["Paris", " Paris", "  Paris "])
+    def test_spaces_around_the_border_change_nothing(self, tiny_tokenizer, kind, prompt, answer):
+        tokenizer = tiny_tokenizer(kind)
+        query = build_query(tokenizer, "causal", prompt, answer)
+        plain = build_query(tokenizer, "causal", Prompt("The capital of France is ___"), "Paris")
+        assert query.input_ids == plain.input_ids
+        assert query.answer_ids == plain.answer_ids
+        assert query.words == plain.words
+
+    @pytest.mark.parametrize("kind", ["gpt2", "llama"])
+    def test_chinese_is_joined_without_a_space(self, tiny_tokenizer, kind):
+        tokenizer = tiny_tokenizer(kind)
+        query = build_query(tokenizer, "causal", "法国的首都是", " 巴黎")
+        assert query.input_ids + query.answer_ids[-1:] == tuple(tokenizer("法国的首都是巴黎")["input_ids"])
+        assert tokenizer.decode(query.answer_ids) == "巴黎"
+
+    def test_specials_that_would_close_the_prompt_are_left_out(self, tiny_tokenizer):
+        tokenizer = tiny_tokenizer("wordpiece")
+        query = build_query(tokenizer, "causal", "Paris is in ___", "France")
+        assert tokens(tokenizer, query.input_ids) == ["[CLS]", "Paris", "is", "in"]
+        assert query.replaceable == (1, 2, 3)
+
+    def test_a_special_token_written_in_the_prompt_stays_but_is_not_replaceable(self, tiny_tokenizer):
+        tokenizer = tiny_tokenizer("gpt2")
+        query = build_query(tokenizer, "causal", "<|endoftext|>Paris is in ___", "France")
+        assert query.input_ids[0] == tokenizer.eos_token_id
+        assert query.replaceable == (1, 2, 3)
+
+    def test_a_token_across_the_border_begins_the_answer(self, merging):
+        query = build_query(merging, "causal", "ab___", "cd")
+        assert tokens(merging, query.input_ids) == ["a", "bc"]
+        assert tokens(merging, query.answer_ids) == ["bc", "d"]
+        assert query.target_positions == (0, 1)
+        assert query.replaceable == (0,)
+
+    @pytest.mark.parametrize(
+        ("prompt", "answer", "reason"),
+        [
+            ("___ is the capital of France.", "Paris", "blank-not-at-end"),
+            ("巴黎是___的首都。", "法国", "blank-not-at-end"),
+            ("___", "Paris", "blank-at-start"),
+            ("  ___.", "Paris", "blank-at-start"),
+            ("", "Paris", "blank-at-start"),
+            ("Paris is ___", "", "empty-answer"),
+            ("Paris is ___", " \t\n", "empty-answer"),
+            ("Paris is ___", "\u200b", "empty-answer"),
+            ("Paris is ___", "</s>", "answer-has-special-token"),
+            ("Paris is ___", "\ud83d", "not-text"),
+        ],
+    )
+    def test_refused(self, tiny_tokenizer, prompt, answer, reason):
+        assert refused(tiny_tokenizer("llama"), "causal", prompt, answer) == reason
+
+    @pytest.mark.parametrize("right", ["", ".", " .", "”.", "。", "?!", "\n"])
+    def test_punctuation_right_of_the_blank_is_no_obstacle(self, tiny_tokenizer, right):
+        query = build_query(tiny_tokenizer("gpt2"), "causal", f"Paris is in ___{right}", "France")
+        assert len(query.target_positions) == 1
+
+    def test_an_answer_swallowed_by_the_prompts_last_token(self, merging):
+        assert refused(merging, "causal", "ab___", "c") == "answer-has-no-token"
+
+    def test_an_answer_that_the_normaliser_removes(self, tiny_tokenizer):
+        assert (
+            refused(tiny_tokenizer("wordpiece"), "cloze", "Paris is ___", "\ufffd") == "answer-has-no-token"
+        )
+
+    def test_unknown_answer(self, tiny_tokenizer):
+        assert (
+            refused(tiny_tokenizer("wordpiece"), "causal", "Paris is ___", "ξ") == "answer-has-unknown-token"
+        )
+
+    def test_too_long_a_prompt(self, tiny_tokenizer):
+        tokenizer = tiny_tokenizer("gpt2")
+        prompt = "Paris " * 30 + "is ___"
+        assert refused(tokenizer, "causal", prompt, "France", max_length=30) == "prompt-too-long"
+        assert len(build_query(tokenizer, "causal", prompt, "France", max_length=31).input_ids) == 31
+
+
+class TestCloze:
+    def test_one_mask(self, tiny_tokenizer):
+        tokenizer = tiny_tokenizer("wordpiece")
+        query = build_query(tokenizer, "cloze", "___ is the capital of France.", " Paris")
+        sentence = tokenizer("[MASK] is the capital of France.")["input_ids"]
+        assert query.input_ids == tuple(sentence)
+        assert query.target_positions == (1,)
+        assert tokens(tokenizer, query.answer_ids) == ["Paris"]
+        assert query.replaceable == (2, 3, 4, 5, 6, 7)
+        assert query.words == ((2,), (3,), (4,), (5,), (6, 7))
+
+    @pytest.mark.parametrize("prompt", ["Paris is in ___.", "Paris is in <mask>.", "Paris is in   <mask>."])
+    def test_a_mask_that_eats_the_space_before_it(self, tiny_tokenizer, prompt):
+        tokenizer = tiny_tokenizer("roberta")
+        query = build_query(tokenizer, "cloze", prompt, "France")
+        assert tokens(tokenizer, query.input_ids) == ["<s>", "Paris", "Ġis", "Ġin", "<mask>", ".", "</s>"]
+        assert tokens(tokenizer, query.answer_ids) == ["ĠFrance"]
+        assert query.replaceable == (1, 2, 3, 5)
+
+    def test_an_answer_in_quotes_has_no_space(self, tiny_tokenizer):
+        tokenizer = tiny_tokenizer("roberta")
+        query = build_query(tokenizer, "cloze", "He said: “___”.", "Paris")
+        assert tokens(tokenizer, query.answer_ids) == ["Paris"]
+
+    def test_several_tokens(self, tiny_tokenizer):
+        tokenizer = tiny_tokenizer("wordpiece")
+        assert refused(tokenizer, "cloze", "___ is big.", "New York") == "several-answer-tokens"
+        query = build_query(tokenizer, "cloze", "___ is big.", "New York", multi_mask=True)
+        assert query.input_ids == tuple(tokenizer("[MASK][MASK] is big.")["input_ids"])
+        assert query.target_positions == (1, 2)
+        assert tokens(tokenizer, query.answer_ids) == ["New", "York"]
+
+    def test_pieces_that_continue_a_word(self, tiny_tokenizer):
+        tokenizer = tiny_tokenizer("wordpiece-words")
+        query = build_query(tokenizer, "cloze", "法国的首都是___。", "巴黎", multi_mask=True)
+        assert all(token.startswith("##") for token in tokens(tokenizer, query.answer_ids))
+        assert tokenizer.decode(query.answer_ids).replace("##", "") == "巴黎"
+
+    def test_a_token_across_the_border_cannot_be_masked(self, merging):
+        merging.add_special_tokens({"mask_token": "[MASK]"})
+        assert refused(merging, "cloze", "ab___", "cd", multi_mask=True) == "answer-merges-with-text"
+        assert refused(merging, "cloze", "ab___", "c") == "answer-has-no-token"
+
+    def test_a_second_mask(self, tiny_tokenizer):
+        prompt = Prompt("[MASK] is in ___.")
+        assert refused(tiny_tokenizer("wordpiece"), "cloze", prompt, "France") == "blank-not-unique"
+
+    def test_two_blanks(self, tiny_tokenizer):
+        with pytest.raises(BadFact, match="2"):
+            build_query(tiny_tokenizer("wordpiece"), "cloze", "[MASK] is in ___.", "France")
+
+    def test_no_mask_token(self, tiny_tokenizer):
+        with pytest.raises(BadModel, match="mask token"):
+            build_query(tiny_tokenizer("gpt2"), "cloze", "Paris is in ___.", "France")
+
+    def test_an_answer_that_is_a_mask(self, tiny_tokenizer):
+        assert (
+            refused(tiny_tokenizer("wordpiece"), "cloze", "It is ___.", "[MASK]")
+            == "answer-has-special-token"
+        )
+
+
+class TestEncoderDecoder:
+    def test_sentinel_and_decoder(self, tiny_tokenizer):
+        tokenizer = tiny_tokenizer("t5")
+        query = build_query(tokenizer, "encoder-decoder", "The capital of France is ___.", "New York")
+        sentinel = tokenizer.convert_tokens_to_ids("<extra_id_0>")
+        assert query.input_ids == tuple(tokenizer("The capital of France is <extra_id_0>.")["input_ids"])
+        assert query.encoder_position is not None
+        assert query.input_ids[query.encoder_position] == sentinel
+        assert query.decoder_input_ids == (tokenizer.pad_token_id, sentinel, *query.answer_ids[:-1])
+        assert query.target_positions == tuple(range(1, 1 + len(query.answer_ids)))
+        assert tokenizer.decode(query.answer_ids) == "New York"
+        assert query.encoder_position not in query.replaceable
+        assert len(query.input_ids) - 1 not in query.replaceable  # </s>
+
+    def test_blank_at_the_start_and_in_chinese(self, tiny_tokenizer):
+        tokenizer = tiny_tokenizer("t5")
+        assert build_query(tokenizer, "encoder-decoder", "___ is big.", "Paris").encoder_position == 0
+        query = build_query(tokenizer, "encoder-decoder", "法国的首都是___。", "巴黎")
+        assert not tokens(tokenizer, query.answer_ids)[0].startswith("▁")
+
+    def test_start_of_the_decoder(self, tiny_tokenizer):
+        query = build_query(tiny_tokenizer("t5"), "encoder-decoder", "It is ___.", "Paris", decoder_start=2)
+        assert query.decoder_input_ids[0] == 2
+
+    def test_no_sentinel(self, tiny_tokenizer):
+        with pytest.raises(BadModel, match="extra_id_0"):
+            build_query(tiny_tokenizer("wordpiece"), "encoder-decoder", "Paris is in ___.", "France")
+
+
+class TestPythonTokenizer:
+    """A tokenizer without offsets: ByT5 spells bytes."""
+
+    def test_causal(self):
+        tokenizer = ByT5Tokenizer()
+        query = build_query(tokenizer, "causal", "It is ___", "né")
+        assert tokenizer.decode(query.answer_ids).strip() == "né"
+        assert tokenizer.decode(query.input_ids + query.answer_ids[-1:]) == "It is né"
+        assert query.words == tuple((position,) for position in range(5))
+
+    def test_encoder_decoder(self):
+        tokenizer = ByT5Tokenizer()
+        query = build_query(tokenizer, "encoder-decoder", "法___。", "国")
+        assert tokenizer.decode(query.answer_ids) == "国"
+        assert query.encoder_position == 3
+
+
+class TestWords:
+    def test_pieces_of_a_word_stay_together(self, tiny_tokenizer):
+        tokenizer = tiny_tokenizer("wordpiece-words")
+        query = build_query(tokenizer, "cloze", "the café is in ___ now", "Paris")
+        texts = ["".join(tokens(tokenizer, [query.input_ids[i] for i in word])) for word in query.words]
+        assert [text.replace("##", "") for text in texts] == ["the", "café", "is", "in", "now"]
+
+    def test_every_replaceable_position_is_in_one_word(self, tiny_tokenizer):
+        query = build_query(tiny_tokenizer("t5"), "encoder-decoder", "I like 巴黎 and ___ 🍕 now.", "Rome")
+        assert tuple(position for word in query.words for position in word) == query.replaceable
+
+    def test_the_blank_parts_words(self, tiny_tokenizer):
+        query = build_query(tiny_tokenizer("roberta"), "cloze", "(___)", "Paris")
+        assert query.words == ((1,), (3,))
+
+    def test_bytes_of_one_character_stay_together(self, tiny_tokenizer):
+        tokenizer = tiny_tokenizer("gpt2")
+        query = build_query(tokenizer, "causal", "鱷魚 ___", "Paris")
+        assert len(query.replaceable) > 2
+        assert len(query.words) == 2
+
+
+class TestPrompts:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("Paris is in", "Paris is in ___"),
+            ("Paris is in ", "Paris is in ___"),
+            ("法国的首都是", "法国的首都是___"),
+            ("首都：", "首都：___"),
+            ("He said: “", "He said: “___"),
+            ("Paris is in [MASK].", "Paris is in ___."),
+            ("Paris is in <extra_id_0>.", "Paris is in ___."),
+        ],
+    )
+    def test_blank_not_written(self, tiny_tokenizer, text, expected):
+        assert as_prompt(text, tiny_tokenizer("wordpiece")) == Prompt(expected)
+
+    def test_a_prompt_is_taken_as_it_is(self, tiny_tokenizer):
+        prompt = Prompt("a___")
+        assert as_prompt(prompt, tiny_tokenizer("gpt2")) is prompt
+
+
+def test_unknown_kind(tiny_tokenizer):
+    with pytest.raises(BadSetting, match="causal, cloze, encoder-decoder"):
+        build_query(tiny_tokenizer("gpt2"), "masked", "Paris is in ___", "France")
