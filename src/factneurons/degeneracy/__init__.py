@@ -1,1 +1,27 @@
-"""."""
+"""Which neurons of a fact back each other up: groups that each suffice and that are only together needed.
+
+In: a model and the knowledge neurons of facts. Out: per fact its degenerate knowledge neurons, that is
+components of neurons, or the reason why there are none.
+
+    distances        how far apart two neurons are, from the weights that join them
+    single_linkage   the tree of clusters that form while a radius grows
+    topology         which clusters live long: the candidates
+    functional       which candidates can be spared, suffice, and cannot all be spared
+    control          whether random partitions of the neurons would do as well
+    find             all of it, for many facts
+"""
+
+from factneurons.degeneracy.find import degenerate_neurons, find_degenerate
+from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.degeneracy.table import DegeneracyTable
+from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
+
+__all__ = [
+    "Bar",
+    "Component",
+    "DegeneracySettings",
+    "DegeneracyTable",
+    "DegenerateNeurons",
+    "degenerate_neurons",
+    "find_degenerate",
+]

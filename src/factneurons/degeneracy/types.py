@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,6 +21,11 @@ class Bar:
     neurons: tuple[Neuron, ...]
     chosen: bool
 
+    @property
+    def persistence(self) -> float:
+        """How long the cluster lives: death - birth, in units of distance."""
+        return self.death - self.birth
+
 
 @dataclass(frozen=True, slots=True)
 class Component:
@@ -31,7 +37,9 @@ class Component:
         death: the distance at which it merged into a larger one.
         drop_alone: relative loss of P(answer) when only this component is suppressed.
         drop_without_others: relative loss when every other component is suppressed and this one is left.
-        mean_distance: the mean finite distance between its neurons.
+            In `DegenerateNeurons.components` the others are the other components, in `candidates` the
+            other candidates.
+        mean_distance: the mean finite distance between its neurons; NaN where there is none.
     """
 
     neurons: tuple[Neuron, ...]
@@ -40,6 +48,16 @@ class Component:
     drop_alone: float
     drop_without_others: float
     mean_distance: float
+
+    @property
+    def persistence(self) -> float:
+        """How long the cluster lives: death - birth, in units of distance."""
+        return self.death - self.birth
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers its neurons are in, sorted, each once."""
+        return tuple(sorted({neuron.layer for neuron in self.neurons}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +69,15 @@ class DegenerateNeurons:
         components: the components that pass F1 to F3 (empty, or two and more).
         candidates: all clusters that were tested.
         barcode: every cluster of the tree.
-        reason: why there is no degenerate knowledge neuron ("" where there is one).
-        drop_all: relative loss of P(answer) when all components are suppressed.
-        degeneracy_index: 1 - mean loss with one component left / loss with none; 1: any one suffices.
-        p_value: share of random partitions of the same sizes that do at least as well.
+        reason: why there is no degenerate knowledge neuron ("" where there is one); a key of `REASONS`.
+        drop_all: relative loss of P(answer) when all components are suppressed; NaN without components.
+        degeneracy_index: 1 - mean loss with one component left / loss with none; 1: any one suffices;
+            NaN without components.
+        p_value: share of random partitions of the same sizes that do at least as well: the larger of
+            the two in `details`, as both have to be beaten; NaN without components.
         coverage: share of the fact's knowledge neurons that the components hold.
         verdict: "components" beats its random partitions, "interchangeable" does not, "none" has no DKN.
-        details: further graded numbers, by documented name.
+        details: further graded numbers, by a name documented in `DETAILS`.
     """
 
     fact: Fact
@@ -71,3 +91,43 @@ class DegenerateNeurons:
     coverage: float
     verdict: Verdict
     details: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def neurons(self) -> tuple[Neuron, ...]:
+        """The neurons of all components, sorted."""
+        return union_of([component.neurons for component in self.components])
+
+
+REASONS: dict[str, str] = {
+    "too-few-neurons": "fewer knowledge neurons than two components of the smallest size need",
+    "no-finite-distance": "no two knowledge neurons are connected",
+    "one-cluster": "clustering found one cluster, or none",
+    "below-tau1": "fewer than two clusters live long enough",
+    "zero-probability": "the model gives the answer no probability, so nothing can be lost",
+    "fewer-than-two-dispensable": "fewer than two clusters can be suppressed alone without loss (F1)",
+    "not-sufficient": "fewer than two clusters carry the fact when the others are suppressed (F2)",
+    "not-jointly-needed": "suppressing all components together loses too little (F3)",
+}
+"""Why a fact has no degenerate knowledge neuron: code -> meaning, in the order they are looked at."""
+
+DETAILS: dict[str, str] = {
+    "probability": "P(answer) with nothing suppressed, mean over the fact's prompts",
+    "drop_knowledge_neurons": "relative loss when all of the fact's knowledge neurons are suppressed",
+    "drop_candidates": "relative loss when all candidates are suppressed",
+    "degeneracy_index_candidates": "degeneracy index of all candidates taken together",
+    "coverage_candidates": "share of the fact's knowledge neurons that the candidates hold",
+    "drop_proper_subsets": "mean relative loss over the proper subsets of the components",
+    "jump": "drop_all - drop_proper_subsets: how much the last component adds",
+    "p_value_degeneracy_index": "p-value of the degeneracy index against random partitions",
+    "p_value_jump": "p-value of the jump against random partitions",
+    "random_degeneracy_index": "mean degeneracy index of the random partitions that lose enough jointly",
+    "random_jump": "mean jump of the random partitions",
+    "random_pass": "share of the random partitions that pass F1 to F3 themselves",
+    "partitions_possible": "how many different partitions the random ones are drawn from",
+}
+"""The graded numbers in `DegenerateNeurons.details`: name -> meaning. A missing name was not measured."""
+
+
+def union_of(sets: Sequence[Sequence[Neuron]]) -> tuple[Neuron, ...]:
+    """All neurons of several sets, sorted, each once."""
+    return tuple(sorted({neuron for neurons in sets for neuron in neurons}))

@@ -1,0 +1,172 @@
+"""How far apart two neurons are: the reciprocal of what one hands to the other through the weights.
+
+In: neurons with their out- and in-weights. Out: a symmetric matrix of distances.
+
+A neuron v reads the residual stream that an earlier neuron u wrote to ('Cracking Factual Knowledge',
+ACL 2025):
+
+    w(u, v) = out(u) . in(v)        for layer(u) < layer(v)
+    d(u, v) = 1 / |w(u, v)|         infinite where w = 0 and inside one layer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import combinations, pairwise
+from typing import get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from factneurons.degeneracy.settings import DEFAULT_SPAN, Gate, Span, check_choice
+from factneurons.errors import BadNumber, BadSetting
+from factneurons.models.types import Neuron
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_Rows = dict[int, IntArray]
+"""Layer -> the rows of its neurons in the matrix."""
+
+_Step = Callable[[int, int], FloatArray]
+"""(lower layer, upper layer) -> distances [neurons of lower, neurons of upper] by one connection."""
+
+_Block = tuple[int, int, FloatArray]
+
+
+def distance_matrix(
+    neurons: Sequence[Neuron],
+    out_weights: npt.NDArray[np.floating],
+    in_weights: npt.NDArray[np.floating],
+    *,
+    span: Span = DEFAULT_SPAN,
+    max_span: int = 3,
+    gate: Gate = "both",
+    norm_gains: Mapping[int, npt.NDArray[np.floating]] | None = None,
+    encoder_layers: Collection[int] = (),
+) -> FloatArray:
+    """The distance of every two neurons; the unit is 1 / weight.
+
+    Args:
+        neurons: n different neurons, in any order.
+        out_weights: [n, d], what one unit of each neuron writes to the residual stream.
+        in_weights: [n, parts, d], what each neuron reads: one part, or the gate's and the up-projection's.
+        span: "residual": any two layers are connected directly. "adjacent": neighbouring layers are, and
+            layers further apart by the shortest chain through one of the neurons in every layer between.
+        max_span: with "adjacent", the largest layer gap that a chain may bridge.
+        gate: with two parts, |w| is the root of the sum of both squares ("both"), or one part's.
+        norm_gains: layer -> [d], folded into the in-weights of that layer's neurons.
+        encoder_layers: the encoder's layers of an encoder-decoder: its two halves have residual streams of
+            their own, so nothing connects a layer of one with a layer of the other.
+
+    Returns:
+        [n, n] float64, symmetric, 0 on the diagonal, infinite where nothing connects two neurons.
+
+    Raises:
+        BadSetting: an unknown span or gate, shapes that do not fit, a neuron given twice.
+        BadNumber: a weight that is NaN or infinite.
+    """
+    check_choice("span", span, get_args(Span))
+    _check_weights(neurons, out_weights, in_weights)
+    rows = _rows_by_layer(neurons)
+
+    def step(lower: int, upper: int) -> FloatArray:
+        if (lower in encoder_layers) != (upper in encoder_layers):
+            return np.full((len(rows[lower]), len(rows[upper])), np.inf)
+        read = in_weights[rows[upper]].astype(np.float64)
+        if norm_gains is not None:
+            read = read * norm_gains[upper]
+        return _reciprocal(connection_weights(out_weights[rows[lower]], read, gate=gate))
+
+    matrix = np.full((len(neurons), len(neurons)), np.inf)
+    for lower, upper, block in _SPANS[span](rows, step, max_span):
+        matrix[np.ix_(rows[lower], rows[upper])] = block
+        matrix[np.ix_(rows[upper], rows[lower])] = block.T
+    np.fill_diagonal(matrix, 0.0)
+    return matrix
+
+
+def connection_weights(
+    out_weights: npt.NDArray[np.floating], in_weights: npt.NDArray[np.floating], *, gate: Gate = "both"
+) -> FloatArray:
+    """|w(u, v)| of every u with every v, from out-weights [a, d] and in-weights [b, parts, d]: [a, b].
+
+    Raises:
+        BadSetting: an unknown gate option.
+    """
+    check_choice("gate", gate, tuple(_GATES))
+    out = out_weights.astype(np.float64)
+    wanted = _GATES[gate] if in_weights.shape[1] == 2 else (0,)
+    parts = [np.abs(out @ in_weights[:, part].astype(np.float64).T) for part in wanted]
+    return np.hypot(parts[0], parts[1]) if len(parts) == 2 else parts[0]
+
+
+_GATES: dict[str, tuple[int, ...]] = {"both": (0, 1), "gate": (0,), "up": (1,)}
+"""Which of two parts of the in-weights count; the only part of a neuron without a gate always counts."""
+
+
+def _reciprocal(weights: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore", over="ignore"):
+        return 1.0 / weights
+
+
+def _residual_blocks(rows: _Rows, step: _Step, _max_span: int) -> Iterator[_Block]:
+    for lower, upper in combinations(sorted(rows), 2):
+        yield lower, upper, step(lower, upper)
+
+
+def _adjacent_blocks(rows: _Rows, step: _Step, max_span: int) -> Iterator[_Block]:
+    """Shortest chains by dynamic programming: one layer further is the best last step of the chain so far."""
+    steps = {lower: step(lower, upper) for lower, upper in pairwise(sorted(rows)) if upper == lower + 1}
+    for lower in steps:
+        chain = steps[lower]
+        yield lower, lower + 1, chain
+        for below in range(lower + 1, lower + max_span):
+            if below not in steps:
+                break
+            chain = _shortest(chain, steps[below])
+            yield lower, below + 1, chain
+
+
+_SPANS: dict[str, Callable[[_Rows, _Step, int], Iterator[_Block]]] = {
+    "residual": _residual_blocks,
+    "adjacent": _adjacent_blocks,
+}
+
+
+def _shortest(first: FloatArray, second: FloatArray) -> FloatArray:
+    """The min-plus product: min over k of first[i, k] + second[k, j]."""
+    best = np.full((first.shape[0], second.shape[1]), np.inf)
+    through = np.empty_like(best)
+    for middle in range(first.shape[1]):
+        np.add(first[:, middle, None], second[None, middle], out=through)
+        np.minimum(best, through, out=best)
+    return best
+
+
+def _rows_by_layer(neurons: Sequence[Neuron]) -> _Rows:
+    layers = np.array([neuron.layer for neuron in neurons], dtype=np.int64)
+    return {int(layer): np.nonzero(layers == layer)[0] for layer in np.unique(layers)}
+
+
+def _check_weights(
+    neurons: Sequence[Neuron],
+    out_weights: npt.NDArray[np.floating],
+    in_weights: npt.NDArray[np.floating],
+) -> None:
+    count = len(neurons)
+    if len(set(neurons)) != count:
+        raise BadSetting("distances: a neuron is given twice; give every neuron once")
+    if out_weights.ndim != 2 or in_weights.ndim != 3 or in_weights.shape[1] not in (1, 2):
+        raise BadSetting(
+            f"distances: out-weights are [n, d] and in-weights [n, 1 or 2, d], "
+            f"not {out_weights.shape} and {in_weights.shape}"
+        )
+    if not out_weights.shape[0] == in_weights.shape[0] == count:
+        raise BadSetting(
+            f"distances: {count} neurons, but weights of {out_weights.shape[0]} and {in_weights.shape[0]}"
+        )
+    finite = np.isfinite(out_weights).all(axis=1) & np.isfinite(in_weights).all(axis=(1, 2))
+    if not finite.all():
+        neuron = neurons[int(np.argmin(finite))]
+        raise BadNumber(f"layer {neuron.layer}, neuron {neuron.index}: a weight is NaN or infinite")

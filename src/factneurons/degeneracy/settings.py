@@ -1,0 +1,130 @@
+"""The settings of the search for degenerate knowledge neurons: every option, its default and its range."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from factneurons.errors import BadSetting
+
+Span = Literal["residual", "adjacent"]
+Gate = Literal["both", "gate", "up"]
+Clusterer = Literal["ntc", "ntc_authors"]
+Persistence = Literal["linear", "log"]
+ThresholdRule = Literal["fraction", "absolute", "quantile"]
+Cover = Literal["chosen", "all"]
+Filter = Literal["definition", "authors"]
+Null = Literal["knowledge", "components"]
+
+DEFAULT_SPAN: Span = "residual"
+"""Every layer reads what every layer below it wrote, so any two layers are connected through the residual
+stream. With "adjacent" (the released code of 'Cracking Factual Knowledge', ACL 2025) a chain needs a
+knowledge neuron in every layer between, and with the ten or thirty neurons that a fact has over many
+layers most distances are then infinite."""
+
+SIGNIFICANCE = 0.05
+"""The p-value up to which components count as better than random partitions of the same sizes."""
+
+FEWEST_PARTITIONS = math.ceil(1 / SIGNIFICANCE) - 1
+"""With fewer random partitions the p-value (1 + hits) / (1 + partitions) cannot reach the significance."""
+
+
+@dataclass(frozen=True, slots=True)
+class DegeneracySettings:
+    """How degenerate knowledge neurons are searched for.
+
+    Attributes:
+        clusterer: "ntc" (neurological topology clustering) or "ntc_authors" (as released).
+        span: which layers are connected: "residual" (any two) or "adjacent" (chains of neighbours).
+        max_span: "adjacent" only: the largest layer gap that a chain may bridge.
+        gate: in-weights of a gated neuron: "both" (root of the sum of squares), "gate" or "up".
+        fold_norm_gain: multiply in-weights by the gain of the normalisation that the MLP reads through.
+        persistence: how long a cluster lives: "linear" (death - birth) or "log" (log of death / birth).
+        r_max: the radius at which growth stops and everything dies; None: twice the largest merge.
+        min_size: the fewest neurons of a cluster, at least 2.
+        tau1: the persistence that a chosen cluster must reach, read by `tau1_rule`.
+        tau1_rule: tau1 is a "fraction" of the largest chosen persistence, an "absolute" persistence, or
+            a "quantile" of the persistences of all candidate clusters.
+        cover: components are the "chosen" clusters, or these grown to a partition of "all" neurons.
+        filter: functional tests: "definition" (F1, F2, F3) or "authors" (F1 only).
+        t_low: F1: a component suppressed alone loses less than this share of P(answer).
+        t_sufficient: F2: one component left loses at most this share.
+        t_high: F3: all components suppressed lose at least this share.
+        partitions: random partitions per fact behind the p-value, at least 19.
+        null: what random partitions are drawn from: the fact's "knowledge" neurons, or only the neurons
+            of its "components".
+        seed: of the random partitions.
+
+    Raises:
+        BadSetting: an unknown name or a value out of range; the message lists what is valid.
+    """
+
+    clusterer: Clusterer = "ntc"
+    span: Span = DEFAULT_SPAN
+    max_span: int = 3
+    gate: Gate = "both"
+    fold_norm_gain: bool = False
+    persistence: Persistence = "linear"
+    r_max: float | None = None
+    min_size: int = 2
+    tau1: float = 0.1
+    tau1_rule: ThresholdRule = "fraction"
+    cover: Cover = "chosen"
+    filter: Filter = "definition"
+    t_low: float = 0.05
+    t_sufficient: float = 0.2
+    t_high: float = 0.3
+    partitions: int = 100
+    null: Null = "knowledge"
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        for name, valid in _CHOICES.items():
+            check_choice(name, getattr(self, name), valid)
+        for name, least in _WHOLE.items():
+            _check_whole(name, getattr(self, name), least)
+        for name, most in _NUMBERS.items():
+            _check_number(name, getattr(self, name), most)
+        if not isinstance(self.fold_norm_gain, bool):
+            raise BadSetting(f"fold_norm_gain = {self.fold_norm_gain!r}: valid are True and False")
+        if self.r_max is not None:
+            _check_number("r_max", self.r_max, math.inf)
+        if self.tau1_rule != "absolute" and self.tau1 > 1:
+            raise BadSetting(f"tau1 = {self.tau1!r}: with tau1_rule {self.tau1_rule!r} it is from 0 to 1")
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "clusterer": get_args(Clusterer),
+    "span": get_args(Span),
+    "gate": get_args(Gate),
+    "persistence": get_args(Persistence),
+    "tau1_rule": get_args(ThresholdRule),
+    "cover": get_args(Cover),
+    "filter": get_args(Filter),
+    "null": get_args(Null),
+}
+_WHOLE = {"max_span": 1, "min_size": 2, "partitions": FEWEST_PARTITIONS, "seed": 0}
+_NUMBERS = {"tau1": math.inf, "t_low": 1.0, "t_sufficient": 1.0, "t_high": 1.0}
+
+
+def check_choice(name: str, value: object, valid: tuple[str, ...]) -> None:
+    """Refuse a value that is not one of the valid names.
+
+    Raises:
+        BadSetting: the value is none of them.
+    """
+    if value not in valid:
+        raise BadSetting(f"{name} = {value!r}: valid are {', '.join(valid)}")
+
+
+def _check_whole(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise BadSetting(f"{name} = {value!r}: it is a whole number of at least {least}")
+
+
+def _check_number(name: str, value: object, most: float) -> None:
+    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not known or not 0 <= float(str(value)) <= most:
+        limit = "at least 0" if math.isinf(most) else f"from 0 to {most:g}"
+        raise BadSetting(f"{name} = {value!r}: it is a number {limit}")
