@@ -34,6 +34,7 @@ class Adapter:
         mlp_norm: the normalisation whose output the MLP reads, where there is one.
         after_mlp: a normalisation of the MLP's output before it is added to the residual stream.
         after_residual: a normalisation after that addition (post-norm blocks).
+        norm_offset: what a normalisation adds to its stored weight to get its gain.
         verified: whether the row is held against the contract in the tests.
     """
 
@@ -47,6 +48,7 @@ class Adapter:
     mlp_norm: str | None = None
     after_mlp: str | None = None
     after_residual: str | None = None
+    norm_offset: float = 0.0
     verified: bool = True
 
     @property
@@ -99,12 +101,13 @@ def _table() -> dict[str, Adapter]:
         _like(_LLAMA, "mistral"),
         _like(_LLAMA, "qwen2"),
         _like(_LLAMA, "qwen3"),
-        _like(_LLAMA, "gemma"),
+        _like(_LLAMA, "gemma", norm_offset=1.0),
         _like(
             _LLAMA,
             "gemma2",
             mlp_norm="pre_feedforward_layernorm",
             after_mlp="post_feedforward_layernorm",
+            norm_offset=1.0,
         ),
         Adapter(
             family="phi",
@@ -264,7 +267,8 @@ def find_adapter(module: nn.Module) -> Adapter:
     config = getattr(module, "config", None)
     kind = str(getattr(config, "model_type", ""))
     experts = next(
-        (getattr(config, name, None) for name in ("num_local_experts", "num_experts", "n_routed_experts")), None
+        (getattr(config, name, None) for name in ("num_local_experts", "num_experts", "n_routed_experts")),
+        None,
     )
     if isinstance(experts, int) and experts > 1:
         raise BadModel(f"{kind} is a mixture of experts: a neuron would need an expert's number; not supported")
@@ -311,7 +315,7 @@ def _block_lists(base: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
     for path, child in base.named_modules():
         is_list = isinstance(child, nn.ModuleList) and len(child) > 0
         if is_list and len({type(block) for block in child}) == 1:
-            yield path, child  # type: ignore[misc]
+            yield path, child
 
 
 def _candidates(path: str, blocks: nn.ModuleList, hidden: int) -> Iterator[Adapter]:
@@ -330,11 +334,11 @@ def _candidates(path: str, blocks: nn.ModuleList, hidden: int) -> Iterator[Adapt
         for activation in quiet:
             common = {"family": "found by structure", "verified": False, "activation": activation}
             for up in ups:
-                yield Adapter(blocks=(path,), down=down, up=up, **common)  # type: ignore[arg-type]
+                yield Adapter(blocks=(path,), down=down, up=up, **common)
             for gate, up in permutations(ups, 2):
-                yield Adapter(blocks=(path,), down=down, up=up, gate=gate, **common)  # type: ignore[arg-type]
+                yield Adapter(blocks=(path,), down=down, up=up, gate=gate, **common)
             for up in fused:
-                yield Adapter(blocks=(path,), down=down, up=up, fused=True, **common)  # type: ignore[arg-type]
+                yield Adapter(blocks=(path,), down=down, up=up, fused=True, **common)
 
 
 def neuron_values(layer: Layer, adapter: Adapter, up_output: Tensor, gate_output: Tensor | None) -> Tensor:

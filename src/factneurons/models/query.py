@@ -174,9 +174,7 @@ def _encode_open(tokenizer: PreTrainedTokenizerBase, text: str) -> _Encoding:
     return _Encoding(encoding.ids[:end], offsets, encoding.added[:end])
 
 
-def _encode_in_context(
-    tokenizer: PreTrainedTokenizerBase, question: _Question
-) -> tuple[_Encoding, int, bool]:
+def _encode_in_context(tokenizer: PreTrainedTokenizerBase, question: _Question) -> tuple[_Encoding, int, bool]:
     """The text up to the answer's end, the index of the answer's first token, and whether that is clean.
 
     Clean means that no token holds text of both the prompt and the answer. Where one does, the
@@ -208,9 +206,7 @@ def _find_border(full: _Encoding, left: tuple[int, ...], border: int) -> tuple[i
     return len(full.ids), True
 
 
-def _check_answer(
-    tokenizer: PreTrainedTokenizerBase, question: _Question, answer_ids: tuple[int, ...]
-) -> None:
+def _check_answer(tokenizer: PreTrainedTokenizerBase, question: _Question, answer_ids: tuple[int, ...]) -> None:
     tokens = tokenizer.convert_ids_to_tokens(list(answer_ids))
     special = set(tokenizer.all_special_ids)
     # GPT-2 calls its end of text the unknown token too; it never stands for an unknown piece.
@@ -307,9 +303,7 @@ def _build_cloze(
         )
     masks = str(tokenizer.mask_token) * len(answer_ids)
     text = question.left + question.join + masks + question.right
-    encoding, positions = _encode_blank(
-        tokenizer, question, text, int(tokenizer.mask_token_id), len(answer_ids)
-    )
+    encoding, positions = _encode_blank(tokenizer, question, text, int(tokenizer.mask_token_id), len(answer_ids))
     replaceable = _replaceable(tokenizer, encoding, len(encoding.ids))
     return Query(
         prompt=question.prompt,

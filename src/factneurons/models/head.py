@@ -1,0 +1,125 @@
+"""The output head at the target positions: probabilities and their gradients without keeping the vocabulary.
+
+The derivative of a softmax probability with respect to the head's input is known in closed form,
+dp_t/dh = p_t (W_t - sum_v p_v W_v), so no automatic differentiation goes through the vocabulary, and one
+buffer of `_ROWS` x vocabulary serves all rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Target = Literal["probability", "log_probability", "logit"]
+TARGETS: tuple[Target, ...] = ("probability", "log_probability", "logit")
+_ROWS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The vocabulary projection of a model: z = scale (h W^T + b), logits = cap tanh(z / cap) where capped.
+
+    Attributes:
+        weight: W, [vocabulary, hidden].
+        bias: b, [vocabulary], or None.
+        scale: what logits are multiplied by.
+        cap: where logits are capped smoothly, or None.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    scale: float = 1.0
+    cap: float | None = None
+
+    @classmethod
+    def of(cls, projection: nn.Module, config: object) -> Head:
+        """The head whose projection is this module, with what the configuration says of scale and cap."""
+        weight, bias = projection.weight, getattr(projection, "bias", None)
+        assert isinstance(weight, Tensor)
+        divisor = getattr(config, "logits_scaling", None)
+        scale = getattr(config, "logit_scale", None)
+        return cls(
+            weight.detach(),
+            None if bias is None else bias.detach(),
+            scale=1.0 / divisor if divisor else float(scale or 1.0),
+            cap=getattr(config, "final_logit_softcapping", None),
+        )
+
+    def _chunks(self, hidden: Tensor, targets: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        buffer = hidden.new_empty(min(_ROWS, len(hidden)), self.weight.shape[0])
+        for start in range(0, len(hidden), _ROWS):
+            part = slice(start, min(start + _ROWS, len(hidden)))
+            logits = buffer[: part.stop - part.start]
+            torch.mm(hidden[part], self.weight.T, out=logits)
+            if self.bias is not None:
+                logits.add_(self.bias)
+            if self.scale != 1.0:
+                logits.mul_(self.scale)
+            if self.cap is not None:
+                logits.div_(self.cap).tanh_().mul_(self.cap)
+            wide = logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
+            yield part, wide, targets[part, None]
+
+    def _slope(self, logits: Tensor) -> Tensor | float:
+        """d logit / d (h W^T + b), from the logit itself."""
+        return self.scale if self.cap is None else self.scale * (1.0 - (logits / self.cap).square())
+
+    @torch.no_grad()
+    def value_and_gradient(self, hidden: Tensor, targets: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+        """The target function and its gradient with respect to the head's input.
+
+        Args:
+            hidden: [rows, hidden], the head's input at the target positions.
+            targets: [rows], token ids.
+            target: "probability", "log_probability" (nats) or "logit".
+
+        Returns:
+            values [rows] and gradients [rows, hidden].
+        """
+        values = hidden.new_empty(len(hidden), dtype=_wide(hidden.dtype))
+        gradients = torch.empty_like(hidden)
+        for part, logits, wanted in self._chunks(hidden, targets):
+            chosen = logits.gather(1, wanted)
+            slope = self._slope(logits)
+            own = self.weight[targets[part]] * torch.as_tensor(self._slope(chosen)).to(hidden)
+            if target == "logit":
+                values[part], gradients[part] = chosen[:, 0], own
+                continue
+            top = logits.amax(-1, keepdim=True)
+            total = logits.sub_(top).exp_().sum(-1, keepdim=True)
+            log_probability = (chosen - top - total.log())[:, 0]
+            pulled = logits.mul_(slope) if self.cap is not None or self.scale != 1.0 else logits
+            gradient = own - (pulled.to(hidden.dtype) @ self.weight) / total.to(hidden.dtype)
+            if target == "probability":
+                values[part] = log_probability.exp()
+                gradients[part] = gradient * values[part, None].to(hidden.dtype)
+            else:
+                values[part], gradients[part] = log_probability, gradient
+        return values, gradients
+
+    @torch.no_grad()
+    def log_probabilities(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """Log-probability in nats of one token per row, [rows] float64."""
+        result = hidden.new_empty(len(hidden), dtype=torch.float64)
+        for part, logits, wanted in self._chunks(hidden, targets):
+            result[part] = (logits.gather(1, wanted)[:, 0] - logits.logsumexp(-1)).double()
+        return result
+
+    @torch.no_grad()
+    def ranks(self, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The rank of one token per row (1 = top; ties count in its favour) and the top token's id."""
+        ranks = torch.empty(len(hidden), dtype=torch.long)
+        top = torch.empty(len(hidden), dtype=torch.long)
+        for part, logits, wanted in self._chunks(hidden, targets):
+            ranks[part] = 1 + (logits > logits.gather(1, wanted)).sum(-1).cpu()
+            top[part] = logits.argmax(-1).cpu()
+        return ranks, top
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    """Probabilities are held in float32 at least: scores of 1e-7 vanish in half precision."""
+    return dtype if dtype in (torch.float32, torch.float64) else torch.float32

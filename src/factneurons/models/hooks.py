@@ -1,0 +1,39 @@
+"""Hooks that are always taken off again, and the exception that ends a forward pass early."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+Registration = Callable[[], RemovableHandle]
+
+
+class Reached(Exception):
+    """Raised inside a forward pass to end it where everything needed is known."""
+
+
+@contextmanager
+def hooked(registrations: Iterable[Registration]) -> Iterator[None]:
+    """Register hooks for the time of the block. A failing registration takes the earlier ones off too."""
+    handles: list[RemovableHandle] = []
+    try:
+        for register in registrations:
+            handles.append(register())
+        yield
+    finally:
+        for handle in reversed(handles):
+            handle.remove()
+
+
+def before(module: nn.Module, hook: Callable[..., Any], *, keywords: bool = False) -> Registration:
+    """A hook that sees, and may replace, the module's input."""
+    return lambda: module.register_forward_pre_hook(hook, with_kwargs=keywords)
+
+
+def after(module: nn.Module, hook: Callable[..., Any]) -> Registration:
+    """A hook that sees, and may replace, the module's output."""
+    return lambda: module.register_forward_hook(hook)

@@ -1,0 +1,351 @@
+"""A language model that can be asked facts and whose neurons can be read and changed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+from transformers.cache_utils import Cache
+
+from factneurons.errors import BadModel
+from factneurons.facts.types import Prompt
+from factneurons.models import interventions as change
+from factneurons.models.adapters import find_adapter, layers_of, sizes
+from factneurons.models.batches import Batch, groups
+from factneurons.models.capture import Capture, Item, capture
+from factneurons.models.head import Head
+from factneurons.models.hooks import Reached, Registration, before, hooked
+from factneurons.models.matmul import fast_products
+from factneurons.models.query import build_query
+from factneurons.models.selfcheck import check_head, staircase_is_right
+from factneurons.models.suppression import log_probabilities_with
+from factneurons.models.types import Evaluation, Neuron, Query
+
+Kind = Literal["cloze", "causal", "encoder-decoder"]
+FloatArray = npt.NDArray[np.float64]
+_TOKENS = 4096
+
+
+class Model:
+    """A Hugging Face language model in evaluation mode, its parameters frozen. Made by `load_model`.
+
+    Attributes:
+        module: the torch model.
+        tokenizer: its tokenizer.
+        name: how it was asked for.
+        kind: "cloze" (masked), "causal" or "encoder-decoder".
+        adapter: where its neurons are.
+        layers: its layers; an encoder-decoder's encoder comes first.
+        head: its vocabulary projection.
+        interventions: how many interventions are open.
+
+    Raises:
+        BadModel: it has no output embeddings (no language model), or its neurons cannot be found.
+    """
+
+    def __init__(self, module: nn.Module, tokenizer: PreTrainedTokenizerBase, *, name: str, kind: Kind) -> None:
+        projection = getattr(module, "get_output_embeddings", lambda: None)()
+        if projection is None:
+            raise BadModel(f"{name} is no language model: it has no output embeddings to predict tokens with")
+        self.module: Any = module.eval().requires_grad_(False)
+        self.tokenizer: Any = tokenizer
+        self.name, self.kind = name, kind
+        self.adapter = find_adapter(module)
+        self.layers = layers_of(module, self.adapter)
+        self.projection = projection
+        self.interventions = 0
+        self._mask: tuple[Tensor, Tensor] | None = None
+        self._staircase: bool | None = None
+        self._head_checked = False
+
+    def __repr__(self) -> str:
+        return (
+            f"Model({self.name!r}, kind={self.kind!r}, family={self.adapter.family!r}, "
+            f"layers={self.layer_count}, width={self.width})"
+        )
+
+    @property
+    def layer_count(self) -> int:
+        """The number of layers that have an MLP."""
+        return len(self.layers)
+
+    @property
+    def width(self) -> int:
+        """Neurons per layer."""
+        return sizes(self.layers[0].down)[0]
+
+    @property
+    def hidden_size(self) -> int:
+        """The size of the residual stream."""
+        return sizes(self.layers[0].down)[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids go."""
+        return next(self.module.parameters()).device  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The weights' type."""
+        return self.layers[0].down.weight.dtype  # type: ignore[return-value]
+
+    @property
+    def head(self) -> Head:
+        """The vocabulary projection, as it is now.
+
+        Raises:
+            BadModel: the model does something to its logits that the head does not reproduce.
+        """
+        head = Head.of(self.projection, self.module.config)
+        if not self._head_checked:
+            self._head_checked = True
+            check_head(self, head)
+        return head
+
+    def in_encoder(self, layer: int) -> bool:
+        """Whether a layer belongs to an encoder."""
+        if self.kind == "encoder-decoder":
+            return layer < self.layer_count - int(self.module.config.num_decoder_layers or 0)
+        return self.kind == "cloze"
+
+    # Asking
+
+    def query(self, prompt: Prompt | str, answer: str, *, multi_mask: bool = False) -> Query:
+        """Turn a prompt and an answer into token ids as this model sees them.
+
+        Args:
+            prompt: a prompt; a text without a blank gets one at its end.
+            answer: the answer; a space before it is neither required nor harmful.
+            multi_mask: cloze models: put several masks for an answer of several tokens.
+
+        Raises:
+            NotAskable: this model cannot be asked this; `reason` says why.
+            BadFact: the text has more than one blank.
+        """
+        limit = getattr(self.module.config, "max_position_embeddings", None)
+        return build_query(self.tokenizer, self.kind, prompt, answer, multi_mask=multi_mask, max_length=limit)
+
+    def probability(self, prompt: Prompt | str, answer: str, *, multi_mask: bool = False) -> float:
+        """P(answer) in the blank: the product over the answer's tokens, each given the gold ones before it."""
+        return float(self.probabilities([self.query(prompt, answer, multi_mask=multi_mask)])[0])
+
+    def probabilities(self, queries: Sequence[Query]) -> FloatArray:
+        """P(answer) of every query, [queries]."""
+        return np.exp(self.log_probabilities(queries))
+
+    def log_probabilities(self, queries: Sequence[Query]) -> FloatArray:
+        """Log P(answer) of every query in nats, [queries]: the sum over the answer's tokens."""
+        result = np.empty(len(queries))
+        for indices, _, flat, targets, rows in self._at_targets(queries):
+            tokens = self.head.log_probabilities(flat, targets).cpu().numpy()
+            result[indices] = np.bincount(rows, weights=tokens, minlength=len(indices))
+        return result
+
+    def evaluate(self, queries: Sequence[Query]) -> list[Evaluation]:
+        """Probability, rank and prediction of every query."""
+        result: dict[int, Evaluation] = {}
+        for indices, _, flat, targets, rows in self._at_targets(queries):
+            head = self.head
+            tokens = head.log_probabilities(flat, targets).cpu().numpy()
+            ranks, top = head.ranks(flat, targets)
+            for row, index in enumerate(indices):
+                own = np.flatnonzero(rows == row)
+                result[index] = Evaluation(
+                    log_probability=float(tokens[own].sum()),
+                    token_log_probabilities=tuple(float(token) for token in tokens[own]),
+                    rank=int(ranks[own].max()),
+                    prediction=self.tokenizer.decode([int(top[place]) for place in own]).strip(),
+                )
+        return [result[index] for index in range(len(queries))]
+
+    def _at_targets(
+        self, queries: Sequence[Query]
+    ) -> Iterator[tuple[list[int], Batch, Tensor, Tensor, npt.NDArray[np.int64]]]:
+        for indices in groups(queries, causal=self.kind == "causal", tokens=_TOKENS):
+            batch = Batch.of([queries[index] for index in indices], self.device)
+            with torch.no_grad(), fast_products(self.device, self.dtype):
+                hidden = self.to_head(batch)
+            rows = [row for row, query in enumerate(batch.queries) for _ in query.target_positions]
+            places = [place for query in batch.queries for place in query.target_positions]
+            targets = [token for query in batch.queries for token in query.answer_ids]
+            flat = hidden[torch.tensor(rows), torch.tensor(places)]
+            yield indices, batch, flat, torch.tensor(targets, device=hidden.device), np.array(rows)
+
+    def activations(self, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
+        """Neuron values [queries, layers, width] at the target position, their mean where there are several."""
+        result = np.empty((len(queries), self.layer_count, self.width), dtype=np.float32)
+        for index, query in enumerate(queries):
+            values = self.capture([query], [(0, tuple(range(len(query.answer_ids))))]).activations
+            result[index] = torch.stack([layer[0].float().mean(0).cpu() for layer in values]).numpy()
+        return result
+
+    # Neurons
+
+    def out_weights(self, neurons: Iterable[tuple[int, int]]) -> npt.NDArray[np.float64]:
+        """What one unit of each neuron writes to the residual stream, [neurons, hidden]."""
+        views = [change.weight_views(self, n, out=True, inward=False)[0] for n in change.checked(self, neurons)]
+        return _stacked(views, (0, self.hidden_size))
+
+    def in_weights(self, neurons: Iterable[tuple[int, int]]) -> npt.NDArray[np.float64]:
+        """What each neuron reads, [neurons, parts, hidden]: one part, or the gate's and then the up-projection's."""
+        parts = 2 if self.adapter.gated else 1
+        views = [
+            torch.stack(change.weight_views(self, n, out=False, inward=True)) for n in change.checked(self, neurons)
+        ]
+        return _stacked(views, (0, parts, self.hidden_size))
+
+    def norm_gain(self, layer: int) -> npt.NDArray[np.float64]:
+        """The gain [hidden] of the normalisation whose output a layer's MLP reads; ones where there is none."""
+        norm = self.layers[layer].mlp_norm
+        weight = None if norm is None else getattr(norm, "weight", None)
+        if not isinstance(weight, Tensor):
+            return np.ones(self.hidden_size)
+        return weight.detach().double().cpu().numpy() + self.adapter.norm_offset
+
+    def bias(self, neuron: Neuron) -> float:
+        """The up-projection's bias of one neuron (0 where there is none)."""
+        bias = getattr(self.layers[neuron.layer].up, "bias", None)
+        return 0.0 if bias is None else float(bias[neuron.index])
+
+    def probabilities_with(
+        self,
+        query: Query,
+        neuron_sets: Sequence[Collection[tuple[int, int]]],
+        factor: float | Sequence[float] = 0.0,
+        *,
+        positions: change.Positions = "target",
+    ) -> FloatArray:
+        """P(answer) under many interventions at once, one neuron set per row.
+
+        Args:
+            query: one query.
+            neuron_sets: the sets; an empty one leaves the model as it is.
+            factor: what the values are multiplied by, for all sets or one each (0 suppresses, 2 enhances).
+            positions: "target", the query's target positions, or "all".
+
+        Returns:
+            [sets] float64.
+        """
+        return np.exp(log_probabilities_with(self, query, neuron_sets, factor, positions))
+
+    # Changing
+
+    def suppress(
+        self, neurons: Iterable[tuple[int, int]], *, positions: change.Positions = "target"
+    ) -> AbstractContextManager[None]:
+        """Set the neurons' values to 0 for the time of a `with` block."""
+        return self.scale_values(neurons, 0.0, positions=positions)
+
+    def enhance(
+        self, neurons: Iterable[tuple[int, int]], *, positions: change.Positions = "target"
+    ) -> AbstractContextManager[None]:
+        """Double the neurons' values for the time of a `with` block."""
+        return self.scale_values(neurons, 2.0, positions=positions)
+
+    def scale_values(
+        self, neurons: Iterable[tuple[int, int]], factor: float, *, positions: change.Positions = "target"
+    ) -> AbstractContextManager[None]:
+        """Multiply the neurons' values for the time of a `with` block.
+
+        Positions: the target positions of the query that is asked; in free generation the last prompt
+        token and every generated one; with "all" every position.
+        """
+        return change.changed_values(self, neurons, change.multiply(factor), positions)
+
+    def set_values(
+        self, values: Mapping[Neuron, float], *, positions: change.Positions = "target"
+    ) -> AbstractContextManager[None]:
+        """Set neurons to given values for the time of a `with` block."""
+        return change.changed_values(self, values, change.put(values), positions)
+
+    def scale_weights(
+        self, neurons: Iterable[tuple[int, int]], factor: float, *, parts: change.Parts = "both"
+    ) -> AbstractContextManager[None]:
+        """Multiply the neurons' in- and out-weights for the time of a `with` block; acts at every position.
+
+        With `parts="both"` a factor of 2 makes the contribution about four times as large (eight times in a
+        gated MLP); `parts="out"` makes it exactly twice as large.
+        """
+        return change.changed_weights(self, neurons, factor, parts)
+
+    # Passes, for the rooms above
+
+    def capture(self, queries: Sequence[Query], items: Sequence[Item]) -> Capture:
+        """Run queries once and keep what changed rows can share (see `capture.Capture`)."""
+        return capture(self, Batch.of(queries, self.device), items)
+
+    def to_head(
+        self,
+        batch: Batch,
+        *,
+        hooks: Sequence[Registration] = (),
+        cache: Cache | None = None,
+        position_ids: Tensor | None = None,
+    ) -> Tensor:
+        """Run a batch up to the vocabulary projection and return that one's input, [queries, tokens, hidden]."""
+        seen: list[Tensor] = []
+
+        def stop(module: nn.Module, inputs: tuple[Tensor]) -> None:
+            seen.append(inputs[0])
+            raise Reached
+
+        options: dict[str, Any] = {"input_ids": batch.input_ids}
+        if batch.decoder_input_ids is not None:
+            options["decoder_input_ids"] = batch.decoder_input_ids
+        if self.kind != "cloze":
+            options["use_cache"] = cache is not None
+        if cache is not None:
+            options["past_key_values"] = cache
+        if position_ids is not None:
+            options["position_ids"] = position_ids
+        with hooked([*hooks, before(self.projection, stop)]), self._targets(batch):
+            try:
+                self.module(**options)
+            except Reached:
+                return seen[0]
+        raise BadModel(f"{self.name}: the forward pass does not use its output embeddings")
+
+    @contextmanager
+    def _targets(self, batch: Batch) -> Iterator[None]:
+        """Tell open interventions where the target positions of the running batch are."""
+        if self.interventions:
+            self._mask = (batch.positions_mask(encoder=True), batch.positions_mask(encoder=False))
+        try:
+            yield
+        finally:
+            self._mask = None
+
+    def target_mask(self, layer: int, value: Tensor) -> Tensor:
+        """Where a layer's target positions are in its down-projection's input, [rows, tokens] of bool."""
+        if self._mask is not None:
+            return self._mask[0 if self.in_encoder(layer) else 1]
+        shape = value.shape[:-1] if value.dim() > 2 else (1, value.shape[0])
+        mask = torch.zeros(*shape, dtype=torch.bool, device=value.device)
+        mask[:, -1] = True
+        return mask
+
+    def staircase(self, captured: Capture) -> bool:
+        """Whether the fast passes of `rows` are right for this model now; found out once, by comparison."""
+        if self.interventions or self.kind == "encoder-decoder":
+            return False
+        if self._staircase is None:
+            self._staircase, why = staircase_is_right(self, captured)
+            if not self._staircase:
+                warnings.warn(
+                    f"{self.name}: the fast passes do not fit this model ({why}); using the plain loop",
+                    stacklevel=2,
+                )
+        return self._staircase
+
+
+def _stacked(views: Sequence[Tensor], empty: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    if not views:
+        return np.empty(empty)
+    return torch.stack([view.detach() for view in views]).double().cpu().numpy()

@@ -1,0 +1,79 @@
+"""Does the staircase give what the plain loop gives, and the head the model's logits? Tried once per model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from factneurons.errors import BadModel
+from factneurons.models.batches import Batch
+from factneurons.models.capture import Capture, capture
+from factneurons.models.gradients import _plain, _staircase
+from factneurons.models.head import Head
+from factneurons.models.rows import Unsupported
+from factneurons.models.types import Query
+
+if TYPE_CHECKING:
+    from factneurons.models.model import Model
+
+_TOKENS = 4
+_TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3}
+_COARSE = 0.1
+
+
+def staircase_is_right(model: Model, captured: Capture) -> tuple[bool, str]:
+    """Compare value and gradient of every layer halfway to zero; a blocks' shape that differs shows here.
+
+    Returns:
+        whether they agree, and in what they do not.
+    """
+    short = _short(captured.batch.queries[0], causal=model.kind == "causal")
+    probe = capture(model, Batch.of([short], model.device), [(0, (0,))])
+    points = [0.5 * value.expand(-1, 2, -1).clone() for value in probe.activations]
+    for point in points:
+        point[:, 1] = 0.0
+    leaves = [point.requires_grad_(True) for point in points]
+    with torch.enable_grad():
+        try:
+            values, gradients = _staircase(model, probe, leaves, "log_probability")
+        except Unsupported as reason:
+            return False, str(reason)
+        true_values, true_gradients = _plain(model, probe, leaves, "log_probability")
+    tolerance = _TOLERANCE.get(model.dtype, _COARSE)
+    for layer in range(model.layer_count):
+        pairs = ((values[layer], true_values[layer]), (gradients[layer], true_gradients[layer]))
+        for found, true in pairs:
+            assert found is not None
+            assert true is not None
+            if (found - true).abs().max() > tolerance * true.abs().max().clamp(min=1e-30):
+                return False, f"its values differ in layer {layer}"
+    return True, ""
+
+
+@torch.no_grad()
+def check_head(model: Model, head: Head) -> None:
+    """Compare the head's log-probabilities with the model's own, on two tokens.
+
+    Raises:
+        BadModel: they differ, so the model does something to its logits that is not known here.
+    """
+    ids = torch.tensor([[1, 2]], device=model.device)
+    decoder = ids if model.kind == "encoder-decoder" else None
+    options = {} if decoder is None else {"decoder_input_ids": decoder}
+    logits = model.module(input_ids=ids, **options).logits[0].double()
+    hidden = model.to_head(Batch((), ids, decoder))[0]
+    targets = logits.argmax(-1)
+    true = logits.gather(1, targets[:, None])[:, 0] - logits.logsumexp(-1)
+    found = head.log_probabilities(hidden, targets)
+    if not torch.allclose(found, true.to(found.device), atol=_TOLERANCE.get(model.dtype, _COARSE)):
+        raise BadModel(
+            f"{model.name}: its probabilities do not follow from its output embeddings; it scales or caps its "
+            f"logits in a way that is not supported"
+        )
+
+
+def _short(query: Query, *, causal: bool) -> Query:
+    """A few of the query's own tokens, with one target position at the last of them."""
+    ids = query.input_ids[:_TOKENS] if causal else query.input_ids[-_TOKENS:]
+    return Query(query.prompt, query.answer, ids, (len(ids) - 1,), query.answer_ids[:1], (), ())
