@@ -1,1 +1,39 @@
-"""."""
+"""What a run keeps on disk: a manifest, tables in Parquet parts, and how to resume after anything.
+
+Rows come in from the rooms below as plain values; this room knows their data types and nothing else of them.
+"""
+
+from factneurons.runs.commits import Skip
+from factneurons.runs.counts import Counts
+from factneurons.runs.drive import Batch, Pace, Progress, Silent, Summary, drive
+from factneurons.runs.files import sha256_of
+from factneurons.runs.manifest import Manifest, StageRecord, command_line, differences
+from factneurons.runs.rows import degenerate_rows, located_rows
+from factneurons.runs.schema import Row
+from factneurons.runs.stop import Interrupted
+from factneurons.runs.store import Run
+from factneurons.runs.tables import TABLES
+from factneurons.runs.verify import verify
+
+__all__ = [
+    "TABLES",
+    "Batch",
+    "Counts",
+    "Interrupted",
+    "Manifest",
+    "Pace",
+    "Progress",
+    "Row",
+    "Run",
+    "Silent",
+    "Skip",
+    "StageRecord",
+    "Summary",
+    "command_line",
+    "degenerate_rows",
+    "differences",
+    "drive",
+    "located_rows",
+    "sha256_of",
+    "verify",
+]

@@ -1,0 +1,289 @@
+"""Commits: the rows of a few finished facts, put into a run at once or not at all.
+
+A commit is a folder parts/NUMBER-STAGE with one Parquet file per table that got rows, and commit.json, which
+names the files with their hashes and the facts they finish. It is written under unfinished/, flushed, and
+then appears under its own name by a single rename. So no reader ever sees half of it, and what a killed
+writer left under unfinished/ can be thrown away. No name in it comes from the data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from factneurons.errors import BadRun
+from factneurons.facts.types import Fact
+from factneurons.runs.counts import Counts
+from factneurons.runs.files import disk_errors_in_one_line, sync_folder, write_new
+from factneurons.runs.schema import Row
+from factneurons.runs.seal import sealed, unsealed
+from factneurons.runs.tables import TABLES, table_named
+
+PARTS, UNFINISHED, RECORD = "parts", "unfinished", "commit.json"
+_NAME = re.compile(r"(\d{6,})-([a-z][a-z0-9_]*)")
+
+
+class FactName(NamedTuple):
+    """How a commit names a fact: by content, and by what the tables are keyed with."""
+
+    key: str
+    fact_id: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A fact, a prompt or a record that is left out, and why.
+
+    Attributes:
+        reason: a short fixed code, for counting.
+        detail: what is wrong, in words.
+        fact_id: the fact's id; empty for a record that never became a fact.
+        language: the fact's language; empty likewise.
+        source: where it was read, FILE:LINE.
+        prompt: the prompt that is left out; empty: the whole fact or record.
+        askable: whether the model could have been asked, and something failed later.
+    """
+
+    reason: str
+    detail: str
+    fact_id: str = ""
+    language: str = ""
+    source: str = ""
+    prompt: str = ""
+    askable: bool = False
+
+    @classmethod
+    def of(cls, fact: Fact, reason: str, detail: str, *, prompt: str = "", askable: bool = False) -> Skip:
+        """Leave out a fact, or one prompt of it."""
+        return cls(reason, detail, fact.id, fact.language, fact.source, prompt, askable)
+
+    @property
+    def key(self) -> str:
+        """A hash of the content (20 hex digits)."""
+        content = [self.reason, self.detail, self.fact_id, self.language, self.source, self.prompt]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]
+
+    def row(self, stage: str) -> Row:
+        """The row of the table `skipped`."""
+        return {
+            "fact_id": self.fact_id,
+            "language": self.language,
+            "source": self.source,
+            "prompt": self.prompt,
+            "stage": stage,
+            "reason": self.reason,
+            "detail": self.detail,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a commit."""
+
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What commit.json says.
+
+    Attributes:
+        number: commits of a run are numbered from 1 without gaps.
+        stage: the stage that made it.
+        facts: the facts it finishes, with results or skipped.
+        records: the keys of skipped records that never became a fact of this stage.
+        parts: table -> its file's rows and hash.
+        counts: what it adds to the stage's counts.
+    """
+
+    number: int
+    stage: str
+    facts: tuple[FactName, ...]
+    records: tuple[str, ...]
+    parts: Mapping[str, Part]
+    counts: Counts
+
+    @property
+    def folder_name(self) -> str:
+        """The name of its folder under parts/."""
+        return f"{self.number:06d}-{self.stage}"
+
+    @classmethod
+    def from_bytes(cls, data: bytes, path: Path) -> Commit:
+        """Read commit.json.
+
+        Raises:
+            BadRun: it is damaged.
+        """
+        content = unsealed(data)
+        if content is None:
+            raise BadRun(f"{path} is damaged or was changed")
+        return cls(
+            content["number"],
+            content["stage"],
+            tuple(FactName(*names) for names in content["facts"]),
+            tuple(content["records"]),
+            {table: Part(**part) for table, part in content["parts"].items()},
+            Counts(**content["counts"]),
+        )
+
+
+def commit_folders(folder: Path) -> list[tuple[int, Path]]:
+    """The commits of a run as (number, folder), in the order they were made.
+
+    Raises:
+        BadRun: the folder that holds them is missing.
+    """
+    found = []
+    parts = folder / PARTS
+    if not parts.is_dir():
+        raise BadRun(f"{folder} is no whole run: its folder {PARTS} is missing")
+    for inner in parts.iterdir():
+        match = _NAME.fullmatch(inner.name)
+        if match:
+            found.append((int(match[1]), inner))
+    return sorted(found)
+
+
+def read_commits(folder: Path, stage: str | None = None) -> Iterator[tuple[Commit, Path]]:
+    """The commits of a run and their folders, one in memory at a time.
+
+    Raises:
+        BadRun: a commit's record is missing or damaged.
+    """
+    for _, inner in commit_folders(folder):
+        if stage is None or inner.name.partition("-")[2] == stage:
+            path = inner / RECORD
+            try:
+                data = path.read_bytes()
+            except OSError as error:
+                raise BadRun(f"{path}: cannot be read: {error.strerror}") from error
+            yield Commit.from_bytes(data, path), inner
+
+
+def write_commit(
+    folder: Path,
+    number: int,
+    stage: str,
+    facts: Sequence[Fact],
+    rows: Mapping[str, Sequence[Row]],
+    skips: Sequence[Skip],
+) -> Commit:
+    """Put rows and skips into the run in one step, and return the record.
+
+    Raises:
+        BadNumber: a number that is none, in a column that may not be empty.
+        FactneuronsError: no space left; nothing of this commit is kept, everything before it is.
+        ValueError: a row of another fact, or a fact without any row: a mistake of the caller.
+    """
+    if "skipped" in rows:
+        raise ValueError("rows of the table 'skipped' are given as skips")
+    everything = {name: list(table) for name, table in rows.items() if table}
+    if skips:
+        everything["skipped"] = [skip.row(stage) for skip in skips]
+    _check_facts(facts, everything, skips)
+    files = {name: _parquet(name, table) for name, table in everything.items()}
+    commit = Commit(
+        number,
+        stage,
+        tuple(FactName(fact.key, fact.id, fact.language) for fact in facts),
+        tuple(skip.key for skip in _records(facts, skips)),
+        {name: Part(len(everything[name]), hashlib.sha256(data).hexdigest()) for name, data in files.items()},
+        _count(facts, everything, skips),
+    )
+    files_by_name = {f"{name}.parquet": data for name, data in files.items()}
+    files_by_name[RECORD] = json.dumps(sealed(asdict(commit))).encode()
+    with disk_errors_in_one_line(folder):
+        _publish(folder, commit.folder_name, files_by_name)
+    return commit
+
+
+def clear_unfinished(folder: Path) -> int:
+    """Throw away what a killed writer left half written, and return the number of files."""
+    leftovers = folder / UNFINISHED
+    count = sum(item.is_file() for item in leftovers.rglob("*"))
+    for inner in list(leftovers.iterdir()):
+        if inner.is_dir() and not inner.is_symlink():
+            shutil.rmtree(inner)
+        else:
+            inner.unlink()
+    return count
+
+
+def _publish(folder: Path, name: str, files: Mapping[str, bytes]) -> None:
+    temporary = folder / UNFINISHED / name
+    try:
+        temporary.mkdir()
+        for file_name, data in files.items():
+            write_new(temporary / file_name, data)
+        sync_folder(temporary)
+        os.replace(temporary, folder / PARTS / name)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(folder / PARTS)
+
+
+def _parquet(name: str, rows: Sequence[Row]) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table_named(name).to_arrow(rows), sink, compression="zstd")
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def _name_of_row(row: Row) -> tuple[object, object]:
+    return row["fact_id"], row["language"]
+
+
+def _names(facts: Iterable[Fact]) -> set[tuple[object, object]]:
+    return {(fact.id, fact.language) for fact in facts}
+
+
+def _check_facts(facts: Sequence[Fact], rows: Mapping[str, Sequence[Row]], skips: Sequence[Skip]) -> None:
+    names = _names(facts)
+    if len(names) < len(facts):
+        raise ValueError("one commit holds a fact twice")
+    with_rows = {_name_of_row(row) for name, table in rows.items() if name != "skipped" for row in table}
+    strangers = with_rows - names
+    if strangers:
+        raise ValueError(f"rows of facts that are not in this commit: {sorted(map(str, strangers))}")
+    nothing = names - with_rows - {(skip.fact_id, skip.language) for skip in skips}
+    if nothing:
+        raise ValueError(f"facts without any row, not even a skipped one: {sorted(map(str, nothing))}")
+
+
+def _records(facts: Sequence[Fact], skips: Sequence[Skip]) -> list[Skip]:
+    names = _names(facts)
+    return [skip for skip in skips if (skip.fact_id, skip.language) not in names]
+
+
+def _count(facts: Sequence[Fact], rows: Mapping[str, Sequence[Row]], skips: Sequence[Skip]) -> Counts:
+    done = {_name_of_row(row) for name in rows.keys() & TABLES.keys() - {"skipped"} for row in rows[name]}
+    whole: dict[tuple[object, object], Skip] = {}
+    left = _names(facts) - done
+    for skip in sorted(skips, key=lambda skip: bool(skip.prompt)):
+        name = (skip.fact_id, skip.language)
+        if name in left:
+            whole.setdefault(name, skip)
+    left_out = [*whole.values(), *_records(facts, skips)]
+    return Counts(
+        read=len(done) + len(left_out),
+        askable=len(done) + sum(skip.askable for skip in left_out),
+        done=len(done),
+        skipped=dict(Counter(skip.reason for skip in left_out)),
+        skipped_prompts=dict(Counter(skip.reason for skip in skips if skip.prompt)),
+        rows={name: len(table) for name, table in rows.items()},
+    )

@@ -1,0 +1,42 @@
+"""Counts of what a stage did: read, asked, finished and left out. They add up over commits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the records that a stage has dealt with so far.
+
+    Attributes:
+        read: facts, and records that never became one; always `done` + the sum of `skipped`.
+        askable: facts that the model could be asked.
+        done: facts with results.
+        skipped: reason -> facts and records left out.
+        skipped_prompts: reason -> prompts left out.
+        rows: table -> rows written.
+    """
+
+    read: int = 0
+    askable: int = 0
+    done: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    skipped_prompts: Mapping[str, int] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.read + other.read,
+            self.askable + other.askable,
+            self.done + other.done,
+            _sum(self.skipped, other.skipped),
+            _sum(self.skipped_prompts, other.skipped_prompts),
+            _sum(self.rows, other.rows),
+        )
+
+
+def _sum(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted((Counter(first) + Counter(second)).items()))

@@ -1,0 +1,263 @@
+"""A run: a folder with a manifest and tables, written by one process and read by any."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from factneurons.errors import BadRun
+from factneurons.facts.types import Fact
+from factneurons.runs.commits import (
+    PARTS,
+    UNFINISHED,
+    Commit,
+    FactName,
+    Skip,
+    clear_unfinished,
+    commit_folders,
+    read_commits,
+    write_commit,
+)
+from factneurons.runs.counts import Counts
+from factneurons.runs.files import FolderLock, disk_errors_in_one_line, replace_file
+from factneurons.runs.manifest import Manifest, State, joined
+from factneurons.runs.schema import Row
+from factneurons.runs.tables import table_named
+
+MANIFEST, LOCK = "manifest.json", "lock"
+_OWN_NAMES = {MANIFEST, LOCK, PARTS, UNFINISHED}
+_SAVE_EVERY = 5.0
+"""Seconds between two updates of the counts in the manifest while a stage is running."""
+
+
+class Run:
+    """One run on disk. Made by `Run.create_or_resume` (to write) or `Run.open` (to read).
+
+    Attributes:
+        folder: the run's folder.
+        manifest: what is known of it; while it is open for writing, the counts may be newer than on disk.
+        notes: what a user should be told about opening it: what was resumed, cleaned up or has changed.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, lock: FolderLock | None, notes: Sequence[str]) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.notes = list(notes)
+        self._lock = lock
+        self._next_number = 1
+        self._saved = time.monotonic()
+
+    @classmethod
+    def create_or_resume(cls, folder: Path | str, manifest: Manifest, stage: str) -> Self:
+        """Open a run for writing `stage`: a new one, or one that was begun with the same settings.
+
+        Args:
+            folder: a folder that does not exist, is empty, or is a run.
+            manifest: from `Manifest.for_stage`.
+            stage: the stage that is about to be driven.
+
+        Raises:
+            BadRun: the folder holds something else, a live process writes into it, or it was made with
+                another model, other data or other settings (the first differing field is named).
+            FactneuronsError: no space left.
+        """
+        folder = Path(folder)
+        with disk_errors_in_one_line(folder):
+            _refuse_foreign(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FolderLock(folder / LOCK)
+            try:
+                _refuse_foreign(folder)
+                notes = _clean_up(folder, lock)
+                path = folder / MANIFEST
+                if path.exists():
+                    old = Manifest.from_bytes(path.read_bytes(), path)
+                    manifest, told = joined(old, manifest, stage, folder)
+                    notes += told
+                run = cls(folder, manifest, lock, notes)
+                run._count_from_commits()
+                run._save()
+            except BaseException:
+                lock.release()
+                raise
+        return run
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Self:
+        """Open a run for reading; others may read or write it meanwhile.
+
+        Raises:
+            BadRun: there is no run in the folder, or its manifest is damaged.
+        """
+        folder = Path(folder)
+        path = folder / MANIFEST
+        try:
+            manifest = Manifest.from_bytes(path.read_bytes(), path)
+        except (FileNotFoundError, NotADirectoryError):
+            missing = "it does not exist" if not folder.exists() else f"it has no {MANIFEST}"
+            raise BadRun(f"{folder} is not a run: {missing}; factneurons locate --out makes one") from None
+        except OSError as error:
+            raise BadRun(f"{path}: cannot be read: {error.strerror}") from error
+        return cls(folder, manifest, None, [])
+
+    def commit(
+        self,
+        stage: str,
+        facts: Sequence[Fact],
+        rows: Mapping[str, Sequence[Row]],
+        skips: Sequence[Skip] = (),
+    ) -> Commit:
+        """Keep the results of some facts: all of them or, if anything fails, none.
+
+        Args:
+            stage: the stage they belong to.
+            facts: the facts that are finished by this; each has at least one row or skip.
+            rows: table -> rows; every row's fact_id and language are those of one of the facts.
+            skips: what was left out of these facts, and records that never became facts.
+
+        Raises:
+            BadRun: the run was opened for reading.
+            BadNumber: a number that is none, in a column that may not be empty.
+            FactneuronsError: no space left; everything committed before is kept.
+        """
+        self._must_write(stage)
+        commit = write_commit(self.folder, self._next_number, stage, facts, rows, skips)
+        self._next_number += 1
+        counts = self.manifest.stages[stage].counts + commit.counts
+        self.manifest = self.manifest.with_stage(stage, counts=counts)
+        if time.monotonic() - self._saved > _SAVE_EVERY:
+            self._save()
+        return commit
+
+    def done(self, stage: str) -> set[str]:
+        """The keys of the facts (and of skipped records) that a stage has dealt with."""
+        keys: set[str] = set()
+        for commit, _ in read_commits(self.folder, stage):
+            keys.update(name.key for name in commit.facts)
+            keys.update(commit.records)
+        return keys
+
+    def fact_names(self, stage: str) -> Iterator[FactName]:
+        """Key, id and language of every fact that a stage has dealt with, one commit in memory at a time."""
+        for commit, _ in read_commits(self.folder, stage):
+            yield from commit.facts
+
+    def counts(self, stage: str) -> Counts:
+        """The counts of a stage, summed over what is on disk now; all 0 for a stage that never started."""
+        return sum((commit.counts for commit, _ in read_commits(self.folder, stage)), Counts())
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A whole table, sorted by fact_id, language and the columns that follow in the documentation.
+
+        Raises:
+            BadSetting: there is no table of that name.
+            BadRun: a part is missing or damaged.
+        """
+        table = table_named(name)
+        parts = [_read(path) for path in self._part_files(name)]
+        whole = pa.concat_tables(parts) if parts else table.schema.empty_table()
+        frame: pd.DataFrame = whole.sort_by([(key, "ascending") for key in table.sort_keys]).to_pandas()
+        return frame
+
+    def rows(self, name: str) -> Iterator[dict[str, Any]]:
+        """The rows of a table as they were written, one part in memory at a time.
+
+        Raises:
+            BadSetting: there is no table of that name.
+            BadRun: a part is missing or damaged.
+        """
+        table_named(name)
+        for path in self._part_files(name):
+            yield from _read(path).to_pylist()
+
+    def set_state(self, stage: str, state: State) -> None:
+        """Write down that a stage is running, done or interrupted, with its counts.
+
+        Raises:
+            BadRun: the run was opened for reading.
+            FactneuronsError: no space left; the manifest on disk is the old one.
+        """
+        self._must_write(stage)
+        self.manifest = self.manifest.with_stage(stage, state=state)
+        self._save()
+
+    def close(self) -> None:
+        """Give up the right to write. Closing twice does nothing."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _must_write(self, stage: str) -> None:
+        if self._lock is None:
+            raise BadRun(f"{self.folder} is open for reading only")
+        if stage not in self.manifest.stages:
+            raise BadRun(f"{self.folder} was not opened for the stage {stage!r}")
+
+    def _part_files(self, name: str) -> Iterator[Path]:
+        for commit, inner in read_commits(self.folder):
+            if name in commit.parts:
+                yield inner / f"{name}.parquet"
+
+    def _count_from_commits(self) -> None:
+        counts: dict[str, Counts] = {}
+        for commit, _ in read_commits(self.folder):
+            counts[commit.stage] = counts.get(commit.stage, Counts()) + commit.counts
+        for stage in self.manifest.stages:
+            self.manifest = self.manifest.with_stage(stage, counts=counts.get(stage, Counts()))
+        folders = commit_folders(self.folder)
+        self._next_number = folders[-1][0] + 1 if folders else 1
+
+    def _save(self) -> None:
+        with disk_errors_in_one_line(self.folder):
+            replace_file(self.folder / MANIFEST, self.manifest.to_bytes(), self.folder / UNFINISHED)
+        self._saved = time.monotonic()
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder that holds anything but a run, or the beginnings of one."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise BadRun(f"{folder} is a file, not a folder: choose another --out")
+    names = {inner.name for inner in folder.iterdir()}
+    if MANIFEST in names or not names:
+        return
+    parts = folder / PARTS
+    if names - _OWN_NAMES:
+        raise BadRun(f"{folder} is not empty and is not a run (it has no {MANIFEST}): choose another --out")
+    if parts.exists() and any(parts.iterdir()):
+        raise BadRun(f"{folder}: its {MANIFEST} is missing, so nobody knows how its tables were made")
+
+
+def _clean_up(folder: Path, lock: FolderLock) -> list[str]:
+    for name in (PARTS, UNFINISHED):
+        (folder / name).mkdir(exist_ok=True)
+    leftovers = clear_unfinished(folder)
+    notes = []
+    if lock.left_by:
+        notes.append(f"the last writer of {folder}, {lock.left_by}, was killed; what it finished is kept")
+    if leftovers:
+        notes.append(f"{leftovers} half-written files of it were removed")
+    return notes
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise BadRun(f"{path} is missing or damaged: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,310 @@
+"""The tables of a run: every column, its type and its meaning, in one place.
+
+docs/runs.md shows the same tables; `write_tables_into` brings it up to date.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from factneurons.errors import BadSetting, FactneuronsError
+from factneurons.runs.schema import (
+    FLAG,
+    INTEGER,
+    INTEGERS,
+    NAMED_NUMBERS,
+    NEURONS,
+    NUMBER,
+    TEXT,
+    TEXTS,
+    Column,
+    Table,
+)
+
+_KEY = (
+    Column("fact_id", TEXT, "the fact's id"),
+    Column("language", TEXT, "its language; fact_id and language together name one fact of the run"),
+)
+_RELATION = Column("relation", TEXT, "the fact's relation")
+
+FACTS = Table(
+    "facts",
+    "One row per fact that was asked.",
+    (
+        *_KEY,
+        Column(
+            "key",
+            TEXT,
+            "hash of the fact's content (id, answer, prompts and so on); a resumed run skips by it",
+        ),
+        _RELATION,
+        Column("subject", TEXT, "who or what the fact is about"),
+        Column("answer", TEXT, "the gold answer"),
+        Column("date", TEXT, "the year or date the fact holds for; null where it does not change", optional=True),
+        Column("prompts", TEXTS, "all prompts of the fact, the blank written ___"),
+        Column("prompts_asked", INTEGER, "how many of them this model could be asked"),
+        Column("answer_tokens", TEXTS, "the answer as this model's tokens"),
+        Column("probability", NUMBER, "P(answer), untouched model, mean over the asked prompts, 0 to 1"),
+        Column("rank", INTEGER, "the answer's best rank in the whole vocabulary over the asked prompts; 1: top"),
+        Column("known", FLAG, "whether the rank is 1"),
+        Column("neurons", INTEGER, "how many knowledge neurons were found"),
+        Column("refined", FLAG, "whether several prompts had to agree on the neurons"),
+        Column("threshold", NUMBER, "the share of the largest score that a neuron had to reach, 0 to 1"),
+        Column("method", TEXT, "the attribution method"),
+        Column("source", TEXT, "where the fact was read, FILE:LINE"),
+        Column("seconds", NUMBER, "time spent on the fact (its share of the batch), in seconds"),
+    ),
+    order=(),
+)
+
+NEURONS_TABLE = Table(
+    "neurons",
+    "One row per knowledge neuron of a fact.",
+    (
+        *_KEY,
+        _RELATION,
+        Column("layer", INTEGER, "the neuron's layer, from 0"),
+        Column("index", INTEGER, "its place among the inputs of the layer's down-projection, from 0"),
+        Column("score", NUMBER, "its score, mean over the prompts that found it, in units of probability"),
+        Column("share", NUMBER, "the share of the asked prompts that found it, 0 to 1"),
+        Column("position", INTEGER, "its place among the fact's neurons by score; 1: the highest score"),
+    ),
+    order=("position",),
+)
+
+COMPLETENESS = Table(
+    "completeness",
+    "One row per prompt and layer: how well the scores add up.",
+    (
+        *_KEY,
+        Column("prompt", TEXT, "the prompt"),
+        Column("layer", INTEGER, "the layer, from 0"),
+        Column(
+            "error",
+            NUMBER,
+            "|sum of the layer's scores - (P at the activation - P at the baseline)|, largest over baselines;"
+            " null for methods that promise no completeness",
+            optional=True,
+        ),
+        Column(
+            "ratio",
+            NUMBER,
+            "the error divided by |P at the activation - P at the baseline|; null also where that is 0",
+            optional=True,
+        ),
+        Column("probability", NUMBER, "P(answer), untouched"),
+        Column(
+            "baseline_probability",
+            NUMBER,
+            "P(answer) at the baseline, mean over baselines; null for methods without a baseline",
+            optional=True,
+        ),
+        Column("points", INTEGER, "path points spent per baseline"),
+    ),
+    order=("prompt", "layer"),
+)
+
+COMPONENTS = Table(
+    "components",
+    "One row per cluster of a fact's knowledge neurons that was tested as a base degenerate component.",
+    (
+        *_KEY,
+        Column("component", INTEGER, "its number within the fact, from 1, those that pass first"),
+        Column(
+            "role",
+            TEXT,
+            "component: it passes the functional filter; candidate: it does not",
+            choices=("component", "candidate"),
+        ),
+        Column("neurons", NEURONS, "its neurons, sorted"),
+        Column("size", INTEGER, "how many neurons it has"),
+        Column("layers", INTEGERS, "the layers they are in, sorted, each once"),
+        Column("birth", NUMBER, "the distance at which the cluster formed"),
+        Column("death", NUMBER, "the distance at which it merged into a larger one"),
+        Column("persistence", NUMBER, "death - birth"),
+        Column(
+            "drop_alone",
+            NUMBER,
+            "relative loss of P(answer) when only it is suppressed; null if P is 0",
+            True,
+        ),
+        Column(
+            "drop_without_others",
+            NUMBER,
+            "relative loss of P(answer) when all other components are suppressed and it is left; null if not tested",
+            optional=True,
+        ),
+        Column(
+            "mean_distance",
+            NUMBER,
+            "mean finite distance between its neurons; null where there is none",
+            True,
+        ),
+    ),
+    order=("component",),
+)
+
+BARCODES = Table(
+    "barcodes",
+    "One row per cluster of the single-linkage tree of a fact's knowledge neurons.",
+    (
+        *_KEY,
+        Column("birth", NUMBER, "the distance at which the cluster formed"),
+        Column("death", NUMBER, "the distance at which it merged into a larger one"),
+        Column("size", INTEGER, "how many neurons it has"),
+        Column("chosen", FLAG, "whether it was chosen as a candidate component"),
+    ),
+    order=("birth", "death", "size", "chosen"),
+)
+
+DEGENERATE = Table(
+    "degenerate",
+    "One row per fact: whether it has degenerate knowledge neurons, and the graded numbers behind it.",
+    (
+        *_KEY,
+        _RELATION,
+        Column("knowledge_neurons", INTEGER, "how many knowledge neurons the search started from"),
+        Column("components", INTEGER, "how many components pass the filter; 0, or at least 2"),
+        Column("candidates", INTEGER, "how many clusters were tested"),
+        Column("reason", TEXT, "why there is no degenerate knowledge neuron; empty text where there is one"),
+        Column(
+            "drop_all",
+            NUMBER,
+            "relative loss of P(answer) when all components are suppressed; null: not tested",
+            True,
+        ),
+        Column(
+            "degeneracy_index",
+            NUMBER,
+            "1 - mean loss with one component left / loss with none left, 0 to 1;"
+            " 1: any one component suffices; null: no components",
+            optional=True,
+        ),
+        Column(
+            "p_value",
+            NUMBER,
+            "share of random partitions of the same neurons and sizes that do at least as well; null: not tested",
+            optional=True,
+        ),
+        Column("coverage", NUMBER, "share of the fact's knowledge neurons that the components hold, 0 to 1", True),
+        Column(
+            "verdict",
+            TEXT,
+            "components: better than its random partitions; interchangeable: not; none: no such neurons",
+            choices=("components", "interchangeable", "none"),
+        ),
+        Column("details", NAMED_NUMBERS, "further numbers of the search, by name"),
+    ),
+    order=(),
+)
+
+INTERVENTIONS = Table(
+    "interventions",
+    "One row per set of neurons, action and prompts: the probability before and after.",
+    (
+        *_KEY,
+        _RELATION,
+        Column(
+            "neurons",
+            TEXT,
+            "which neurons were changed: the found ones, or random ones matched to them",
+            choices=("knowledge", "degenerate", "random for knowledge", "random for degenerate"),
+        ),
+        Column("draw", INTEGER, "0: the found set; 1, 2, ...: the random draws"),
+        Column(
+            "action",
+            TEXT,
+            "suppress: values set to 0; enhance: values doubled",
+            choices=("suppress", "enhance"),
+        ),
+        Column(
+            "prompts",
+            TEXT,
+            "related: prompts of this fact; unrelated: of a fact of another relation",
+            choices=("related", "unrelated"),
+        ),
+        Column(
+            "other_fact_id",
+            TEXT,
+            "unrelated: the id of the fact that was asked; null: related",
+            optional=True,
+        ),
+        Column("size", INTEGER, "how many neurons were changed"),
+        Column("probability_before", NUMBER, "P(answer) before, mean over the prompts, 0 to 1"),
+        Column("probability_after", NUMBER, "P(answer) with the neurons changed, mean over the prompts, 0 to 1"),
+        Column("prompt_count", INTEGER, "how many prompts were asked"),
+    ),
+    order=("neurons", "draw", "action", "prompts", "other_fact_id"),
+)
+
+SKIPPED = Table(
+    "skipped",
+    "One row per fact, prompt or record that was left out.",
+    (
+        Column("fact_id", TEXT, "the fact's id; empty text for a record that never became a fact"),
+        Column("language", TEXT, "its language; empty text likewise"),
+        Column("source", TEXT, "where it was read, FILE:LINE"),
+        Column("prompt", TEXT, "the prompt that was left out; empty text: the whole fact or record"),
+        Column("stage", TEXT, "the stage that left it out"),
+        Column("reason", TEXT, "a short fixed code, for counting"),
+        Column("detail", TEXT, "what is wrong, in words"),
+    ),
+    order=("stage", "source", "prompt", "reason", "detail"),
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        FACTS,
+        NEURONS_TABLE,
+        COMPLETENESS,
+        COMPONENTS,
+        BARCODES,
+        DEGENERATE,
+        INTERVENTIONS,
+        SKIPPED,
+    )
+}
+
+
+def table_named(name: str) -> Table:
+    """The table of that name.
+
+    Raises:
+        BadSetting: there is none; the message lists those there are.
+    """
+    try:
+        return TABLES[name]
+    except KeyError:
+        raise BadSetting(f"a run has no table {name!r}; its tables are: {', '.join(TABLES)}") from None
+
+
+START_MARK, END_MARK = "<!-- tables: start -->", "<!-- tables: end -->"
+
+
+def describe_tables() -> str:
+    """All tables and columns as Markdown."""
+    return "\n\n".join(_described(table) for table in TABLES.values())
+
+
+def _described(table: Table) -> str:
+    lines = [f"### {table.name}", "", table.meaning, "", "| column | type | meaning |", "| --- | --- | --- |"]
+    for column in table.columns:
+        meaning = column.meaning.replace("|", "\\|")
+        lines.append(f"| `{column.name}` | {column.kind.label} | {meaning} |")
+    return "\n".join(lines)
+
+
+def write_tables_into(document: Path | str) -> None:
+    """Replace what stands between the two marks of a Markdown file by the present tables.
+
+    Raises:
+        FactneuronsError: the file has no such marks.
+    """
+    path = Path(document)
+    text = path.read_text(encoding="utf-8")
+    before, start, rest = text.partition(START_MARK)
+    _, end, after = rest.partition(END_MARK)
+    if not (start and end):
+        raise FactneuronsError(f"{path}: the marks {START_MARK} and {END_MARK} are missing")
+    path.write_text(f"{before}{START_MARK}\n{describe_tables()}\n{END_MARK}{after}", encoding="utf-8")

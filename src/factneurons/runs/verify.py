@@ -1,0 +1,64 @@
+"""Does a run still hold what was written? Hashes of its parts, its manifest, the model and the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from factneurons.errors import BadRun
+from factneurons.runs.commits import RECORD, Commit, commit_folders
+from factneurons.runs.counts import Counts
+from factneurons.runs.files import sha256_of
+from factneurons.runs.manifest import differences, is_untouched
+from factneurons.runs.store import MANIFEST, Run
+
+
+def verify(run: Run, *, model_files: Mapping[str, str] | None = None, data_sha256: str | None = None) -> list[str]:
+    """What is wrong with a run, one line each, naming the file; an empty list if nothing is.
+
+    Args:
+        run: the run, open for reading or writing.
+        model_files: file name -> sha256 of the model as it is now, to be compared with the manifest's.
+        data_sha256: hash of the data as they are now, likewise.
+    """
+    return list(_problems(run, model_files, data_sha256))
+
+
+def _problems(run: Run, model_files: Mapping[str, str] | None, data_sha256: str | None) -> Iterator[str]:
+    if not is_untouched((run.folder / MANIFEST).read_bytes()):
+        yield f"{run.folder / MANIFEST}: it was changed after it was written"
+    yield from _problems_of_commits(run)
+    if model_files is not None:
+        for name, _, _ in differences(run.manifest.model.get("files", {}), model_files):
+            yield f"model file {name}: it is not the one the run was made with"
+    if data_sha256 is not None and data_sha256 != run.manifest.data["sha256"]:
+        yield f"data {run.manifest.data['spec']}: they are not those the run was made with"
+
+
+def _problems_of_commits(run: Run) -> Iterator[str]:
+    counts: dict[str, Counts] = {}
+    expected = 1
+    for number, folder in commit_folders(run.folder):
+        yield from (f"{run.folder}: commit {gap:06d} is missing" for gap in range(expected, number))
+        expected = number + 1
+        try:
+            commit = Commit.from_bytes((folder / RECORD).read_bytes(), folder / RECORD)
+        except (OSError, BadRun):
+            yield f"{folder / RECORD}: it is missing or was changed"
+            continue
+        counts[commit.stage] = counts.get(commit.stage, Counts()) + commit.counts
+        yield from _problems_of_parts(commit, folder)
+    for stage, record in run.manifest.stages.items():
+        if counts.get(stage, Counts()).read < record.counts.read:
+            yield f"{run.folder}: stage {stage!r} has fewer facts on disk than its manifest says"
+
+
+def _problems_of_parts(commit: Commit, folder: Path) -> Iterator[str]:
+    for name, part in commit.parts.items():
+        path = folder / f"{name}.parquet"
+        if not path.exists():
+            yield f"{path}: it is missing"
+        elif sha256_of(path) != part.sha256:
+            yield f"{path}: it was changed after it was written"
+    known = {RECORD, *(f"{name}.parquet" for name in commit.parts)}
+    yield from (f"{inner}: it is no file of this run" for inner in folder.iterdir() if inner.name not in known)
