@@ -1,0 +1,91 @@
+"""Untrained models of the pocket architectures: Hugging Face's own classes with their own configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from factneurons.pocket.recipe import PocketRecipe
+
+
+def build_module(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """A model with the recipe's shape and seeded random weights, in float32."""
+    torch.manual_seed(recipe.seed)
+    module = _BUILDERS[recipe.architecture](recipe, tokenizer)
+    module.set_attn_implementation("eager")  # on short sentences faster to train than the fused kernels
+    return module
+
+
+def _bert(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    shape = recipe.shape
+    return BertForMaskedLM(
+        BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=shape.width,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            intermediate_size=shape.neurons,
+            max_position_embeddings=recipe.positions,
+            hidden_dropout_prob=recipe.dropout,
+            attention_probs_dropout_prob=recipe.dropout,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def _gpt2(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    shape = recipe.shape
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=len(tokenizer),
+            n_embd=shape.width,
+            n_layer=shape.layers,
+            n_head=shape.heads,
+            n_inner=shape.neurons,
+            n_positions=recipe.positions,
+            resid_pdrop=recipe.dropout,
+            embd_pdrop=recipe.dropout,
+            attn_pdrop=recipe.dropout,
+            bos_token_id=tokenizer.eos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def _llama(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    shape = recipe.shape
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=shape.width,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            num_key_value_heads=shape.heads,
+            intermediate_size=shape.neurons,
+            max_position_embeddings=recipe.positions,
+            attention_dropout=recipe.dropout,
+            tie_word_embeddings=True,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+_BUILDERS: dict[str, Callable[[PocketRecipe, PreTrainedTokenizerBase], PreTrainedModel]] = {
+    "bert": _bert,
+    "gpt2": _gpt2,
+    "llama": _llama,
+}
