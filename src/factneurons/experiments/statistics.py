@@ -223,7 +223,7 @@ Weighted = Callable[[Numbers, Counts], Numbers]
 
 
 def _weighted_mean(values: Numbers, weights: Counts) -> Numbers:
-    result: Numbers = weights @ values / weights.sum(axis=1)
+    result: Numbers = weights.astype(np.float64) @ values / weights.sum(axis=1)
     return result
 
 
@@ -246,7 +246,7 @@ def _weighted_trimmed_mean(values: Numbers, weights: Counts) -> Numbers:
 
 
 def _weighted_ratio_of_sums(values: Numbers, weights: Counts) -> Numbers:
-    sums = weights @ values
+    sums = weights.astype(np.float64) @ values
     with np.errstate(divide="ignore", invalid="ignore"):
         result: Numbers = sums[:, 0] / sums[:, 1]
     return result
