@@ -9,6 +9,12 @@ beat random partitions into parts of the same sizes, both in the degeneracy inde
     jump    = drop(D) - mean drop of the proper subsets of D's components
     p-value = (1 + random partitions that are at least as good) / (1 + random partitions)
 
+There are two null hypotheses, and neither alone settles the matter. Parts drawn from all knowledge neurons of
+the fact ask whether any such groups would do; groups that only hold the neurons that matter win against parts
+that miss them, even if they could be regrouped at will. Partitions of the components' own neurons ask whether
+the grouping matters (drop(D) is the same for all); two components of two can be grouped in three ways only, so
+that p cannot fall below 1/3: `partitions_possible` tells.
+
 Random parts that miss the neurons that matter lose nothing at all, and their degeneracy index is a ratio of
 noise: in the index, a random partition is as good only if suppressing all its parts loses enough, too.
 """
@@ -84,10 +90,8 @@ def partition_control(
 
     Args:
         components: two or more disjoint sets.
-        pool: the neurons to draw from, the components' among them. All knowledge neurons of the fact ask
-            whether any such groups of them would do; the components' own neurons ask only whether it
-            matters how they are grouped (drop(D) is then the same for all), which few neurons in few
-            ways cannot answer: see `partitions_possible`.
+        pool: the neurons to draw from, the components' among them: all knowledge neurons of the fact, or
+            the components' own.
         drops: measured losses.
         settings: partitions, t_low, t_sufficient, t_high and seed are read.
         fact_key: makes the draws of every fact its own, whatever the order of the facts.

@@ -163,9 +163,7 @@ def _check_weights(
             f"not {out_weights.shape} and {in_weights.shape}"
         )
     if not out_weights.shape[0] == in_weights.shape[0] == count:
-        raise BadSetting(
-            f"distances: {count} neurons, but weights of {out_weights.shape[0]} and {in_weights.shape[0]}"
-        )
+        raise BadSetting(f"distances: {count} neurons, but weights of {out_weights.shape[0]} and {in_weights.shape[0]}")
     finite = np.isfinite(out_weights).all(axis=1) & np.isfinite(in_weights).all(axis=(1, 2))
     if not finite.all():
         neuron = neurons[int(np.argmin(finite))]

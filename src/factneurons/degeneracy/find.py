@@ -97,9 +97,7 @@ def degenerate_neurons(
         return _none(known, "too-few-neurons")
     distances = _distances(model, neurons, settings)
     clustering = CLUSTERERS[settings.clusterer](distances, settings)
-    barcode = tuple(
-        Bar(bar.birth, bar.death, _members(bar, neurons), bar.chosen) for bar in clustering.barcode
-    )
+    barcode = tuple(Bar(bar.birth, bar.death, _members(bar, neurons), bar.chosen) for bar in clustering.barcode)
     clusters = {
         frozenset(_members(cluster, neurons)): _component(cluster, neurons, distances)
         for cluster in clustering.clusters
@@ -128,8 +126,11 @@ def _tested(
     passed, reason = functional_filter(tuple(clusters), drops, settings)
     if reason:
         return _none(known, reason, candidates, barcode, details)
-    pool = known.neurons if settings.null == "knowledge" else tuple(union(passed))
-    control = partition_control(passed, pool, drops, settings, fact_key=known.fact.key)
+    pools = {"knowledge": known.neurons, "components": tuple(union(passed))}
+    controls = {
+        null: partition_control(passed, pool, drops, settings, fact_key=known.fact.key) for null, pool in pools.items()
+    }
+    control = controls[settings.null]
     drop_all = drops.of(union(passed))
     return DegenerateNeurons(
         fact=known.fact,
@@ -142,7 +143,7 @@ def _tested(
         p_value=control.p_value,
         coverage=len(union(passed)) / len(known.neurons),
         verdict="components" if control.p_value <= SIGNIFICANCE else "interchangeable",
-        details=details | asdict(control),
+        details=details | asdict(control) | {f"p_value_{null}": each.p_value for null, each in controls.items()},
     )
 
 

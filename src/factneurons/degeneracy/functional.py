@@ -110,17 +110,13 @@ def functional_filter(
     return standing, ""
 
 
-def _dispensable(
-    clusters: tuple[NeuronSet, ...], drops: Drops, settings: DegeneracySettings
-) -> tuple[NeuronSet, ...]:
+def _dispensable(clusters: tuple[NeuronSet, ...], drops: Drops, settings: DegeneracySettings) -> tuple[NeuronSet, ...]:
     """F1."""
     lost = drops(clusters)
     return tuple(cluster for cluster, drop in zip(clusters, lost, strict=True) if drop < settings.t_low)
 
 
-def _sufficient(
-    clusters: tuple[NeuronSet, ...], drops: Drops, settings: DegeneracySettings
-) -> tuple[NeuronSet, ...]:
+def _sufficient(clusters: tuple[NeuronSet, ...], drops: Drops, settings: DegeneracySettings) -> tuple[NeuronSet, ...]:
     """F2: leave out the cluster that loses most when it alone is left, until none loses too much."""
     while len(clusters) > 1:
         lost = without_others(clusters, drops)

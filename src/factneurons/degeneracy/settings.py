@@ -52,8 +52,8 @@ class DegeneracySettings:
         t_sufficient: F2: one component left loses at most this share.
         t_high: F3: all components suppressed lose at least this share.
         partitions: random partitions per fact behind the p-value, at least 19.
-        null: what random partitions are drawn from: the fact's "knowledge" neurons, or only the neurons
-            of its "components".
+        null: what the random partitions behind the verdict are drawn from: the fact's "knowledge"
+            neurons, or only the neurons of its "components". Both p-values are kept.
         seed: of the random partitions.
 
     Raises:

@@ -1,0 +1,277 @@
+"""From knowledge neurons to a verdict, on models whose P(answer) is a formula with a known structure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.degeneracy import DegeneracySettings, degenerate_neurons, find_degenerate
+from factneurons.degeneracy.types import DETAILS, REASONS
+from factneurons.errors import BadNumber
+from factneurons.facts.types import Fact, Prompt
+from factneurons.models.types import Neuron, Query
+
+DEFAULT = DegeneracySettings()
+
+
+def whole(groups, suppressed):
+    return [not set(group) & suppressed for group in groups]
+
+
+@pytest.fixture
+def case(formula_model, known_neurons, blocks):
+    """A fact over groups of neurons (and spare ones without a role) and the formula of its probability."""
+
+    def make(formula, *sizes, spare=0, prompts=1, order=None):
+        *groups, rest = blocks(*sizes, spare)
+        neurons = [neuron for group in [*groups, rest] for neuron in group]
+        if order is not None:
+            neurons = [neurons[place] for place in order]
+        model = formula_model(groups, lambda text, suppressed: formula(groups, suppressed, text))
+        return model, known_neurons(neurons, prompts=prompts), groups
+
+    return make
+
+
+def degenerate(groups, suppressed, _text):
+    return 0.9 if any(whole(groups, suppressed)) else 0.02
+
+
+def conjunctive(groups, suppressed, _text):
+    return 0.9 if all(whole(groups, suppressed)) else 0.02
+
+
+def interchangeable(groups, suppressed, _text):
+    """Half of the neurons suffice, whichever they are."""
+    count = sum(map(len, groups))
+    return 0.02 + 0.88 * min(1.0, (count - len(suppressed)) / (count / 2))
+
+
+def two_of_them(groups, suppressed, _text):
+    return 0.9 if sum(whole(groups, suppressed)) >= 2 else 0.02
+
+
+def test_degenerate_structure(case):
+    model, known, groups = case(degenerate, 6, 6, spare=2)
+    (found,) = find_degenerate(model, known)
+    assert found.verdict == "components"
+    assert found.reason == ""
+    assert [list(component.neurons) for component in found.components] == [sorted(g) for g in groups]
+    assert found.degeneracy_index == 1
+    assert found.drop_all == pytest.approx(1 - 0.02 / 0.9)
+    assert found.p_value <= 0.05
+    assert found.coverage == 12 / 14
+    for component in found.components:
+        assert component.drop_alone == component.drop_without_others == 0
+        assert component.layers == (0, 1)
+        assert component.mean_distance == pytest.approx(1 / 4.01)
+    assert set(found.details) == set(DETAILS)
+    assert found.details["probability"] == 0.9
+    assert found.details["drop_knowledge_neurons"] == found.drop_all
+    assert found.neurons == tuple(sorted(neuron for group in groups for neuron in group))
+
+
+def test_three_components(case):
+    model, known, groups = case(degenerate, 2, 3, 4, spare=3)
+    (found,) = find_degenerate(model, known, settings=replace(DEFAULT, null="components"))
+    assert {component.neurons for component in found.components} == {tuple(sorted(g)) for g in groups}
+    assert found.verdict == "components"
+
+
+def test_conjunctive_structure(case):
+    model, known, _ = case(conjunctive, 4, 4, spare=4)
+    (found,) = find_degenerate(model, known)
+    assert (found.verdict, found.reason) == ("none", "fewer-than-two-dispensable")
+    assert len(found.candidates) == 2
+    assert all(candidate.drop_alone > 0.9 for candidate in found.candidates)
+    assert found.details["degeneracy_index_candidates"] == 0
+    assert found.components == ()
+    assert np.isnan(found.p_value)
+    assert np.isnan(found.degeneracy_index)
+
+
+def test_interchangeable_structure(case):
+    model, known, _ = case(interchangeable, 4, 4)
+    (found,) = find_degenerate(model, known)
+    assert (found.verdict, found.p_value, found.details["random_pass"]) == ("interchangeable", 1, 1)
+    assert len(found.components) == 2
+
+
+def test_two_of_three_needed_is_not_degenerate_as_a_whole(case):
+    """No component suffices alone, so one is left out; the other two are then backed by it."""
+    model, known, _ = case(two_of_them, 3, 3, 3, spare=3)
+    (found,) = find_degenerate(model, known)
+    assert len(found.components) == 2
+    left_out = {c.neurons for c in found.candidates} - {c.neurons for c in found.components}
+    assert len(left_out) == 1
+    assert all(candidate.drop_without_others > 0.9 for candidate in found.candidates)
+    assert all(component.drop_without_others == 0 for component in found.components)
+
+
+@pytest.mark.parametrize(
+    ("formula", "reason"),
+    [
+        (lambda groups, suppressed, text: 0.9, "not-jointly-needed"),
+        (lambda groups, suppressed, text: 0.0, "zero-probability"),
+    ],
+)
+def test_reasons_from_the_model(case, formula, reason):
+    model, known, _ = case(formula, 4, 4)
+    (found,) = find_degenerate(model, known)
+    assert (found.verdict, found.reason) == ("none", reason)
+    assert len(found.candidates) == 2
+    assert len(found.barcode) == 3
+    assert reason in REASONS
+
+
+def test_reasons_from_the_neurons(case):
+    def reason(*sizes, keep=None, **changes):
+        model, known, _ = case(degenerate, *sizes)
+        if keep is not None:
+            known = replace(known, neurons=tuple(n for n in known.neurons if keep(n)))
+        (found,) = find_degenerate(model, known, settings=replace(DEFAULT, **changes))
+        assert found.verdict == "none"
+        assert found.coverage == 0
+        assert model.calls == [], "the model is not asked in vain"
+        return found.reason
+
+    assert reason(1) == "too-few-neurons"
+    assert reason(0) == "too-few-neurons"
+    assert reason(3) == "too-few-neurons"
+    assert reason(4, 4, min_size=5) == "too-few-neurons"
+    assert reason(6) == "one-cluster"
+    assert reason(4, 4, keep=lambda neuron: neuron.layer == 0) == "no-finite-distance"
+    assert reason(4, 4, tau1=1e9, tau1_rule="absolute") == "below-tau1"
+    assert reason(4, 4, clusterer="ntc_authors") == "one-cluster"
+
+
+def test_probabilities_are_the_mean_over_the_prompts(case):
+    def formula(groups, suppressed, text):
+        return degenerate(groups, suppressed, text) * (1.0 if text.startswith("Prompt 0") else 0.5)
+
+    model, known, _ = case(formula, 6, 6, prompts=2)
+    (found,) = find_degenerate(model, known)
+    assert found.details["probability"] == pytest.approx(0.675)
+    assert found.verdict == "components"
+
+
+def test_the_order_of_neurons_and_facts_does_not_matter(case, known_neurons):
+    model, known, _ = case(degenerate, 4, 4, spare=4)
+    (plain,) = find_degenerate(model, known)
+    order = np.random.default_rng(1).permutation(12)
+    mixed_model, mixed, _ = case(degenerate, 4, 4, spare=4, order=order)
+    (other,) = find_degenerate(mixed_model, mixed)
+    assert other == plain
+    second = known_neurons(known.neurons, id="capital/quux")
+    forward = list(find_degenerate(model, [known, second]))
+    backward = list(find_degenerate(model, [second, known]))
+    assert forward == backward[::-1]
+    assert forward[0] == plain
+
+
+@given(st.integers(0, 10_000))
+@hypothesis_settings(max_examples=25, deadline=None)
+def test_random_structures_keep_the_promises(seed):
+    """Whatever the probabilities: components are disjoint candidates that pass what they claim to pass."""
+    rng = np.random.default_rng(seed)
+    neurons = [Neuron(int(layer), place) for place, layer in enumerate(rng.integers(0, 4, 10))]
+    out, read = rng.normal(size=(10, 6)), rng.normal(size=(10, 1, 6))
+    pull = rng.exponential(size=10)
+
+    class Saturating:
+        def out_weights(self, asked):
+            return out[[n.index for n in asked]]
+
+        def in_weights(self, asked):
+            return read[[n.index for n in asked]]
+
+        def in_encoder(self, layer):
+            return False
+
+        def norm_gain(self, layer):
+            return np.ones(6)
+
+        def probabilities_with(self, query, sets, factor=0.0):
+            left = [pull.sum() - sum(pull[n.index] for n in s) for s in sets]
+            return 1 / (1 + np.exp(3 - np.array(left)))
+
+    prompt = Prompt("Foo is ___")
+    fact = Fact("f", "r", "Foo", "Bar", "en", (prompt,))
+    query = Query(prompt, "Bar", (1,), (0,), (2,), (0,), ((0,),))
+    known = KnowledgeNeurons(fact, tuple(neurons), (1.0,) * 10, (1.0,) * 10, (query,), "amig", 0.3, False, 0.9, 1)
+    settings = replace(DEFAULT, t_low=0.3, t_sufficient=0.5, t_high=0.3)
+    found = degenerate_neurons(Saturating(), known, settings)
+    held = [neuron for component in found.components for neuron in component.neurons]
+    assert len(held) == len(set(held))
+    assert {c.neurons for c in found.components} <= {c.neurons for c in found.candidates}
+    assert {c.neurons for c in found.candidates} == {b.neurons for b in found.barcode if b.chosen}
+    if found.verdict == "none":
+        assert found.reason in REASONS
+        assert found.components == ()
+        return
+    assert len(found.components) >= 2
+    assert all(component.drop_alone < 0.3 for component in found.components)
+    assert all(component.drop_without_others <= 0.5 for component in found.components)
+    assert found.drop_all >= 0.3
+    assert 0 <= found.degeneracy_index <= 1
+    assert 1 / 101 <= found.p_value <= 1
+    assert found.coverage == len(held) / 10
+
+
+def test_adjacent_span_needs_neighbouring_layers(case):
+    """Neurons of layers 0 and 1 moved to layers 0 and 2: residual connects them, adjacent does not."""
+    model, known, groups = case(degenerate, 6, 6)
+
+    def apart(neuron):
+        return Neuron(2 * neuron.layer, neuron.index)
+
+    model.groups = [[apart(neuron) for neuron in group] for group in groups]
+    model.formula = lambda text, suppressed: degenerate(model.groups, suppressed, text)
+    known = replace(known, neurons=tuple(map(apart, known.neurons)))
+    (residual,) = find_degenerate(model, known)
+    (adjacent,) = find_degenerate(model, known, settings=replace(DEFAULT, span="adjacent"))
+    assert residual.verdict == "components"
+    assert adjacent.reason == "no-finite-distance"
+
+
+def test_cover_all_takes_in_every_neuron(case):
+    model, known, _ = case(degenerate, 4, 4, spare=4)
+    (found,) = find_degenerate(model, known, settings=replace(DEFAULT, cover="all"))
+    assert found.details["coverage_candidates"] == 1
+    assert sorted(n for c in found.candidates for n in c.neurons) == sorted(known.neurons)
+
+
+def test_the_null_decides_the_verdict_and_both_p_values_are_kept(case):
+    model, known, _ = case(degenerate, 2, 2, spare=40)
+    (wide,) = find_degenerate(model, known)
+    (narrow,) = find_degenerate(model, known, settings=replace(DEFAULT, null="components"))
+    assert (wide.verdict, narrow.verdict) == ("components", "interchangeable")
+    assert narrow.details["partitions_possible"] == 3
+    for found, null in ((wide, "knowledge"), (narrow, "components")):
+        assert found.p_value == found.details[f"p_value_{null}"]
+    assert wide.details["p_value_components"] == narrow.p_value
+
+
+def test_seed_takes_the_place_of_the_settings_seed(case):
+    model, known, _ = case(degenerate, 4, 4, spare=4)
+    assert find_degenerate(model, known, seed=7).settings.seed == 7
+    assert find_degenerate(model, known).settings.seed == 42
+
+
+def test_sets_are_asked_in_batches(case):
+    model, known, _ = case(degenerate, 4, 4, spare=4)
+    find_degenerate(model, known)
+    assert len(model.calls) <= 4
+    assert max(model.calls) <= 512
+
+
+def test_a_probability_that_is_not_a_number_names_the_fact(case):
+    model, known, _ = case(lambda groups, suppressed, text: float("nan"), 4, 4)
+    with pytest.raises(BadNumber, match=r"capital/foo.*Prompt 0"):
+        find_degenerate(model, known)

@@ -1,0 +1,120 @@
+"""The functional tests on tables of probabilities whose verdict is known."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from factneurons.degeneracy.functional import (
+    SETS_PER_CALL,
+    Drops,
+    degeneracy_index,
+    functional_filter,
+    union,
+    without_others,
+)
+from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.models.types import Neuron
+
+DEFAULT = DegeneracySettings()
+ONE, TWO, THREE = (frozenset({Neuron(0, place), Neuron(1, place)}) for place in range(3))
+
+
+def drops_by(table, untouched=0.8):
+    """Drops from P(answer) by which of the components are suppressed."""
+
+    def suppressed(neuron_sets):
+        names = [frozenset(c for c in (ONE, TWO, THREE) if c <= set(neurons)) for neurons in neuron_sets]
+        return np.array([untouched if not name else table[name] for name in names])
+
+    return Drops(suppressed)
+
+
+def key(*components):
+    return frozenset(components)
+
+
+@pytest.fixture
+def worked_drops():
+    return drops_by({key(ONE): 0.78, key(TWO): 0.79, key(ONE, TWO): 0.08})
+
+
+def test_worked_example(worked_drops):
+    np.testing.assert_allclose(worked_drops([ONE, TWO, ONE | TWO]), [0.025, 0.0125, 0.9])
+    assert functional_filter([ONE, TWO], worked_drops, DEFAULT) == ((ONE, TWO), "")
+    np.testing.assert_allclose(without_others([ONE, TWO], worked_drops), [0.0125, 0.025])
+    index = degeneracy_index(worked_drops.of(ONE | TWO), without_others([ONE, TWO], worked_drops))
+    assert round(index, 3) == 0.979
+
+
+def test_f1_is_strict_and_a_gain_counts_as_small():
+    drops = drops_by({key(ONE): 0.76, key(TWO): 0.9, key(ONE, TWO): 0.08})
+    assert functional_filter([ONE, TWO], drops, DegeneracySettings(t_low=0.06))[1] == ""
+    at_limit = DegeneracySettings(t_low=drops.of(ONE))
+    assert functional_filter([ONE, TWO], drops, at_limit) == ((), "fewer-than-two-dispensable")
+
+
+def test_f3_needs_a_joint_loss():
+    drops = drops_by({key(ONE): 0.8, key(TWO): 0.8, key(ONE, TWO): 0.6})
+    assert functional_filter([ONE, TWO], drops, DEFAULT) == ((), "not-jointly-needed")
+    assert functional_filter([ONE, TWO], drops, DegeneracySettings(t_high=0.2))[1] == ""
+    assert functional_filter([ONE, TWO], drops, DegeneracySettings(filter="authors")) == ((ONE, TWO), "")
+
+
+def test_f2_leaves_out_the_worst_and_looks_again():
+    """Three alone cannot carry the fact; without it in D, ONE and TWO pass."""
+    alone = {key(c): 0.79 for c in (ONE, TWO, THREE)}
+    left = {key(TWO, THREE): 0.7, key(ONE, THREE): 0.7, key(ONE, TWO): 0.1}
+    drops = drops_by(alone | left | {key(ONE, TWO, THREE): 0.05})
+    assert functional_filter([ONE, TWO, THREE], drops, DEFAULT) == ((ONE, TWO), "")
+    np.testing.assert_allclose(without_others([ONE, TWO, THREE], drops), [0.125, 0.125, 0.875])
+    assert functional_filter([ONE, TWO, THREE], drops, DegeneracySettings(t_sufficient=0.9))[0] == (
+        ONE, TWO, THREE,
+    )  # fmt: skip
+    loose = DegeneracySettings(filter="authors")
+    assert functional_filter([ONE, TWO, THREE], drops, loose)[0] == (ONE, TWO, THREE)
+
+
+def test_f2_can_leave_none_when_it_is_stricter_than_f1():
+    drops = drops_by({key(ONE): 0.6, key(TWO): 0.6, key(ONE, TWO): 0.05})
+    settings = DegeneracySettings(t_low=0.5, t_sufficient=0.2)
+    assert functional_filter([ONE, TWO], drops, settings) == ((), "not-sufficient")
+
+
+def test_the_order_of_clusters_does_not_matter():
+    alone = {key(c): 0.79 for c in (ONE, TWO, THREE)}
+    pairs = {key(a, b): 0.1 for a, b in combinations((ONE, TWO, THREE), 2)}
+    drops = drops_by(alone | pairs | {key(ONE, TWO, THREE): 0.05})
+    first = functional_filter([ONE, TWO, THREE], drops, DEFAULT)
+    assert functional_filter([THREE, ONE, TWO], drops, DEFAULT) == first
+
+
+def test_degeneracy_index_is_clipped_and_undefined_without_a_loss():
+    assert degeneracy_index(0.5, np.array([-0.1, -0.2])) == 1
+    assert degeneracy_index(0.5, np.array([0.9, 0.8])) == 0
+    assert degeneracy_index(0.8, np.array([0.2, 0.6])) == 0.5
+    assert np.isnan(degeneracy_index(0.0, np.array([0.0])))
+    assert np.isnan(degeneracy_index(-0.1, np.array([0.0])))
+
+
+def test_every_set_is_asked_once_and_in_bounded_calls():
+    asked = []
+
+    def suppressed(neuron_sets):
+        asked.append([frozenset(neurons) for neurons in neuron_sets])
+        return np.array([1 / (1 + sum(n.index for n in neurons)) for neurons in neuron_sets])
+
+    sets = [frozenset({Neuron(0, place)}) for place in range(SETS_PER_CALL + 10)]
+    drops = Drops(suppressed, sets[:3])
+    assert asked == [[frozenset(), *sets[:3]]]
+    lost = drops([*sets, *sets])
+    np.testing.assert_allclose(lost[:1000], np.tile([n / (1 + n) for n in range(len(sets))], 2)[:1000])
+    assert [len(call) for call in asked] == [4, SETS_PER_CALL, 7]
+    assert len({s for call in asked for s in call}) == sum(map(len, asked))
+
+
+def test_union():
+    assert union([ONE, TWO]) == ONE | TWO
+    assert union([]) == frozenset()
