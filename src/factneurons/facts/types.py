@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
-from factneurons.errors import BadFact
+from factneurons.facts.problems import BadRecord, shown
 
 BLANK = "___"
 """The blank of a prompt, in text written by hand and in our own format."""
 
 MASK_TOKENS = ("[MASK]", "<mask>", "<extra_id_0>")
 """Blanks of other people's files that are understood as well."""
+
+BlankPosition = Literal["end", "start", "inside"]
+
+_UNDERSCORES = re.compile("_{3,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +34,26 @@ class Prompt:
     text: str
 
     def __post_init__(self) -> None:
-        count = self.text.count(BLANK)
-        if count != 1:
-            raise BadFact(f"a prompt needs exactly one blank ({BLANK}), this one has {count}: {self.text!r}")
+        runs = _UNDERSCORES.findall(self.text)
+        if len(runs) != 1:
+            raise _wrong_count(len(runs), self.text)
+        if runs[0] != BLANK:
+            detail = f"the blank of a prompt is three underscores ({BLANK}), not {len(runs[0])}"
+            raise BadRecord("blank_count", f"{detail}: {shown(self.text)}", prompt=self.text)
 
     @classmethod
     def parse(cls, text: str, *blanks: str, blank_at_end: bool = False) -> Prompt:
-        """Read a prompt whose blank is written `___`, as a mask token, or as one of `blanks`.
+        """Read a prompt whose blank is written `___` (or longer), as a mask token, or as one of `blanks`.
 
         With `blank_at_end`, a text without any blank gets one at its end.
         """
-        for mark in (*blanks, *MASK_TOKENS):
-            text = text.replace(mark, BLANK)
-        if blank_at_end and BLANK not in text:
-            text = f"{text.rstrip()} {BLANK}"
-        return cls(text)
+        marks = "|".join(re.escape(mark) for mark in (*blanks, *MASK_TOKENS))
+        blanked, count = re.subn(f"{marks}|{_UNDERSCORES.pattern}", BLANK, text)
+        if count == 0 and blank_at_end:
+            return cls(f"{text.rstrip()} {BLANK}")
+        if count != 1:
+            raise _wrong_count(count, text)
+        return cls(blanked)
 
     @property
     def left(self) -> str:
@@ -53,9 +65,25 @@ class Prompt:
         """The text after the blank."""
         return self.text.partition(BLANK)[2]
 
+    @property
+    def blank_position(self) -> BlankPosition:
+        """Where the blank is: "end" if nothing but punctuation follows it, "start" if nothing precedes it."""
+        if _is_punctuation(self.right):
+            return "end"
+        return "start" if not self.left.strip() else "inside"
+
     def filled(self, answer: str) -> str:
         """The text with the answer in the blank."""
         return self.text.replace(BLANK, answer)
+
+
+def _is_punctuation(text: str) -> bool:
+    return all(letter.isspace() or unicodedata.category(letter).startswith("P") for letter in text)
+
+
+def _wrong_count(count: int, text: str) -> BadRecord:
+    detail = f"a prompt needs exactly one blank ({BLANK}), this one has {count or 'none'}: {shown(text)}"
+    return BadRecord("blank_count", detail, prompt=text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +102,9 @@ class Fact:
         wrong_answers: answers of the same relation that are false for this subject.
         translations: language code -> id of the same fact there, where the ids differ.
         source: where the fact was read, "FILE:LINE"; not part of its content.
+
+    Raises:
+        BadFact: an empty field, or no prompt.
     """
 
     id: str
@@ -85,15 +116,15 @@ class Fact:
     date: str | None = None
     aliases: tuple[str, ...] = ()
     wrong_answers: tuple[str, ...] = ()
-    translations: Mapping[str, str] = field(default_factory=dict)
+    translations: Mapping[str, str] = field(default_factory=dict, hash=False)
     source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         for name in ("id", "relation", "subject", "answer", "language"):
             if not getattr(self, name).strip():
-                raise BadFact(f"fact {self.id!r}: the field {name!r} is empty")
+                raise BadRecord("empty_field", f"the field {name!r} is empty", fact_id=self.id)
         if not self.prompts:
-            raise BadFact(f"fact {self.id!r}: it has no prompt")
+            raise BadRecord("no_prompt", "it has no prompt", fact_id=self.id)
 
     @property
     def key(self) -> str:
