@@ -1,0 +1,266 @@
+"""Load a language model: safetensors only, complete, finite, and with a tokenizer that fits it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+)
+from transformers.utils import logging
+
+from factneurons.errors import BadModel, BadNumber, BadSetting
+from factneurons.models.fingerprint import model_fingerprint
+from factneurons.models.model import Model
+from factneurons.models.query import SENTINEL, Kind
+from factneurons.models.source import Source, find_source, first_line
+
+__all__ = ["AUTO_CLASSES", "DTYPES", "kind_of", "load_config", "load_model", "load_tokenizer", "model_fingerprint"]
+
+DTYPES: dict[str, torch.dtype | str] = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "auto": "auto",
+}
+"""The types weights can have; "auto" is what the files say."""
+
+AUTO_CLASSES: dict[Kind, Any] = {
+    "cloze": AutoModelForMaskedLM,
+    "causal": AutoModelForCausalLM,
+    "encoder-decoder": AutoModelForSeq2SeqLM,
+}
+"""What loads a model of each kind."""
+
+_MAPPINGS: dict[Kind, Any] = {
+    "cloze": MODEL_FOR_MASKED_LM_MAPPING,
+    "causal": MODEL_FOR_CAUSAL_LM_MAPPING,
+    "encoder-decoder": MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+}
+# What a class that predicts tokens ends with. BertForPreTraining holds a masked head and another one.
+_ENDINGS: dict[str, Kind] = {
+    "ForMaskedLM": "cloze",
+    "ForPreTraining": "cloze",
+    "ForCausalLM": "causal",
+    "LMHeadModel": "causal",
+}
+_FINITE_CHECKED = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_FEWEST_TOKENS = 8
+_LOADING_ERRORS = (
+    OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, SafetensorError
+)  # fmt: skip
+
+
+def load_model(
+    name_or_path: str | os.PathLike[str],
+    *,
+    dtype: str = "float32",
+    device: str | torch.device | None = None,
+    device_map: str | dict[str, Any] | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    tokenizer: str | os.PathLike[str] | PreTrainedTokenizerBase | None = None,
+) -> Model:
+    """Load a model that can be asked facts.
+
+    Args:
+        name_or_path: a bundled model ("pocket-gpt2"), a folder, or a name on the Hugging Face Hub. Files
+            of the hub come from its cache where they are there; nothing else touches the network.
+        dtype: a name in `DTYPES`. Attribution wants float32 at least.
+        device: "cpu", "cuda", "cuda:1", "mps"; default: CUDA where there is one, otherwise the CPU.
+        device_map: spread the layers over devices, as transformers does it; instead of `device`.
+        revision: hub only: a branch, tag or commit.
+        trust_remote_code: let Python files that come with the model run.
+        tokenizer: a tokenizer, or where one is, when it is not in the model's own folder.
+
+    Raises:
+        BadModel: not found, no language model, pickled or incomplete weights, a tokenizer that does not
+            fit, a mixture of experts, own code without permission, or no MLP that could be found.
+        BadNumber: NaN or infinity in the weights.
+        BadSetting: an unknown dtype or device.
+    """
+    if dtype not in DTYPES:
+        raise BadSetting(f"unknown dtype {dtype!r}; known are: {', '.join(DTYPES)}")
+    place = _device(device, device_map)
+    source = find_source(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
+    with _quiet():
+        config = load_config(source, trust_remote_code)
+        known = load_tokenizer(source, tokenizer, trust_remote_code)
+        kind = kind_of(source, config, known)
+        _check_tokenizer(source.name, kind, config, known)
+        module = _load_module(source, kind, config, dtype, device_map, trust_remote_code)
+    _check_finite(source.name, module)
+    if place is not None:
+        module = module.to(place)
+    return Model(module, known, name=source.name, kind=kind)
+
+
+def _device(device: str | torch.device | None, device_map: object) -> torch.device | None:
+    if device_map is not None:
+        if device is not None:
+            raise BadSetting("device and device_map exclude each other: give one of them")
+        return None
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise BadSetting(f"the device {str(device)!r} cannot be used: {first_line(error)}") from error
+    return place
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and load reports of transformers: what matters in them is checked here."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def load_config(source: Source, trust_remote_code: bool = False) -> PretrainedConfig:
+    """The model's configuration as transformers understands it.
+
+    Raises:
+        BadModel: transformers does not know this type of model.
+    """
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(
+            source.folder, trust_remote_code=trust_remote_code, local_files_only=True
+        )
+    except _LOADING_ERRORS as error:
+        kind = source.config.get("model_type")
+        raise BadModel(
+            f"{source.name}: transformers cannot read its config.json (model_type {kind!r}): {first_line(error)}"
+        ) from error
+    return config
+
+
+def load_tokenizer(
+    source: Source, tokenizer: str | os.PathLike[str] | PreTrainedTokenizerBase | None, trust_remote_code: bool = False
+) -> PreTrainedTokenizerBase:
+    """The model's own tokenizer, or the given one.
+
+    Raises:
+        BadModel: there is none, or it is empty.
+    """
+    if isinstance(tokenizer, PreTrainedTokenizerBase):
+        return tokenizer
+    folder = source.folder
+    if tokenizer is not None:
+        folder = find_source(tokenizer, trust_remote_code=trust_remote_code, weights=False).folder
+    way_out = "give one with tokenizer=FOLDER_OR_NAME"
+    try:
+        loaded = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code, local_files_only=True)
+    except _LOADING_ERRORS as error:
+        raise BadModel(f"{source.name}: no tokenizer could be read ({first_line(error)}); {way_out}") from error
+    # Where the vocabulary's file is missing transformers makes a tokenizer of special tokens only.
+    if len(loaded) - len(set(loaded.all_special_ids)) < _FEWEST_TOKENS:
+        raise BadModel(f"{source.name}: its tokenizer has no vocabulary ({len(loaded)} tokens); {way_out}")
+    return loaded  # type: ignore[no-any-return]
+
+
+def kind_of(source: Source, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase | None) -> Kind:
+    """How a model is asked: its class decides, then what transformers can make of its configuration.
+
+    Raises:
+        BadModel: neither a masked, nor a causal, nor an encoder-decoder language model.
+    """
+    auto_map = source.config.get("auto_map")
+    own = auto_map if isinstance(auto_map, dict) else {}
+    possible = [
+        kind for kind, mapping in _MAPPINGS.items() if type(config) in mapping or AUTO_CLASSES[kind].__name__ in own
+    ]
+    if getattr(config, "is_encoder_decoder", False):
+        possible = [kind for kind in possible if kind == "encoder-decoder"]
+    for architecture in getattr(config, "architectures", None) or ():
+        for ending, kind in _ENDINGS.items():
+            if architecture.endswith(ending) and kind in possible:
+                return kind
+    has_mask = tokenizer is None or tokenizer.mask_token is not None
+    if "cloze" in possible and "causal" in possible:
+        return "cloze" if has_mask and not getattr(config, "is_decoder", False) else "causal"
+    if not possible:
+        raise BadModel(
+            f"{source.name} is no language model: looked for a masked, causal or encoder-decoder head for "
+            f"{type(config).__name__} (architectures: {getattr(config, 'architectures', None)})"
+        )
+    return possible[0]
+
+
+def _check_tokenizer(name: str, kind: Kind, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+    if kind == "cloze" and tokenizer.mask_token is None:
+        raise BadModel(f"{name} is a masked model, but its tokenizer has no mask token")
+    if kind == "encoder-decoder" and SENTINEL not in tokenizer.get_vocab():
+        raise BadModel(
+            f"{name} is an encoder-decoder without the sentinel {SENTINEL}; only those trained like T5 can be asked"
+        )
+    rows = getattr(config.get_text_config(), "vocab_size", None)
+    if rows is not None and tokenizer.vocab_size > rows:
+        raise BadModel(
+            f"{name}: the tokenizer has {tokenizer.vocab_size} tokens, the model {rows}; it is not the model's own"
+        )
+
+
+def _load_module(
+    source: Source,
+    kind: Kind,
+    config: PretrainedConfig,
+    dtype: str,
+    device_map: str | dict[str, Any] | None,
+    trust_remote_code: bool,
+) -> nn.Module:
+    options = {} if device_map is None else {"device_map": device_map}
+    try:
+        module, report = AUTO_CLASSES[kind].from_pretrained(
+            source.folder,
+            config=config,
+            dtype=DTYPES[dtype],
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=trust_remote_code,
+            output_loading_info=True,
+            **options,
+        )
+    except _LOADING_ERRORS as error:
+        raise BadModel(f"{source.name} cannot be loaded: {first_line(error)}") from error
+    wrong = sorted(str(key) for key in (*report["missing_keys"], *report["mismatched_keys"]))
+    if wrong:
+        raise BadModel(
+            f"{source.name} is no complete language model: its files lack {len(wrong)} weights of "
+            f"{type(module).__name__} (the first: {wrong[0]}), which would be random numbers"
+        )
+    return module  # type: ignore[no-any-return]
+
+
+def _check_finite(name: str, module: nn.Module) -> None:
+    for path, parameter in module.named_parameters():
+        if parameter.is_meta or parameter.dtype not in _FINITE_CHECKED or not parameter.numel():
+            continue
+        least, most = torch.aminmax(parameter.detach())
+        if not (torch.isfinite(least) and torch.isfinite(most)):
+            raise BadNumber(f"{name}: NaN or infinity in the weights {path}")

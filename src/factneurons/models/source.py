@@ -1,0 +1,229 @@
+"""Where a model's files are, and whether they are safe to read: checked before anything is loaded.
+
+A name is a bundled model, a folder, or a repository on the Hugging Face Hub, in this order. Files of
+the hub are taken from its cache; the network is used only for what is not there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from safetensors import SafetensorError, safe_open
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+)
+
+from factneurons.errors import BadModel
+from factneurons.pocket.catalog import pocket_path
+
+_SINGLE = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+_DESCRIPTIONS = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
+_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
+_BUILT_IN = (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+)
+_OWN_CODE = ("AutoConfig", "AutoModelForCausalLM", "AutoModelForMaskedLM", "AutoModelForSeq2SeqLM")
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model's name as the user wrote it, the folder of its files, and its config.json as read."""
+
+    name: str
+    folder: Path
+    config: dict[str, Any]
+
+
+def find_source(
+    name_or_path: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    weights: bool = True,
+) -> Source:
+    """Find a model's folder and check what it says of itself.
+
+    Args:
+        name_or_path: "pocket-...", a folder, or a name on the hub.
+        revision: hub only: a branch, tag or commit.
+        trust_remote_code: whether Python files of the model may run.
+        weights: whether the weights are needed; without them a few kilobytes are read.
+
+    Raises:
+        BadModel: not found, not reachable, no model folder, own code without permission, a mixture of
+            experts, or (with `weights`) no readable safetensors.
+    """
+    name = os.fspath(name_or_path)
+    folder = _folder(name, revision, trust_remote_code, weights)
+    config = read_config(name, folder)
+    if not trust_remote_code:
+        _check_code(name, config)
+    _check_experts(name, config)
+    if weights:
+        check_weights(name, folder)
+    return Source(name, folder, config)
+
+
+def _folder(name: str, revision: str | None, trust_remote_code: bool, weights: bool) -> Path:
+    if name.strip() and Path(name).expanduser().is_dir():
+        return Path(name).expanduser()
+    if name.startswith("pocket-"):
+        return pocket_path(name)
+    if Path(name).expanduser().is_file():
+        raise BadModel(f"{name} is a file; a model is a folder with config.json and {_SINGLE}")
+    if not name.strip() or name.startswith((".", "~", os.sep)) or name.count("/") > 1 or "\\" in name:
+        raise BadModel(f"there is no folder {name!r}; give a model's folder, a name on the hub or pocket-gpt2")
+    return _from_hub(name, revision, trust_remote_code, weights)
+
+
+def _from_hub(name: str, revision: str | None, trust_remote_code: bool, weights: bool) -> Path:
+    patterns = [*_DESCRIPTIONS, *(["model*.safetensors"] if weights else []), *(["*.py"] if trust_remote_code else [])]
+    try:
+        cached = Path(snapshot_download(name, revision=revision, local_files_only=True))
+        if (cached / "config.json").is_file() and (not weights or _is_complete(cached)):
+            return cached
+    except HFValidationError:
+        raise BadModel(f"{name!r} is neither a folder nor a possible name on the hub") from None
+    except OSError:  # nothing in the cache
+        pass
+    way_out = f"give a folder, or fetch it where there is a network: hf download {name}"
+    if constants.HF_HUB_OFFLINE or not _hub_answers():
+        raise BadModel(f"{name!r} is no folder and not in the hub's cache, and the hub cannot be reached; {way_out}")
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+    except (HfHubHTTPError, OSError) as error:
+        raise BadModel(f"the hub does not give {name!r}: {first_line(error)}; {way_out}") from error
+
+
+def _hub_answers() -> bool:
+    """One short try: the hub's own client goes on trying for half a minute."""
+    try:
+        urllib.request.urlopen(constants.ENDPOINT, timeout=_TIMEOUT).close()
+    except urllib.error.HTTPError:
+        return True
+    except urllib.error.URLError as error:
+        return not isinstance(error.reason, (socket.gaierror, ConnectionError, TimeoutError))
+    except OSError:
+        return False
+    return True
+
+
+def _is_complete(folder: Path) -> bool:
+    try:
+        return all(path.is_file() for path in weight_files(folder))
+    except BadModel:
+        return False
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__).rstrip(".:")
+
+
+def read_config(name: str, folder: Path) -> dict[str, Any]:
+    """The folder's config.json.
+
+    Raises:
+        BadModel: it is missing, or no JSON object.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise BadModel(f"{name} is no model folder: it has no config.json")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BadModel(f"{path} is no JSON: {first_line(error)}") from error
+    if not isinstance(config, dict):
+        raise BadModel(f"{path} holds no JSON object")
+    return config
+
+
+def _check_code(name: str, config: dict[str, Any]) -> None:
+    """Refuse code that the folder brings along, unless it is the copy of a class transformers has."""
+    auto_map = config.get("auto_map")
+    if not isinstance(auto_map, dict):
+        return
+    kind = str(config.get("model_type"))
+    known = {str(names[kind]) for names in _BUILT_IN if kind in names}
+    if kind in CONFIG_MAPPING:
+        known.add(CONFIG_MAPPING[kind].__name__)
+    classes = {str(auto_map[key]) for key in _OWN_CODE if key in auto_map}
+    foreign = sorted(name for name in classes if name.rpartition(".")[2] not in known)
+    if foreign:
+        raise BadModel(
+            f"{name} needs its own Python code ({', '.join(foreign)}); read it, then allow it to run with "
+            "trust_remote_code=True (command line: --trust-remote-code)"
+        )
+
+
+def _check_experts(name: str, config: dict[str, Any]) -> None:
+    nested = config.get("text_config")
+    for part in (config, nested if isinstance(nested, dict) else {}):
+        for key in _EXPERTS:
+            count = part.get(key)
+            if isinstance(count, int) and count > 1:
+                raise BadModel(
+                    f"{name} is a mixture of experts ({key} = {count}): a neuron would need an expert's number, "
+                    "which is not supported"
+                )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files that hold a folder's weights (they may not exist where an index names them).
+
+    Raises:
+        BadModel: there are none, or the index is wrong.
+    """
+    if (folder / _SINGLE).is_file():
+        return [folder / _SINGLE]
+    index = folder / _INDEX
+    if not index.is_file():
+        pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
+        if pickled:
+            raise BadModel(
+                f"{folder} has pickled weights only ({pickled[0]}), and a pickle can run any code; "
+                f"convert them to {_SINGLE} first"
+            )
+        raise BadModel(f"{folder} has no weights: neither {_SINGLE} nor {_INDEX}")
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise BadModel(f"{index} is no index of weights: {first_line(error)}") from error
+    outside = [name for name in names if not isinstance(name, str) or Path(name).name != name]
+    if outside or not names:
+        raise BadModel(f"{index} names files outside the folder: {outside}")
+    return [folder / name for name in names]
+
+
+def check_weights(name: str, folder: Path) -> None:
+    """Read the headers of a folder's weights.
+
+    Raises:
+        BadModel: pickled, missing, or a header that does not fit its file.
+    """
+    for path in weight_files(folder):
+        if not path.is_file():
+            raise BadModel(f"{name}: the weights file {path.name} is missing")
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise BadModel(f"{path} is no sound safetensors file: {first_line(error)}") from error

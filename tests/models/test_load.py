@@ -1,0 +1,464 @@
+"""Loading models, and everything that must be refused before or while it is loaded."""
+
+import json
+import os
+import pickle
+import shutil
+import socket
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer, BertConfig, BertModel, MixtralConfig, ViTConfig, ViTModel
+
+from factneurons.errors import BadModel, BadNumber, BadSetting
+from factneurons.models import load, source
+from factneurons.models.fingerprint import file_hash, fingerprint, tensor_hash
+from factneurons.models.load import kind_of, load_config, load_model, load_tokenizer, model_fingerprint
+from factneurons.models.source import find_source
+from factneurons.pocket import catalog
+from factneurons.pocket.catalog import POCKET_MODELS, pocket_path
+
+KINDS = {"bert": "cloze", "roberta": "cloze", "gpt2": "causal", "llama": "causal", "t5": "encoder-decoder"}
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    def refuse(*_, **__):
+        raise socket.gaierror("no network in tests")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture
+def gpt2_folder(tiny_model_folder, tmp_path):
+    return tiny_model_folder("gpt2", tmp_path)
+
+
+def change_config(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def change_weights(folder, change):
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def message(error_class, *arguments, **options):
+    with pytest.raises(error_class) as caught:
+        load_model(*arguments, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("family", KINDS)
+def test_load(tiny_model_folder, tmp_path, capfd, family):
+    folder = tiny_model_folder(family, tmp_path)
+    capfd.readouterr()
+    model = load_model(folder)
+    assert capfd.readouterr() == ("", "")
+    assert model.kind == KINDS[family]
+    assert model.name == str(folder)
+    assert model.width == 24
+    assert model.layer_count == (4 if family == "t5" else 2)
+    assert not model.module.training
+    assert not any(parameter.requires_grad for parameter in model.module.parameters())
+    assert model.dtype == torch.float32
+    same = getattr(transformers, type(model.module).__name__).from_pretrained(folder)
+    for name, tensor in same.state_dict().items():
+        assert torch.equal(tensor, model.module.state_dict()[name])
+    query = model.query("Paris is in ___.", "France", multi_mask=True)
+    assert 0 < model.probabilities([query])[0] < 1
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
+def test_dtypes(gpt2_folder, dtype):
+    model = load_model(gpt2_folder, dtype=dtype)
+    assert {parameter.dtype for parameter in model.module.parameters()} == {getattr(torch, dtype)}
+
+
+def test_dtype_of_the_files(gpt2_folder):
+    change_weights(gpt2_folder, lambda tensors: tensors.update({n: t.bfloat16() for n, t in tensors.items()}))
+    change_config(gpt2_folder, dtype="bfloat16")
+    assert load_model(gpt2_folder, dtype="auto").dtype == torch.bfloat16
+    assert load_model(gpt2_folder).dtype == torch.float32
+
+
+def test_unknown_dtype_and_device(gpt2_folder):
+    assert "float32, float64" in message(BadSetting, gpt2_folder, dtype="float8")
+    assert "'tpu'" in message(BadSetting, gpt2_folder, device="tpu")
+    assert "exclude" in message(BadSetting, gpt2_folder, device="cpu", device_map="auto")
+    if not torch.cuda.is_available():
+        assert "cuda" in message(BadSetting, gpt2_folder, device="cuda")
+
+
+def test_device_map(gpt2_folder):
+    pytest.importorskip("accelerate")
+    assert load_model(gpt2_folder, device_map={"": "cpu"}).device.type == "cpu"
+
+
+def test_folders_with_spaces_and_other_letters(gpt2_folder, tmp_path):
+    folder = tmp_path / "my modèle 模型"
+    gpt2_folder.rename(folder)
+    (tmp_path / "link").symlink_to(folder)
+    assert load_model(tmp_path / "link").kind == "causal"
+    assert load_model(str(folder)).name == str(folder)
+
+
+def test_logging_is_left_as_it_was(gpt2_folder):
+    before = transformers.utils.logging.get_verbosity(), transformers.utils.logging.is_progress_bar_enabled()
+    load_model(gpt2_folder)
+    assert before == (
+        transformers.utils.logging.get_verbosity(),
+        transformers.utils.logging.is_progress_bar_enabled(),
+    )
+
+
+class TestNames:
+    def test_missing_folder(self, tmp_path):
+        assert "there is no folder" in message(BadModel, tmp_path / "nothing")
+        assert "there is no folder" in message(BadModel, "")
+        assert "there is no folder" in message(BadModel, "./nothing")
+
+    def test_a_file(self, tmp_path):
+        (tmp_path / "model.bin").write_text("")
+        assert "is a file" in message(BadModel, tmp_path / "model.bin")
+
+    def test_hub_name_without_network(self, monkeypatch, tmp_path):
+        def never(*_, **options):
+            assert options["local_files_only"]
+            raise OSError("not in the cache")
+
+        monkeypatch.setattr(source, "snapshot_download", never)
+        assert "hf download some/model" in message(BadModel, "some/model")
+        assert "neither a folder nor" not in message(BadModel, "gpt2")
+
+    def test_impossible_name(self):
+        assert "possible name" in message(BadModel, "some model?")
+
+    def test_hub_that_answers_but_does_not_have_it(self, monkeypatch):
+        def refuse(*_, **options):
+            raise OSError("401: gated\nsecond line" if "allow_patterns" in options else "not in the cache")
+
+        monkeypatch.setattr(source, "snapshot_download", refuse)
+        monkeypatch.setattr(source, "_hub_answers", lambda: True)
+        assert "401: gated; give a folder" in message(BadModel, "some/model")
+
+    def test_the_hub_is_asked_once_and_shortly(self, monkeypatch):
+        calls = []
+
+        def unreachable(url, timeout):
+            calls.append(timeout)
+            raise urllib.error.URLError(TimeoutError())
+
+        monkeypatch.setattr(urllib.request, "urlopen", unreachable)
+        assert not source._hub_answers()
+        assert calls == [5.0]
+
+    def test_from_the_cache(self, monkeypatch, gpt2_folder):
+        monkeypatch.setattr(source, "snapshot_download", lambda *_, **__: str(gpt2_folder))
+        model = load_model("some/model", revision="abc")
+        assert model.name == "some/model"
+        assert model_fingerprint(model) == fingerprint(gpt2_folder)
+
+    def test_weights_are_fetched_where_only_the_config_is_cached(self, monkeypatch, gpt2_folder, tmp_path):
+        bare = tmp_path / "bare"
+        bare.mkdir()
+        shutil.copy(gpt2_folder / "config.json", bare)
+        asked = []
+
+        def download(name, *, revision, local_files_only=False, allow_patterns=None):
+            asked.append(allow_patterns)
+            return str(bare if local_files_only else gpt2_folder)
+
+        monkeypatch.setattr(source, "snapshot_download", download)
+        monkeypatch.setattr(source, "_hub_answers", lambda: True)
+        assert find_source("some/model", weights=False).folder == bare
+        assert asked == [None]
+        assert find_source("some/model").folder == gpt2_folder
+        assert "model*.safetensors" in asked[-1]
+        assert not any("py" in pattern or "bin" in pattern for pattern in asked[-1])
+
+    def test_pocket(self, monkeypatch, gpt2_folder):
+        assert "pocket-bert, pocket-gpt2, pocket-llama" in message(BadModel, "pocket-elephant")
+        monkeypatch.setattr(catalog, "WEIGHTS", gpt2_folder.parent)
+        assert "factneurons pocket train llama" in message(BadModel, "pocket-llama")
+        gpt2_folder.rename(gpt2_folder.parent / "pocket-gpt2")
+        assert load_model("pocket-gpt2").name == "pocket-gpt2"
+        assert pocket_path("pocket-gpt2").name == "pocket-gpt2"
+        assert all(name == model.name for name, model in POCKET_MODELS.items())
+
+
+class TestConfig:
+    def test_missing(self, gpt2_folder):
+        (gpt2_folder / "config.json").unlink()
+        assert "no config.json" in message(BadModel, gpt2_folder)
+
+    @pytest.mark.parametrize("text", ["{", "[]", "\ufffd", "[" * 5000, "nan"])
+    def test_broken(self, gpt2_folder, text):
+        (gpt2_folder / "config.json").write_text(text)
+        assert "config.json" in message(BadModel, gpt2_folder)
+
+    def test_not_utf8(self, gpt2_folder):
+        (gpt2_folder / "config.json").write_bytes(b"\xff\xfe")
+        assert "is no JSON" in message(BadModel, gpt2_folder)
+
+    def test_unknown_type(self, gpt2_folder):
+        change_config(gpt2_folder, model_type="nonsense")
+        assert "model_type 'nonsense'" in message(BadModel, gpt2_folder)
+
+    def test_impossible_sizes(self, gpt2_folder):
+        change_config(gpt2_folder, n_head=3)
+        assert str(gpt2_folder) in message(BadModel, gpt2_folder)
+
+    def test_own_code_is_not_run(self, gpt2_folder, tmp_path):
+        canary = tmp_path / "canary"
+        (gpt2_folder / "modeling_own.py").write_text(f"open({str(canary)!r}, 'w')\nclass Own: pass\n")
+        change_config(gpt2_folder, auto_map={"AutoModelForCausalLM": "modeling_own.Own"})
+        text = message(BadModel, gpt2_folder)
+        assert "modeling_own.Own" in text
+        assert "trust_remote_code=True" in text
+        change_config(gpt2_folder, model_type="nonsense")
+        assert "trust_remote_code=True" in message(BadModel, gpt2_folder)
+        assert not canary.exists()
+
+    def test_own_tokenizer_code_is_not_run(self, gpt2_folder, tmp_path):
+        canary = tmp_path / "canary"
+        (gpt2_folder / "own.py").write_text(f"open({str(canary)!r}, 'w')\nclass Own: pass\n")
+        (gpt2_folder / "tokenizer.json").unlink()
+        (gpt2_folder / "tokenizer_config.json").write_text(
+            json.dumps({"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", None]}})
+        )
+        assert "tokenizer" in message(BadModel, gpt2_folder)
+        assert not canary.exists()
+
+    def test_a_copy_of_a_class_of_transformers_is_not_needed(self, gpt2_folder):
+        change_config(gpt2_folder, auto_map={"AutoModelForCausalLM": "modeling_gpt2.GPT2LMHeadModel"})
+        assert load_model(gpt2_folder).kind == "causal"
+
+    def test_mixture_of_experts(self, tmp_path):
+        MixtralConfig(num_local_experts=8).save_pretrained(tmp_path)
+        text = message(BadModel, tmp_path)
+        assert "mixture of experts" in text
+        assert "num_local_experts = 8" in text
+
+
+class TestKind:
+    def test_no_language_model(self, tmp_path, tiny_tokenizer):
+        config = ViTConfig(
+            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, image_size=32
+        )
+        ViTModel(config).save_pretrained(tmp_path)
+        tiny_tokenizer("gpt2").save_pretrained(tmp_path)
+        text = message(BadModel, tmp_path)
+        assert "is no language model" in text
+        assert "looked for" in text
+
+    def test_no_head(self, tmp_path, tiny_tokenizer):
+        tokenizer = tiny_tokenizer("wordpiece")
+        config = BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=8,
+        )
+        BertModel(config).save_pretrained(tmp_path)
+        tokenizer.save_pretrained(tmp_path)
+        text = message(BadModel, tmp_path)
+        assert "no complete language model" in text
+        assert "cls.predictions" in text
+
+    @pytest.mark.parametrize(
+        ("family", "changes", "kind"),
+        [
+            ("bert", {"architectures": None}, "cloze"),
+            ("bert", {"architectures": ["BertForPreTraining"]}, "cloze"),
+            ("bert", {"architectures": ["BertLMHeadModel"], "is_decoder": True}, "causal"),
+            ("bert", {"architectures": None, "is_decoder": True}, "causal"),
+            ("gpt2", {"architectures": None}, "causal"),
+            ("t5", {"architectures": None}, "encoder-decoder"),
+        ],
+    )
+    def test_by_class_then_by_configuration(self, tiny_model_folder, tmp_path, family, changes, kind):
+        folder = tiny_model_folder(family, tmp_path)
+        change_config(folder, **changes)
+        found = find_source(folder)
+        assert kind_of(found, load_config(found), load_tokenizer(found, None)) == kind
+
+    def test_masked_model_without_a_mask(self, tiny_model_folder, tmp_path, tiny_tokenizer):
+        folder = tiny_model_folder("bert", tmp_path)
+        assert "no mask token" in message(BadModel, folder, tokenizer=tiny_tokenizer("llama"))
+
+    def test_encoder_decoder_without_sentinels(self, tiny_model_folder, tmp_path, tiny_tokenizer):
+        folder = tiny_model_folder("t5", tmp_path)
+        assert "<extra_id_0>" in message(BadModel, folder, tokenizer=tiny_tokenizer("wordpiece"))
+
+
+class TestTokenizer:
+    def test_from_elsewhere(self, gpt2_folder, tiny_model_folder, tmp_path, tiny_tokenizer):
+        for path in gpt2_folder.glob("tokenizer*"):
+            path.unlink()
+        assert "tokenizer=" in message(BadModel, gpt2_folder)
+        given = load_model(gpt2_folder, tokenizer=tiny_tokenizer("gpt2"))
+        tiny_tokenizer("gpt2").save_pretrained(tmp_path / "elsewhere")
+        assert "no config.json" in message(BadModel, gpt2_folder, tokenizer=tmp_path / "elsewhere")
+        shutil.copy(gpt2_folder / "config.json", tmp_path / "elsewhere")
+        read = load_model(gpt2_folder, tokenizer=tmp_path / "elsewhere")
+        assert given.query("Paris is", "in") == read.query("Paris is", "in")
+
+    def test_of_another_model(self, gpt2_folder, tiny_tokenizer):
+        assert "not the model's own" in message(BadModel, gpt2_folder, tokenizer=tiny_tokenizer("llama"))
+
+    def test_without_a_padding_token(self, gpt2_folder):
+        model = load_model(gpt2_folder)
+        assert model.tokenizer.pad_token is None
+        queries = [model.query(prompt, "Paris") for prompt in ("It is", "The capital of France is")]
+        assert model.probabilities(queries).shape == (2,)
+
+    def test_survives_the_disk(self, tiny_model_folder, tmp_path, tiny_tokenizer):
+        for family, kind in (("bert", "wordpiece"), ("roberta", "roberta"), ("llama", "llama"), ("t5", "t5")):
+            again = AutoTokenizer.from_pretrained(tiny_model_folder(family, tmp_path))
+            text = "The café isn't in “Paris”, 法国的首都 🍕"
+            assert again(text)["input_ids"] == tiny_tokenizer(kind)(text)["input_ids"]
+
+
+class TestWeights:
+    def test_pickled_only(self, gpt2_folder, tmp_path):
+        canary = tmp_path / "canary"
+
+        class Canary:
+            def __reduce__(self):
+                return (open, (str(canary), "w"))
+
+        (gpt2_folder / "pytorch_model.bin").write_bytes(pickle.dumps(Canary()))
+        assert load_model(gpt2_folder).kind == "causal"
+        (gpt2_folder / "model.safetensors").unlink()
+        text = message(BadModel, gpt2_folder)
+        assert "pickled weights only (pytorch_model.bin)" in text
+        assert not canary.exists()
+
+    def test_none(self, gpt2_folder):
+        (gpt2_folder / "model.safetensors").unlink()
+        assert "has no weights" in message(BadModel, gpt2_folder)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"short",
+            b"\xff" * 8,
+            (1 << 40).to_bytes(8, "little") + b"{}",
+            (4).to_bytes(8, "little") + b"\xff\xfe\xfd\xfc",
+            (2).to_bytes(8, "little") + b"[]",
+        ],
+    )
+    def test_lying_header(self, gpt2_folder, content):
+        (gpt2_folder / "model.safetensors").write_bytes(content)
+        assert "no sound safetensors file" in message(BadModel, gpt2_folder)
+
+    @pytest.mark.parametrize("spans", [[(0, 16), (8, 24)], [(0, 16), (16, 1 << 40)], [(16, 0)], [(0, 8)]])
+    def test_lying_offsets(self, gpt2_folder, spans):
+        tensors = {
+            f"tensor{i}": {"dtype": "F32", "shape": [4], "data_offsets": list(span)} for i, span in enumerate(spans)
+        }
+        header = json.dumps(tensors).encode()
+        content = len(header).to_bytes(8, "little") + header + bytes(24)
+        (gpt2_folder / "model.safetensors").write_bytes(content)
+        assert "no sound safetensors file" in message(BadModel, gpt2_folder)
+
+    def test_cut_file(self, gpt2_folder):
+        path = gpt2_folder / "model.safetensors"
+        path.write_bytes(path.read_bytes()[:-100])
+        assert "no sound safetensors file" in message(BadModel, gpt2_folder)
+
+    def test_a_missing_matrix(self, gpt2_folder):
+        change_weights(gpt2_folder, lambda tensors: tensors.pop("transformer.h.1.mlp.c_fc.weight"))
+        text = message(BadModel, gpt2_folder)
+        assert "lack 1 weights" in text
+        assert "transformer.h.1.mlp.c_fc.weight" in text
+
+    def test_another_shape(self, gpt2_folder):
+        change_config(gpt2_folder, n_inner=32)
+        assert str(gpt2_folder) in message(BadModel, gpt2_folder)
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+    @pytest.mark.parametrize("layer", [0, 1])
+    def test_not_finite(self, gpt2_folder, value, layer):
+        name = f"transformer.h.{layer}.mlp.c_proj.weight"
+        change_weights(gpt2_folder, lambda tensors: tensors[name].view(-1)[5:6].fill_(value))
+        assert name in message(BadNumber, gpt2_folder)
+
+    def test_shards(self, gpt2_folder):
+        whole = load_model(gpt2_folder)
+        (gpt2_folder / "model.safetensors").unlink()
+        whole.module.save_pretrained(gpt2_folder, max_shard_size="10KB")
+        shards = sorted(gpt2_folder.glob("model-*.safetensors"))
+        assert len(shards) > 1
+        query = whole.query("Paris is in", "France")
+        np.testing.assert_array_equal(load_model(gpt2_folder).probabilities([query]), whole.probabilities([query]))
+        assert {shard.name for shard in shards} <= set(fingerprint(gpt2_folder))
+        shards[-1].unlink()
+        assert f"{shards[-1].name} is missing" in message(BadModel, gpt2_folder)
+
+    @pytest.mark.parametrize(
+        "index", ["{", "{}", '{"weight_map": {}}', '{"weight_map": {"a": "../x.safetensors"}}', "[]"]
+    )
+    def test_broken_index(self, gpt2_folder, index):
+        (gpt2_folder / "model.safetensors").unlink()
+        (gpt2_folder / "model.safetensors.index.json").write_text(index)
+        assert "index" in message(BadModel, gpt2_folder)
+
+
+class TestFingerprint:
+    def test_files(self, gpt2_folder):
+        (gpt2_folder / "notes.md").write_text("not used")
+        (gpt2_folder / "optimizer.pt").write_text("not used")
+        found = fingerprint(gpt2_folder)
+        assert set(found) >= {"config.json", "model.safetensors", "tokenizer.json"}
+        assert not {"notes.md", "optimizer.pt"} & set(found)
+        assert all(len(digest) == 64 for digest in found.values())
+        assert model_fingerprint(load_model(gpt2_folder)) == found
+
+    def test_one_changed_byte_shows(self, gpt2_folder):
+        before = fingerprint(gpt2_folder)
+        path = gpt2_folder / "model.safetensors"
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+        after = fingerprint(gpt2_folder)
+        assert {name for name in before if before[name] != after[name]} == {"model.safetensors"}
+
+    def test_known_hash(self, tmp_path):
+        (tmp_path / "empty").write_bytes(b"")
+        assert file_hash(tmp_path / "empty").startswith("e3b0c44298fc1c14")
+
+    def test_in_memory(self, gpt2_folder):
+        module = load_model(gpt2_folder).module
+        tensors = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+        first = tensor_hash(tensors)
+        assert first == tensor_hash(dict(reversed(tensors.items())))
+        next(iter(tensors.values())).view(-1)[0] += 1
+        assert tensor_hash(tensors) != first
+
+    def test_of_a_model_made_in_memory(self, gpt2_folder, tiny_tokenizer):
+        loaded = load_model(gpt2_folder)
+        module = transformers.GPT2LMHeadModel(loaded.module.config)
+        module.load_state_dict(loaded.module.state_dict())
+        module.name_or_path = ""
+        made = type(loaded)(module, tiny_tokenizer("gpt2"), name="made", kind="causal")
+        assert model_fingerprint(made) == {"parameters": tensor_hash(loaded.module.state_dict())}
+
+
+def test_every_kind_has_its_loader():
+    assert set(load.AUTO_CLASSES) == set(load._MAPPINGS) == set(KINDS.values())
+    assert Path(catalog.__file__).parent == catalog.WEIGHTS.parent
+    assert os.fspath(catalog.WEIGHTS).endswith("weights")
