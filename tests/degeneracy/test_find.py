@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy import DegeneracySettings, degenerate_neurons, find_degenerate
 from factneurons.degeneracy.types import DETAILS, REASONS
 from factneurons.errors import BadNumber
-from factneurons.facts.types import Fact, Prompt
-from factneurons.models.types import Neuron, Query
+from factneurons.models.types import Neuron
 
 DEFAULT = DegeneracySettings()
 
@@ -175,38 +174,67 @@ def test_the_order_of_neurons_and_facts_does_not_matter(case, known_neurons):
     assert forward[0] == plain
 
 
+class Saturating:
+    """Random gated weights over four layers; P(answer) saturates in the sum of what is left active."""
+
+    def __init__(self, seed, count=10):
+        rng = np.random.default_rng(seed)
+        self.neurons = [Neuron(int(layer), place) for place, layer in enumerate(rng.integers(0, 4, count))]
+        self.out, self.read = rng.normal(size=(count, 6)), rng.normal(size=(count, 2, 6))
+        self.gains = rng.exponential(size=(4, 6))
+        self.pull = rng.exponential(size=count)
+
+    def out_weights(self, asked):
+        return self.out[[n.index for n in asked]]
+
+    def in_weights(self, asked):
+        return self.read[[n.index for n in asked]]
+
+    def in_encoder(self, layer):
+        return False
+
+    def norm_gain(self, layer):
+        return self.gains[layer]
+
+    def probabilities_with(self, query, sets, factor=0.0):
+        left = [self.pull.sum() - sum(self.pull[n.index] for n in s) for s in sets]
+        return 1 / (1 + np.exp(0.4 * self.pull.sum() - np.array(left)))
+
+
+CHANGES = [
+    {"clusterer": "ntc_authors"}, {"span": "adjacent"}, {"span": "adjacent", "max_span": 1}, {"gate": "up"},
+    {"fold_norm_gain": True}, {"persistence": "log"}, {"r_max": 0.5}, {"min_size": 3}, {"tau1": 0.5},
+    {"tau1_rule": "absolute"}, {"cover": "all"}, {"filter": "authors"}, {"t_low": 0.02},
+    {"t_sufficient": 0.0}, {"t_high": 0.9}, {"partitions": 50}, {"null": "components"}, {"seed": 1},
+]  # fmt: skip
+
+
+def test_changes_name_every_setting():
+    assert {name for change in CHANGES for name in change} == set(DegeneracySettings.__slots__)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: "-".join(map(str, chain(*change.items()))))
+def test_every_setting_has_an_effect(change, known_neurons):
+    usual = replace(DEFAULT, t_low=0.3, t_sufficient=0.5, t_high=0.3)
+    if "max_span" in change:
+        usual = replace(usual, span="adjacent")
+    for seed in range(60):
+        model = Saturating(seed)
+        known = known_neurons(model.neurons)
+        before = degenerate_neurons(model, known, usual)
+        if repr(before) != repr(degenerate_neurons(model, known, replace(usual, **change))):
+            return
+    pytest.fail(f"{change} changes nothing")
+
+
 @given(st.integers(0, 10_000))
-@hypothesis_settings(max_examples=25, deadline=None)
-def test_random_structures_keep_the_promises(seed):
+@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_random_structures_keep_the_promises(known_neurons, seed):
     """Whatever the probabilities: components are disjoint candidates that pass what they claim to pass."""
-    rng = np.random.default_rng(seed)
-    neurons = [Neuron(int(layer), place) for place, layer in enumerate(rng.integers(0, 4, 10))]
-    out, read = rng.normal(size=(10, 6)), rng.normal(size=(10, 1, 6))
-    pull = rng.exponential(size=10)
-
-    class Saturating:
-        def out_weights(self, asked):
-            return out[[n.index for n in asked]]
-
-        def in_weights(self, asked):
-            return read[[n.index for n in asked]]
-
-        def in_encoder(self, layer):
-            return False
-
-        def norm_gain(self, layer):
-            return np.ones(6)
-
-        def probabilities_with(self, query, sets, factor=0.0):
-            left = [pull.sum() - sum(pull[n.index] for n in s) for s in sets]
-            return 1 / (1 + np.exp(3 - np.array(left)))
-
-    prompt = Prompt("Foo is ___")
-    fact = Fact("f", "r", "Foo", "Bar", "en", (prompt,))
-    query = Query(prompt, "Bar", (1,), (0,), (2,), (0,), ((0,),))
-    known = KnowledgeNeurons(fact, tuple(neurons), (1.0,) * 10, (1.0,) * 10, (query,), "amig", 0.3, False, 0.9, 1)
+    model = Saturating(seed)
+    known = known_neurons(model.neurons)
     settings = replace(DEFAULT, t_low=0.3, t_sufficient=0.5, t_high=0.3)
-    found = degenerate_neurons(Saturating(), known, settings)
+    found = degenerate_neurons(model, known, settings)
     held = [neuron for component in found.components for neuron in component.neurons]
     assert len(held) == len(set(held))
     assert {c.neurons for c in found.components} <= {c.neurons for c in found.candidates}

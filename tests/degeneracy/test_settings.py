@@ -1,4 +1,4 @@
-"""Settings: what is valid, and that every option has an effect."""
+"""Settings: what is valid, and how a bad value is refused."""
 
 from __future__ import annotations
 
