@@ -50,7 +50,7 @@ class Request:
         Raises:
             BadSetting: it is not.
         """
-        if not self.path.is_dir():
+        if not self.argument or not self.path.is_dir():
             raise BadSetting(f"{self.spec}: there is no folder {self.argument or '(none given)'}")
         return self.path
 

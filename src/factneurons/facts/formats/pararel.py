@@ -16,7 +16,7 @@ from factneurons.facts.problems import BadRecord, shown
 from factneurons.facts.reading import Format, Reading, Request
 from factneurons.facts.types import BLANK, Fact, Prompt
 
-_WORD = re.compile(r"\w(?:[^\s]*\w)?")
+_WORD = re.compile(r"\w+|[^\w\s]")
 
 
 def read(request: Request, reading: Reading) -> Iterator[Fact]:

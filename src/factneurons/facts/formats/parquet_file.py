@@ -30,7 +30,7 @@ def _rows(path: Path) -> Iterator[Row]:
                 for cells in batch.to_pylist():
                     number += 1
                     yield Row(f"{path}:{number}", number, cells)
-    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:  # Arrow raises each of them
         detail = f"no readable Parquet file: {shown(str(error))}; nothing after this row was read"
         yield Row(f"{path}:{number + 1}", number + 1, {}, BadRecord("unreadable", detail))
 

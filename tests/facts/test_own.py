@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from factneurons.errors import BadFact
+from factneurons.facts import REASONS, Fact, FactSource, Prompt, Skipped, load_facts, write_jsonl
+
+IN_ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+def test_a_line_becomes_a_fact_with_all_its_fields(record: dict[str, Any], write: Callable[..., Path]) -> None:
+    path = write("facts.jsonl", [record])
+    (fact,) = load_facts(path)
+    assert fact == Fact(
+        id="capital/fooland",
+        relation="capital",
+        subject="Fooland",
+        answer="Barville",
+        language="en",
+        prompts=(Prompt("The capital of Fooland is ___."), Prompt("___ is the capital of Fooland.")),
+        date="2014",
+        aliases=("Barville City",),
+        wrong_answers=("Bazton",),
+        translations={"zh": "capital/fooland-zh"},
+    )
+    assert fact.source == f"{path}:1"
+
+
+def test_what_is_optional_may_be_missing_or_null(record: dict[str, Any], write: Callable[..., Path]) -> None:
+    optional = ("language", "date", "aliases", "wrong_answers", "translations")
+    without = {name: value for name, value in record.items() if name not in optional}
+    null = {**without, **dict.fromkeys(optional), "id": "other", "_note": 5}
+    one, other = load_facts(write("facts.jsonl", [without, null]))
+    for fact in (one, other):
+        assert (fact.language, fact.date, fact.aliases, fact.wrong_answers) == ("en", None, (), ())
+
+
+WRONG_FIELDS: list[tuple[str, Any, str, str]] = [
+    ("id", None, "wrong_type", "must be a text, not null"),
+    ("id", 7, "wrong_type", "must be a text, not a number: 7"),
+    ("answer", "", "empty_field", "'answer' is empty"),
+    ("answer", " \t", "empty_field", "'answer' is empty"),
+    ("answer", "a\0b", "encoding", "NUL"),
+    ("answer", "\ud800", "encoding", "surrogate"),
+    ("subject", ["Fooland"], "wrong_type", "not a list"),
+    ("date", 2014, "wrong_type", "'date' must be a text, not a number: 2014"),
+    ("prompts", "It is ___", "wrong_type", "must be a list"),
+    ("prompts", [], "no_prompt", "no prompt"),
+    ("prompts", [{"text": "___"}], "wrong_type", "not an object"),
+    ("prompts", ["No blank."], "blank_count", "exactly one blank (___), this one has none: 'No blank.'"),
+    ("prompts", ["___ and ___"], "blank_count", "this one has 2"),
+    ("prompts", ["[MASK] and ___"], "blank_count", "this one has 2"),
+    ("aliases", "Barville", "wrong_type", "must be a list"),
+    ("aliases", [""], "empty_field", "'aliases' is empty"),
+    ("wrong_answers", ["Barville"], "wrong_answer_is_right", "'Barville' is also given as a right one"),
+    ("wrong_answers", ["Barville City"], "wrong_answer_is_right", "right one"),
+    ("translations", ["zh"], "wrong_type", "must be an object"),
+    ("translations", {"zh": 1}, "wrong_type", "'translations.zh' must be a text"),
+    ("answr", "Barville", "unknown_field", "no field is called 'answr'; valid are"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "reason", "text"), WRONG_FIELDS)
+def test_a_wrong_field_is_one_clear_line_with_file_and_line(
+    name: str, value: Any, reason: str, text: str, record: dict[str, Any], write: Callable[..., Path]
+) -> None:
+    good = {**record, "id": "good"}
+    path = write("facts.jsonl", [good, {**record, name: value}, {**record, "id": "last"}])
+    with pytest.raises(BadFact) as caught:
+        list(load_facts(path))
+    message = str(caught.value)
+    assert message.startswith(f"{path}:2: ")
+    assert text in message
+    assert "\n" not in message
+    message.encode()
+    seen: list[Skipped] = []
+    source = load_facts(path, skip_bad=True, on_skip=seen.append)
+    assert [fact.id for fact in source] == ["good", "last"]
+    assert source.skipped == {reason: 1}
+    assert [(skipped.source, skipped.reason) for skipped in seen] == [(f"{path}:2", reason)]
+
+
+@pytest.mark.parametrize("name", ["id", "relation", "subject", "answer", "prompts"])
+def test_a_missing_field_is_named(name: str, record: dict[str, Any], write: Callable[..., Path]) -> None:
+    del record[name]
+    path = write("facts.jsonl", [record])
+    with pytest.raises(BadFact, match=f"facts.jsonl:1: .*the field {name!r} is missing"):
+        list(load_facts(path))
+
+
+def test_the_fact_is_named_once_its_id_is_known(record: dict[str, Any], write: Callable[..., Path]) -> None:
+    path = write("facts.jsonl", [{**record, "answer": ""}])
+    with pytest.raises(BadFact, match="facts.jsonl:1: fact 'capital/fooland': the field 'answer' is empty"):
+        list(load_facts(path))
+
+
+def test_everything_before_a_bad_line_is_handed_on(record: dict[str, Any], write: Callable[..., Path]) -> None:
+    path = write("facts.jsonl", json.dumps(record) + '\n{"id": "x", "rela')
+    facts = iter(load_facts(path))
+    assert next(facts).id == "capital/fooland"
+    with pytest.raises(BadFact, match=r"facts.jsonl:2: no valid JSON.*was the line cut off\?"):
+        next(facts)
+
+
+def test_a_line_that_is_no_object_is_refused(write: Callable[..., Path]) -> None:
+    with pytest.raises(BadFact, match="a record must be an object, not a list"):
+        list(load_facts(write("facts.jsonl", "[1]\n")))
+
+
+def test_an_id_may_come_once_per_language(
+    record: dict[str, Any], write: Callable[..., Path], adds_up: Callable[[FactSource], None]
+) -> None:
+    path = write("facts.jsonl", [record, {**record, "language": "zh"}, record])
+    with pytest.raises(BadFact, match="facts.jsonl:3: fact 'capital/fooland': this id was already there"):
+        list(load_facts(path))
+    source = load_facts(path, skip_bad=True)
+    assert [fact.language for fact in source] == ["en", "zh"]
+    assert source.skipped == {"duplicate_fact": 1}
+    adds_up(source)
+
+
+def test_a_prompt_that_comes_twice_is_asked_once_and_counted(
+    record: dict[str, Any], write: Callable[..., Path]
+) -> None:
+    record["prompts"] = ["It is ___.", "It is [MASK].", "Is it? ___"]
+    seen: list[Skipped] = []
+    source = load_facts(write("facts.jsonl", [record]), on_skip=seen.append)
+    (fact,) = source
+    assert [prompt.text for prompt in fact.prompts] == ["It is ___.", "Is it? ___"]
+    assert source.skipped_parts == {"duplicate_prompt": 1}
+    assert seen[0].prompt == "It is ___."
+
+
+BYTES = st.one_of(
+    st.binary(max_size=60),
+    st.sampled_from([b"{}", b"[]", b'{"id": "x"}', b"NaN", b'"', b"\xef\xbb\xbf{}", b"\x00"]),
+    st.dictionaries(
+        st.sampled_from(["id", "relation", "subject", "answer", "prompts", "language", "date"]),
+        st.sampled_from(["x", "", "___", ["a ___"], ["a"], None, 1, ["___", "[MASK]"]]),
+    ).map(lambda record: json.dumps(record).encode()),
+)
+
+
+@IN_ONE_FOLDER
+@given(lines=st.lists(BYTES, max_size=8))
+def test_arbitrary_bytes_give_facts_or_counted_reasons(
+    lines: list[bytes], tmp_path: Path, adds_up: Callable[[FactSource], None]
+) -> None:
+    path = tmp_path / "any.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    seen: list[Skipped] = []
+    source = load_facts(path, skip_bad=True, on_skip=seen.append)
+    facts = list(source)
+    adds_up(source)
+    assert len(facts) == source.read
+    assert len(seen) == sum(source.skipped.values()) + sum(source.skipped_parts.values())
+    assert set(source.skipped) <= set(REASONS)
+    if source.skipped:
+        with pytest.raises(BadFact, match=rf"^{path}:\d+: "):
+            list(load_facts(path))
+    else:
+        assert list(load_facts(path)) == facts
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12).filter(
+    lambda text: bool(text.strip())
+)
+PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0_[<"), max_size=12)
+FACTS = st.builds(
+    Fact,
+    id=TEXT,
+    relation=TEXT,
+    subject=TEXT,
+    answer=TEXT,
+    language=TEXT,
+    prompts=st.lists(
+        st.builds(lambda a, b: Prompt(f"{a}___{b}"), PLAIN, PLAIN), min_size=1, max_size=3, unique=True
+    ).map(tuple),
+    date=st.none() | TEXT,
+    aliases=st.lists(TEXT, max_size=2).map(tuple),
+    wrong_answers=st.lists(TEXT.map(lambda text: f"wrong {text}"), max_size=2).map(tuple),
+    translations=st.dictionaries(TEXT, TEXT, max_size=2),
+)
+
+
+@IN_ONE_FOLDER
+@given(facts=st.lists(FACTS, max_size=5, unique_by=lambda fact: (fact.id, fact.language)))
+def test_what_is_written_is_read_again(facts: list[Fact], tmp_path: Path) -> None:
+    path = tmp_path / "facts.jsonl"
+    assert write_jsonl(facts, path) == len(facts)
+    assert list(load_facts(path)) == facts
+    assert [fact.key for fact in load_facts(path)] == [fact.key for fact in facts]
+
+
+def test_a_large_file_is_never_held_whole(record: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "large.jsonl"
+    record["prompts"] = [f"{'x' * 2000} ___"]
+    with path.open("w") as file:
+        for number in range(10_000):
+            file.write(json.dumps({**record, "id": f"fact-{number}"}) + "\n")
+    assert path.stat().st_size > 20_000_000
+    tracemalloc.start()
+    try:
+        source = load_facts(path)
+        count = sum(1 for _ in source)
+        source.sha256()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 10_000
+    assert peak < 4_000_000
