@@ -56,6 +56,11 @@ def test_f1_is_strict_and_a_gain_counts_as_small():
     assert functional_filter([ONE, TWO], drops, at_limit) == ((), "fewer-than-two-dispensable")
 
 
+def test_f2_and_f3_include_their_thresholds(worked_drops):
+    at_limit = DegeneracySettings(t_sufficient=worked_drops.of(ONE), t_high=worked_drops.of(ONE | TWO))
+    assert functional_filter([ONE, TWO], worked_drops, at_limit) == ((ONE, TWO), "")
+
+
 def test_f3_needs_a_joint_loss():
     drops = drops_by({key(ONE): 0.8, key(TWO): 0.8, key(ONE, TWO): 0.6})
     assert functional_filter([ONE, TWO], drops, DEFAULT) == ((), "not-jointly-needed")
