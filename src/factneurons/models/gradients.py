@@ -12,7 +12,7 @@ from factneurons.models.capture import Capture
 from factneurons.models.head import Target
 from factneurons.models.matmul import fast_products
 from factneurons.models.plain import run_plain
-from factneurons.models.rows import run_rows
+from factneurons.models.rows import Unsupported, run_rows
 
 if TYPE_CHECKING:
     from factneurons.models.model import Model
@@ -34,9 +34,13 @@ def values_and_gradients(model: Model, captured: Capture, points: Points, target
         target: which function of the answer token's logits F is.
     """
     leaves = [None if point is None else point.detach().requires_grad_(True) for point in points]
-    staircase_gradients = _staircase if model.staircase(captured) else _plain
     with fast_products(model.device, model.dtype), torch.enable_grad():
-        return staircase_gradients(model, captured, leaves, target)
+        if model.staircase(captured):
+            try:
+                return _staircase(model, captured, leaves, target)
+            except Unsupported as reason:
+                model.distrust(str(reason))
+        return _plain(model, captured, leaves, target)
 
 
 def _staircase(model: Model, captured: Capture, leaves: Points, target: Target) -> Result:

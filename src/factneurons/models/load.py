@@ -32,7 +32,17 @@ from factneurons.models.model import Model
 from factneurons.models.query import SENTINEL, Kind
 from factneurons.models.source import Source, find_source, first_line
 
-__all__ = ["AUTO_CLASSES", "DTYPES", "kind_of", "load_config", "load_model", "load_tokenizer", "model_fingerprint"]
+__all__ = [
+    "AUTO_CLASSES",
+    "DTYPES",
+    "LOADING_ERRORS",
+    "kind_of",
+    "load_config",
+    "load_model",
+    "load_tokenizer",
+    "model_fingerprint",
+    "quiet",
+]
 
 DTYPES: dict[str, torch.dtype | str] = {
     "float32": torch.float32,
@@ -64,7 +74,8 @@ _ENDINGS: dict[str, Kind] = {
 }
 _FINITE_CHECKED = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _FEWEST_TOKENS = 8
-_LOADING_ERRORS = (
+# What transformers raises for files it cannot make a model of.
+LOADING_ERRORS = (
     OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, SafetensorError
 )  # fmt: skip
 
@@ -101,7 +112,7 @@ def load_model(
         raise BadSetting(f"unknown dtype {dtype!r}; known are: {', '.join(DTYPES)}")
     place = _device(device, device_map)
     source = find_source(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
-    with _quiet():
+    with quiet():
         config = load_config(source, trust_remote_code)
         known = load_tokenizer(source, tokenizer, trust_remote_code)
         kind = kind_of(source, config, known)
@@ -129,7 +140,7 @@ def _device(device: str | torch.device | None, device_map: object) -> torch.devi
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bars and load reports of transformers: what matters in them is checked here."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -152,7 +163,7 @@ def load_config(source: Source, trust_remote_code: bool = False) -> PretrainedCo
         config: PretrainedConfig = AutoConfig.from_pretrained(
             source.folder, trust_remote_code=trust_remote_code, local_files_only=True
         )
-    except _LOADING_ERRORS as error:
+    except LOADING_ERRORS as error:
         kind = source.config.get("model_type")
         raise BadModel(
             f"{source.name}: transformers cannot read its config.json (model_type {kind!r}): {first_line(error)}"
@@ -176,12 +187,12 @@ def load_tokenizer(
     way_out = "give one with tokenizer=FOLDER_OR_NAME"
     try:
         loaded = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code, local_files_only=True)
-    except _LOADING_ERRORS as error:
+    except LOADING_ERRORS as error:
         raise BadModel(f"{source.name}: no tokenizer could be read ({first_line(error)}); {way_out}") from error
     # Where the vocabulary's file is missing transformers makes a tokenizer of special tokens only.
     if len(loaded) - len(set(loaded.all_special_ids)) < _FEWEST_TOKENS:
         raise BadModel(f"{source.name}: its tokenizer has no vocabulary ({len(loaded)} tokens); {way_out}")
-    return loaded  # type: ignore[no-any-return]
+    return loaded
 
 
 def kind_of(source: Source, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase | None) -> Kind:
@@ -246,7 +257,7 @@ def _load_module(
             output_loading_info=True,
             **options,
         )
-    except _LOADING_ERRORS as error:
+    except LOADING_ERRORS as error:
         raise BadModel(f"{source.name} cannot be loaded: {first_line(error)}") from error
     wrong = sorted(str(key) for key in (*report["missing_keys"], *report["mismatched_keys"]))
     if wrong:

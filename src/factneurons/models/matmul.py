@@ -29,7 +29,7 @@ def fast_products(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
     if setting is None:
         yield
         return
-    matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    matmul: Any = torch.backends.mkldnn.matmul
     old = matmul.fp32_precision
     try:
         matmul.fp32_precision = setting
@@ -51,7 +51,7 @@ def _best_setting() -> str | None:
     left = torch.randn(96, 768, generator=generator)
     right = torch.randn(768, 1536, generator=generator)
     exact = left.double() @ right.double()
-    matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    matmul: Any = torch.backends.mkldnn.matmul
     old = matmul.fp32_precision
     best, best_seconds = None, _seconds(left, right) / _FASTER
     try:

@@ -17,7 +17,7 @@ from transformers.cache_utils import Cache
 from factneurons.errors import BadModel
 from factneurons.facts.types import Prompt
 from factneurons.models import interventions as change
-from factneurons.models.adapters import find_adapter, layers_of, sizes
+from factneurons.models.adapters import find_adapter, layers_of, matrix, sizes
 from factneurons.models.batches import Batch, groups
 from factneurons.models.capture import Capture, Item, capture
 from factneurons.models.head import Head
@@ -201,6 +201,11 @@ class Model:
         ]
         return _stacked(views, (0, parts, self.hidden_size))
 
+    def out_norms(self) -> npt.NDArray[np.float64]:
+        """The length of every neuron's out-weights, [layers, width]."""
+        norms = [matrix(layer.down).detach().float().norm(dim=0) for layer in self.layers]
+        return torch.stack([norm.cpu() for norm in norms]).double().numpy()
+
     def norm_gain(self, layer: int) -> npt.NDArray[np.float64]:
         """The gain [hidden] of the normalisation whose output a layer's MLP reads; ones where there is none."""
         norm = self.layers[layer].mlp_norm
@@ -309,6 +314,8 @@ class Model:
             try:
                 self.module(**options)
             except Reached:
+                if not seen:  # somebody else's hook ended the pass earlier
+                    raise
                 return seen[0]
         raise BadModel(f"{self.name}: the forward pass does not use its output embeddings")
 
@@ -338,11 +345,15 @@ class Model:
         if self._staircase is None:
             self._staircase, why = staircase_is_right(self, captured)
             if not self._staircase:
-                warnings.warn(
-                    f"{self.name}: the fast passes do not fit this model ({why}); using the plain loop",
-                    stacklevel=2,
-                )
+                self.distrust(why)
         return self._staircase
+
+    def distrust(self, why: str) -> None:
+        """Use the plain loop from now on, and say so."""
+        self._staircase = False
+        warnings.warn(
+            f"{self.name}: the fast passes do not fit ({why}); using the plain loop, which is slower", stacklevel=2
+        )
 
 
 def _stacked(views: Sequence[Tensor], empty: tuple[int, ...]) -> npt.NDArray[np.float64]:

@@ -154,7 +154,7 @@ class _NoPrefixLayer(DynamicLayer):
     """Hands back only the new keys and values; the attention function reads the prefix itself."""
 
     def __init__(self, length: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._length = length
         self.is_initialized = True
 

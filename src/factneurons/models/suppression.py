@@ -16,7 +16,7 @@ from factneurons.models.capture import Capture, capture
 from factneurons.models.interventions import Positions, checked
 from factneurons.models.matmul import fast_products
 from factneurons.models.plain import plain_log_probabilities
-from factneurons.models.rows import Edits, run_rows
+from factneurons.models.rows import Edits, Unsupported, run_rows
 from factneurons.models.types import Neuron, Query
 
 if TYPE_CHECKING:
@@ -44,17 +44,21 @@ def log_probabilities_with(
     result = np.full(len(sets), float(captured.log_probabilities.sum()))
     numbers = sorted((i for i, s in enumerate(sets) if s), key=lambda i: min(sets[i]).layer)
     everywhere = positions == "all"
-    fast = not everywhere and model.staircase(captured)
     step = _step(model, query)
     for begin in range(0, len(numbers), step):
         part = numbers[begin : begin + step]
         chosen = [sets[number] for number in part]
-        if fast:
-            found = _rows_log_probabilities(model, captured, chosen)
-        else:
-            found = plain_log_probabilities(model, captured, chosen, everywhere=everywhere)
-        result[part] = found.cpu().numpy()
+        result[part] = _run(model, captured, chosen, everywhere).cpu().numpy()
     return result
+
+
+def _run(model: Model, captured: Capture, sets: Sequence[Factors], everywhere: bool) -> Tensor:
+    if not everywhere and model.staircase(captured):
+        try:
+            return _rows_log_probabilities(model, captured, sets)
+        except Unsupported as reason:
+            model.distrust(str(reason))
+    return plain_log_probabilities(model, captured, sets, everywhere=everywhere)
 
 
 def _step(model: Model, query: Query) -> int:

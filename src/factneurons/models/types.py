@@ -16,7 +16,7 @@ class Neuron(NamedTuple):
     """
 
     layer: int
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple's own method of that name is never used
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,18 @@ class Run:
         for path in self._part_files(name):
             yield from _read(path).to_pylist()
 
+    def committed(self, stage: str, *names: str) -> Iterator[dict[str, list[dict[str, Any]]]]:
+        """The rows of several tables that belong together, one commit of a stage in memory at a time.
+
+        Raises:
+            BadSetting: there is no table of that name.
+            BadRun: a part is missing or damaged.
+        """
+        for name in names:
+            table_named(name)
+        for commit, inner in read_commits(self.folder, stage):
+            yield {name: _read(inner / f"{name}.parquet").to_pylist() if name in commit.parts else [] for name in names}
+
     def set_state(self, stage: str, state: State) -> None:
         """Write down that a stage is running, done or interrupted, with its counts.
 
@@ -258,6 +270,7 @@ def _clean_up(folder: Path, lock: FolderLock) -> list[str]:
 
 def _read(path: Path) -> pa.Table:
     try:
-        return pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            return file.read()
     except (OSError, pa.ArrowException) as error:
         raise BadRun(f"{path} is missing or damaged: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,93 @@
+"""Where the paths of integrated gradients start: zero, or the activations of corrupted sentences.
+
+Source: Dai et al. (2022) for the zero baseline; Journey to the Center of the Knowledge Neurons (AAAI 2024)
+for baseline sentences, in which one word is replaced by the mask or end-of-text token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from factneurons.attribution.settings import AttributionSettings
+from factneurons.models.capture import Capture, Item
+from factneurons.models.corrupted import corrupted, replacement_token, target_activations
+from factneurons.models.model import Model
+from factneurons.models.types import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Baselines:
+    """The starts of up to P paths for each of I items.
+
+    Attributes:
+        starts: per layer [I, P, width].
+        real: [I, P] of bool; items whose prompts have fewer units than the longest are filled up with paths
+            that do not count.
+    """
+
+    starts: list[Tensor]
+    real: Tensor
+
+
+def zero_baseline(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Baselines:
+    """One path, from all neurons of the layer at zero."""
+    return _single([torch.zeros_like(value) for value in captured.activations])
+
+
+def _single(starts: list[Tensor]) -> Baselines:
+    return Baselines(starts, torch.ones(len(starts[0]), 1, dtype=torch.bool))
+
+
+def sentence_baselines(
+    model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings
+) -> Baselines:
+    """One path per unit of the prompt, from the activations of the sentence without it."""
+    per_item = _per_item(model, captured, items, settings)
+    longest = max(len(values[0]) for values in per_item)
+    real = torch.zeros(len(items), longest, dtype=torch.bool)
+    starts = [value.expand(-1, longest, -1).clone() for value in captured.activations]
+    for number, values in enumerate(per_item):
+        real[number, : len(values[0])] = True
+        for layer, value in enumerate(values):
+            starts[layer][number, : len(value)] = value
+    return Baselines(starts, real)
+
+
+def mean_baseline(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Baselines:
+    """One path, from the mean of the sentence baselines."""
+    per_item = _per_item(model, captured, items, settings)
+    layers = range(len(captured.activations))
+    return _single([torch.stack([values[layer].mean(0)[None] for values in per_item]) for layer in layers])
+
+
+def _per_item(
+    model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings
+) -> list[list[Tensor]]:
+    """The activations of every corrupted sentence at each item's target position: per item, layer [units, width]."""
+    token, _ = replacement_token(model)
+    per_query = []
+    for query in captured.batch.queries:
+        sentences = [corrupted(query, group, token) for group in units_of(query, settings.units)]
+        per_query.append(target_activations(model, sentences))
+    # a sentinel in an encoder is one position, whatever the answer token
+    return [[values[:, 0 if values.shape[1] == 1 else tokens[0]] for values in per_query[row]] for row, tokens in items]
+
+
+def units_of(query: Query, units: str) -> list[tuple[int, ...]]:
+    """The groups of positions that are replaced one at a time; a prompt without any has one, empty, group."""
+    groups: dict[str, list[tuple[int, ...]]] = {
+        "tokens": [(position,) for position in query.replaceable],
+        "words": list(query.words),
+        "all": [(position,) for position in range(_prompt_length(query))],
+    }[units]
+    return groups or [()]
+
+
+def _prompt_length(query: Query) -> int:
+    """Positions that belong to the prompt: all, less the answer's own tokens in a causal query."""
+    ends = query.target_positions[-1] == len(query.input_ids) - 1 and not query.decoder_input_ids
+    return len(query.input_ids) - (len(query.answer_ids) - 1 if ends else 0)

@@ -1,0 +1,236 @@
+"""The engine: gradients integrated along straight paths inside one layer, for all layers of many items at once.
+
+For the target function F of a layer's neurons a, and a path from a baseline b,
+
+    Attr_j = (a_j - b_j) * integral_0^1 dF/da_j (b + s (a - b)) ds,
+
+all neurons of that layer at the target position moving together (Dai et al., 2022; Sundararajan et al., 2017).
+Completeness says that the scores of a layer sum to F(a) - F(b); how far they miss is measured on every path.
+The path points of all layers, paths and items become rows of `models.rows`, in chunks that fit a budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from factneurons.attribution.baselines import Baselines
+from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, Rule, quadrature
+from factneurons.attribution.settings import AttributionSettings
+from factneurons.models.capture import Capture
+from factneurons.models.gradients import values_and_gradients
+from factneurons.models.memory import row_budget, with_backoff
+from factneurons.models.model import Model
+
+_RELATIVE = 0.01
+_NOISE = 1e-5
+
+
+@dataclass(slots=True)
+class Integral:
+    """Integrated gradients of I items and P paths.
+
+    Attributes:
+        gradient: per layer [I, P, width], the integral of dF/da along each path.
+        start: [layers, I, P], F at the paths' starts.
+        end: [I], F at the activation.
+        error: [layers, I, P], |sum of scores - (F(a) - F(b))|.
+        points: [layers, I, P], path points spent.
+    """
+
+    gradient: list[Tensor]
+    start: Tensor
+    end: Tensor
+    error: Tensor
+    points: Tensor
+
+
+def integrate(model: Model, captured: Capture, baselines: Baselines, settings: AttributionSettings) -> Integral:
+    """Integrate dF/da from each baseline to the activation, for every layer.
+
+    Args:
+        model: the model.
+        captured: items at one target position each.
+        baselines: the starts of the paths.
+        settings: the rule, the target function and the tolerance.
+    """
+    adaptive = settings.rule == ADAPTIVE
+    first = quadrature("radau", ADAPTIVE_LEVELS[0]) if adaptive else quadrature(settings.rule, settings.points)
+    work = _Integration(model, captured, baselines, settings)
+    work.run(work.everything(), first)
+    if adaptive:
+        for count in ADAPTIVE_LEVELS[1:]:
+            unfinished = work.unfinished()
+            if not bool(unfinished.any()):
+                break
+            work.run(unfinished, quadrature("radau", count))
+    return work.result()
+
+
+class _Integration:
+    """The state of one call: what is known of every layer, item and path so far."""
+
+    def __init__(self, model: Model, captured: Capture, baselines: Baselines, settings: AttributionSettings) -> None:
+        self._model, self._captured, self._settings = model, captured, settings
+        starts = baselines.starts
+        self._starts, self._real = starts, baselines.real
+        self._steps = [value - start for value, start in zip(captured.activations, starts, strict=True)]
+        self._gradient = [torch.zeros_like(start) for start in starts]
+        self.shape = (len(starts), *baselines.real.shape)
+        self._start = torch.zeros(self.shape, dtype=torch.float64)
+        self._sum = torch.zeros(self.shape, dtype=torch.float64)
+        self._points = torch.zeros(self.shape, dtype=torch.long)
+        self._end = _target_value(model, captured, settings)
+
+    def result(self) -> Integral:
+        return Integral(self._gradient, self._start, self._end, self._error(), self._points)
+
+    def everything(self) -> Tensor:
+        """All paths that count, [layers, I, P]."""
+        return self._real[None].expand(self.shape)
+
+    def _error(self) -> Tensor:
+        error = (self._sum - (self._end[None, :, None] - self._start)).abs()
+        return error * self._real[None]
+
+    def unfinished(self) -> Tensor:
+        """Paths whose error exceeds the tolerance, or a hundredth of the item's largest change of F.
+
+        Errors that float32 cannot resolve are not chased.
+        """
+        change = (self._end[None, :, None] - self._start).abs() * self._real[None]
+        largest = change.amax((0, 2), keepdim=True)
+        noise = _NOISE * self._end.abs()[None, :, None] if self._model.dtype != torch.float64 else 0.0
+        allowed = torch.maximum(torch.clamp(_RELATIVE * largest, max=self._settings.tolerance), noise + 0.0 * largest)
+        return self._error() > allowed
+
+    def run(self, wanted: Tensor, rule: Rule) -> None:
+        """Integrate the wanted paths [layers, I, P] with a rule; the union over items decides a layer's paths."""
+        items = torch.nonzero(wanted.any(2).any(0))[:, 0]
+        paths = [torch.nonzero(wanted[layer][items].any(0))[:, 0] for layer in range(self.shape[0])]
+        pairs = _pairs(rule)
+        active = max(1, sum(len(chosen) for chosen in paths))
+        budget = row_budget(self._model, self._captured)
+        self._wanted = wanted
+
+        def run_chunk(rows: int) -> None:
+            per_node = max(1, len(items) * active)
+            if rows >= per_node:
+                step = rows // per_node
+                for begin in range(0, len(pairs), step):
+                    self._chunk(items, paths, pairs[begin : begin + step])
+                return
+            for part_items, part_paths in _split(items, paths, rows):
+                for pair in pairs:
+                    self._chunk(part_items, part_paths, [pair])
+
+        def start_again(rows: int) -> None:
+            self._forget(wanted, len(rule.nodes))
+            run_chunk(rows)
+
+        with_backoff(start_again, budget, what=f"attribution with {self._model.name}")
+
+    def _forget(self, wanted: Tensor, points: int) -> None:
+        for layer, gradient in enumerate(self._gradient):
+            gradient[wanted[layer].to(gradient.device)] = 0.0
+        self._sum[wanted] = 0.0
+        self._start[wanted] = 0.0
+        self._points[wanted] = points
+
+    def _chunk(self, items: Tensor, paths: list[Tensor], pairs: list[tuple[float, float]]) -> None:
+        """Rows for every wanted path at a few (node, weight) pairs."""
+        captured = subset(self._captured, items)
+        nodes = torch.tensor([node for node, _ in pairs], dtype=torch.float64)
+        points: list[Tensor | None] = []
+        for layer, chosen in enumerate(paths):
+            if not len(chosen):
+                points.append(None)
+                continue
+            start = self._starts[layer][items][:, chosen, None]
+            step = self._steps[layer][items][:, chosen, None]
+            at = nodes.to(start.device, start.dtype)[None, None, :, None]
+            points.append((start + at * step).flatten(1, 2))
+        values, gradients = values_and_gradients(self._model, captured, points, self._settings.target)
+        for layer, chosen in enumerate(paths):
+            value, gradient = values[layer], gradients[layer]
+            if value is not None and gradient is not None:
+                shape = (len(items), len(chosen), len(pairs))
+                self._add(layer, items, chosen, pairs, value.view(shape), gradient.view(*shape, -1))
+
+    def _add(
+        self,
+        layer: int,
+        items: Tensor,
+        paths: Tensor,
+        pairs: list[tuple[float, float]],
+        value: Tensor,
+        gradient: Tensor,
+    ) -> None:
+        # paths that were wanted for another item of the batch only stay as they are: batching changes nothing
+        where = (items[:, None], paths[None, :])
+        kept = self._wanted[layer][where]
+        weights = torch.tensor([weight for _, weight in pairs], dtype=gradient.dtype, device=gradient.device)
+        weighted = torch.einsum("ipkm,k->ipm", gradient, weights) * kept[..., None].to(gradient)
+        self._gradient[layer][where] += weighted
+        step = self._steps[layer][where]
+        self._sum[layer][where] += (weighted.double() * step.double()).sum(-1).cpu()
+        for number, (node, _) in enumerate(pairs):
+            if node == 0.0:
+                known = self._start[layer][where]
+                self._start[layer][where] = torch.where(kept, value[:, :, number].double().cpu(), known)
+
+
+def _pairs(rule: Rule) -> list[tuple[float, float]]:
+    """(node, weight) of the rule, with a weightless node at the start if the rule has none."""
+    pairs = [(float(node), float(weight)) for node, weight in zip(rule.nodes, rule.weights, strict=True)]
+    return pairs if pairs[0][0] == 0.0 else [(0.0, 0.0), *pairs]
+
+
+def _split(items: Tensor, paths: list[Tensor], rows: int) -> Iterator[tuple[Tensor, list[Tensor]]]:
+    """Fewer items, then fewer layers' paths at a time, where one node of all of them is already too much."""
+    for item in items:
+        room, part = 0, [path[:0] for path in paths]
+        for layer, chosen in enumerate(paths):
+            for begin in range(0, len(chosen), max(1, rows)):
+                piece = chosen[begin : begin + max(1, rows)]
+                if room and (room + len(piece) > rows or len(part[layer])):
+                    yield item[None], part
+                    room, part = 0, [path[:0] for path in paths]
+                part[layer] = piece
+                room += len(piece)
+        if room:
+            yield item[None], part
+
+
+def subset(captured: Capture, items: Tensor) -> Capture:
+    """Some items of a capture, over the same batch."""
+    if len(items) == captured.size:
+        return captured
+    return Capture(
+        batch=captured.batch,
+        rows=captured.rows[items],
+        positions=captured.positions[items],
+        targets=captured.targets[items],
+        log_probabilities=captured.log_probabilities[items],
+        activations=[value[items] for value in captured.activations],
+        residuals=[value[items] for value in captured.residuals],
+        keys=captured.keys,
+        values=captured.values,
+        outputs=captured.outputs,
+    )
+
+
+def _target_value(model: Model, captured: Capture, settings: AttributionSettings) -> Tensor:
+    """F at the activation, [I] float64, from the unchanged pass."""
+    if settings.target == "logit":
+        last = len(captured.activations) - 1
+        points: list[Tensor | None] = [None] * last
+        values, _ = values_and_gradients(model, captured, [*points, captured.activations[last]], "logit")
+        found = values[last]
+        assert found is not None
+        return found[:, 0].double().cpu()
+    log_probability = captured.log_probabilities[:, 0].cpu()
+    return log_probability if settings.target == "log_probability" else log_probability.exp()

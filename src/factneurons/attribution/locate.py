@@ -1,0 +1,245 @@
+"""Knowledge neurons of many facts: ask every prompt, attribute, choose, and count what could not be asked."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+
+from factneurons.attribution.methods import attribute_all, method_named, settings_from
+from factneurons.attribution.selection import SelectionSettings, choose
+from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.types import Attribution, KnowledgeNeurons
+from factneurons.errors import NotAskable
+from factneurons.facts.types import Fact, Prompt
+from factneurons.models.model import Model
+from factneurons.models.types import Query
+
+_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A prompt that this model cannot be asked, and why."""
+
+    fact: Fact
+    prompt: Prompt
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """The completeness of one prompt's attribution, without its scores (fields as in `Attribution`)."""
+
+    query: Query
+    error: tuple[float, ...]
+    ratio: tuple[float, ...]
+    baseline_probability: tuple[float, ...]
+    points: tuple[int, ...]
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """What was found for one fact.
+
+    Attributes:
+        fact: the fact.
+        known: its knowledge neurons; None if none of its prompts could be asked.
+        completeness: per asked prompt.
+        refusals: the prompts that could not be asked.
+        seconds: its share of the time of its batch.
+    """
+
+    fact: Fact
+    known: KnowledgeNeurons | None
+    completeness: tuple[Completeness, ...]
+    refusals: tuple[Refusal, ...]
+    seconds: float
+
+
+@dataclass(slots=True)
+class KnowledgeNeuronTable:
+    """The knowledge neurons of many facts, in their order; a sequence, and a table by `to_frame`.
+
+    Attributes:
+        located: everything that was found, also of facts that could not be asked.
+    """
+
+    located: list[Located] = field(default_factory=list)
+
+    def _found(self) -> list[KnowledgeNeurons]:
+        return [each.known for each in self.located if each.known is not None]
+
+    def __len__(self) -> int:
+        return len(self._found())
+
+    def __iter__(self) -> Iterator[KnowledgeNeurons]:
+        return iter(self._found())
+
+    def __getitem__(self, key: int | str | tuple[str, str]) -> KnowledgeNeurons:
+        """By place, by fact id, or by (fact id, language)."""
+        found = self._found()
+        if isinstance(key, int):
+            return found[key]
+        for known in found:
+            if key in (known.fact.id, (known.fact.id, known.fact.language)):
+                return known
+        raise KeyError(key)
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        """All prompts that could not be asked."""
+        return [refusal for each in self.located for refusal in each.refusals]
+
+    def counts(self) -> dict[str, int]:
+        """Facts read and asked, prompts asked, and prompts that could not be asked, by reason."""
+        reasons = Counter(refusal.reason for refusal in self.refusals)
+        asked = sum(len(known.queries) for known in self)
+        return {"facts": len(self.located), "asked facts": len(self), "asked prompts": asked, **reasons}
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per neuron: fact_id, language, relation, layer, index, score, share, probability, rank."""
+        rows = [
+            {
+                "fact_id": known.fact.id,
+                "language": known.fact.language,
+                "relation": known.fact.relation,
+                "layer": neuron.layer,
+                "index": neuron.index,
+                "score": score,
+                "share": share,
+                "probability": known.probability,
+                "rank": known.rank,
+            }
+            for known in self
+            for neuron, score, share in zip(known.neurons, known.scores, known.shares, strict=True)
+        ]
+        columns = ["fact_id", "language", "relation", "layer", "index", "score", "share", "probability", "rank"]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def locate(
+    model: Model,
+    facts: Iterable[Fact],
+    settings: AttributionSettings | None = None,
+    selection: SelectionSettings | None = None,
+    *,
+    multi_mask: bool = False,
+    negatives: Callable[[Fact], Sequence[tuple[Prompt, str]]] | None = None,
+    **options: object,
+) -> KnowledgeNeuronTable:
+    """Find the knowledge neurons of facts.
+
+    Args:
+        model: a loaded model.
+        facts: the facts.
+        settings: how to attribute, or
+        **options: its fields by name, for instance `method="amig"`.
+        selection: how to choose neurons.
+        multi_mask: cloze models: ask for answers of several tokens with as many masks; otherwise such facts
+            are counted as not askable.
+        negatives: gives, for a fact, prompts (with answers) that share its words but ask something else; their
+            neurons are left out.
+
+    Raises:
+        BadSetting: an unknown method, rule or option.
+        BadNumber: scores that are NaN or infinite; names the prompt.
+    """
+    chosen = settings_from(settings, options)
+    result = KnowledgeNeuronTable()
+    stream = iter(facts)
+    while batch := list(islice(stream, _BATCH)):
+        result.located += locate_batch(
+            model, batch, chosen, selection or SelectionSettings(), multi_mask=multi_mask, negatives=negatives
+        )
+    return result
+
+
+def locate_batch(
+    model: Model,
+    facts: Sequence[Fact],
+    settings: AttributionSettings,
+    selection: SelectionSettings,
+    *,
+    multi_mask: bool = False,
+    negatives: Callable[[Fact], Sequence[tuple[Prompt, str]]] | None = None,
+) -> list[Located]:
+    """Find the knowledge neurons of a few facts, whose prompts share passes (arguments as in `locate`)."""
+    began = time.perf_counter()
+    asked = [_ask(model, fact, multi_mask) for fact in facts]
+    against = [
+        [model.query(prompt, answer, multi_mask=multi_mask) for prompt, answer in negatives(fact)] if negatives else []
+        for fact in facts
+    ]
+    queries = [query for own, _ in asked for query in own] + [query for own in against for query in own]
+    found = iter(attribute_all(model, queries, settings))
+    ranks = iter(model.evaluate([query for own, _ in asked for query in own]))
+    attributions = [list(islice(found, len(own))) for own, _ in asked]
+    unwanted = [list(islice(found, len(own))) for own in against]
+    best = [min((each.rank for each in islice(ranks, len(own))), default=0) for own, _ in asked]
+    seconds = (time.perf_counter() - began) / len(facts)
+    return [
+        Located(
+            fact=fact,
+            known=_known(fact, own, negative, rank, settings, selection) if own else None,
+            completeness=tuple(_completeness(attribution) for attribution in own),
+            refusals=tuple(refusals),
+            seconds=seconds,
+        )
+        for fact, (_, refusals), own, negative, rank in zip(facts, asked, attributions, unwanted, best, strict=True)
+    ]
+
+
+def _ask(model: Model, fact: Fact, multi_mask: bool) -> tuple[list[Query], list[Refusal]]:
+    queries, refusals = [], []
+    for prompt in fact.prompts:
+        try:
+            queries.append(model.query(prompt, fact.answer, multi_mask=multi_mask))
+        except NotAskable as error:
+            refusals.append(Refusal(fact, prompt, error.reason, str(error)))
+    return queries, refusals
+
+
+def _known(
+    fact: Fact,
+    attributions: Sequence[Attribution],
+    negatives: Sequence[Attribution],
+    rank: int,
+    settings: AttributionSettings,
+    selection: SelectionSettings,
+) -> KnowledgeNeurons:
+    defaults = method_named(settings.method).threshold
+    threshold = selection.threshold
+    if threshold is None:
+        threshold = defaults.get(fact.language, defaults[""])
+    chosen = choose(attributions, selection, threshold, negatives)
+    return KnowledgeNeurons(
+        fact=fact,
+        neurons=chosen.neurons,
+        scores=chosen.scores,
+        shares=chosen.shares,
+        queries=tuple(attribution.query for attribution in attributions),
+        method=settings.method,
+        threshold=threshold,
+        refined=len(attributions) > 1 and selection.agreement == "refine",
+        probability=float(np.mean([attribution.probability for attribution in attributions])),
+        rank=rank,
+    )
+
+
+def _completeness(attribution: Attribution) -> Completeness:
+    return Completeness(
+        query=attribution.query,
+        error=tuple(float(value) for value in attribution.completeness_error),
+        ratio=tuple(float(value) for value in attribution.completeness_ratio),
+        baseline_probability=tuple(float(value) for value in attribution.baseline_probability),
+        points=tuple(int(value) for value in attribution.points),
+        probability=attribution.probability,
+    )

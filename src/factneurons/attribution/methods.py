@@ -1,0 +1,367 @@
+"""The attribution methods: each is a choice of baselines and of what is done with the integrated gradients.
+
+Sources: Dai et al. (2022) for `dai` and `activation`; Journey to the Center of the Knowledge Neurons (AAAI 2024)
+for AMIG. `METHODS` is the list; `attribute` and `attribute_all` run them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from factneurons.attribution.baselines import Baselines, mean_baseline, sentence_baselines, zero_baseline
+from factneurons.attribution.engine import Integral, integrate
+from factneurons.attribution.quadrature import ADAPTIVE
+from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.types import Attribution, FloatArray, IntArray
+from factneurons.errors import BadNumber, BadSetting
+from factneurons.facts.types import Prompt
+from factneurons.models.batches import groups
+from factneurons.models.capture import Capture, Item
+from factneurons.models.gradients import values_and_gradients
+from factneurons.models.model import Model
+from factneurons.models.types import Query
+
+_FACTS = 16
+_WARN_RATIO = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a method gives for the items of a batch.
+
+    Attributes:
+        scores: per layer [I, width].
+        start: [layers, I], F at the baseline, mean over paths.
+        error: [layers, I], the largest completeness error over paths; NaN without a promise of completeness.
+        ratio: [layers, I], the same relative to |F(a) - F(b)|.
+        points: [layers, I], path points per path.
+    """
+
+    scores: list[Tensor]
+    start: FloatArray
+    error: FloatArray
+    ratio: FloatArray
+    points: IntArray
+
+
+Scorer = Callable[[Model, Capture, Sequence[Item], AttributionSettings], Scores]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method of attribution.
+
+    Attributes:
+        name: its name.
+        summary: one line for help texts.
+        score: from captured items to scores.
+        threshold: the fraction of the maximum a score must reach to be chosen, by language; "" for all others.
+        queries: how a query is changed before it is run (authors' variants only).
+        settings: how settings are changed before they are used (authors' variants only).
+    """
+
+    name: str
+    summary: str
+    score: Scorer
+    threshold: dict[str, float]
+    queries: Callable[[Model, Query], Query] = lambda model, query: query
+    settings: Callable[[AttributionSettings], AttributionSettings] = lambda settings: settings
+
+
+def _difference(captured: Capture, baselines: Baselines, integral: Integral) -> list[Tensor]:
+    """(a_j - b_ij) times the integral, per layer [I, P, width]."""
+    pairs = zip(captured.activations, baselines.starts, integral.gradient, strict=True)
+    return [(value - start) * gradient for value, start, gradient in pairs]
+
+
+def _sum_over_paths(values: Tensor, real: Tensor) -> Tensor:
+    return (values * real[..., None].to(values)).sum(1)
+
+
+def _largest_over_paths(values: Tensor, real: Tensor) -> Tensor:
+    return values.masked_fill(~real[..., None].to(values.device), float("-inf")).amax(1)
+
+
+def _paths(make: Callable[..., Baselines], combine: Callable[[Tensor, Tensor], Tensor]) -> Scorer:
+    """A method that integrates from baselines to the activation and combines the paths."""
+
+    def score(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
+        baselines = make(model, captured, items, settings)
+        integral = integrate(model, captured, baselines, settings)
+        scores = [combine(value, baselines.real) for value in _difference(captured, baselines, integral)]
+        return _scores(scores, integral, baselines.real)
+
+    return score
+
+
+def _scores(scores: list[Tensor], integral: Integral, real: Tensor) -> Scores:
+    change = (integral.end[None, :, None] - integral.start).abs()
+    ratio = integral.error / change.clamp(min=torch.finfo(torch.float64).tiny)
+    return Scores(
+        scores=scores,
+        start=((integral.start * real).sum(2) / real.sum(1)).numpy(),
+        error=integral.error.amax(2).numpy(),
+        ratio=ratio.gather(2, integral.error.argmax(2, keepdim=True))[:, :, 0].numpy(),
+        points=integral.points.amax(2).numpy(),
+    )
+
+
+def _authors(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
+    """The released code's AMIG: one path from the mean baseline, times the activation instead of the difference.
+
+    The activation factor is that of the answer's first token for all of its tokens. Not complete by construction;
+    the error says by how much.
+    """
+    baselines = mean_baseline(model, captured, items, settings)
+    integral = integrate(model, captured, baselines, settings)
+    firsts: dict[int, int] = {}
+    for number, (row, _) in enumerate(items):
+        firsts.setdefault(row, number)
+    first = torch.tensor([firsts[row] for row, _ in items])
+    pairs = zip(captured.activations, integral.gradient, strict=True)
+    scores = [value[first, 0] * gradient[:, 0] for value, gradient in pairs]
+    total = torch.stack([score.double().sum(-1).cpu() for score in scores])[:, :, None]
+    integral.error = (total - (integral.end[None, :, None] - integral.start)).abs()
+    return _scores(scores, integral, baselines.real)
+
+
+def _greedy_prefix(model: Model, query: Query) -> Query:
+    """Later answer tokens follow the model's own first choice, repeated, as in the released code."""
+    count = len(query.answer_ids)
+    if count == 1 or model.kind != "causal":
+        return query
+    first = query.target_positions[0]
+    alone = replace(
+        query, input_ids=query.input_ids[: first + 1], target_positions=(first,), answer_ids=query.answer_ids[:1]
+    )
+    with torch.no_grad():
+        hidden = model.capture([alone], [(0, (0,))])
+        at_target = model.to_head(hidden.batch)[0, first][None]
+    _, top = model.head.ranks(at_target, torch.tensor([query.answer_ids[0]], device=at_target.device))
+    return replace(query, input_ids=query.input_ids[: first + 1] + (int(top[0]),) * (count - 1))
+
+
+def _authors_settings(settings: AttributionSettings) -> AttributionSettings:
+    return replace(
+        settings,
+        rule="left" if settings.rule == ADAPTIVE else settings.rule,
+        units="all",
+        answer_tokens="sum",
+    )
+
+
+def _without_integral(use_gradient: bool) -> Scorer:
+    """Scores read off the activation itself: the value, or the value times its gradient."""
+
+    def score(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
+        scores = [value[:, 0] for value in captured.activations]
+        if use_gradient:
+            _, gradients = values_and_gradients(model, captured, captured.activations, settings.target)
+            scores = [value * found[:, 0] for value, found in zip(scores, gradients, strict=True) if found is not None]
+        shape = (len(scores), captured.size)
+        unknown = np.full(shape, np.nan)
+        return Scores(scores, unknown, unknown, unknown, np.full(shape, int(use_gradient)))
+
+    return score
+
+
+def _random(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
+    """The scores of `dai` dealt out anew within each layer: a control matched in size and layers."""
+    found = METHODS["dai"].score(model, captured, items, settings)
+    for number, (row, tokens) in enumerate(items):
+        query = captured.batch.queries[row]
+        seed = hashlib.sha256(repr((query.input_ids, query.answer_ids, tokens)).encode()).digest()[:8]
+        generator = np.random.default_rng(int.from_bytes(seed, "big"))
+        for layer in found.scores:
+            layer[number] = layer[number][torch.from_numpy(generator.permutation(layer.shape[-1]))]
+    return replace(found, error=np.full_like(found.error, np.nan), ratio=np.full_like(found.ratio, np.nan))
+
+
+_AMIG_THRESHOLD = {"en": 0.3, "": 0.2}
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method("dai", "integrated gradients from zero", _paths(zero_baseline, _sum_over_paths), {"": 0.2}),
+        Method(
+            "amig",
+            "integrated gradients from the prompt without one word, summed over words",
+            _paths(sentence_baselines, _sum_over_paths),
+            _AMIG_THRESHOLD,
+        ),
+        Method(
+            "amig_mean",
+            "integrated gradients from the mean of AMIG's baselines; as many times cheaper as there are words",
+            _paths(mean_baseline, _sum_over_paths),
+            _AMIG_THRESHOLD,
+        ),
+        Method(
+            "amig_authors",
+            "what the authors' code computes: the mean baseline, times the activation, left Riemann points",
+            _authors,
+            _AMIG_THRESHOLD,
+            queries=_greedy_prefix,
+            settings=_authors_settings,
+        ),
+        Method(
+            "sequential",
+            "as amig, with the largest score over words instead of the sum",
+            _paths(sentence_baselines, _largest_over_paths),
+            _AMIG_THRESHOLD,
+        ),
+        Method("gradient_x_activation", "the gradient at the activation, times it", _without_integral(True), {"": 0.2}),
+        Method("activation", "the neuron's value itself", _without_integral(False), {"": 0.5}),
+        Method("random", "dai's scores dealt out anew within each layer, a control", _random, {"": 0.2}),
+    )
+}
+"""The methods by name."""
+
+
+def method_named(name: str) -> Method:
+    """The method of this name.
+
+    Raises:
+        BadSetting: there is none; the message lists the valid names.
+    """
+    if name not in METHODS:
+        raise BadSetting(f"unknown method {name!r}; valid: {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def attribute(
+    model: Model,
+    prompt: Prompt | str,
+    answer: str,
+    settings: AttributionSettings | None = None,
+    *,
+    multi_mask: bool = False,
+    **options: object,
+) -> Attribution:
+    """Score every neuron of the model for one prompt and answer.
+
+    Args:
+        model: a loaded model.
+        prompt: a prompt; a text without a blank gets one at its end.
+        answer: the answer.
+        settings: all settings in one record, or
+        **options: its fields by name, for instance `method="dai", rule="right", points=20`.
+        multi_mask: cloze models: ask for an answer of several tokens with as many masks.
+
+    Raises:
+        NotAskable: this model cannot be asked this.
+        BadSetting: an unknown method, rule or option.
+        BadNumber: the scores hold NaN or infinity.
+    """
+    query = model.query(prompt, answer, multi_mask=multi_mask)
+    return attribute_all(model, [query], settings_from(settings, options))[0]
+
+
+def settings_from(settings: AttributionSettings | None, options: dict[str, object]) -> AttributionSettings:
+    """Settings with some fields replaced by name.
+
+    Raises:
+        BadSetting: a name that is no setting; the valid ones are listed.
+    """
+    valid = AttributionSettings.__slots__
+    for name in options:
+        if name not in valid:
+            raise BadSetting(f"unknown setting {name!r}; valid: {', '.join(valid)}")
+    result = replace(settings or AttributionSettings(), **options)  # type: ignore[arg-type]
+    method_named(result.method)
+    return result
+
+
+def attribute_all(
+    model: Model, queries: Sequence[Query], settings: AttributionSettings | None = None
+) -> list[Attribution]:
+    """Score every neuron for many queries; those of similar length share passes, which changes no result."""
+    settings = settings_from(settings, {})
+    method = method_named(settings.method)
+    settings = method.settings(settings)
+    result: dict[int, Attribution] = {}
+    for indices in groups(queries, causal=model.kind == "causal", tokens=1024):
+        for part in _parts(indices):
+            chosen = [method.queries(model, queries[index]) for index in part]
+            for index, found in zip(part, _attribute_batch(model, method, chosen, settings), strict=True):
+                result[index] = replace(found, query=queries[index])
+    return [result[index] for index in range(len(queries))]
+
+
+def _parts(indices: Sequence[int]) -> Iterator[Sequence[int]]:
+    """A few facts at a time: more fill no pass better, and each keeps its gradients."""
+    for begin in range(0, len(indices), _FACTS):
+        yield indices[begin : begin + _FACTS]
+
+
+def _attribute_batch(
+    model: Model, method: Method, queries: Sequence[Query], settings: AttributionSettings
+) -> list[Attribution]:
+    counts = [1 if settings.answer_tokens == "first" else len(query.answer_ids) for query in queries]
+    items: list[Item] = [(row, (token,)) for row, count in enumerate(counts) for token in range(count)]
+    captured = model.capture(queries, items)
+    found = method.score(model, captured, items, settings)
+    result, begin = [], 0
+    probabilities = _answer_probabilities(captured, items, len(queries), model, queries, counts)
+    for row, count in enumerate(counts):
+        own = slice(begin, begin + count)
+        begin += count
+        scores = torch.stack([layer[own].double().cpu() for layer in found.scores]).numpy()
+        combined = scores.sum(1) if settings.answer_tokens == "sum" else scores.mean(1)
+        worst = np.argmax(found.error[:, own], axis=1, keepdims=True)
+        attribution = Attribution(
+            scores=_normalised(combined, settings.normalise).astype(np.float32),
+            method=method.name,
+            rule=settings.rule,
+            probability=probabilities[row],
+            baseline_probability=found.start[:, own].mean(1),
+            completeness_error=np.take_along_axis(found.error[:, own], worst, 1)[:, 0],
+            completeness_ratio=np.take_along_axis(found.ratio[:, own], worst, 1)[:, 0],
+            points=found.points[:, own].max(1),
+            query=queries[row],
+        )
+        _check(model, attribution, settings)
+        result.append(attribution)
+    return result
+
+
+def _answer_probabilities(
+    captured: Capture, items: Sequence[Item], rows: int, model: Model, queries: Sequence[Query], counts: Sequence[int]
+) -> list[float]:
+    if list(counts) != [len(query.answer_ids) for query in queries]:
+        return [float(value) for value in model.probabilities(queries)]
+    totals = np.zeros(rows)
+    for number, (row, _) in enumerate(items):
+        totals[row] += float(captured.log_probabilities[number, 0])
+    return [float(value) for value in np.exp(totals)]
+
+
+def _normalised(scores: FloatArray, how: str) -> FloatArray:
+    """AMIG's normalisation within each layer, or by the global sum of absolute scores."""
+    divisors = {"none": 1.0, "layer": scores.sum(1, keepdims=True), "global": np.abs(scores).sum()}
+    result: FloatArray = scores / divisors[how]
+    return result
+
+
+def _check(model: Model, found: Attribution, settings: AttributionSettings) -> None:
+    where = f"{model.name}, prompt {found.query.prompt.text!r}, answer {found.query.answer!r}"
+    for layer, scores in enumerate(found.scores):
+        if not np.isfinite(scores).all():
+            raise BadNumber(f"{where}: layer {layer} has scores that are NaN or infinite")
+    if settings.method == "amig_authors" or (settings.rule != ADAPTIVE and settings.points is not None):
+        return
+    error, ratio = found.completeness_error, found.completeness_ratio
+    largest = np.nanmax(error / np.maximum(ratio, 1e-300), initial=0.0) if np.isfinite(error).any() else 0.0
+    bad = np.flatnonzero((error > settings.tolerance) | ((ratio > _WARN_RATIO) & (error > 0.01 * largest)))
+    if len(bad):
+        layer = int(bad[np.argmax(error[bad])])
+        warnings.warn(
+            f"{where}: the integral of layer {layer} is off by {error[layer]:.2g} ({ratio[layer]:.1%} of the change)",
+            stacklevel=4,
+        )

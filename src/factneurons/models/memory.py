@@ -1,0 +1,76 @@
+"""Memory as a budget: how many rows fit, and going on with half of them when they do not."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+
+from factneurons.errors import BadSetting
+from factneurons.models.capture import Capture
+
+if TYPE_CHECKING:
+    from factneurons.models.model import Model
+
+_SHARE_OF_MODEL = 0.2
+_LEAST = 128 * 2**20
+_HIDDEN_COPIES = 12
+_NEURON_COPIES = 4
+_GATED_COPIES = 6
+_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+def row_bytes(model: Model, prompt_tokens: int) -> int:
+    """About what automatic differentiation keeps of one row, in bytes, averaged over where rows start."""
+    copies = _GATED_COPIES if model.adapter.gated else _NEURON_COPIES
+    per_token = _HIDDEN_COPIES * model.hidden_size + copies * model.width
+    tokens = 1 if model.kind == "causal" else prompt_tokens
+    itemsize = torch.finfo(model.dtype).bits // 8
+    return int(per_token * tokens * itemsize * (model.layer_count + 1) / 2)
+
+
+def model_bytes(model: Model) -> int:
+    """The size of the model's weights in bytes."""
+    return sum(parameter.numel() * parameter.element_size() for parameter in model.module.parameters())
+
+
+def budget_bytes(model: Model) -> int:
+    """What rows in flight may take: a fifth of the model's own size, or 128 MiB if that is more."""
+    return max(_LEAST, int(_SHARE_OF_MODEL * model_bytes(model)))
+
+
+def row_budget(model: Model, captured: Capture) -> int:
+    """How many rows may be in flight."""
+    return max(1, budget_bytes(model) // row_bytes(model, captured.batch.input_ids.shape[1]))
+
+
+def with_backoff(run: Callable[[int], None], rows: int, *, what: str) -> None:
+    """Call `run(rows)`; when memory runs out, call it again with half as many rows.
+
+    Raises:
+        BadSetting: one row alone does not fit.
+    """
+    while True:
+        try:
+            return run(rows)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if rows <= 1:
+                raise BadSetting(
+                    f"{what}: not enough memory for a single row; use a smaller model, a lower precision or a "
+                    f"machine with more memory"
+                ) from error
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        rows //= 2
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _MESSAGES)
