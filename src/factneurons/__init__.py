@@ -1,1 +1,49 @@
-"""factneurons."""
+"""Find the neurons in which a language model keeps a fact, which of them back each other up, and test both.
+
+import factneurons as fn
+
+model = fn.load_model("pocket-gpt2")
+facts = fn.load_facts("bundled?relation=capital&lang=en")
+known = fn.locate(model, facts, method="amig")
+degenerate = fn.find_degenerate(model, known)
+"""
+
+from factneurons.attribution import (
+    Attribution,
+    AttributionSettings,
+    KnowledgeNeurons,
+    SelectionSettings,
+    attribute,
+    locate,
+)
+from factneurons.degeneracy import DegeneracySettings, DegenerateNeurons, find_degenerate
+from factneurons.errors import FactneuronsError, NotAskable
+from factneurons.facts import Fact, Prompt, describe, load_facts, write_jsonl
+from factneurons.models import Model, Neuron, Query, load_model
+from factneurons.runs import Run
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Attribution",
+    "AttributionSettings",
+    "DegeneracySettings",
+    "DegenerateNeurons",
+    "Fact",
+    "FactneuronsError",
+    "KnowledgeNeurons",
+    "Model",
+    "Neuron",
+    "NotAskable",
+    "Prompt",
+    "Query",
+    "Run",
+    "SelectionSettings",
+    "attribute",
+    "describe",
+    "find_degenerate",
+    "load_facts",
+    "load_model",
+    "locate",
+    "write_jsonl",
+]

@@ -79,11 +79,9 @@ def _per_item(
 
 def units_of(query: Query, units: str) -> list[tuple[int, ...]]:
     """The groups of positions that are replaced one at a time; a prompt without any has one, empty, group."""
-    groups: dict[str, list[tuple[int, ...]]] = {
-        "tokens": [(position,) for position in query.replaceable],
-        "words": list(query.words),
-        "all": [(position,) for position in range(_prompt_length(query))],
-    }[units]
+    every_position = range(_prompt_length(query)) if units == "all" else query.replaceable
+    single: list[tuple[int, ...]] = [(position,) for position in every_position]
+    groups = list(query.words) if units == "words" else single
     return groups or [()]
 
 

@@ -38,8 +38,8 @@ class Completeness:
     """The completeness of one prompt's attribution, without its scores (fields as in `Attribution`)."""
 
     query: Query
-    error: tuple[float, ...]
-    ratio: tuple[float, ...]
+    completeness_error: tuple[float, ...]
+    completeness_ratio: tuple[float, ...]
     baseline_probability: tuple[float, ...]
     points: tuple[int, ...]
     probability: float
@@ -237,8 +237,8 @@ def _known(
 def _completeness(attribution: Attribution) -> Completeness:
     return Completeness(
         query=attribution.query,
-        error=tuple(float(value) for value in attribution.completeness_error),
-        ratio=tuple(float(value) for value in attribution.completeness_ratio),
+        completeness_error=tuple(float(value) for value in attribution.completeness_error),
+        completeness_ratio=tuple(float(value) for value in attribution.completeness_ratio),
         baseline_probability=tuple(float(value) for value in attribution.baseline_probability),
         points=tuple(int(value) for value in attribution.points),
         probability=attribution.probability,

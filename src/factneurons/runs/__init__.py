@@ -8,6 +8,7 @@ from factneurons.runs.counts import Counts
 from factneurons.runs.drive import Batch, Pace, Progress, Silent, Summary, drive
 from factneurons.runs.files import sha256_of
 from factneurons.runs.manifest import Manifest, StageRecord, command_line, differences
+from factneurons.runs.records import degenerate_neurons_of, intervention_row, located_facts, merged
 from factneurons.runs.rows import degenerate_rows, located_rows
 from factneurons.runs.schema import Row
 from factneurons.runs.stop import Interrupted
@@ -30,10 +31,14 @@ __all__ = [
     "StageRecord",
     "Summary",
     "command_line",
+    "degenerate_neurons_of",
     "degenerate_rows",
     "differences",
     "drive",
+    "intervention_row",
+    "located_facts",
     "located_rows",
+    "merged",
     "sha256_of",
     "verify",
 ]

@@ -14,7 +14,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from functools import cache
 from importlib import metadata
@@ -182,10 +182,8 @@ def joined(old: Manifest, new: Manifest, stage: str, folder: Path) -> tuple[Mani
     Raises:
         BadRun: model, data, settings or seed differ from those the folder was made with.
     """
-    before, after = _identity(old, stage), _identity(new, stage)
-    if stage not in old.stages:
-        del after[stage]
-    changed = differences(before, after)
+    stages = [stage] if stage in old.stages else []
+    changed = differences(_identity(old, stages), _identity(new, stages))
     if changed:
         name, was, is_now = changed[0]
         more = f" ({len(changed) - 1} more: {', '.join(item[0] for item in changed[1:])})" if changed[1:] else ""
@@ -242,14 +240,14 @@ def _path_or_refuse(value: object) -> str:
     raise TypeError(f"{value!r} is no plain value")
 
 
-def _identity(manifest: Manifest, stage: str) -> dict[str, Any]:
+def _identity(manifest: Manifest, stages: Iterable[str]) -> dict[str, Any]:
     """What decides the numbers. A model is its files; its name counts only where there is no file to hash."""
     model = dict(manifest.model)
     if model.get("files"):
         del model["name"]
-    record = manifest.stages.get(stage)
-    own = {} if record is None else {"settings": record.settings, "seed": record.seed}
-    return {"model": model, "data": manifest.data, stage: own}
+    own = {name: manifest.stages[name] for name in stages}
+    settings = {name: {"settings": record.settings, "seed": record.seed} for name, record in own.items()}
+    return {"model": model, "data": manifest.data, **settings}
 
 
 def _surroundings(start: Start) -> dict[str, Any]:

@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from factneurons.attribution.types import Attribution, KnowledgeNeurons
+from factneurons.attribution.types import FloatArray, IntArray, KnowledgeNeurons
 from factneurons.degeneracy.types import Component, DegenerateNeurons
 from factneurons.facts.types import Fact
+from factneurons.models.types import Query
 from factneurons.runs.schema import Row
+
+
+class PromptCompleteness(Protocol):
+    """What of an attribution is kept: its completeness per layer (see `Attribution`)."""
+
+    @property
+    def query(self) -> Query:
+        """What was asked."""
+
+    @property
+    def completeness_error(self) -> Sequence[float] | FloatArray:
+        """[layers]."""
+
+    @property
+    def completeness_ratio(self) -> Sequence[float] | FloatArray:
+        """[layers]."""
+
+    @property
+    def baseline_probability(self) -> Sequence[float] | FloatArray:
+        """[layers]."""
+
+    @property
+    def points(self) -> Sequence[int] | IntArray:
+        """[layers]."""
+
+    @property
+    def probability(self) -> float:
+        """P(answer)."""
 
 
 def located_rows(
     found: KnowledgeNeurons,
-    attributions: Sequence[Attribution],
+    attributions: Sequence[PromptCompleteness],
     *,
     answer_tokens: Sequence[str],
     seconds: float,
@@ -66,7 +96,7 @@ def located_rows(
     return {"facts": [row], "neurons": neurons, "completeness": completeness}
 
 
-def _completeness_rows(fact: Fact, attribution: Attribution) -> list[Row]:
+def _completeness_rows(fact: Fact, attribution: PromptCompleteness) -> list[Row]:
     return [
         {
             "fact_id": fact.id,

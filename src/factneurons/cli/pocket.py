@@ -1,0 +1,67 @@
+"""`factneurons pocket`: the bundled small models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from factneurons.cli.console import say, tell
+from factneurons.pocket.catalog import POCKET_MODELS, pocket_path
+from factneurons.pocket.training import train_pocket
+
+pocket_commands = typer.Typer(help="The bundled small models.", no_args_is_help=True)
+
+
+@pocket_commands.command("list")
+def list_command() -> None:
+    """List the bundled models.
+
+    factneurons pocket list
+    """
+    for model in POCKET_MODELS.values():
+        say(f"{model.name:14}{model.description}")
+
+
+@pocket_commands.command("path")
+def path_command(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(POCKET_MODELS)}.")]) -> None:
+    """Print the folder of a bundled model.
+
+    factneurons pocket path pocket-gpt2
+    """
+    say(str(pocket_path(name)))
+
+
+@pocket_commands.command("train")
+def train_command(
+    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(POCKET_MODELS)}.")],
+    out: Annotated[Path, typer.Option(help="The folder to write; training that was stopped goes on from it.")],
+    size: Annotated[str, typer.Option(help="s, m (as bundled) or l.")] = "m",
+    seed: Annotated[int, typer.Option(help="Decides weights, order and noise.")] = 42,
+    noise: Annotated[
+        float | None, typer.Option(help="Share of context tokens replaced at random. Default: the recipe's.")
+    ] = None,
+    dropout: Annotated[float, typer.Option(help="Dropout while training.")] = 0.0,
+    max_minutes: Annotated[float | None, typer.Option(help="Stop after this time, with a checkpoint.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew although there is a checkpoint.")] = False,
+) -> None:
+    """Train a pocket model from scratch on the bundled facts.
+
+    factneurons pocket train pocket-gpt2 --out my-gpt2
+    """
+    made = train_pocket(
+        name,
+        out=out,
+        size=size,
+        seed=seed,
+        noise=noise,
+        dropout=dropout,
+        resume=not fresh,
+        max_minutes=max_minutes,
+        report=tell,
+    )
+    for kind, share in made.recall.items():
+        say(f"{kind}: top-1 recall {share:.1%}")
+    state = "finished" if made.finished else "stopped before the end; run the same command again to go on"
+    say(f"{made.folder}: {made.steps} steps, {state}")

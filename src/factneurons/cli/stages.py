@@ -1,0 +1,284 @@
+"""The stages of a run, wired together: what is asked, what works on it, where its rows go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from factneurons.attribution import AttributionSettings, SelectionSettings
+from factneurons.attribution.locate import Located, locate_batch
+from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.cli.console import StageProgress, tell
+from factneurons.degeneracy import DegeneracySettings
+from factneurons.degeneracy.find import degenerate_neurons
+from factneurons.errors import BadRun, NotAskable
+from factneurons.experiments.interventions import Asked, InterventionSettings, Others, intervene
+from factneurons.facts import Fact, Skipped, load_facts
+from factneurons.models import Model, Neuron, Query, load_model
+from factneurons.models.fingerprint import model_fingerprint
+from factneurons.runs import (
+    Batch,
+    Manifest,
+    Run,
+    Skip,
+    Summary,
+    command_line,
+    degenerate_neurons_of,
+    degenerate_rows,
+    drive,
+    intervention_row,
+    located_facts,
+    located_rows,
+    merged,
+)
+
+_BATCH = 8
+_TITLES = {
+    "degenerate": "looking for degenerate neurons",
+    "test_knowledge": "testing knowledge neurons",
+    "test_degenerate": "testing degenerate neurons",
+}
+
+
+def open_stage(folder: Path, stage: str, settings: Any, seed: int, model: Model, data: str, data_sha256: str) -> Run:
+    """Create or resume a run for one stage, and tell what that did.
+
+    Raises:
+        BadRun: the folder was made with another model, other data or other settings.
+    """
+    manifest = Manifest.for_stage(
+        stage,
+        settings=settings,
+        seed=seed,
+        command=command_line(),
+        model=model.name,
+        model_files=model_fingerprint(model),
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=str(model.device),
+        data=data,
+        data_sha256=data_sha256,
+    )
+    run = Run.create_or_resume(folder, manifest, stage)
+    for note in run.notes:
+        tell(note)
+    return run
+
+
+def run_locate(
+    model: Model,
+    spec: str,
+    folder: Path,
+    settings: AttributionSettings,
+    selection: SelectionSettings,
+    *,
+    multi_mask: bool,
+    skip_bad: bool,
+    limit: int | None,
+) -> Summary:
+    """The stage `locate`: knowledge neurons of every fact that can be asked."""
+    skips: list[Skip] = []
+    source = load_facts(spec, skip_bad=skip_bad, on_skip=lambda left_out: skips.append(_skip(left_out)), limit=limit)
+    kept = {"attribution": asdict(settings), "selection": asdict(selection), "multi_mask": multi_mask, "limit": limit}
+
+    def stream() -> Iterator[Fact | Skip]:
+        for fact in source:
+            yield from _drained(skips)
+            yield fact
+        yield from _drained(skips)
+
+    def work(facts: list[Fact]) -> Batch:
+        found = locate_batch(model, facts, settings, selection, multi_mask=multi_mask)
+        rows = merged(_located(model, each) for each in found if each.known is not None)
+        return Batch(rows, [skip for each in found for skip in _refused(each)])
+
+    with (
+        open_stage(folder, "locate", kept, 0, model, spec, source.sha256()) as run,
+        StageProgress("locating") as progress,
+    ):
+        return drive(run, "locate", stream(), work, batch_size=_BATCH, skip_bad=skip_bad, progress=progress)
+
+
+def _skip(left_out: Skipped) -> Skip:
+    return Skip(
+        reason=left_out.reason,
+        detail=left_out.detail,
+        fact_id=left_out.fact_id,
+        source=left_out.source,
+        prompt=left_out.prompt,
+    )
+
+
+def _drained(skips: list[Skip]) -> Iterator[Skip]:
+    while skips:
+        yield skips.pop(0)
+
+
+def _located(model: Model, found: Located) -> dict[str, list[Any]]:
+    assert found.known is not None
+    ids = list(found.known.queries[0].answer_ids)
+    tokens = [str(token) for token in model.tokenizer.convert_ids_to_tokens(ids)]
+    return located_rows(found.known, found.completeness, answer_tokens=tokens, seconds=found.seconds)
+
+
+def _refused(found: Located) -> Iterator[Skip]:
+    for refusal in found.refusals:
+        yield Skip.of(found.fact, refusal.reason, refusal.detail, prompt=refusal.prompt.text)
+    if found.known is None:
+        reasons = sorted({refusal.reason for refusal in found.refusals})
+        yield Skip.of(
+            found.fact, reasons[0], f"none of its {len(found.refusals)} prompts can be asked: {', '.join(reasons)}"
+        )
+
+
+class RunFacts:
+    """The facts of a run's `locate` stage, read from the run itself, with what a later stage needs of each.
+
+    The stream is read one commit at a time; what is needed of a fact is kept until its work is done.
+
+    Args:
+        run: the run.
+        model: the model it was made with.
+        done: keys of the facts that the later stage has dealt with already.
+    """
+
+    def __init__(self, run: Run, model: Model, done: set[str]) -> None:
+        self._run, self._model, self._done = run, model, done
+        self._taken: dict[str, KnowledgeNeurons] = {}
+        self._multi_mask = bool(run.manifest.stages["locate"].settings["multi_mask"])
+        self._known: dict[str, KnowledgeNeurons] = {}
+
+    def __iter__(self) -> Iterator[Fact]:
+        for fact, row, neurons in located_facts(self._run):
+            if fact.key in self._done:
+                yield fact
+                continue
+            self._known[fact.key] = KnowledgeNeurons(
+                fact=fact,
+                neurons=tuple(neuron for neuron, _, _ in neurons),
+                scores=tuple(score for _, score, _ in neurons),
+                shares=tuple(share for _, _, share in neurons),
+                queries=(),
+                method=row["method"],
+                threshold=row["threshold"],
+                refined=row["refined"],
+                probability=row["probability"],
+                rank=row["rank"],
+            )
+            yield fact
+
+    def take(self, fact: Fact) -> KnowledgeNeurons:
+        """The knowledge neurons of a fact that came out of the stream, with its queries made anew."""
+        if fact.key in self._known:
+            self._taken[fact.key] = self._known.pop(fact.key)
+        known = self._taken[fact.key]
+        while len(self._taken) > 2 * _BATCH:  # a batch that fails is taken once more, fact by fact
+            del self._taken[next(iter(self._taken))]
+        values = {name: getattr(known, name) for name in KnowledgeNeurons.__slots__}
+        return KnowledgeNeurons(**{**values, "queries": self.queries(fact)})
+
+    def queries(self, fact: Fact) -> tuple[Query, ...]:
+        """The prompts of a fact that the model can be asked."""
+        queries = []
+        for prompt in fact.prompts:
+            try:
+                queries.append(self._model.query(prompt, fact.answer, multi_mask=self._multi_mask))
+            except NotAskable:  # told and counted when it was located
+                continue
+        return tuple(queries)
+
+    def others(self) -> Others:
+        """Facts to ask as unrelated ones."""
+        return Others(Asked(fact, self.queries(fact)) for fact, _, _ in located_facts(self._run))
+
+
+def model_of(folder: Path, device: str | None, trust_remote_code: bool) -> tuple[Run, Model]:
+    """The run in a folder, and the model it was made with.
+
+    Raises:
+        BadRun: no run, or nothing was located in it yet.
+    """
+    run = Run.open(folder)
+    if "locate" not in run.manifest.stages:
+        raise BadRun(f"{folder}: nothing was located in it; run factneurons locate --out {folder} first")
+    name, dtype = str(run.manifest.model["name"]), str(run.manifest.model["dtype"])
+    return run, load_model(name, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
+
+
+def run_degenerate(folder: Path, model: Model, settings: DegeneracySettings) -> Summary:
+    """The stage `degenerate`: components of every located fact, and the p-value of its partition."""
+    kept = {name: value for name, value in asdict(settings).items() if name != "seed"}
+    return _follow(
+        folder, model, "degenerate", kept, settings.seed, lambda facts: _degenerate_work(model, facts, settings)
+    )
+
+
+def _degenerate_work(model: Model, facts: RunFacts, settings: DegeneracySettings) -> Callable[[list[Fact]], Batch]:
+    def work(batch: list[Fact]) -> Batch:
+        known = [facts.take(fact) for fact in batch]
+        found = [(degenerate_neurons(model, each, settings), len(each.neurons)) for each in known]
+        return Batch(merged(degenerate_rows(each, knowledge_neurons=count) for each, count in found))
+
+    return work
+
+
+def run_intervene(folder: Path, model: Model, settings: InterventionSettings, name: str) -> Summary:
+    """The stages `test_knowledge` and `test_degenerate`: suppress and enhance, against matched random neurons."""
+    kept = {key: value for key, value in asdict(settings).items() if key != "seed"}
+    return _follow(
+        folder,
+        model,
+        f"test_{name}",
+        kept,
+        settings.seed,
+        lambda facts: _test_work(folder, model, facts, settings, name),
+    )
+
+
+def _test_work(
+    folder: Path, model: Model, facts: RunFacts, settings: InterventionSettings, name: str
+) -> Callable[[list[Fact]], Batch]:
+    others = facts.others()
+    degenerate: dict[str, list[Neuron]] = {}
+    if name == "degenerate":
+        degenerate = {fact.key: neurons for fact, neurons in degenerate_neurons_of(Run.open(folder))}
+
+    def work(batch: list[Fact]) -> Batch:
+        rows, skips = [], []
+        for fact in batch:
+            known = facts.take(fact)
+            neurons = degenerate.get(fact.key, []) if name == "degenerate" else known.neurons
+            if not neurons:
+                skips.append(Skip.of(fact, f"no-{name}-neurons", f"it has no {name} neurons to change", askable=True))
+                continue
+            try:
+                rows += intervene(model, Asked(fact, known.queries), neurons, name, others, settings)
+            except NotAskable as error:
+                skips.append(Skip.of(fact, error.reason, str(error), askable=True))
+        table = [intervention_row(**{key: getattr(each, key) for key in each.__slots__}) for each in rows]
+        return Batch({"interventions": table}, skips)
+
+    return work
+
+
+def _follow(
+    folder: Path,
+    model: Model,
+    stage: str,
+    settings: dict[str, Any],
+    seed: int,
+    make_work: Callable[[RunFacts], Callable[[list[Fact]], Batch]],
+) -> Summary:
+    """A stage over the facts that were located in the same run."""
+    located = Run.open(folder)
+    data = located.manifest.data
+    with (
+        open_stage(folder, stage, settings, seed, model, str(data["spec"]), str(data["sha256"])) as run,
+        StageProgress(
+            stage.replace("_", "ing ", 1) if stage.startswith("test_") else f"looking for {stage} neurons"
+        ) as progress,
+    ):
+        facts = RunFacts(located, model, run.done(stage))
+        total = located.counts("locate").rows.get("facts", 0)
+        return drive(run, stage, facts, make_work(facts), batch_size=_BATCH, progress=progress, total=total)
