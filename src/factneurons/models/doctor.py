@@ -29,6 +29,7 @@ from factneurons.models.source import Source, check_weights, find_source, first_
 
 _GIB = 2**30
 _DEPTHS = ("num_hidden_layers", "num_layers", "num_decoder_layers", "encoder_layers", "decoder_layers")
+_FEW_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class Diagnosis:
         gated: whether a neuron's value is act(gate) * up.
         parameters: number of weights; vocabulary: size of the output; positions: longest input (None: no limit).
         several_tokens: how answers of several tokens are asked.
-        mask_token, bos_token: as the tokenizer has them (None: it has none, or there is no tokenizer).
+        tokenizer: its class (None: there is no tokenizer).
+        mask_token, bos_token: as the tokenizer has them.
         replacement: the token that stands for a removed word in AMIG's baseline sentences, with its role.
         memory_float32, memory_bfloat16: the weights alone.
         memory_attribution: what attribution in float32 takes above the weights.
@@ -70,6 +72,7 @@ class Diagnosis:
     vocabulary: int
     positions: int | None
     several_tokens: str
+    tokenizer: str | None
     mask_token: str | None
     bos_token: str | None
     replacement: str | None
@@ -112,18 +115,25 @@ class Diagnosis:
             f"size: {self.parameters:,} parameters, hidden size {self.hidden_size}, "
             f"vocabulary {self.vocabulary:,}, {limit}",
             f"answers of several tokens: {self.several_tokens}",
-            f"tokenizer: mask {_shown(self.mask_token)}, bos {_shown(self.bos_token)}, "
-            f"baseline sentences use {_shown(self.replacement)}",
+            self._tokens(),
             f"memory for the weights: {_bytes(self.memory_float32)} in float32, "
             f"{_bytes(self.memory_bfloat16)} in bfloat16",
             f"memory for attribution: about {_bytes(self.memory_attribution)} above that, in float32",
             self._fit(),
             f"time per fact ({asked_with}): about {_seconds(self.seconds_path)} with one baseline (dai), "
             f"about {_seconds(self.seconds_amig)} with one per token (amig)",
-            f"  ({self.flops_path:.2g} and {self.flops_amig:.2g} floating point operations at "
-            f"{self.rate / 1e9:.0f} thousand million a second, measured here in float32)",
+            f"  ({self.flops_path:.2g} and {self.flops_amig:.2g} floating point operations; this machine does "
+            f"{self.rate / 1e9:.0f} GFLOP/s in float32, measured now)",
             *(f"problem: {problem}" for problem in self.problems),
         ]
+
+    def _tokens(self) -> str:
+        if self.tokenizer is None:
+            return "tokenizer: not there"
+        return (
+            f"tokenizer: {self.tokenizer}, mask {_shown(self.mask_token)}, bos {_shown(self.bos_token)}, "
+            f"baseline sentences use {_shown(self.replacement)}"
+        )
 
     def _fit(self) -> str:
         if self.memory_machine is None:
@@ -187,20 +197,28 @@ def _empty_model(
 
 
 def _short_module(source: Source, kind: Kind, config: PretrainedConfig, trust_remote_code: bool) -> nn.Module:
-    """The same model with random weights and one block (of each sort)."""
-    short = copy.deepcopy(config)
-    for name in _DEPTHS:
-        if isinstance(getattr(short, name, None), int):
-            setattr(short, name, 1)
-    if getattr(short, "layer_types", None):
-        short.layer_types = short.layer_types[:1]
+    """The same model with random weights, one block (of each sort) and few tokens."""
     try:
         module: nn.Module = AUTO_CLASSES[kind].from_config(
-            short, dtype=torch.float32, trust_remote_code=trust_remote_code
+            _shortened(config), dtype=torch.float32, trust_remote_code=trust_remote_code
         )
     except LOADING_ERRORS as error:
         raise BadModel(f"{source.name}: no MLP could be looked for: {first_line(error)}") from error
     return module.eval()
+
+
+def _shortened(config: PretrainedConfig) -> PretrainedConfig:
+    short = copy.deepcopy(config)
+    for name in _DEPTHS:
+        if isinstance(getattr(short, name, None), int):
+            setattr(short, name, 1)
+    if isinstance(vars(short).get("layer_types"), list):
+        short.layer_types = short.layer_types[:1]
+    short.vocab_size = _FEW_TOKENS
+    for name, value in vars(short).items():
+        if name.endswith("_token_id") and isinstance(value, int) and value >= _FEW_TOKENS:
+            setattr(short, name, 0)
+    return short
 
 
 @contextmanager
@@ -253,6 +271,7 @@ def _diagnosis(
         several_tokens="with several masks (multi_mask)"
         if model.kind == "cloze"
         else "yes, each given the ones before",
+        tokenizer=None if tokenizer is None else type(tokenizer).__name__,
         mask_token=None if tokenizer is None else tokenizer.mask_token,
         bos_token=None if tokenizer is None else tokenizer.bos_token,
         replacement=_replacement(model),

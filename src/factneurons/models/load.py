@@ -73,6 +73,7 @@ _ENDINGS: dict[str, Kind] = {
     "LMHeadModel": "causal",
 }
 _FINITE_CHECKED = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_TOKENIZER_FILES = ("*token*", "vocab*", "*.model", "*.tiktoken")
 _FEWEST_TOKENS = 8
 # What transformers raises for files it cannot make a model of.
 LOADING_ERRORS = (
@@ -185,6 +186,8 @@ def load_tokenizer(
     if tokenizer is not None:
         folder = find_source(tokenizer, trust_remote_code=trust_remote_code, weights=False).folder
     way_out = "give one with tokenizer=FOLDER_OR_NAME"
+    if not any(next(folder.glob(pattern), None) for pattern in _TOKENIZER_FILES):
+        raise BadModel(f"{source.name}: its folder has no tokenizer; {way_out}")
     try:
         loaded = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code, local_files_only=True)
     except LOADING_ERRORS as error:
