@@ -52,8 +52,9 @@ class Skip:
         fact_id: the fact's id; empty for a record that never became a fact.
         language: the fact's language; empty likewise.
         source: where it was read, FILE:LINE.
-        prompt: the prompt that is left out; empty: the whole fact or record.
+        prompt: the prompt that is left out, or whose fault it is; empty: no single prompt.
         askable: whether the model could have been asked, and something failed later.
+        part: whether only a part of a fact is left out (a prompt, a wrong answer) and the fact goes on.
     """
 
     reason: str
@@ -63,11 +64,12 @@ class Skip:
     source: str = ""
     prompt: str = ""
     askable: bool = False
+    part: bool = False
 
     @classmethod
     def of(cls, fact: Fact, reason: str, detail: str, *, prompt: str = "", askable: bool = False) -> Skip:
         """Leave out a fact, or one prompt of it."""
-        return cls(reason, detail, fact.id, fact.language, fact.source, prompt, askable)
+        return cls(reason, detail, fact.id, fact.language, fact.source, prompt, askable, part=bool(prompt))
 
     @property
     def key(self) -> str:
@@ -104,7 +106,7 @@ class Commit:
         number: commits of a run are numbered from 1 without gaps.
         stage: the stage that made it.
         facts: the facts it finishes, with results or skipped.
-        records: the keys of skipped records that never became a fact of this stage.
+        records: the keys of what was skipped before it became a fact of this stage.
         parts: table -> its file's rows and hash.
         counts: what it adds to the stage's counts.
     """
@@ -274,16 +276,16 @@ def _count(facts: Sequence[Fact], rows: Mapping[str, Sequence[Row]], skips: Sequ
     done = {_name_of_row(row) for name in rows.keys() & TABLES.keys() - {"skipped"} for row in rows[name]}
     whole: dict[tuple[object, object], Skip] = {}
     left = _names(facts) - done
-    for skip in sorted(skips, key=lambda skip: bool(skip.prompt)):
+    for skip in sorted(skips, key=lambda skip: skip.part):
         name = (skip.fact_id, skip.language)
         if name in left:
             whole.setdefault(name, skip)
-    left_out = [*whole.values(), *_records(facts, skips)]
+    left_out = [*whole.values(), *(skip for skip in _records(facts, skips) if not skip.part)]
     return Counts(
         read=len(done) + len(left_out),
         askable=len(done) + sum(skip.askable for skip in left_out),
         done=len(done),
         skipped=dict(Counter(skip.reason for skip in left_out)),
-        skipped_prompts=dict(Counter(skip.reason for skip in skips if skip.prompt)),
+        skipped_prompts=dict(Counter(skip.reason for skip in skips if skip.part)),
         rows={name: len(table) for name, table in rows.items()},
     )

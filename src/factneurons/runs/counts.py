@@ -16,7 +16,7 @@ class Counts:
         askable: facts that the model could be asked.
         done: facts with results.
         skipped: reason -> facts and records left out.
-        skipped_prompts: reason -> prompts left out.
+        skipped_prompts: reason -> prompts and other parts left out of facts.
         rows: table -> rows written.
     """
 

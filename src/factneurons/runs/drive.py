@@ -108,8 +108,8 @@ _RUN_IS_WRONG = (BadModel, BadRun, BadSetting)
 """Errors that no other fact would escape."""
 
 _REASONS: tuple[tuple[type[FactneuronsError], str], ...] = (
-    (BadFact, "bad fact"),
-    (BadNumber, "bad number"),
+    (BadFact, "bad-fact"),
+    (BadNumber, "bad-number"),
     (FactneuronsError, "failed"),
 )
 _SKIPS_PER_COMMIT = 500
@@ -132,7 +132,7 @@ def drive(
     Args:
         run: open for writing.
         stage: the stage's name, as in the run's manifest.
-        facts: the stream; a Skip in it stands for a record that could not become a fact.
+        facts: the stream; a Skip in it stands for a record, or a part of one, that was left out on reading.
         work: turns up to `batch_size` facts into rows. A NotAskable it raises is recorded in `skipped`.
         batch_size: facts per call of `work` and per commit.
         skip_bad: record facts that fail in `skipped` and go on, instead of stopping at the first one.
@@ -233,7 +233,7 @@ class _Course:
             message = f"{where}fact {item.id!r} ({item.language}) is there twice, with different content"
             if not self.skip_bad:
                 raise BadFact(message)
-            self._take_record(Skip("duplicate id", message, source=item.source), pending)
+            self._take_record(Skip("duplicate-fact", message, source=item.source), pending)
 
     def _take_record(self, record: Skip, pending: _Pending) -> None:
         key = record.key

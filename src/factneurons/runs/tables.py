@@ -244,7 +244,7 @@ SKIPPED = Table(
         Column("fact_id", TEXT, "the fact's id; empty text for a record that never became a fact"),
         Column("language", TEXT, "its language; empty text likewise"),
         Column("source", TEXT, "where it was read, FILE:LINE"),
-        Column("prompt", TEXT, "the prompt that was left out; empty text: the whole fact or record"),
+        Column("prompt", TEXT, "the prompt that was left out, or whose fault it is; empty text: no single prompt"),
         Column("stage", TEXT, "the stage that left it out"),
         Column("reason", TEXT, "a short fixed code, for counting"),
         Column("detail", TEXT, "what is wrong, in words"),

@@ -1,0 +1,241 @@
+"""Small runs for the tests of this room: invented facts, and work that needs no model.
+
+As a script it is a process that forks writers and kills them, so that a test pays for one start of Python only:
+    small_runs.py random FOLDER KILLS SEED     kill writers of one run at random moments, then let one finish
+    small_runs.py events FOLDER                one run per step of writing, killed at that step
+    small_runs.py hold FOLDER                  open a run for writing, say so, and wait to be killed
+    small_runs.py modules FOLDER               the modules that a run needs
+As a script it loads nothing of the rooms below but their data types, so it starts without torch.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from functools import cache
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from types import ModuleType
+
+if __name__ == "__main__":
+    source = Path(find_spec("factneurons").origin).parent
+    for room in ("", "facts", "models", "attribution", "degeneracy"):
+        bare = ModuleType(f"factneurons.{room}".rstrip("."))
+        bare.__path__ = [str(source / room)]
+        sys.modules[bare.__name__] = bare
+
+from factneurons.facts.types import Fact, Prompt
+from factneurons.models.types import Neuron
+from factneurons.runs import Batch, Manifest, Run, Skip, drive
+
+STAGE = "locate"
+
+
+def make_facts(number):
+    return [
+        Fact(
+            id=f"capital/{i:04d}",
+            relation="capital",
+            subject=f"Land {i}",
+            answer=f"Town {i}",
+            language=language,
+            prompts=(Prompt(f"The capital of Land {i} is ___."), Prompt(f"Land {i} is ruled from ___.")),
+            source=f"facts.jsonl:{i + 1}",
+        )
+        for i in range(number // 2)
+        for language in ("en", "zh")
+    ]
+
+
+@cache
+def usual_manifest(stage):
+    return make_manifest(stage, seed=42)
+
+
+def make_manifest(stage=STAGE, **changes):
+    if not changes:
+        return usual_manifest(stage)
+    values = {
+        "settings": {"method": "amig", "threshold": 0.2},
+        "seed": 42,
+        "command": "factneurons locate",
+        "model": "pocket-gpt2",
+        "model_files": {"model.safetensors": "ab12"},
+        "dtype": "float32",
+        "device": "cpu",
+        "data": "bundled",
+        "data_sha256": "cd34",
+    }
+    return Manifest.for_stage(stage, **{**values, **changes})
+
+
+def rows_of(fact):
+    number = int(fact.id[-4:])
+    key = {"fact_id": fact.id, "language": fact.language}
+    neurons = [Neuron(number % 4, index) for index in range(number % 5)]
+    row = {
+        **key,
+        "key": fact.key,
+        "relation": fact.relation,
+        "subject": fact.subject,
+        "answer": fact.answer,
+        "date": fact.date,
+        "prompts": [prompt.text for prompt in fact.prompts],
+        "prompts_asked": 1 + (number % 5 != 0),
+        "answer_tokens": fact.answer.split(),
+        "probability": 1 / (1 + number),
+        "rank": 1 + number % 3,
+        "known": number % 3 == 0,
+        "neurons": len(neurons),
+        "refined": True,
+        "threshold": 0.2,
+        "method": "amig",
+        "source": fact.source,
+        "seconds": 0.5,
+    }
+    return {
+        "facts": [row],
+        "neurons": [
+            {**key, "relation": fact.relation, "layer": neuron.layer, "index": neuron.index}
+            | {"score": 0.1, "share": 1.0, "position": place}
+            for place, neuron in enumerate(neurons, start=1)
+        ],
+    }
+
+
+def work(facts):
+    """Facts divisible by 7 cannot be asked, one prompt of those divisible by 5 cannot."""
+    rows, skips = {}, []
+    for fact in facts:
+        number = int(fact.id[-4:])
+        if number % 7 == 0:
+            skips.append(Skip.of(fact, "blank inside", "the blank is not at the end"))
+            continue
+        if number % 5 == 0:
+            skips.append(Skip.of(fact, "blank inside", "not at the end", prompt=fact.prompts[1].text))
+        for name, table in rows_of(fact).items():
+            rows.setdefault(name, []).extend(table)
+    return Batch(rows, skips)
+
+
+def slow_work(facts):
+    time.sleep(0.003 * len(facts))
+    return work(facts)
+
+
+def write_run(folder, number=40, batch_size=4, work=work, manifest=None, **options):
+    with Run.create_or_resume(folder, manifest or make_manifest(), STAGE) as run:
+        return drive(run, STAGE, iter(make_facts(number)), work, batch_size=batch_size, **options)
+
+
+def snapshot(folder):
+    """Every table of a run in canonical order, as text."""
+    run = Run.open(folder)
+    tables = {name: run.table(name).to_json(orient="records") for name in ("facts", "neurons", "skipped")}
+    return {**tables, "counts": run.counts(STAGE)}
+
+
+def fork(function, *arguments):
+    """The process id of a child that runs the function and exits with 0, or 1 after an error."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            function(*arguments)
+            status = 0
+        finally:
+            os._exit(status)
+    return child
+
+
+def kill_at_random(folder, kills, seed):
+    generator = random.Random(seed)
+    hits = 0
+    for _ in range(kills):
+        child = fork(write_run, folder, 200, 4, slow_work)
+        time.sleep(generator.uniform(0.0, 0.15))
+        os.kill(child, signal.SIGKILL)
+        hits += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    _, status = os.waitpid(fork(write_run, folder, 200, 4, slow_work), 0)
+    return {"hits": hits, "status": status}
+
+
+def die_at_step(number):
+    """Make this process kill itself at the number-th step of writing: half a file, before or after a call."""
+    steps = count()
+
+    def step():
+        if next(steps) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(function):
+        def wrapped(*arguments, **options):
+            step()
+            result = function(*arguments, **options)
+            step()
+            return result
+
+        return wrapped
+
+    class Torn:
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def write(self, data):
+            self.file.write(data[: len(data) // 2])
+            self.file.flush()
+            step()
+            self.file.write(data[len(data) // 2 :])
+
+    real_open = Path.open
+    Path.open = lambda path, mode="r", **more: (
+        Torn(real_open(path, mode)) if mode == "xb" else real_open(path, mode, **more)
+    )
+    # A killed process loses nothing that it has written, flushed or not: the flush itself only costs time here.
+    os.fsync, os.replace, Path.mkdir = around(lambda _: None), around(os.replace), around(Path.mkdir)
+
+
+def kill_at_every_step(folder):
+    def doomed(target, number):
+        die_at_step(number)
+        write_run(target, 12, 6)
+
+    for number in count():
+        _, status = os.waitpid(fork(doomed, folder / f"{number:03d}", number), 0)
+        if not os.WIFSIGNALED(status):
+            return {"steps": number, "status": status}
+    return None
+
+
+def hold(folder):
+    with Run.create_or_resume(folder, make_manifest(), STAGE):
+        sys.stdout.write("open\n")
+        sys.stdout.flush()
+        signal.pause()
+
+
+def modules(folder):
+    write_run(folder, 8)
+    return sorted(sys.modules)
+
+
+def main(name, folder, *numbers):
+    commands = {"random": kill_at_random, "events": kill_at_every_step, "hold": hold, "modules": modules}
+    result = commands[name](Path(folder), *map(int, numbers))
+    sys.stdout.write(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

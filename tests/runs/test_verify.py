@@ -1,0 +1,75 @@
+"""What was changed after it was written is named."""
+
+import json
+import shutil
+
+import pytest
+
+from factneurons.runs import Run, verify
+
+
+@pytest.fixture
+def folder(tmp_path, small):
+    small.write_run(tmp_path / "run", 12)
+    return tmp_path / "run"
+
+
+def flip_a_bit(path, place):
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_run_as_written_is_whole(folder):
+    assert verify(Run.open(folder)) == []
+
+
+@pytest.mark.parametrize("name", ["facts.parquet", "neurons.parquet", "skipped.parquet"])
+@pytest.mark.parametrize("place", [0, 200, -1])
+def test_one_changed_bit_of_a_part_is_named(folder, name, place):
+    part = folder / "parts" / "000001-locate" / name
+    flip_a_bit(part, place)
+    assert verify(Run.open(folder)) == [f"{part}: it was changed after it was written"]
+
+
+def test_a_missing_and_a_foreign_part_are_named(folder):
+    part = folder / "parts" / "000002-locate" / "facts.parquet"
+    part.rename(part.with_name("old.parquet"))
+    assert verify(Run.open(folder)) == [
+        f"{part}: it is missing",
+        f"{part.with_name('old.parquet')}: it is no file of this run",
+    ]
+
+
+def test_a_changed_record_is_named(folder):
+    record = folder / "parts" / "000002-locate" / "commit.json"
+    content = json.loads(record.read_text())
+    content["parts"]["facts"]["rows"] += 1
+    record.write_text(json.dumps(content))
+    problems = verify(Run.open(folder))
+    assert problems[0] == f"{record}: it is missing or was changed"
+
+
+@pytest.mark.parametrize(("number", "gap"), [(2, ["commit 000002 is missing"]), (3, [])])
+def test_a_missing_commit_is_noticed(folder, number, gap):
+    shutil.rmtree(folder / "parts" / f"{number:06d}-locate")
+    assert verify(Run.open(folder)) == [
+        *(f"{folder}: {line}" for line in gap),
+        f"{folder}: stage 'locate' has fewer facts on disk than its manifest says",
+    ]
+
+
+def test_a_changed_manifest_is_named(folder):
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"threshold": 0.2', '"threshold": 0.3'))
+    assert verify(Run.open(folder)) == [f"{path}: it was changed after it was written"]
+
+
+def test_another_model_or_other_data_are_named(folder):
+    run = Run.open(folder)
+    same = {"model.safetensors": "ab12"}
+    assert verify(run, model_files=same, data_sha256="cd34") == []
+    assert verify(run, model_files={**same, "tokenizer.json": "00"}, data_sha256="ee") == [
+        "model file tokenizer.json: it is not the one the run was made with",
+        "data bundled: they are not those the run was made with",
+    ]
