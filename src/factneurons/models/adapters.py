@@ -158,6 +158,9 @@ def _table() -> dict[str, Adapter]:
 ADAPTERS: dict[str, Adapter] = _table()
 """The families by name; `Adapter.family` is the `model_type` of the model's configuration."""
 
+_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+"""Where configurations say how many experts there are."""
+
 _ALSO: dict[str, str] = {"mt5": "t5 (gated)", "xlm-roberta-xl": "xlm-roberta", "camembert": "roberta"}
 
 
@@ -179,7 +182,7 @@ def submodule(module: nn.Module, path: str) -> nn.Module | None:
     """The submodule at a dotted path, or None where there is none."""
     for name in path.split("."):
         if isinstance(module, (nn.ModuleList, nn.Sequential)) and name.lstrip("-").isdigit():
-            if not len(module):
+            if not -len(module) <= int(name) < len(module):
                 return None
             module = module[int(name)]
             continue
@@ -266,11 +269,8 @@ def find_adapter(module: nn.Module) -> Adapter:
     """
     config = getattr(module, "config", None)
     kind = str(getattr(config, "model_type", ""))
-    experts = next(
-        (getattr(config, name, None) for name in ("num_local_experts", "num_experts", "n_routed_experts")),
-        None,
-    )
-    if isinstance(experts, int) and experts > 1:
+    experts = [getattr(config, name, None) for name in _EXPERTS]
+    if any(isinstance(count, int) and count > 1 for count in experts):
         raise BadModel(f"{kind} is a mixture of experts: a neuron would need an expert's number; not supported")
     for name in (kind, f"{kind} (gated)", _ALSO.get(kind, "")):
         row = ADAPTERS.get(name)
@@ -295,15 +295,19 @@ def _by_structure(module: nn.Module, kind: str) -> Adapter:
         for path, blocks in _block_lists(base)
         for candidate in _candidates(path, blocks, _hidden_size(module))
     ]
-    fitting = [candidate for candidate in found if _fits(module, candidate) and _reproduces(module, candidate)]
+    fitting = {
+        (row.blocks, row.down, row.up, row.gate): row  # which of two equal activation modules it is does not matter
+        for row in reversed(found)
+        if _fits(module, row) and _reproduces(module, row)
+    }
     if len(fitting) != 1:
-        seen = "none" if not fitting else ", ".join(f"{row.blocks[0]}: {row.down}" for row in fitting)
+        seen = ", ".join(f"{row.blocks[0]}: {row.down}" for row in reversed(fitting.values())) or "none"
         raise BadModel(
             f"no MLP was found for certain in this {kind or type(module).__name__} model: looked for a list of "
             f"equal blocks, in each one a matrix back to the hidden size, fed by one or two matrices from it "
             f"through an activation module (candidates: {seen})"
         )
-    return fitting[0]
+    return next(iter(fitting.values()))
 
 
 def _hidden_size(module: nn.Module) -> int:
@@ -352,10 +356,13 @@ def neuron_values(layer: Layer, adapter: Adapter, up_output: Tensor, gate_output
 
 
 def _reproduces(module: nn.Module, adapter: Adapter) -> bool:
-    """Whether in-weights and activation really give the down-projection's input, tried on a few tokens."""
+    """Whether in-weights and activation really give the down-projection's input, tried on a few tokens.
+
+    Raises:
+        BadModel: the weights are not in memory.
+    """
     layer = layers_of(module, adapter)[0]
-    if layer.activation is None or matrix(layer.down).is_meta:
-        return layer.activation is not None
+    matrix(layer.down)  # without weights in memory nothing can be tried, and this says so
     seen: dict[str, Tensor] = {}
     handles = [layer.down.register_forward_pre_hook(lambda _, inputs: seen.__setitem__("value", inputs[0]))]
     for name, part in (("up", layer.up), ("gate", layer.gate)):
