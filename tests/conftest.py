@@ -1,0 +1,484 @@
+"""A tiny random model of every family, hand-made queries, and a slow reference that shares nothing with the engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers as tf
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutput
+
+from factneurons.attribution.quadrature import quadrature
+from factneurons.facts.types import Prompt
+from factneurons.models.model import Model
+from factneurons.models.types import Query
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+VOCABULARY, HIDDEN, WIDTH, POSITIONS = 48, 16, 24, 32
+MASK, END, PAD, SENTINEL = 3, 1, 0, 7
+Downs = Callable[[Any], Sequence[nn.Module]]
+
+
+class HomeMadeConfig(PretrainedConfig):
+    model_type = "home-made"
+    vocab_size, hidden_size = VOCABULARY, HIDDEN
+
+
+class _HomeMadeBlock(nn.Module):
+    """Names of its own, a gated MLP, a mixing of tokens that no registry knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before_mix, self.before_mlp = nn.LayerNorm(HIDDEN), nn.LayerNorm(HIDDEN)
+        self.mixing = nn.Linear(HIDDEN, HIDDEN)
+        self.reader, self.doorkeeper = nn.Linear(HIDDEN, WIDTH), nn.Linear(HIDDEN, WIDTH, bias=False)
+        self.bend, self.writer = nn.Tanh(), nn.Linear(WIDTH, HIDDEN)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed = self.mixing(self.before_mix(x)).cumsum(1) / torch.arange(1, x.shape[1] + 1, device=x.device)[:, None]
+        x = x + mixed
+        y = self.before_mlp(x)
+        return x + self.writer(self.bend(self.doorkeeper(y)) * self.reader(y))
+
+
+class HomeMade(PreTrainedModel):
+    config_class = HomeMadeConfig
+
+    def __init__(self, config: HomeMadeConfig) -> None:
+        super().__init__(config)
+        self.words = nn.Embedding(VOCABULARY, HIDDEN)
+        self.tower = nn.ModuleList(_HomeMadeBlock() for _ in range(3))
+        self.last_norm, self.guess = nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, VOCABULARY, bias=False)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.words
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.guess
+
+    def forward(self, input_ids: Tensor, **_: Any) -> CausalLMOutput:
+        x = self.words(input_ids)
+        for block in self.tower:
+            x = block(x)
+        return CausalLMOutput(logits=self.guess(self.last_norm(x)))
+
+
+@dataclass(frozen=True)
+class Family:
+    """How a family is built small, and where its down-projections are, told independently of the adapters."""
+
+    kind: str
+    build: Callable[..., PreTrainedModel]
+    downs: Downs
+    options: Mapping[str, Any]
+    staircase: bool = True
+    exact: bool = True  # attention in float64 when the model is
+
+
+_PLAIN = {
+    "vocab_size": VOCABULARY, "hidden_size": HIDDEN, "intermediate_size": WIDTH, "num_hidden_layers": 3,
+    "num_attention_heads": 2, "max_position_embeddings": POSITIONS, "pad_token_id": PAD,
+}  # fmt: skip
+_SHARED = {**_PLAIN, "num_key_value_heads": 1}
+_SIZED = {**_SHARED, "head_dim": 8}
+_NARROW = {"vocab_size": VOCABULARY, "n_embd": HIDDEN, "n_inner": WIDTH, "n_layer": 3, "n_head": 2}
+_T5 = {
+    "vocab_size": VOCABULARY, "d_model": HIDDEN, "d_ff": WIDTH, "d_kv": 8, "num_layers": 2,
+    "num_decoder_layers": 2, "num_heads": 2, "decoder_start_token_id": PAD,
+}  # fmt: skip
+
+
+def _made(model: Any, config: Any) -> Callable[..., PreTrainedModel]:
+    return lambda **options: model(config(**options))
+
+
+def _gated(path: str) -> Downs:
+    return lambda module: [block.mlp.get_submodule(path) for block in module.model.layers]
+
+
+def _bert(base: str) -> Downs:
+    return lambda module: [layer.output.dense for layer in getattr(module, base).encoder.layer]
+
+
+def _gpt(path: str) -> Downs:
+    return lambda module: [block.mlp.get_submodule(path) for block in module.transformer.h]
+
+
+def _t5_downs(module: Any) -> list[nn.Module]:
+    return [block.layer[-1].DenseReluDense.wo for stack in (module.encoder, module.decoder) for block in stack.block]
+
+
+def _llama_like(model: Any, config: Any, **options: Any) -> Family:
+    return Family("causal", _made(model, config), _gated("down_proj"), {**_SHARED, **options})
+
+
+_GPT_NEO = {
+    "vocab_size": VOCABULARY, "hidden_size": HIDDEN, "intermediate_size": WIDTH, "num_layers": 2, "num_heads": 2,
+    "attention_types": [[["global", "local"], 1]], "max_position_embeddings": POSITIONS, "window_size": 4,
+}  # fmt: skip
+_OPT = {
+    "vocab_size": VOCABULARY, "hidden_size": HIDDEN, "ffn_dim": WIDTH, "num_hidden_layers": 3,
+    "num_attention_heads": 2, "max_position_embeddings": POSITIONS, "word_embed_proj_dim": HIDDEN,
+}  # fmt: skip
+FAMILIES: dict[str, Family] = {
+    "bert": Family("cloze", _made(tf.BertForMaskedLM, tf.BertConfig), _bert("bert"), _PLAIN),
+    "roberta": Family("cloze", _made(tf.RobertaForMaskedLM, tf.RobertaConfig), _bert("roberta"), _PLAIN),
+    "xlm-roberta": Family("cloze", _made(tf.XLMRobertaForMaskedLM, tf.XLMRobertaConfig), _bert("roberta"), _PLAIN),
+    "gpt2": Family("causal", _made(tf.GPT2LMHeadModel, tf.GPT2Config), _gpt("c_proj"), _NARROW),
+    "gpt_neo": Family(
+        "causal", _made(tf.GPTNeoForCausalLM, tf.GPTNeoConfig), _gpt("c_proj"), _GPT_NEO, staircase=False, exact=False
+    ),
+    "gptj": Family(
+        "causal", _made(tf.GPTJForCausalLM, tf.GPTJConfig), _gpt("fc_out"), {**_NARROW, "rotary_dim": 4},
+        staircase=False, exact=False,
+    ),
+    "gpt_neox": Family(
+        "causal", _made(tf.GPTNeoXForCausalLM, tf.GPTNeoXConfig),
+        lambda module: [block.mlp.dense_4h_to_h for block in module.gpt_neox.layers], _PLAIN,
+    ),
+    "llama": _llama_like(tf.LlamaForCausalLM, tf.LlamaConfig),
+    "mistral": _llama_like(tf.MistralForCausalLM, tf.MistralConfig),
+    "qwen2": _llama_like(tf.Qwen2ForCausalLM, tf.Qwen2Config),
+    "qwen3": _llama_like(tf.Qwen3ForCausalLM, tf.Qwen3Config, head_dim=8),
+    "gemma": _llama_like(tf.GemmaForCausalLM, tf.GemmaConfig, head_dim=8),
+    "gemma2": Family(
+        "causal", _made(tf.Gemma2ForCausalLM, tf.Gemma2Config), _gated("down_proj"), {**_SIZED, "sliding_window": 64},
+        staircase=False, exact=False,
+    ),
+    "phi": Family("causal", _made(tf.PhiForCausalLM, tf.PhiConfig), _gated("fc2"), _PLAIN),
+    "phi3": _llama_like(tf.Phi3ForCausalLM, tf.Phi3Config),
+    "opt": Family(
+        "causal", _made(tf.OPTForCausalLM, tf.OPTConfig),
+        lambda module: [block.fc2 for block in module.model.decoder.layers], _OPT,
+    ),
+    "bloom": Family(
+        "causal", _made(tf.BloomForCausalLM, tf.BloomConfig), _gpt("dense_4h_to_h"),
+        {"vocab_size": VOCABULARY, "hidden_size": HIDDEN, "n_layer": 2, "n_head": 2}, staircase=False, exact=False,
+    ),
+    "t5": Family(
+        "encoder-decoder", _made(tf.T5ForConditionalGeneration, tf.T5Config), _t5_downs, _T5, staircase=False
+    ),
+    "t5 (gated)": Family(
+        "encoder-decoder", _made(tf.T5ForConditionalGeneration, tf.T5Config), _t5_downs,
+        {**_T5, "feed_forward_proj": "gated-gelu", "num_decoder_layers": 1, "tie_word_embeddings": False},
+        staircase=False,
+    ),
+    "home-made": Family(
+        "causal", _made(HomeMade, HomeMadeConfig), lambda module: [block.writer for block in module.tower], {},
+        staircase=False,
+    ),
+}  # fmt: skip
+GROUPS = {
+    "every_family": list(FAMILIES),
+    "staircase_family": [name for name, row in FAMILIES.items() if row.staircase],
+    "plain_family": [name for name, row in FAMILIES.items() if not row.staircase],
+    "one_of_each": ["bert", "gpt2", "llama", "t5 (gated)", "gptj"],
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes `every_family` (or another group's name) runs once for each of its families."""
+    for name, members in GROUPS.items():
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, members)
+
+
+class _ExactNorm(nn.Module):
+    """An RMS norm in the model's own precision: the originals compute in float32 whatever comes in."""
+
+    def __init__(self, original: Any) -> None:
+        super().__init__()
+        self.weight = original.weight
+        self.eps = getattr(original, "variance_epsilon", None) or original.eps
+        self.offset = 1.0 if type(original).__name__.startswith("Gemma") else 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps) * (self.offset + self.weight)
+
+
+def _exact_norms(module: nn.Module) -> None:
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child).__name__.endswith(("RMSNorm", "T5LayerNorm")):
+                setattr(parent, name, _ExactNorm(child))
+
+
+class StubTokenizer:
+    """As much of a tokenizer as models and attribution ask for once queries are made."""
+
+    mask_token_id, eos_token_id, bos_token_id, pad_token_id = MASK, END, END, PAD
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(map(str, ids))
+
+
+def _new_model(family: str, dtype: torch.dtype = torch.float64, *, exact_norms: bool = True, **options: Any) -> Model:
+    row = FAMILIES[family]
+    torch.manual_seed(0)
+    module = row.build(**{**row.options, **options})
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(0.35 * noise if parameter.dim() > 1 else parameter + 0.1 * noise)
+    module = module.to(dtype)
+    if exact_norms and dtype == torch.float64:
+        _exact_norms(module)
+    return Model(module, StubTokenizer(), name=f"tiny {family}", kind=row.kind)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def new_model() -> Callable[..., Model]:
+    """new_model(family, dtype=float64, exact_norms=True, **config): a new tiny random model, always the same."""
+    return _new_model
+
+
+@pytest.fixture(scope="session")
+def shared_model() -> Callable[..., Model]:
+    """shared_model(family, dtype=float64): one model for all tests of a session; leave it as it was."""
+    return cache(_new_model)
+
+
+@pytest.fixture(scope="session")
+def family_row() -> Mapping[str, Family]:
+    return FAMILIES
+
+
+def _new_query(kind: str, *, tokens: int = 6, answer: int = 1, seed: int = 0) -> Query:
+    generator = np.random.default_rng(seed)
+    text = generator.integers(8, VOCABULARY, tokens).tolist()
+    gold = tuple(generator.integers(8, VOCABULARY, answer).tolist())
+    prompt = Prompt(f"prompt {seed} of {tokens} is ___.")
+    if kind == "causal":
+        places = tuple(range(tokens))
+        targets = tuple(range(tokens - 1, tokens - 1 + answer))
+        words = (places[:2], *((place,) for place in places[2:]))
+        return Query(prompt, f"answer {seed}", (*text, *gold[:-1]), targets, gold, places, words)
+    if kind == "cloze":
+        ids = (2, *text[: tokens // 2], *[MASK] * answer, *text[tokens // 2 :], END)
+        targets = tuple(range(1 + tokens // 2, 1 + tokens // 2 + answer))
+        places = tuple(place for place in range(1, len(ids) - 1) if place not in targets)
+        words = (places[:2], *((place,) for place in places[2:]))
+        return Query(prompt, f"answer {seed}", ids, targets, gold, places, words)
+    ids = (*text[:-1], SENTINEL, text[-1], END)
+    places = tuple(place for place in range(tokens + 1) if place != tokens - 1)
+    words = (places[:2], *((place,) for place in places[2:]))
+    decoder = (PAD, SENTINEL, *gold[:-1])
+    targets = tuple(range(1, 1 + answer))
+    return Query(prompt, f"answer {seed}", ids, targets, gold, places, words, decoder, tokens - 1)
+
+
+@pytest.fixture(scope="session")
+def new_query() -> Callable[..., Query]:
+    """new_query(kind, tokens=6, answer=1, seed=0): a query of a prompt and an answer of so many tokens."""
+    return _new_query
+
+
+class SlowReference:
+    """What is asked of the engine, written plainly: a whole forward pass per point, autograd through all logits.
+
+    Args:
+        model: a model of one of the families.
+        family: its name.
+        factors: neurons whose values are multiplied at the target positions in every pass.
+    """
+
+    def __init__(self, model: Model, family: str, factors: Mapping[tuple[int, int], float] | None = None) -> None:
+        self.module, self.kind = model.module, FAMILIES[family].kind
+        self.downs = FAMILIES[family].downs(model.module)
+        self.encoder_layers = model.module.config.num_layers if self.kind == "encoder-decoder" else 0
+        self.factors = dict(factors or {})
+        self._known: dict[tuple[Any, ...], tuple[float, Tensor]] = {}
+
+    def places(self, query: Query, layer: int) -> tuple[int, ...]:
+        if layer < self.encoder_layers:
+            assert query.encoder_position is not None
+            return (query.encoder_position,)
+        return query.target_positions
+
+    @contextmanager
+    def _patched(self, query: Query, patch: tuple[int, int, Tensor] | None, everywhere: bool) -> Iterator[None]:
+        """Factors first, then the patch (layer, position, vector)."""
+        handles = []
+
+        def change(layer: int) -> Callable[..., tuple[Tensor]]:
+            def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+                value = inputs[0].reshape(-1, inputs[0].shape[-1])  # one prompt: [tokens, width]
+                scale = torch.ones_like(value)
+                for (at, index), factor in self.factors.items():
+                    if at == layer:
+                        scale[slice(None) if everywhere else list(self.places(query, layer)), index] = factor
+                rows = list(value * scale)
+                if patch is not None and patch[0] == layer:
+                    rows[patch[1]] = patch[2]
+                return (torch.stack(rows).view(inputs[0].shape),)
+
+            return hook
+
+        try:
+            for layer, down in enumerate(self.downs):
+                handles.append(down.register_forward_pre_hook(change(layer)))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _forward(self, query: Query) -> Tensor:
+        options = {"input_ids": torch.tensor([query.input_ids])}
+        if query.decoder_input_ids:
+            options["decoder_input_ids"] = torch.tensor([query.decoder_input_ids])
+        return self.module(**options).logits[0]  # type: ignore[no-any-return]
+
+    def logits(self, query: Query, patch: tuple[int, int, Tensor] | None = None, *, everywhere: bool = False) -> Tensor:
+        """Logits [tokens, vocabulary] of a whole pass."""
+        with self._patched(query, patch, everywhere):
+            return self._forward(query)
+
+    @torch.no_grad()
+    def log_probability(self, query: Query, *, everywhere: bool = False) -> float:
+        table = self.logits(query, everywhere=everywhere).double().log_softmax(-1)
+        return float(sum(table[p, t] for p, t in zip(query.target_positions, query.answer_ids, strict=True)))
+
+    @torch.no_grad()
+    def activation(self, query: Query, layer: int, token: int) -> Tensor:
+        """The layer's vector [width] at the token's target position."""
+        seen: list[Tensor] = []
+
+        def keep(module: nn.Module, inputs: tuple[Tensor]) -> None:
+            seen.append(inputs[0].reshape(-1, inputs[0].shape[-1]))
+
+        with self._patched(query, None, False):
+            handle = self.downs[layer].register_forward_pre_hook(keep)
+            try:
+                self._forward(query)
+            finally:
+                handle.remove()
+        places = self.places(query, layer)
+        return seen[0][places[min(token, len(places) - 1)]].clone()
+
+    def value(self, query: Query, token: int, layer: int, vector: Tensor, target: str = "probability") -> Tensor:
+        """F as a function of the layer's vector, differentiable."""
+        places = self.places(query, layer)
+        place = places[min(token, len(places) - 1)]
+        logits = self.logits(query, (layer, place, vector))[query.target_positions[token]]
+        functions = {
+            "probability": lambda: logits.softmax(-1),
+            "log_probability": lambda: logits.log_softmax(-1),
+            "logit": lambda: logits,
+        }
+        return functions[target]()[query.answer_ids[token]]
+
+    def value_and_gradient(
+        self, query: Query, token: int, layer: int, vector: Tensor, target: str = "probability"
+    ) -> tuple[float, Tensor]:
+        key = (query, token, layer, target, tuple(vector.tolist()))
+        if key not in self._known:
+            leaf = vector.detach().clone().requires_grad_(True)
+            with torch.enable_grad():
+                value = self.value(query, token, layer, leaf, target)
+                gradient = torch.autograd.grad(value, leaf)[0]
+            self._known[key] = float(value.detach()), gradient
+        return self._known[key]
+
+    def path(
+        self,
+        query: Query,
+        token: int,
+        layer: int,
+        baseline: Tensor,
+        rule: str,
+        points: int,
+        target: str = "probability",
+    ) -> Tensor:
+        """(a_j - b_j) * sum_k w_k dF/da_j(b + s_k (a - b)), [width]."""
+        end = self.activation(query, layer, token)
+        chosen = quadrature(rule, points)
+        total = torch.zeros_like(end)
+        for node, weight in zip(chosen.nodes, chosen.weights, strict=True):
+            at = baseline + float(node) * (end - baseline)
+            total += float(weight) * self.value_and_gradient(query, token, layer, at, target)[1]
+        return (end - baseline) * total
+
+    def dai(self, query: Query, rule: str, points: int, target: str = "probability") -> np.ndarray[Any, Any]:
+        """Zero baseline, mean over answer tokens, [layers, width]."""
+        return self._mean_over_tokens(
+            query, lambda token, layer: self.path(query, token, layer, self._zero(query, layer), rule, points, target)
+        )
+
+    def amig(
+        self, query: Query, replacement: int, groups: Sequence[Collection[int]], rule: str, points: int
+    ) -> np.ndarray[Any, Any]:
+        """Sum over baselines in which one group of positions is replaced, mean over answer tokens."""
+        return self._mean_over_tokens(
+            query,
+            lambda token, layer: sum(
+                self.path(query, token, layer, baseline, rule, points)
+                for baseline in self.baselines(query, replacement, groups, layer, token)
+            ),
+        )
+
+    def baselines(
+        self, query: Query, replacement: int, groups: Sequence[Collection[int]], layer: int, token: int
+    ) -> list[Tensor]:
+        """The layer's vector for every baseline sentence."""
+        ids = [
+            tuple(replacement if place in group else old for place, old in enumerate(query.input_ids))
+            for group in groups
+        ]
+        return [self.activation(replace(query, input_ids=sentence), layer, token) for sentence in ids]
+
+    def _zero(self, query: Query, layer: int) -> Tensor:
+        return torch.zeros_like(self.activation(query, layer, 0))
+
+    def _mean_over_tokens(self, query: Query, scores: Callable[[int, int], Any]) -> np.ndarray[Any, Any]:
+        tokens = range(len(query.answer_ids))
+        layers = range(len(self.downs))
+        return np.stack([np.mean([scores(token, layer).double().numpy() for token in tokens], 0) for layer in layers])
+
+
+@pytest.fixture(scope="session")
+def slow_reference() -> type[SlowReference]:
+    """slow_reference(model, family, factors=None): see SlowReference."""
+    return SlowReference
+
+
+@pytest.fixture(scope="session")
+def hooks_of() -> Callable[[nn.Module], dict[str, int]]:
+    """hooks_of(module): how many hooks of which kind hang on each submodule, where there are any."""
+
+    def count(module: nn.Module) -> dict[str, int]:
+        kinds = [name for name in vars(module) if name.endswith("_hooks")]
+        assert "_forward_hooks" in kinds
+        assert "_forward_pre_hooks" in kinds
+        return {
+            f"{path} {kind}": len(getattr(child, kind))
+            for path, child in module.named_modules()
+            for kind in kinds
+            if getattr(child, kind)
+        }
+
+    return count
+
+
+@pytest.fixture(scope="session")
+def relative_error() -> Callable[[Any, Any], float]:
+    """relative_error(found, true): the largest difference in a layer (first axis) over that layer's maximum."""
+
+    def error(found: Any, true: Any) -> float:
+        found, true = np.asarray(found, dtype=np.float64), np.asarray(true, dtype=np.float64)
+        assert found.shape == true.shape
+        axes = tuple(range(1, true.ndim))
+        return float((np.abs(found - true).max(axes) / np.abs(true).max(axes)).max())
+
+    return error
