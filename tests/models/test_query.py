@@ -119,14 +119,10 @@ class TestCausal:
         assert refused(merging, "causal", "ab___", "c") == "answer-has-no-token"
 
     def test_an_answer_that_the_normaliser_removes(self, tiny_tokenizer):
-        assert (
-            refused(tiny_tokenizer("wordpiece"), "cloze", "Paris is ___", "\ufffd") == "answer-has-no-token"
-        )
+        assert refused(tiny_tokenizer("wordpiece"), "cloze", "Paris is ___", "\ufffd") == "answer-has-no-token"
 
     def test_unknown_answer(self, tiny_tokenizer):
-        assert (
-            refused(tiny_tokenizer("wordpiece"), "causal", "Paris is ___", "ξ") == "answer-has-unknown-token"
-        )
+        assert refused(tiny_tokenizer("wordpiece"), "causal", "Paris is ___", "ξ") == "answer-has-unknown-token"
 
     def test_too_long_a_prompt(self, tiny_tokenizer):
         tokenizer = tiny_tokenizer("gpt2")
@@ -191,10 +187,7 @@ class TestCloze:
             build_query(tiny_tokenizer("gpt2"), "cloze", "Paris is in ___.", "France")
 
     def test_an_answer_that_is_a_mask(self, tiny_tokenizer):
-        assert (
-            refused(tiny_tokenizer("wordpiece"), "cloze", "It is ___.", "[MASK]")
-            == "answer-has-special-token"
-        )
+        assert refused(tiny_tokenizer("wordpiece"), "cloze", "It is ___.", "[MASK]") == "answer-has-special-token"
 
 
 class TestEncoderDecoder:

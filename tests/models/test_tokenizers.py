@@ -68,9 +68,7 @@ ANSWERS = (
         "___",
     ),
 )
-SPACED = tuple(
-    f"{before}{answer}{after}" for answer, (before, after) in product(ANSWERS, [("", ""), (" ", "")])
-)
+SPACED = tuple(f"{before}{answer}{after}" for answer, (before, after) in product(ANSWERS, [("", ""), (" ", "")]))
 EMPTY = ("", " ", "  ", "\t", "\n", "\u00a0", "\u3000", "\u200b", "\u200d\ufe0f"[:1], "\ufeff")
 PROMPTS = (
     "The capital of France is ___.",
@@ -193,9 +191,7 @@ def test_the_answers_are_many():
 
 
 LETTERS = st.text(
-    st.one_of(
-        st.sampled_from("aeist rnPBF.,:'\"(“-é京国是首都巴黎\n\t "), st.characters(exclude_categories=("Cs",))
-    ),
+    st.one_of(st.sampled_from("aeist rnPBF.,:'\"(“-é京国是首都巴黎\n\t "), st.characters(exclude_categories=("Cs",))),
     min_size=1,
     max_size=12,
 ).filter(lambda text: not set("_<[") & set(text))

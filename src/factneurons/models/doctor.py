@@ -21,6 +21,7 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 from factneurons.errors import BadModel
 from factneurons.models.adapters import ADAPTERS, Adapter, find_adapter
 from factneurons.models.corrupted import replacement_token
+from factneurons.models.limits import position_limit
 from factneurons.models.load import AUTO_CLASSES, LOADING_ERRORS, kind_of, load_config, load_tokenizer, quiet
 from factneurons.models.memory import budget_bytes, row_bytes
 from factneurons.models.model import Model
@@ -176,7 +177,7 @@ def diagnose(
         kind = kind_of(source, config, tokenizer)
         model = _empty_model(source, kind, config, tokenizer, trust_remote_code)
     problems += _missing_weights(source)
-    return _diagnosis(model, config, tokenizer, problems, prompt_tokens, points)
+    return _diagnosis(model, tokenizer, problems, prompt_tokens, points)
 
 
 def _empty_model(
@@ -244,7 +245,6 @@ def _missing_weights(source: Source) -> list[str]:
 
 def _diagnosis(
     model: Model,
-    config: PretrainedConfig,
     tokenizer: PreTrainedTokenizerBase | None,
     problems: list[str],
     prompt_tokens: int,
@@ -267,7 +267,7 @@ def _diagnosis(
         gated=model.adapter.gated,
         parameters=parameters,
         vocabulary=vocabulary,
-        positions=getattr(config, "max_position_embeddings", None),
+        positions=position_limit(model.module),
         several_tokens="with several masks (multi_mask)"
         if model.kind == "cloze"
         else "yes, each given the ones before",
