@@ -85,7 +85,8 @@ class Head:
         for part, logits, wanted in self._chunks(hidden, targets):
             chosen = logits.gather(1, wanted)
             slope = self._slope(logits)
-            own = self.weight[targets[part]] * torch.as_tensor(self._slope(chosen)).to(hidden)
+            own_slope = self._slope(chosen)
+            own = self.weight[targets[part]] * (own_slope.to(hidden) if isinstance(own_slope, Tensor) else own_slope)
             if target == "logit":
                 values[part], gradients[part] = chosen[:, 0], own
                 continue
