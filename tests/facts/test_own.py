@@ -98,7 +98,7 @@ def test_a_missing_field_is_named(name: str, record: dict[str, Any], write: Call
 
 def test_the_fact_is_named_once_its_id_is_known(record: dict[str, Any], write: Callable[..., Path]) -> None:
     path = write("facts.jsonl", [{**record, "answer": ""}])
-    with pytest.raises(BadFact, match="facts.jsonl:1: fact 'capital/fooland': the field 'answer' is empty"):
+    with pytest.raises(BadFact, match=r"facts.jsonl:1: fact 'capital/fooland': the field 'answer' is empty"):
         list(load_facts(path))
 
 
@@ -119,7 +119,7 @@ def test_an_id_may_come_once_per_language(
     record: dict[str, Any], write: Callable[..., Path], adds_up: Callable[[FactSource], None]
 ) -> None:
     path = write("facts.jsonl", [record, {**record, "language": "zh"}, record])
-    with pytest.raises(BadFact, match="facts.jsonl:3: fact 'capital/fooland': this id was already there"):
+    with pytest.raises(BadFact, match=r"facts.jsonl:3: fact 'capital/fooland': this id was already there"):
         list(load_facts(path))
     source = load_facts(path, skip_bad=True)
     assert [fact.language for fact in source] == ["en", "zh"]

@@ -105,6 +105,10 @@ def test_a_sample_larger_than_the_source_is_all_of_it(path: Path) -> None:
         ("lama:", "there is no folder (none given)"),
         ("templama", "there is no file (none given)"),
         ("", "which format is that?"),
+        (f"templama:{'x' * 5000}", "there is no file"),
+        (f"{'x' * 5000}.jsonl", "there is no file"),
+        (f"lama:{'x' * 5000}", "there is no folder"),
+        ("a\0b.jsonl", "there is no file"),
     ],
 )
 def test_a_wrong_spec_is_one_line_that_lists_what_is_valid(spec: str, said: str) -> None:

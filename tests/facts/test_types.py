@@ -38,7 +38,7 @@ def test_every_mark_is_a_blank_and_left_and_right_are_what_is_around_it(left: st
 def test_two_blanks_are_refused_even_side_by_side(marks: list[str], texts: list[str]) -> None:
     separated = "".join(f"{text} {mark} " for text, mark in zip(texts, marks, strict=False))
     for text in (separated, "".join(marks[:2]) if MASK_TOKENS[0] in marks[:2] else separated):
-        with pytest.raises(BadFact, match="exactly one blank|three underscores"):
+        with pytest.raises(BadFact, match=r"exactly one blank|three underscores"):
             Prompt.parse(text)
 
 

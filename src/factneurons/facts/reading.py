@@ -16,6 +16,14 @@ from factneurons.facts.types import Fact, Prompt
 OnSkip = Callable[[Skipped], None]
 
 
+def is_there(check: Callable[[], bool]) -> bool:
+    """Ask `path.is_file` or `path.is_dir`; a name that no file can have is not there."""
+    try:
+        return check()
+    except (OSError, ValueError):  # too long a name, or a NUL in it
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One option of a spec. `parse` turns its text into a value and raises ValueError with the reason."""
@@ -50,7 +58,7 @@ class Request:
         Raises:
             BadSetting: it is not.
         """
-        if not self.argument or not self.path.is_dir():
+        if not self.argument or not is_there(self.path.is_dir):
             raise BadSetting(f"{self.spec}: there is no folder {self.argument or '(none given)'}")
         return self.path
 
@@ -61,7 +69,7 @@ class Request:
             BadSetting: it is not.
         """
         path = Path(self.options[option]) if option else self.path
-        if not path.is_file():
+        if not is_there(path.is_file):
             raise BadSetting(f"{self.spec}: there is no file {path if str(path) != '.' else '(none given)'}")
         return path
 

@@ -22,6 +22,7 @@ from factneurons.facts.reading import (
     Request,
     choice,
     count,
+    is_there,
     no_files,
     whole_number,
     words,
@@ -205,7 +206,9 @@ def _parse_path(path: Path) -> tuple[Format, Request]:
 
 
 def _parse_spec(spec: str) -> tuple[Format, Request]:
-    if Path(spec).suffix.lower() in SUFFIXES and _is_file(spec):  # a name may hold a colon or a question mark
+    if Path(spec).suffix.lower() in SUFFIXES and is_there(
+        Path(spec).is_file
+    ):  # a name may hold a colon or a question mark
         return _parse_path(Path(spec))
     place, _, query = spec.partition("?")
     scheme = _SCHEME.fullmatch(place)
@@ -217,13 +220,6 @@ def _parse_spec(spec: str) -> tuple[Format, Request]:
     else:
         source_format, argument = _format_of_path(Path(place), spec), place
     return source_format, Request(spec, argument, _options(source_format, query, spec))
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):  # too long a name, or a NUL in it
-        return False
 
 
 def _format_of_path(path: Path, spec: str) -> Format:

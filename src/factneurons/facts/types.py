@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 from factneurons.facts.problems import BadRecord, shown
@@ -47,8 +48,7 @@ class Prompt:
 
         With `blank_at_end`, a text without any blank gets one at its end.
         """
-        marks = "|".join(re.escape(mark) for mark in (*blanks, *MASK_TOKENS))
-        blanked, count = re.subn(f"{marks}|{_UNDERSCORES.pattern}", BLANK, text)
+        blanked, count = _marks(blanks).subn(BLANK, text)
         if count == 0 and blank_at_end:
             return cls(f"{text.rstrip()} {BLANK}")
         if count != 1:
@@ -75,6 +75,12 @@ class Prompt:
     def filled(self, answer: str) -> str:
         """The text with the answer in the blank."""
         return self.text.replace(BLANK, answer)
+
+
+@cache
+def _marks(blanks: tuple[str, ...]) -> re.Pattern[str]:
+    marks = (re.escape(mark) for mark in (*blanks, *MASK_TOKENS))
+    return re.compile("|".join((*marks, _UNDERSCORES.pattern)))
 
 
 def _is_punctuation(text: str) -> bool:
