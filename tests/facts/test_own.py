@@ -110,6 +110,35 @@ def test_everything_before_a_bad_line_is_handed_on(record: dict[str, Any], write
         next(facts)
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"id": "x"', "unreadable"),
+        (b"\xef\xbb\xbf{}", "encoding"),
+        (b'{"id": "\x00"}', "encoding"),
+        (b'{"id": "\xff"}', "encoding"),
+        (b'{"id": "\\ud800"}', "encoding"),
+        (b'{"id": "x", "id": "y"}', "duplicate_field"),
+        (b'{"id": NaN}', "not_a_number"),
+        (b"[" * 100_000, "too_deep"),
+        (b'{"id": "' + b"x" * (16 * 2**20) + b'"}', "too_long"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_unreadable_line_is_one_clear_line_and_the_rest_goes_on(
+    line: bytes, reason: str, record: dict[str, Any], write: Callable[..., Path]
+) -> None:
+    good = json.dumps(record).encode()
+    path = write("facts.jsonl", good + b"\n" + line + b"\n" + good.replace(b"fooland", b"barland"))
+    with pytest.raises(BadFact) as caught:
+        list(load_facts(path))
+    assert str(caught.value).startswith(f"{path}:2: ")
+    assert len(str(caught.value)) < len(str(path)) + 200
+    source = load_facts(path, skip_bad=True)
+    assert [fact.id for fact in source] == ["capital/fooland", "capital/barland"]
+    assert source.skipped == {reason: 1}
+
+
 def test_a_line_that_is_no_object_is_refused(write: Callable[..., Path]) -> None:
     with pytest.raises(BadFact, match="a record must be an object, not a list"):
         list(load_facts(write("facts.jsonl", "[1]\n")))
