@@ -54,6 +54,7 @@ def test_what_is_no_strict_json_is_refused_with_a_reason(data: bytes, reason: st
     assert "\n" not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_give_a_value_or_a_reason(data: bytes) -> None:
     assert reason_of(lambda: parse_json(data)) in {"", *REASONS}

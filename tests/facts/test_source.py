@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factneurons.errors import BadSetting, FactneuronsError
@@ -119,6 +119,7 @@ def test_a_wrong_spec_is_one_line_that_lists_what_is_valid(spec: str, said: str)
     assert "\n" not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=30)
     | st.sampled_from(sorted(FORMATS)).flatmap(lambda name: st.text(max_size=20).map(f"{name}:".__add__))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factneurons.errors import BadFact
@@ -25,6 +25,7 @@ def fact(**changes: object) -> Fact:
     return Fact(**{**fields, **changes})  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(PLAIN, PLAIN, st.sampled_from(MARKS))
 def test_every_mark_is_a_blank_and_left_and_right_are_what_is_around_it(left: str, right: str, mark: str) -> None:
     if any(each in left + right for each in MASK_TOKENS):
@@ -34,6 +35,7 @@ def test_every_mark_is_a_blank_and_left_and_right_are_what_is_around_it(left: st
     assert prompt.filled("Paris") == f"{left}Paris{right}"
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(MARKS), min_size=2, max_size=3), st.lists(PLAIN, min_size=4, max_size=4))
 def test_two_blanks_are_refused_even_side_by_side(marks: list[str], texts: list[str]) -> None:
     separated = "".join(f"{text} {mark} " for text, mark in zip(texts, marks, strict=False))
