@@ -218,7 +218,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; bad input ends with one line and exit code 2, Ctrl-C with 130."""
     try:
         with short_warnings():
-            code = app(args=arguments, standalone_mode=False)
+            code = app(args=arguments, prog_name="factneurons", standalone_mode=False)
     except FactneuronsError as error:
         fail(" ".join(str(error).split("\n")))
         code = 2

@@ -311,6 +311,9 @@ def _by_structure(module: nn.Module, kind: str) -> Adapter:
 
 
 def _hidden_size(module: nn.Module) -> int:
+    size = getattr(getattr(module, "config", None), "hidden_size", None)
+    if isinstance(size, int):
+        return size
     embeddings = getattr(module, "get_input_embeddings", lambda: None)()
     return int(embeddings.weight.shape[1]) if embeddings is not None else -1
 

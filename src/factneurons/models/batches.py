@@ -10,8 +10,6 @@ from torch import Tensor
 
 from factneurons.models.types import Query
 
-_PAD = 0
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -42,8 +40,9 @@ class Batch:
 
 
 def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+    """Rows of one length, filled up on the right with their own first token: any token that is no pad will do."""
     longest = max(len(row) for row in rows)
-    return torch.tensor([[*row, *[_PAD] * (longest - len(row))] for row in rows], device=device)
+    return torch.tensor([[*row, *row[:1] * (longest - len(row))] for row in rows], device=device)
 
 
 def groups(queries: Sequence[Query], *, causal: bool, tokens: int) -> Iterator[list[int]]:

@@ -17,11 +17,12 @@ from transformers.cache_utils import Cache
 from factneurons.errors import BadModel
 from factneurons.facts.types import Prompt
 from factneurons.models import interventions as change
-from factneurons.models.adapters import find_adapter, layers_of, matrix, sizes
+from factneurons.models.adapters import Adapter, find_adapter, layers_of, matrix, sizes
 from factneurons.models.batches import Batch, groups
 from factneurons.models.capture import Capture, Item, capture
 from factneurons.models.head import Head
 from factneurons.models.hooks import Reached, Registration, before, hooked
+from factneurons.models.limits import position_limit
 from factneurons.models.matmul import fast_products
 from factneurons.models.query import build_query
 from factneurons.models.selfcheck import check_head, staircase_is_right
@@ -46,21 +47,37 @@ class Model:
         head: its vocabulary projection.
         interventions: how many interventions are open.
 
+    Args:
+        module: a transformers model with a language-model head.
+        tokenizer: its tokenizer.
+        name: for messages and manifests.
+        kind: how it is asked.
+        adapter: where its neurons are; None: found by family or by structure.
+
     Raises:
         BadModel: it has no output embeddings (no language model), or its neurons cannot be found.
     """
 
-    def __init__(self, module: nn.Module, tokenizer: PreTrainedTokenizerBase, *, name: str, kind: Kind) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        name: str,
+        kind: Kind,
+        adapter: Adapter | None = None,
+    ) -> None:
         projection = getattr(module, "get_output_embeddings", lambda: None)()
         if projection is None:
             raise BadModel(f"{name} is no language model: it has no output embeddings to predict tokens with")
         self.module: Any = module.eval().requires_grad_(False)
         self.tokenizer: Any = tokenizer
         self.name, self.kind = name, kind
-        self.adapter = find_adapter(module)
+        self.adapter = adapter or find_adapter(module)
         self.layers = layers_of(module, self.adapter)
         self.projection = projection
         self.interventions = 0
+        self._position_limit = position_limit(module)
         self._mask: tuple[Tensor, Tensor] | None = None
         self._staircase: bool | None = None
         self._head_checked = False
@@ -129,8 +146,9 @@ class Model:
             NotAskable: this model cannot be asked this; `reason` says why.
             BadFact: the text has more than one blank.
         """
-        limit = getattr(self.module.config, "max_position_embeddings", None)
-        return build_query(self.tokenizer, self.kind, prompt, answer, multi_mask=multi_mask, max_length=limit)
+        return build_query(
+            self.tokenizer, self.kind, prompt, answer, multi_mask=multi_mask, max_length=self._position_limit
+        )
 
     def probability(self, prompt: Prompt | str, answer: str, *, multi_mask: bool = False) -> float:
         """P(answer) in the blank: the product over the answer's tokens, each given the gold ones before it."""

@@ -70,6 +70,7 @@ def _row_attention(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     sliding_window: int | None = None,
+    softcap: float | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
     """Attention of rows [items, heads, rows * n, size] over the stored prefix and, causally, over their own n."""
@@ -89,22 +90,26 @@ def _row_attention(
     group, rows = heads // shared, total // n
     query = query * (size**-0.5 if scaling is None else scaling)
     scores = query.reshape(items, shared, group * total, size) @ keys.transpose(-1, -2)
-    scores = scores.view(items, shared, group, rows, n, length)
+    scores = _capped(scores.view(items, shared, group, rows, n, length), softcap)
     if prefix.hidden_keys is not None:
         scores = scores.masked_fill(prefix.hidden_keys[:, None, None, None, None, :], float("-inf"))
     own_keys, own_values = (part.view(items, shared, 1, rows, n, size) for part in (key, value))
     own_query = query.view(items, shared, group, rows, n, size)
     if n == 1:
-        own = (own_query * own_keys).sum(-1, keepdim=True)
+        own = _capped((own_query * own_keys).sum(-1, keepdim=True), softcap)
     else:
         later = torch.ones(n, n, dtype=torch.bool, device=query.device).triu(1)
-        own = (own_query @ own_keys.transpose(-1, -2)).masked_fill(later, float("-inf"))
+        own = _capped(own_query @ own_keys.transpose(-1, -2), softcap).masked_fill(later, float("-inf"))
     weights = torch.softmax(torch.cat([scores, own], -1), -1, dtype=_softmax_dtype(query)).to(query.dtype)
     from_prefix = weights[..., :length].reshape(items, shared, group * total, length) @ values
     own_part = weights[..., length:]
     mixed = own_part * own_values if n == 1 else own_part @ own_values
     result = from_prefix.view(items, shared, group, rows, n, size) + mixed
     return result.reshape(items, heads, total, size).transpose(1, 2).contiguous(), None
+
+
+def _capped(scores: Tensor, softcap: float | None) -> Tensor:
+    return scores if softcap is None else softcap * torch.tanh(scores / softcap)
 
 
 def _plain_attention(
