@@ -246,11 +246,11 @@ class _Block(nn.Module):
         self.parts = nn.ModuleDict(parts)
 
     def forward(self, x):
-        for name in [name for name in self.parts if name.startswith("up")]:
-            number = name[2:]
-            act = self.parts["act" + number] if "act" + number in self.parts else torch.tanh
-            x = x + self.parts["down" + number](act(self.parts[name](x)))
-        return x + self.parts["only"](x) if "only" in self.parts else x
+        parts = dict(self.parts.items())
+        for name in [name for name in parts if name.startswith("up")]:
+            act = parts.get("act" + name[2:], torch.tanh)
+            x = x + parts["down" + name[2:]](act(parts[name](x)))
+        return x + parts["only"](x) if "only" in parts else x
 
 
 class _Strange(PreTrainedModel):
