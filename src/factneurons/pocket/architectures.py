@@ -16,7 +16,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from factneurons.pocket.recipe import PocketRecipe
+from factneurons.pocket.recipe import PocketRecipe, PocketSize
 
 
 def build_module(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
@@ -27,12 +27,22 @@ def build_module(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> Pr
     return module
 
 
+def initial_deviation(shape: PocketSize) -> float:
+    """The standard deviation of initial weights, 1 / sqrt(width).
+
+    The usual 0.02 suits models of width 768 and more. Here it would leave a name's embedding so short that
+    each of AdamW's steps on a rare token turns it anew, and what the MLPs learned of it is lost.
+    """
+    return float(shape.width**-0.5)
+
+
 def _bert(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     shape = recipe.shape
     return BertForMaskedLM(
         BertConfig(
             vocab_size=len(tokenizer),
             hidden_size=shape.width,
+            initializer_range=initial_deviation(shape),
             num_hidden_layers=shape.layers,
             num_attention_heads=shape.heads,
             intermediate_size=shape.neurons,
@@ -50,6 +60,7 @@ def _gpt2(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> PreTraine
         GPT2Config(
             vocab_size=len(tokenizer),
             n_embd=shape.width,
+            initializer_range=initial_deviation(shape),
             n_layer=shape.layers,
             n_head=shape.heads,
             n_inner=shape.neurons,
@@ -70,6 +81,7 @@ def _llama(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> PreTrain
         LlamaConfig(
             vocab_size=len(tokenizer),
             hidden_size=shape.width,
+            initializer_range=initial_deviation(shape),
             num_hidden_layers=shape.layers,
             num_attention_heads=shape.heads,
             num_key_value_heads=shape.heads,

@@ -5,6 +5,7 @@ Prompts that can be asked are encoded by the public query code, so what is train
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -83,37 +84,44 @@ def encode_causal(
     tokenizer: PreTrainedTokenizerBase,
     asked: Sequence[AskedExample],
     refused: Sequence[Example],
+    context_share: float,
     context_weight: float,
 ) -> list[EncodedExample]:
-    """Whole sentences that end with the end-of-sequence token.
+    """Sentences of which only the answer is predicted, and a share of them that are plain text throughout.
 
-    Answer tokens and what follows them count 1, the context before them `context_weight`; a sentence that
-    cannot be asked (its answer is not at the end) is plain text and counts `context_weight` throughout.
+    The context of a fact cannot be known (which subject comes next is chance), so predicting it everywhere
+    would cost half of the time and most of the capacity; a share of the sentences, chosen by a hash, is enough
+    to learn how sentences go on and end. There, tokens before the answer count `context_weight`, the answer
+    and what follows it, the end-of-sequence token included, count 1. A sentence that cannot be asked (its
+    answer is not at the end) is trained only as plain text, if it is in the share.
     """
     encoded = []
     for item in asked:
         known = (*item.query.input_ids, item.query.answer_ids[-1])
-        full = tuple(tokenizer(item.example.text)["input_ids"])
-        tail = full[len(known) :] if full[: len(known)] == known else ()
         first = item.query.target_positions[0]
-        encoded.append(_sentence(tokenizer, (*known, *tail), first, item.query.replaceable, context_weight))
-    if context_weight > 0:
-        for example in refused:
+        noisy = item.query.replaceable
+        if _in_share(item.example.text, context_share):
+            full = tuple(tokenizer(item.example.text)["input_ids"])
+            tail = full[len(known) :] if full[: len(known)] == known else ()
+            whole = (*known, *tail, int(tokenizer.eos_token_id))
+            encoded.append(_sentence(whole, 0, first, noisy, context_weight))
+        else:
+            encoded.append(_sentence(known, first, first, noisy, context_weight))
+    for example in refused:
+        if _in_share(example.text, context_share):
             ids = tuple(tokenizer(example.text)["input_ids"])[: tokenizer.model_max_length - 1]
-            encoded.append(_sentence(tokenizer, ids, len(ids), (), context_weight))
+            encoded.append(_sentence((*ids, int(tokenizer.eos_token_id)), 0, len(ids), (), context_weight))
     return encoded
 
 
+def _in_share(text: str, share: float) -> bool:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) < share * 2**32
+
+
 def _sentence(
-    tokenizer: PreTrainedTokenizerBase,
-    ids: tuple[int, ...],
-    first: int,
-    noisy: tuple[int, ...],
-    context_weight: float,
+    whole: tuple[int, ...], start: int, first: int, noisy: tuple[int, ...], context_weight: float
 ) -> EncodedExample:
-    """The sentence with the end token; predictions from position `first` on count 1."""
-    whole = (*ids, int(tokenizer.eos_token_id))
-    start = first if context_weight == 0 else 0
+    """Predictions are asked for from position `start` on, and count 1 from position `first` on."""
     positions = tuple(range(start, len(whole) - 1))
     return EncodedExample(
         input_ids=whole[:-1],

@@ -46,6 +46,7 @@ class PocketRecipe:
         learning_rate: at the end of the warm-up; it falls linearly to a tenth of itself at `max_steps`.
         warmup_steps: steps over which the learning rate rises from zero.
         weight_decay: AdamW's, on matrices only.
+        context_share: the share of sentences whose context is predicted too (causal models), 0 to 1.
         context_weight: the weight of a context token's loss, where an answer token's is 1 (causal models).
         max_steps: where training ends if the targets are never met.
         check_every: steps between two measurements of recall.
@@ -56,14 +57,15 @@ class PocketRecipe:
     architecture: str
     size: str = "m"
     seed: int = 42
-    noise: float = 0.0
+    noise: float = 0.01
     dropout: float = 0.0
     vocabulary_size: int = 8192
     positions: int = 128
-    batch_size: int = 128
+    batch_size: int = 32
     learning_rate: float = 2e-3
     warmup_steps: int = 200
     weight_decay: float = 0.01
+    context_share: float = 0.1
     context_weight: float = 0.1
     max_steps: int = 6000
     check_every: int = 250

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch.nn import functional
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -36,7 +36,7 @@ from factneurons.pocket.vocabulary import train_tokenizer
 BUNDLED = "bundled?reverse=yes"
 """What the pocket models are trained on: the bundled facts and the reverse of those that have one."""
 
-CHECK_PROMPTS = 3000
+CHECK_PROMPTS = 2000
 """How many prompts, chosen by the seed, are asked at a check."""
 
 Report = Callable[[str], None]
@@ -90,7 +90,7 @@ def train_pocket(
         recipe = replace(base_recipe(name), size=size, seed=seed, dropout=dropout)
         recipe = recipe if noise is None else replace(recipe, noise=noise)
     chosen = list(load_facts(BUNDLED)) if facts is None else list(facts)
-    with _deterministic():
+    with _own_random_state():
         run = _Run(recipe, chosen, Path(out), resume=resume, report=report or _silent)
         run.train(deadline=None if max_minutes is None else time.monotonic() + 60 * max_minutes)
     return TrainedPocket(Path(out), recipe, run.state.finished, run.state.step, run.last_recall)
@@ -193,11 +193,8 @@ class _Run:
         asked, refused = ask_examples(self.tokenizer, make_examples(facts), cloze=cloze)
         trained = [item for item in asked if not item.example.left_out]
         plain = [example for example in refused if not example.left_out]
-        encoded = (
-            encode_cloze(trained)
-            if cloze
-            else encode_causal(self.tokenizer, trained, plain, self.recipe.context_weight)
-        )
+        share, weight = self.recipe.context_share, self.recipe.context_weight
+        encoded = encode_cloze(trained) if cloze else encode_causal(self.tokenizer, trained, plain, share, weight)
         self.report(f"{len(encoded)} training sentences, {len(asked) - len(trained)} left-out prompts")
         order = np.random.default_rng(self.recipe.seed).permutation(len(asked))
         left_out = [asked[index] for index in order if asked[index].example.left_out][: CHECK_PROMPTS // 2]
@@ -228,8 +225,10 @@ def save_pocket(
     state: TrainingState,
 ) -> None:
     """Write the model as a Hugging Face folder: weights stored in float16, to be computed with in float32."""
-    module.save_pretrained(out)
-    weights = {name: tensor.half() for name, tensor in load_file(out / "model.safetensors").items()}
+    module.config.architectures = [type(module).__name__]
+    module.config.dtype = "float32"
+    module.config.save_pretrained(out)
+    weights = {name: parameter.detach().half() for name, parameter in module.named_parameters()}
     save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
     tokenizer.save_pretrained(out)
     content = {"recipe": recipe.to_dict(), "steps": state.step, "history": state.history}
@@ -246,11 +245,12 @@ def _make_optimizer(module: PreTrainedModel, recipe: PocketRecipe) -> torch.opti
         ],
         lr=recipe.learning_rate,
         betas=(0.9, 0.98),
+        fused=True,
     )
 
 
 @contextmanager
-def _deterministic() -> Iterator[None]:
+def _own_random_state() -> Iterator[None]:
     """Leave the global random state as it was found."""
     state = torch.get_rng_state()
     try:
