@@ -122,8 +122,8 @@ class Model:
         """
         head = Head.of(self.projection, self.module.config)
         if not self._head_checked:
-            self._head_checked = True
             check_head(self, head)
+            self._head_checked = True
         return head
 
     def in_encoder(self, layer: int) -> bool:
