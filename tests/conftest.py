@@ -15,7 +15,9 @@ import torch
 import transformers as tf
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
 from transformers.modeling_outputs import CausalLMOutput
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from factneurons.attribution.quadrature import quadrature
 from factneurons.facts.types import Prompt
@@ -83,7 +85,7 @@ class Family:
     downs: Downs
     options: Mapping[str, Any]
     staircase: bool = True
-    exact: bool = True  # attention in float64 when the model is
+    exact: bool = True  # everything in float64 when the model is
 
 
 _PLAIN = {
@@ -91,7 +93,6 @@ _PLAIN = {
     "num_attention_heads": 2, "max_position_embeddings": POSITIONS, "pad_token_id": PAD,
 }  # fmt: skip
 _SHARED = {**_PLAIN, "num_key_value_heads": 1}
-_SIZED = {**_SHARED, "head_dim": 8}
 _NARROW = {"vocab_size": VOCABULARY, "n_embd": HIDDEN, "n_inner": WIDTH, "n_layer": 3, "n_head": 2}
 _T5 = {
     "vocab_size": VOCABULARY, "d_model": HIDDEN, "d_ff": WIDTH, "d_kv": 8, "num_layers": 2,
@@ -152,10 +153,7 @@ FAMILIES: dict[str, Family] = {
     "qwen2": _llama_like(tf.Qwen2ForCausalLM, tf.Qwen2Config),
     "qwen3": _llama_like(tf.Qwen3ForCausalLM, tf.Qwen3Config, head_dim=8),
     "gemma": _llama_like(tf.GemmaForCausalLM, tf.GemmaConfig, head_dim=8),
-    "gemma2": Family(
-        "causal", _made(tf.Gemma2ForCausalLM, tf.Gemma2Config), _gated("down_proj"), {**_SIZED, "sliding_window": 64},
-        staircase=False, exact=False,
-    ),
+    "gemma2": _llama_like(tf.Gemma2ForCausalLM, tf.Gemma2Config, head_dim=8),
     "phi": Family("causal", _made(tf.PhiForCausalLM, tf.PhiConfig), _gated("fc2"), _PLAIN),
     "phi3": _llama_like(tf.Phi3ForCausalLM, tf.Phi3Config),
     "opt": Family(
@@ -182,7 +180,6 @@ FAMILIES: dict[str, Family] = {
 GROUPS = {
     "every_family": list(FAMILIES),
     "staircase_family": [name for name, row in FAMILIES.items() if row.staircase],
-    "plain_family": [name for name, row in FAMILIES.items() if not row.staircase],
     "one_of_each": ["bert", "gpt2", "llama", "t5 (gated)", "gptj"],
 }
 
@@ -214,6 +211,18 @@ def _exact_norms(module: nn.Module) -> None:
                 setattr(parent, name, _ExactNorm(child))
 
 
+def _exact_attention(module: Any, query: Any, key: Any, value: Any, mask: Any, **options: Any) -> tuple[Any, None]:
+    """Gemma 2's attention with the softmax in the model's own precision: the original's is float32."""
+    key, value = (part.repeat_interleave(query.shape[1] // part.shape[1], 1) for part in (key, value))
+    cap = options["softcap"]
+    scores = cap * torch.tanh(query @ key.transpose(2, 3) * options["scaling"] / cap) + mask
+    return (scores.softmax(-1) @ value).transpose(1, 2).contiguous(), None
+
+
+ALL_ATTENTION_FUNCTIONS.register("tests_exact", _exact_attention)
+ALL_MASK_ATTENTION_FUNCTIONS.register("tests_exact", eager_mask)
+
+
 class StubTokenizer:
     """As much of a tokenizer as models and attribution ask for once queries are made."""
 
@@ -235,6 +244,8 @@ def _new_model(family: str, dtype: torch.dtype = torch.float64, *, exact_norms: 
     module = module.to(dtype)
     if exact_norms and dtype == torch.float64:
         _exact_norms(module)
+        if family == "gemma2":
+            module.config._attn_implementation = "tests_exact"
     return Model(module, StubTokenizer(), name=f"tiny {family}", kind=row.kind)  # type: ignore[arg-type]
 
 
@@ -392,14 +403,7 @@ class SlowReference:
         return self._known[key]
 
     def path(
-        self,
-        query: Query,
-        token: int,
-        layer: int,
-        baseline: Tensor,
-        rule: str,
-        points: int,
-        target: str = "probability",
+        self, query: Query, token: int, layer: int, baseline: Tensor, rule: str, points: int, target: str
     ) -> Tensor:
         """(a_j - b_j) * sum_k w_k dF/da_j(b + s_k (a - b)), [width]."""
         end = self.activation(query, layer, token)
@@ -423,7 +427,7 @@ class SlowReference:
         return self._mean_over_tokens(
             query,
             lambda token, layer: sum(
-                self.path(query, token, layer, baseline, rule, points)
+                self.path(query, token, layer, baseline, rule, points, "probability")
                 for baseline in self.baselines(query, replacement, groups, layer, token)
             ),
         )

@@ -48,7 +48,7 @@ def test_not_even_one_row(error):
         asked.append(rows)
         raise error
 
-    with pytest.raises(BadSetting, match="^attribution with m: not enough memory for a single row; use a") as caught:
+    with pytest.raises(BadSetting, match=r"^attribution with m: not enough memory for a single row; use a") as caught:
         with_backoff(run, 9, what="attribution with m")
     assert asked == [9, 4, 2, 1]
     assert caught.value.__cause__ is error

@@ -189,7 +189,6 @@ REASONS = {
     "gpt_neo": "attention that does not go through the registry",
     "gptj": "attention that does not go through the registry",
     "bloom": "a model without position ids",
-    "gemma2": "attention with softcap",
     "home-made": "a model without position ids",
 }
 
