@@ -42,7 +42,7 @@ class Batch:
 def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
     """Rows of one length, filled up on the right with their own first token: any token that is no pad will do."""
     longest = max(len(row) for row in rows)
-    return torch.tensor([[*row, *row[:1] * (longest - len(row))] for row in rows], device=device)
+    return torch.tensor([[*row, *[row[0]] * (longest - len(row))] for row in rows], device=device)
 
 
 def groups(queries: Sequence[Query], *, causal: bool, tokens: int) -> Iterator[list[int]]:

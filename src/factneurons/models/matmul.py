@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+_LIBRARY: Any = torch.backends.mkldnn
 _SETTINGS = ("tf32", "bf16")
 _EXACT = 2e-6
 _FASTER = 1.1
@@ -29,7 +30,7 @@ def fast_products(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
     if setting is None:
         yield
         return
-    matmul: Any = torch.backends.mkldnn.matmul
+    matmul = _LIBRARY.matmul
     old = matmul.fp32_precision
     try:
         matmul.fp32_precision = setting
@@ -45,13 +46,13 @@ def routing() -> str:
 
 @cache
 def _best_setting() -> str | None:
-    if not torch.backends.mkldnn.is_available() or not hasattr(torch.backends.mkldnn, "matmul"):
+    if not _LIBRARY.is_available() or not hasattr(_LIBRARY, "matmul"):
         return None
     generator = torch.Generator().manual_seed(0)
     left = torch.randn(96, 768, generator=generator)
     right = torch.randn(768, 1536, generator=generator)
     exact = left.double() @ right.double()
-    matmul: Any = torch.backends.mkldnn.matmul
+    matmul = _LIBRARY.matmul
     old = matmul.fp32_precision
     best, best_seconds = None, _seconds(left, right) / _FASTER
     try:
