@@ -30,8 +30,8 @@ def replacement_token(model: Model) -> tuple[int, str]:
     Raises:
         BadModel: the tokenizer has none of them.
     """
-    names = ("mask_token", "eos_token", "bos_token", "pad_token")
-    for name in names if model.kind == "cloze" else names[1:]:
+    names = ("mask_token", "eos_token", "bos_token", "pad_token")[0 if model.kind == "cloze" else 1 :]
+    for name in names:
         number = getattr(model.tokenizer, f"{name}_id", None)
         if number is not None:
             return int(number), name
