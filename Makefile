@@ -1,0 +1,41 @@
+# make demo: installs, runs the main job on a bundled model and bundled facts, ends with the path of the report.
+# make test: installs, then runs all tests. Both work on a fresh machine with Python 3.11 or newer.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN ?= runs/demo
+MODEL ?= pocket-gpt2
+FACTS ?= bundled?relation=capital,author,animal_class,chemical_symbol,president&sample=60&seed=1
+
+.PHONY: demo test check install clean
+
+demo: $(VENV)/.installed
+	$(BIN)/factneurons locate --model $(MODEL) --facts "$(FACTS)" --out $(RUN)
+	$(BIN)/factneurons degenerate $(RUN)
+	$(BIN)/factneurons report $(RUN)
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+install: $(VENV)/.installed-dev
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0 --editable .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0 --editable '.[dev]'
+	touch $(VENV)/.installed $@
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

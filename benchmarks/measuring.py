@@ -1,0 +1,149 @@
+"""What the benchmarks share: models of true size with random weights, prompts of exact length, time and peak memory."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
+
+from factneurons.facts import Prompt
+from factneurons.models import Model
+
+_MEGABYTE = 2**20
+
+
+def gpt2_small() -> torch.nn.Module:
+    """GPT-2 small, 50,257 tokens."""
+    return GPT2LMHeadModel(GPT2Config())
+
+
+def bert_multilingual() -> torch.nn.Module:
+    """BERT of the size of multilingual BERT, 119,547 tokens."""
+    return BertForMaskedLM(BertConfig(vocab_size=119547))
+
+
+def llama_160m() -> torch.nn.Module:
+    """A LLaMA of 162 million parameters, 32,000 tokens."""
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=32000,
+            hidden_size=768,
+            intermediate_size=3072,
+            num_hidden_layers=12,
+            num_attention_heads=12,
+            max_position_embeddings=2048,
+        )
+    )
+
+
+MODELS: dict[str, Callable[[], torch.nn.Module]] = {
+    "gpt2": gpt2_small,
+    "mbert": bert_multilingual,
+    "llama160m": llama_160m,
+}
+
+
+def word_tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer of 500 words w0 ... w499, so that a prompt has exactly the tokens it is asked for."""
+    vocabulary = {"[UNK]": 0, "<eos>": 1, "[MASK]": 2, "[PAD]": 3} | {f"w{i}": 10 + i for i in range(500)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<eos>",
+        mask_token="[MASK]",
+        unk_token="[UNK]",
+        pad_token="[PAD]",
+        model_input_names=["input_ids", "attention_mask"],
+    )
+
+
+def random_model(name: str) -> Model:
+    """A model of true size with random weights, wrapped for factneurons."""
+    torch.manual_seed(0)
+    kind = "cloze" if name == "mbert" else "causal"
+    return Model(MODELS[name]().eval(), word_tokenizer(), name=name, kind=kind)  # type: ignore[arg-type]
+
+
+def prompt_of(tokens: int, *, masked: bool) -> Prompt:
+    """A prompt that is exactly so many tokens long; a masked one has its mask as the last but one."""
+    words = [f"w{(7 * i + 3) % 490}" for i in range(tokens)]
+    if masked:
+        words[-2] = "___"
+        return Prompt(" ".join(words))
+    return Prompt(f"{' '.join(words)} ___")
+
+
+@dataclass(slots=True)
+class Contender:
+    """One way to compute the same thing, with what was measured of it.
+
+    Attributes:
+        name: what the tables call it.
+        run: does the work once.
+        seconds: one per repeat.
+        peak: megabytes above what was resident before, the largest of the repeats.
+        result: what `run` returned last.
+    """
+
+    name: str
+    run: Callable[[], Any]
+    seconds: list[float] = field(default_factory=list)
+    peak: float = 0.0
+    result: Any = None
+
+    @property
+    def median(self) -> float:
+        """The median of the repeats, in seconds."""
+        return statistics.median(self.seconds)
+
+
+def interleave(contenders: list[Contender], repeats: int, *, warm: bool = True) -> None:
+    """Run all contenders in turn, `repeats` times, so that a machine whose speed drifts favours none of them."""
+    for contender in contenders if warm else []:
+        contender.run()
+    for _ in range(repeats):
+        for contender in contenders:
+            gc.collect()
+            before = _reset_peak()
+            start = time.perf_counter()
+            contender.result = contender.run()
+            contender.seconds.append(time.perf_counter() - start)
+            contender.peak = max(contender.peak, _peak() - before)
+
+
+def _reset_peak() -> float:
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
+def _peak() -> float:
+    return _status("VmHWM")
+
+
+def _status(name: str) -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) * 1024 / _MEGABYTE
+    raise OSError(f"this system does not tell {name}; the memory figures need Linux")
+
+
+def model_megabytes(model: Model) -> float:
+    """The size of a model's weights."""
+    return sum(p.numel() * p.element_size() for p in model.module.parameters()) / _MEGABYTE
