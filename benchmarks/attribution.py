@@ -17,13 +17,12 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from measuring import MODELS, Contender, interleave, model_megabytes, prompt_of, random_model
-from peers import PEERS, POINTS, Scores
-
 from factneurons.attribution import AttributionSettings
 from factneurons.attribution.methods import attribute_all
 from factneurons.models import Model, Query
 from factneurons.models.matmul import routing
+from measuring import MODELS, Contender, interleave, model_megabytes, prompt_of, random_model
+from peers import PEERS, POINTS, Scores
 
 REFERENCE = "plain loop"
 PEER = "knowledge-neurons 0.0.2"
@@ -64,9 +63,7 @@ def _row(
     difference = None
     if reference is not None and str(POINTS) in contender.name:
         true = reference.result.scores
-        difference = float(
-            ((contender.result.scores - true).abs().amax(-1) / true.abs().amax(-1)).max()
-        )
+        difference = float(((contender.result.scores - true).abs().amax(-1) / true.abs().amax(-1)).max())
     return {
         "model": name,
         "tokens": tokens,

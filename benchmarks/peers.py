@@ -31,7 +31,9 @@ def plain_loop(model: Model, query: Query) -> Callable[[], Scores]:
         scores, errors = [], []
         for layer in model.layers:
             seen: list[Tensor] = []
-            handle = layer.down.register_forward_pre_hook(lambda _, x, seen=seen: seen.append(x[0][:, position].clone()))
+            handle = layer.down.register_forward_pre_hook(
+                lambda _, x, seen=seen: seen.append(x[0][:, position].clone())
+            )
             with torch.no_grad():
                 full = model.module(ids).logits[0, position].softmax(-1)[answer]
             handle.remove()
