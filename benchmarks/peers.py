@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,10 +50,14 @@ def plain_loop(model: Model, query: Query) -> Callable[[], Scores]:
             handle.remove()
             gradient = torch.autograd.grad(probabilities.sum(), leaf)[0].mean(0)
             scores.append(gradient * seen[0][0])
-            errors.append(float((scores[-1].sum() - (full - probabilities[0])).abs()))
+            errors.append(float((scores[-1].sum() - (full - probabilities[0])).detach().abs()))
         return Scores(torch.stack(scores).detach(), max(errors))
 
     return run
+
+
+def _keep(seen: list[Tensor], position: int, _: object, inputs: tuple[Any, ...]) -> None:
+    seen.append(inputs[0][:, position].detach().clone())
 
 
 def knowledge_neurons(model: Model, query: Query) -> Callable[[], Scores]:
