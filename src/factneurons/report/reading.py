@@ -1,0 +1,282 @@
+"""What the report needs of a run, read part by part: totals over all facts, rows of the shown facts only."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from factneurons.errors import BadRun
+from factneurons.report.text import EXPECTED_SKIPS
+from factneurons.runs import Counts, Run
+from factneurons.runs.commits import read_commits
+
+Numbers = npt.NDArray[np.float64]
+FactKey = tuple[str, str]
+"""fact_id and language: what names one fact of a run."""
+
+KEY = ["fact_id", "language"]
+CONDITION = ["neurons", "action", "prompts"]
+LISTED_SKIPS = 200
+"""Rows of the table `skipped` that the page lists; all are counted."""
+
+_FACT_COLUMNS = [
+    *(*KEY, "relation", "subject", "answer", "date", "prompts", "answer_tokens", "probability", "rank"),
+    *("known", "neurons", "refined", "threshold", "method", "source"),
+]
+_ROWS_AT_ONCE = 50_000
+_EFFECT_COLUMNS = [*KEY, *CONDITION, "draw", "size", "probability_before", "probability_after"]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How many facts and prompts a stage left out for one reason, and one example in words."""
+
+    stage: str
+    reason: str
+    facts: int
+    prompts: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorstCompleteness:
+    """Where the scores add up worst."""
+
+    error: float
+    layer: int
+    fact: FactKey
+    prompt: str
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read.
+
+    Attributes:
+        run: the run.
+        facts: one row per asked fact, sorted by id and language.
+        shown: the facts that get a section of their own.
+        counts: stage -> counts.
+        left_out: what was left out, by stage and reason.
+        skipped: the first rows of the table `skipped`, without those of EXPECTED_SKIPS.
+        skipped_total: how many such rows it has.
+        knowledge_by_layer: layer -> knowledge neurons, summed over facts.
+        degenerate_by_layer: layer -> neurons of components that pass, summed over facts.
+        degenerate: the whole table `degenerate`.
+        effects: per fact and condition (CONDITION): mean relative change, mean log change, mean P before and
+            after over draws and prompts, see `effects_of`.
+        errors: layer -> completeness errors of all prompts.
+        worst: the largest of them.
+        prompts: shown fact -> prompt -> P(answer).
+        rows: table -> shown fact -> its rows, for neurons, components, barcodes and skipped.
+    """
+
+    run: Run
+    facts: pd.DataFrame
+    shown: list[FactKey]
+    counts: dict[str, Counts]
+    left_out: list[LeftOut] = field(default_factory=list)
+    skipped: list[dict[str, Any]] = field(default_factory=list)
+    skipped_total: int = 0
+    knowledge_by_layer: Counter[int] = field(default_factory=Counter)
+    degenerate_by_layer: Counter[int] = field(default_factory=Counter)
+    degenerate: pd.DataFrame = field(default_factory=pd.DataFrame)
+    effects: pd.DataFrame = field(default_factory=pd.DataFrame)
+    errors: dict[int, Numbers] = field(default_factory=dict)
+    worst: WorstCompleteness | None = None
+    prompts: dict[FactKey, dict[str, float]] = field(default_factory=dict)
+    rows: dict[str, dict[FactKey, list[dict[str, Any]]]] = field(default_factory=dict)
+
+    @property
+    def layers(self) -> int:
+        """How many layers the model has, as far as the tables tell; 0: they do not."""
+        return max([-1, *self.errors, *self.knowledge_by_layer, *self.degenerate_by_layer]) + 1
+
+    def has(self, stage: str) -> bool:
+        """Whether a stage was started in this run."""
+        return stage in self.run.manifest.stages
+
+    def of(self, table: str, fact: FactKey) -> list[dict[str, Any]]:
+        """The rows of a shown fact."""
+        return self.rows.get(table, {}).get(fact, [])
+
+
+def read(run: Run, max_facts: int) -> Reading:
+    """Read a run for its report.
+
+    Args:
+        run: the run.
+        max_facts: how many facts get a section of their own: the first ones by id and language.
+
+    Raises:
+        BadRun: a part is missing or damaged.
+    """
+    facts = _whole(run, "facts", _FACT_COLUMNS)
+    counts = {stage: run.counts(stage) for stage in run.manifest.stages}
+    reading = Reading(run, facts, keys(facts.head(max_facts)), counts)
+    reading.degenerate = _whole(run, "degenerate")
+    reading.effects = effects_of(_frames(run, "interventions", _EFFECT_COLUMNS))
+    _read_neurons(reading)
+    _read_components(reading)
+    _read_barcodes(reading)
+    _read_completeness(reading)
+    _read_skipped(reading)
+    return reading
+
+
+def effects_of(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """One row per fact and condition from rows of `interventions`.
+
+    relative = mean of (after - before) / before, log = mean of ln(after / before), both over the random draws
+    and the prompts' rows; rows in which P is 0 before (or after, for the logarithm) cannot enter and are
+    counted: `relative_rows` and `log_rows` of `rows` did.
+    """
+    sums = [_sums(frame) for frame in frames]
+    columns = ["relative", "log", "before", "after"]
+    if not sums:
+        return pd.DataFrame(columns=[*KEY, *CONDITION, *columns, "relative_rows", "log_rows", "rows", "size", "draws"])
+    grouped = pd.concat(sums).groupby(level=list(range(5)))
+    total = grouped.sum().drop(columns=["size", "draws"]).join(grouped[["size", "draws"]].max())
+    rows = {"relative": "relative_rows", "log": "log_rows", "before": "rows", "after": "rows"}
+    for column in columns:
+        total[column] = total[column] / total[rows[column]].where(total[rows[column]] > 0)
+    return total.reset_index()
+
+
+def _sums(frame: pd.DataFrame) -> pd.DataFrame:
+    before, after = frame["probability_before"], frame["probability_after"]
+    relative = ((after - before) / before).where(before > 0)
+    both = (before > 0) & (after > 0)
+    log = pd.Series(np.log(after.where(both) / before.where(both)), index=frame.index)
+    measures = frame[[*KEY, *CONDITION]].assign(
+        relative=relative,
+        log=log,
+        before=before,
+        after=after,
+        relative_rows=relative.notna().astype(int),
+        log_rows=log.notna().astype(int),
+        rows=1,
+        size=frame["size"],
+        draws=frame["draw"],
+    )
+    grouped = measures.groupby([*KEY, *CONDITION])
+    summed = grouped.sum(numeric_only=True).drop(columns=["size", "draws"])
+    return summed.join(grouped[["size", "draws"]].max())
+
+
+def _read_neurons(reading: Reading) -> None:
+    for frame in _frames(reading.run, "neurons"):
+        _keep(reading, "neurons", frame)
+        reading.knowledge_by_layer.update(frame["layer"].tolist())
+
+
+def _read_components(reading: Reading) -> None:
+    for frame in _frames(reading.run, "components"):
+        _keep(reading, "components", frame)
+        passing = frame.loc[frame["role"] == "component", "neurons"]
+        reading.degenerate_by_layer.update(neuron["layer"] for neurons in passing for neuron in neurons)
+
+
+def _read_barcodes(reading: Reading) -> None:
+    for frame in _frames(reading.run, "barcodes"):
+        _keep(reading, "barcodes", frame)
+
+
+def _read_completeness(reading: Reading) -> None:
+    errors: dict[int, list[Numbers]] = defaultdict(list)
+    for frame in _frames(reading.run, "completeness", [*KEY, "prompt", "layer", "error", "probability"]):
+        own = frame[_is_shown(reading, frame)].drop_duplicates([*KEY, "prompt"])
+        for row in records(own):
+            asked = reading.prompts.setdefault((row["fact_id"], row["language"]), {})
+            asked[row["prompt"]] = row["probability"]
+        measured = frame[frame["error"].notna()]
+        for layer, values in measured.groupby("layer")["error"]:
+            errors[int(str(layer))].append(values.to_numpy(np.float64))
+        for row in records(measured.nlargest(1, "error")):
+            _keep_worst(reading, row)
+    reading.errors = {layer: np.concatenate(values) for layer, values in sorted(errors.items())}
+
+
+def _keep_worst(reading: Reading, row: Mapping[str, Any]) -> None:
+    if reading.worst is None or row["error"] > reading.worst.error:
+        fact = (row["fact_id"], row["language"])
+        reading.worst = WorstCompleteness(row["error"], row["layer"], fact, row["prompt"])
+
+
+def _read_skipped(reading: Reading) -> None:
+    examples: dict[tuple[str, str], str] = {}
+    for frame in _frames(reading.run, "skipped"):
+        _keep(reading, "skipped", frame)
+        told = frame[~frame["reason"].isin(EXPECTED_SKIPS)]
+        reading.skipped_total += len(told)
+        reading.skipped += records(told.head(max(0, LISTED_SKIPS - len(reading.skipped))))
+        for row in records(frame.drop_duplicates(["stage", "reason"])):
+            examples.setdefault((row["stage"], row["reason"]), row["detail"])
+    for stage, counts in reading.counts.items():
+        for reason in sorted({*counts.skipped, *counts.skipped_prompts}):
+            facts, prompts = counts.skipped.get(reason, 0), counts.skipped_prompts.get(reason, 0)
+            reading.left_out.append(LeftOut(stage, reason, facts, prompts, examples.get((stage, reason), "")))
+
+
+def _keep(reading: Reading, table: str, frame: pd.DataFrame) -> None:
+    """Keep the rows of the shown facts."""
+    kept = reading.rows.setdefault(table, {})
+    for row in records(frame[_is_shown(reading, frame)]):
+        kept.setdefault((row["fact_id"], row["language"]), []).append(row)
+
+
+def _is_shown(reading: Reading, frame: pd.DataFrame) -> pd.Series:
+    shown = set(reading.shown)
+    return pd.Series([key in shown for key in keys(frame)], index=frame.index, dtype=bool)
+
+
+def keys(frame: pd.DataFrame) -> list[FactKey]:
+    """The fact of every row."""
+    return list(zip(frame["fact_id"].tolist(), frame["language"].tolist(), strict=True))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as mappings; what is empty is None."""
+    return [{str(name): _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _whole(run: Run, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """A whole table, sorted by fact."""
+    frames = list(_frames(run, table, columns))
+    whole = pd.concat(frames, ignore_index=True) if frames else run.table(table)
+    return whole.sort_values(KEY, ignore_index=True)
+
+
+def _frames(run: Run, table: str, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+    """A table in frames of a bounded number of rows, with only the columns that are needed."""
+    waiting: list[pa.Table] = []
+    for commit, inner in read_commits(run.folder):
+        if table in commit.parts:
+            waiting.append(_part(inner / f"{table}.parquet", columns))
+        if sum(len(part) for part in waiting) >= _ROWS_AT_ONCE:
+            yield pa.concat_tables(waiting).to_pandas()
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting).to_pandas()
+
+
+def _part(path: Path, columns: Sequence[str] | None) -> pa.Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            return file.read(columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise BadRun(f"{path} is missing or damaged: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,228 @@
+"""The main findings in sentences: numbers with their 95% intervals, and what was not measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from factneurons.report import numbers
+from factneurons.report.findings import SIGNIFICANCE, Degeneracy, Effect, Findings
+from factneurons.report.reading import Reading
+from factneurons.report.text import command
+
+_STRONG = Markup("<strong>{}</strong>")
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One number to be seen at a glance."""
+
+    value: str
+    label: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something that was not measured, and the command that measures it."""
+
+    what: str
+    command: str
+
+
+def sentences_of(findings: Findings) -> list[Markup]:
+    """The main findings, in the order they are told. Every text in them is a number or written here."""
+    if not findings.asked:
+        return []
+    said = [_known(findings), _neurons(findings)]
+    for neurons, name in (("knowledge", "knowledge neurons"), ("degenerate", "degenerate knowledge neurons")):
+        for action in ("suppress", "enhance"):
+            said += _effect(findings, neurons, name, action)
+        said += _unrelated(findings, neurons, name)
+        if neurons == "knowledge" and findings.degeneracy is not None:
+            said += _degeneracy(findings.degeneracy)
+    if findings.layer_errors:
+        said.append(_completeness(findings))
+    return said
+
+
+def tiles_of(findings: Findings) -> list[Tile]:
+    """The few numbers that say most."""
+    tiles = [Tile(numbers.count(findings.asked), "facts asked", f"of {numbers.count(findings.read)} read")]
+    if findings.known_share is not None:
+        tiles.append(Tile(numbers.percent(findings.known_share.estimate), "known", "answer is the top prediction"))
+    if findings.neurons is not None:
+        spread = findings.neurons
+        tiles.append(Tile(numbers.half(spread.median), "knowledge neurons", "per fact, median"))
+    effect, random = (findings.effect(name, "suppress", "related") for name in ("knowledge", "random for knowledge"))
+    if effect is not None:
+        against = "" if random is None else f"random neurons: {numbers.change(random.relative.estimate)}"
+        tiles.append(Tile(numbers.change(effect.relative.estimate), "P(answer) if suppressed", against))
+    if findings.degeneracy is not None:
+        found = findings.degeneracy
+        better = f"{numbers.count(found.nominal)} beat random partitions"
+        tiles.append(Tile(numbers.count(found.having), "facts with degenerate neurons", better))
+    return tiles
+
+
+def missing_of(reading: Reading, findings: Findings) -> list[Missing]:
+    """What this run does not tell, and the commands that would."""
+    folder = reading.run.folder
+    return list(_missing(reading, findings, folder))
+
+
+def _missing(reading: Reading, findings: Findings, folder: Path) -> Iterator[Missing]:
+    if not findings.asked:
+        return
+    tested = {effect.neurons for effect in findings.effects}
+    if "knowledge" not in tested and findings.without_neurons < findings.asked:
+        yield Missing("What changing the knowledge neurons does", command("test_knowledge", folder))
+    if findings.degeneracy is None:
+        yield Missing("Degenerate knowledge neurons", command("degenerate", folder))
+    elif findings.degeneracy.having and "degenerate" not in tested:
+        yield Missing("What changing the degenerate knowledge neurons does", command("test_degenerate", folder))
+
+
+def _known(findings: Findings) -> Markup:
+    share, probability = findings.known_share, findings.probability
+    assert share is not None
+    assert probability is not None
+    return Markup(
+        "The model knows {} of {} facts ({} {}): the answer is its top prediction for at least one prompt."
+        " In the median it gives the answer a probability of {}."
+    ).format(
+        _strong(numbers.count(findings.known)),
+        numbers.count(findings.asked),
+        numbers.percent(share.estimate),
+        numbers.percent_range(share),
+        numbers.probability(probability.median),
+    )
+
+
+def _neurons(findings: Findings) -> Markup:
+    spread = findings.neurons
+    assert spread is not None
+    none = ""
+    if findings.without_neurons:
+        none = f" {numbers.count(findings.without_neurons)} {_have(findings.without_neurons)} none."
+    return Markup(
+        "A fact has {} knowledge neurons in the median; half of the facts have {} to {}, all have {} to {}.{}"
+    ).format(
+        _strong(numbers.half(spread.median)),
+        numbers.half(spread.lower),
+        numbers.half(spread.upper),
+        numbers.half(spread.smallest),
+        numbers.half(spread.largest),
+        none,
+    )
+
+
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
+
+
+def _effect(findings: Findings, neurons: str, name: str, action: str) -> Iterator[Markup]:
+    effect = findings.effect(neurons, action, "related")
+    if effect is None:
+        return
+    sentence = Markup("{} a fact's {} changes P(answer) by {} {} on average (median {}{})").format(
+        {"suppress": "Suppressing", "enhance": "Enhancing"}[action],
+        name,
+        _strong(numbers.change(effect.relative.estimate)),
+        numbers.change_range(effect.relative),
+        numbers.change(effect.median.estimate),
+        _log(effect),
+    )
+    random = findings.effect(f"random for {neurons}", action, "related")
+    contrast = findings.contrast(neurons, action, "related")
+    if random is None or contrast is None:
+        yield sentence + "."
+        return
+    yield sentence + Markup(
+        "; changing random neurons of the same layers and strength instead, by {} {}. The difference is {} {}."
+    ).format(
+        _strong(numbers.change(random.relative.estimate)),
+        numbers.change_range(random.relative),
+        numbers.points(contrast.difference.estimate),
+        numbers.points_range(contrast.difference),
+    )
+
+
+def _log(effect: Effect) -> str:
+    return "" if effect.log is None else f"; log P: {numbers.signed(effect.log.estimate)} nats"
+
+
+def _unrelated(findings: Findings, neurons: str, name: str) -> Iterator[Markup]:
+    suppressed = findings.effect(neurons, "suppress", "unrelated")
+    enhanced = findings.effect(neurons, "enhance", "unrelated")
+    if suppressed is None or enhanced is None:
+        return
+    yield Markup(
+        "Facts of other relations change by {} {} when the {} are suppressed and by {} {} when they are enhanced."
+    ).format(
+        _strong(numbers.change(suppressed.relative.estimate)),
+        numbers.change_range(suppressed.relative),
+        name,
+        _strong(numbers.change(enhanced.relative.estimate)),
+        numbers.change_range(enhanced.relative),
+    )
+
+
+def _degeneracy(found: Degeneracy) -> Iterator[Markup]:
+    yield Markup(
+        "{} of {} facts ({} {}) have degenerate knowledge neurons: groups of neurons of which each can be spared,"
+        " but not all."
+    ).format(
+        _strong(numbers.count(found.having)),
+        numbers.count(found.searched),
+        numbers.percent(found.share.estimate),
+        numbers.percent_range(found.share),
+    )
+    if found.index is not None and found.drop_all is not None and found.coverage is not None:
+        yield Markup(
+            "Their degeneracy index is {} {} on average (1: any one group suffices; 0: all are needed)."
+            " Suppressing all groups of a fact changes P(answer) by {} {}. They hold {} {} of the knowledge neurons."
+        ).format(
+            _strong(numbers.plain(found.index.estimate)),
+            numbers.plain_range(found.index),
+            numbers.loss(found.drop_all.estimate),
+            numbers.loss_range(found.drop_all),
+            numbers.percent(found.coverage.estimate),
+            numbers.percent_range(found.coverage),
+        )
+    if found.tested:
+        yield _against_random(found)
+
+
+def _against_random(found: Degeneracy) -> Markup:
+    sentence = Markup(
+        "Of the {} facts whose groups were compared with random groups of the same sizes, {} do better"
+        " (p at most {}; {} would by chance), {} after Holm's correction for so many tests."
+    ).format(
+        numbers.count(found.tested),
+        _strong(numbers.count(found.nominal)),
+        SIGNIFICANCE,
+        numbers.half(found.tested * SIGNIFICANCE),
+        _strong(numbers.count(found.corrected)),
+    )
+    if not found.correction_is_out_of_reach or found.partitions is None or found.smallest_p is None:
+        return sentence
+    return sentence + Markup(
+        " The correction is out of reach here whatever the groups are: {} random partitions per fact give no"
+        " p below {}; it takes at least {} (option --partitions)."
+    ).format(numbers.count(found.partitions), numbers.p_value(found.smallest_p), numbers.count(found.partitions_needed))
+
+
+def _completeness(findings: Findings) -> Markup:
+    worst = max(findings.layer_errors, key=lambda each: each.largest)
+    return Markup(
+        "The scores of a layer add up to the change of P(answer) they explain within {} in every layer and prompt"
+        " (largest in layer {})."
+    ).format(_strong(numbers.plain(worst.largest)), worst.layer)
+
+
+def _strong(text: str) -> Markup:
+    return _STRONG.format(text)

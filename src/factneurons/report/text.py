@@ -1,0 +1,90 @@
+"""Words for what the tables say in codes: stages, conditions, verdicts, reasons."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from factneurons.degeneracy.types import REASONS
+from factneurons.report.numbers import p_value
+
+STAGES: Mapping[str, str] = {
+    "locate": "find knowledge neurons",
+    "test_knowledge": "suppress and enhance knowledge neurons",
+    "degenerate": "find degenerate knowledge neurons",
+    "test_degenerate": "suppress and enhance degenerate knowledge neurons",
+    "interventions": "suppress and enhance neurons",
+}
+"""Stage -> what it does."""
+
+STATES: Mapping[str, str] = {
+    "done": "done",
+    "running": "not finished: still running, or killed",
+    "interrupted": "not finished: interrupted",
+}
+
+_COMMANDS: Mapping[str, str] = {
+    "locate": "factneurons locate --model MODEL --facts FACTS --out {folder}",
+    "test_knowledge": "factneurons locate --model MODEL --facts FACTS --out {folder}",
+    "degenerate": "factneurons degenerate {folder}",
+    "test_degenerate": "factneurons degenerate {folder}",
+}
+
+NEURON_SETS: Mapping[str, str] = {
+    "knowledge": "knowledge neurons",
+    "random for knowledge": "random neurons, matched",
+    "degenerate": "degenerate neurons",
+    "random for degenerate": "random neurons, matched to these",
+}
+"""Neurons that were changed -> what they are called."""
+
+ACTIONS: Mapping[str, str] = {"suppress": "Suppress", "enhance": "Enhance"}
+PROMPTS: Mapping[str, str] = {"related": "the fact's own prompts", "unrelated": "facts of other relations"}
+
+EXPECTED_SKIPS = ("no-knowledge-neurons", "no-degenerate-neurons")
+"""Reasons of a test that had nothing to change: counted, but no loss that a reader has to know of one by one."""
+
+_FEW_PARTITIONS = 20
+
+
+def command(stage: str, folder: Path) -> str:
+    """The command that makes what is missing of a stage."""
+    return _COMMANDS[stage].format(folder=shlex.quote(str(folder)))
+
+
+def more_facts(folder: Path, facts: int) -> str:
+    """The command that shows so many facts."""
+    return f"factneurons report {shlex.quote(str(folder))} --max-facts {facts}"
+
+
+def verdict(code: str, components: int, probability: float | None, possible: float | None) -> str:
+    """What was found for one fact, in a sentence.
+
+    Args:
+        code: "components", "interchangeable" or "none".
+        components: how many components pass.
+        probability: the p-value, if there is one.
+        possible: how many different random partitions there are, if it is known.
+    """
+    if code == "none":
+        return "No degenerate knowledge neurons."
+    groups = f"{components} groups of neurons can each be spared, but not all of them"
+    if probability is None:
+        return f"{groups}. They were not compared with random groups."
+    tested = f"random groups of the fact's neurons, of the same sizes, do as well in {_share(probability)}"
+    if code == "components":
+        return f"{groups}, and it matters which neurons are grouped: {tested} (p\u00a0=\u00a0{p_value(probability)})."
+    few = ""
+    if possible is not None and possible < _FEW_PARTITIONS:
+        few = f" With only {int(possible)} possible groupings, more could hardly be shown."
+    return f"{groups}. But {tested} (p\u00a0=\u00a0{p_value(probability)}): these neurons are interchangeable.{few}"
+
+
+def _share(probability: float) -> str:
+    return f"{100 * probability:.0f} of 100 draws" if probability >= 0.015 else "about 1 of 100 draws or fewer"
+
+
+def no_degenerate(reason: str) -> str:
+    """Why there are no degenerate knowledge neurons; an unknown reason is shown as it is."""
+    return REASONS.get(reason, reason)
