@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from factneurons.errors import BadSetting
 from factneurons.models.adapters import matrix, sizes
-from factneurons.models.hooks import before, hooked
+from factneurons.models.hooks import Registration, before, hooked
 from factneurons.models.types import Neuron
 
 if TYPE_CHECKING:
@@ -58,10 +58,7 @@ def changed_values(
     by_layer: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for number, neuron in enumerate(checked(model, neurons)):
         by_layer[neuron.layer].append((neuron.index, number))
-    hooks = [
-        before(model.layers[layer].down, _hook(model, layer, entries, change, positions))
-        for layer, entries in by_layer.items()
-    ]
+    hooks = [hook for layer, entries in by_layer.items() for hook in _hooks(model, layer, entries, change, positions)]
     model.interventions += 1
     try:
         with hooked(hooks):
@@ -70,24 +67,30 @@ def changed_values(
         model.interventions -= 1
 
 
-def _hook(
+def _hooks(
     model: Model, layer: int, entries: list[tuple[int, int]], change: Change, positions: Positions
-) -> Callable[..., Any]:
+) -> list[Registration]:
     indices = torch.tensor([index for index, _ in entries])
     numbers = torch.tensor([number for _, number in entries])
+    shape = [0, 0]
+
+    def enter(module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+        shape[:] = (inputs[0] if inputs else options["hidden_states"]).shape[:2]
 
     def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-        value = inputs[0]
-        where = torch.ones(1, 1, dtype=torch.bool) if positions == "all" else model.target_mask(layer, value)
-        columns = indices.to(value.device)
-        changed = value.clone()
-        rows = changed.view(*where.shape, -1) if positions == "target" else changed
-        new = change(rows[..., columns], numbers.to(value.device))
-        keep = where.to(value.device)[..., None] if positions == "target" else torch.tensor(True)
-        rows[..., columns] = torch.where(keep.to(value.device), new.to(rows.dtype), rows[..., columns])
+        changed = inputs[0].clone()
+        rows = changed.view(*shape, -1)  # some blocks run their MLP on [rows * tokens, hidden]
+        columns = indices.to(changed.device)
+        old = rows[..., columns]
+        new = change(old, numbers.to(changed.device)).to(changed.dtype)
+        if positions == "target":
+            where = model.target_mask(layer, shape[0], shape[1]).to(changed.device)
+            new = torch.where(where[..., None], new, old)
+        rows[..., columns] = new
         return (changed,)
 
-    return hook
+    block, down = model.layers[layer].block, model.layers[layer].down
+    return [before(block, enter, keywords=True), before(down, hook)]
 
 
 def multiply(factor: float) -> Change:
@@ -97,7 +100,7 @@ def multiply(factor: float) -> Change:
 
 def put(new: Mapping[Neuron, float] | Iterable[float]) -> Change:
     """Set to constants, in the order of the neurons."""
-    values = torch.tensor(list(new.values() if isinstance(new, Mapping) else new))
+    values = torch.tensor(list(new.values() if isinstance(new, Mapping) else new), dtype=torch.float64)
     return lambda old, numbers: values.to(old.device, old.dtype)[numbers].expand_as(old)
 
 

@@ -277,8 +277,8 @@ class Model:
     ) -> AbstractContextManager[None]:
         """Multiply the neurons' values for the time of a `with` block.
 
-        Positions: the target positions of the query that is asked; in free generation the last prompt
-        token and every generated one; with "all" every position.
+        Positions: the target positions of the query that is asked; in free generation (with its cache,
+        and prompts padded on the left) the last prompt token and every generated one; with "all" every one.
         """
         return change.changed_values(self, neurons, change.multiply(factor), positions)
 
@@ -347,14 +347,11 @@ class Model:
         finally:
             self._mask = None
 
-    def target_mask(self, layer: int, value: Tensor) -> Tensor:
-        """Where a layer's target positions are in its down-projection's input, [rows, tokens] of bool."""
+    def target_mask(self, layer: int, rows: int, tokens: int) -> Tensor:
+        """Where a layer's target positions are in the running pass, [rows, tokens] of bool."""
         if self._mask is not None:
             return self._mask[0 if self.in_encoder(layer) else 1]
-        shape = value.shape[:-1] if value.dim() > 2 else (1, value.shape[0])
-        mask = torch.zeros(*shape, dtype=torch.bool, device=value.device)
-        mask[:, -1] = True
-        return mask
+        return (torch.arange(tokens) == tokens - 1).expand(rows, -1)
 
     def staircase(self, captured: Capture) -> bool:
         """Whether the fast passes of `rows` are right for this model now; found out once, by comparison."""
