@@ -20,6 +20,7 @@ from factneurons.degeneracy import DegeneracySettings, DegenerateNeurons, find_d
 from factneurons.errors import FactneuronsError, NotAskable
 from factneurons.facts import Fact, Prompt, describe, load_facts, write_jsonl
 from factneurons.models import Model, Neuron, Query, load_model
+from factneurons.report import write_report
 from factneurons.runs import Run
 
 __version__ = "0.1.0"
@@ -46,4 +47,5 @@ __all__ = [
     "load_model",
     "locate",
     "write_jsonl",
+    "write_report",
 ]

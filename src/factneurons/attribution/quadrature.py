@@ -18,7 +18,7 @@ from factneurons.errors import BadSetting
 
 FloatArray = npt.NDArray[np.float64]
 ADAPTIVE = "adaptive"
-ADAPTIVE_LEVELS = (5, 12, 24, 48, 96)
+ADAPTIVE_LEVELS = (5, 12, 24, 48, 96, 192)
 """Radau nodes that `adaptive` spends on a layer: the first for all, each next where completeness still fails."""
 
 

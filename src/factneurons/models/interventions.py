@@ -48,13 +48,18 @@ def checked(model: Model, neurons: Iterable[tuple[int, int]]) -> list[Neuron]:
     return result
 
 
+def check_positions(positions: str) -> None:
+    """Raise BadSetting, listing what is valid, for an unknown name."""
+    if positions not in _POSITIONS:
+        raise BadSetting(f"unknown positions {positions!r}; valid: {', '.join(_POSITIONS)}")
+
+
 @contextmanager
 def changed_values(
     model: Model, neurons: Iterable[tuple[int, int]], change: Change, positions: Positions
 ) -> Iterator[None]:
     """Change the values of neurons for the time of the block."""
-    if positions not in _POSITIONS:
-        raise BadSetting(f"unknown positions {positions!r}; valid: {', '.join(_POSITIONS)}")
+    check_positions(positions)
     by_layer: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for number, neuron in enumerate(checked(model, neurons)):
         by_layer[neuron.layer].append((neuron.index, number))

@@ -328,6 +328,8 @@ class Model:
             options["past_key_values"] = cache
         if position_ids is not None:
             options["position_ids"] = position_ids
+        else:  # nothing is masked; saying so keeps transformers from guessing at padding
+            options["attention_mask"] = torch.ones_like(batch.input_ids)
         with hooked([*hooks, before(self.projection, stop)]), self._targets(batch):
             try:
                 self.module(**options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 from factneurons.errors import BadSetting
 from factneurons.models.batches import Batch
 from factneurons.models.capture import Capture, capture
-from factneurons.models.interventions import Positions, checked
+from factneurons.models.interventions import Positions, check_positions, checked
 from factneurons.models.matmul import fast_products
 from factneurons.models.plain import plain_log_probabilities
 from factneurons.models.rows import Edits, Unsupported, run_rows
@@ -36,7 +36,8 @@ def log_probabilities_with(
     positions: Positions,
 ) -> npt.NDArray[np.float64]:
     """Log P(answer) in nats, [sets], with each set's neurons multiplied (`Model.probabilities_with`)."""
-    each = [float(factor)] * len(neuron_sets) if isinstance(factor, (int, float)) else list(factor)
+    check_positions(positions)
+    each = list(factor) if isinstance(factor, Iterable) else [float(factor)] * len(neuron_sets)
     if len(each) != len(neuron_sets):
         raise BadSetting(f"{len(neuron_sets)} neuron sets need one factor or as many, not {len(each)}")
     sets = [dict.fromkeys(checked(model, s), f) for s, f in zip(neuron_sets, each, strict=True)]
@@ -107,5 +108,5 @@ def _edits(entries: Sequence[tuple[int, int, float]], device: torch.device) -> E
     return Edits(
         torch.tensor(rows, device=device),
         torch.tensor(indices, device=device),
-        torch.tensor(factors, device=device),
+        torch.tensor(factors, dtype=torch.float64, device=device),
     )
