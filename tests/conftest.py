@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -255,10 +256,18 @@ def new_model() -> Callable[..., Model]:
     return _new_model
 
 
+@cache
+def _shared_model(family: str, dtype: torch.dtype = torch.float64, *, exact_norms: bool = True) -> Model:
+    model = _new_model(family, dtype, exact_norms=exact_norms)
+    with warnings.catch_warnings(action="ignore"):  # families that the fast passes do not fit say so once
+        model.staircase(model.capture([_new_query(model.kind)], [(0, (0,))]))
+    return model
+
+
 @pytest.fixture(scope="session")
 def shared_model() -> Callable[..., Model]:
     """shared_model(family, dtype=float64): one model for all tests of a session; leave it as it was."""
-    return cache(_new_model)
+    return _shared_model
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,11 @@ class Oops(Exception):
     pass
 
 
+def throw_after(error, call):
+    call()
+    raise error
+
+
 def neurons_of(model):
     """Two in one layer, one in another; an encoder-decoder's include encoder and decoder neurons."""
     last = model.layer_count - 1
@@ -32,6 +37,10 @@ def unchanged(model, before):
     return now.keys() == before.keys() and all(
         now[name][0] is parameter and now[name][1] == digest for name, (parameter, digest) in before.items()
     )
+
+
+def not_unchanged(model, before):
+    assert not unchanged(model, before)
 
 
 @pytest.fixture
@@ -140,8 +149,7 @@ class TestValues:
         query = new_query(model.kind)
         before, weights = model.log_probabilities([query]), weights_of(model)
         with pytest.raises(error), model.suppress([(0, 1)]), model.enhance([(1, 1)], positions="all"):
-            model.log_probabilities([query])
-            raise error
+            throw_after(error, lambda: model.log_probabilities([query]))
         assert hooks_of(model.module) == {}
         assert model.interventions == 0
         assert unchanged(model, weights)
@@ -154,9 +162,10 @@ class TestValues:
         def throw(*inputs, **options):
             raise Oops
 
-        with monkeypatch.context() as patch, pytest.raises(Oops), model.suppress([(0, 1)]):
+        with monkeypatch.context() as patch, model.suppress([(0, 1)]):
             patch.setattr(model.layers[1].block.attn, "forward", throw)
-            model.log_probabilities([query])
+            with pytest.raises(Oops):
+                model.log_probabilities([query])
         assert hooks_of(model.module) == {}
         assert np.array_equal(model.log_probabilities([query]), before)
 
@@ -232,9 +241,9 @@ class TestGeneration:
         options = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": 0, "eos_token_id": 99}
         options["attention_mask"] = torch.ones_like(ids)
         plain = model.module.generate(ids, **options)
-        with model.scale_values([n for n, f in factors.items() if f == 0], 0.0):
-            with model.scale_values([n for n, f in factors.items() if f == 3], 3.0):
-                found = model.module.generate(ids, **options)
+        off, up = ([neuron for neuron, factor in factors.items() if factor == wanted] for wanted in (0, 3))
+        with model.suppress(off), model.scale_values(up, 3.0):
+            found = model.module.generate(ids, **options)
         assert found.tolist() == self.by_hand(downs, model.module, ids, factors, 6).tolist()
         assert found.tolist() != plain.tolist()
         assert hooks_of(model.module) == {}
@@ -286,8 +295,7 @@ class TestWeights:
         before = weights_of(model)
         for factor in (0.0, 1e30, float("inf"), 1 / 3):
             with pytest.raises(error), model.scale_weights(neurons_of(model), factor, parts=parts):
-                assert not unchanged(model, before)
-                raise error
+                throw_after(error, lambda: not_unchanged(model, before))
             assert unchanged(model, before)
 
     def test_nested_and_overlapping(self, shared_model):

@@ -1,0 +1,200 @@
+"""Many neuron sets in one batch give what one `with` block per set gives."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from factneurons.errors import BadSetting
+from factneurons.models import suppression
+from factneurons.models.types import Neuron
+
+SETS = (
+    [(0, 1), (1, 3), (1, 4)],
+    [],
+    [(1, 5)],
+    [(1, 1), (0, 7), (1, 1), (0, 7)],  # repeated
+    [(0, 2)],
+    [(1, 0), (0, 0), (1, 23), (0, 23)],
+    [Neuron(1, 9)],
+    {(0, 1), (0, 2), (0, 3)},
+)
+
+
+@pytest.fixture
+def sets_of():
+    """SETS, and one over every layer of the model."""
+    return lambda model: [*SETS, [(layer, 3 * layer) for layer in reversed(range(model.layer_count))]]
+
+
+def one_by_one(model, query, sets, factors, positions="target"):
+    found = []
+    for neurons, factor in zip(sets, factors, strict=True):
+        with model.scale_values(neurons, factor, positions=positions):
+            found.append(model.probabilities([query])[0])
+    return np.array(found)
+
+
+def allowed(family_row, family):
+    return 1e-10 if family_row[family].exact else 1e-4
+
+
+@pytest.mark.parametrize("answer", [1, 3])
+@pytest.mark.parametrize("factor", [0.0, 2.0])
+def test_one_block_per_set(every_family, answer, factor, shared_model, new_query, sets_of, family_row, hooks_of):
+    model = shared_model(every_family)
+    query, sets = new_query(model.kind, answer=answer), sets_of(model)
+    found = model.probabilities_with(query, sets, factor)
+    true = one_by_one(model, query, sets, [factor] * len(sets))
+    assert (found.shape, found.dtype) == ((len(sets),), np.float64)
+    np.testing.assert_allclose(found, true, rtol=allowed(family_row, every_family))
+    assert len(set(found.round(12))) > 3
+    assert hooks_of(model.module) == {}
+
+
+@pytest.mark.parametrize("positions", ["target", "all"])
+def test_a_factor_per_set(every_family, positions, shared_model, new_query, sets_of, family_row):
+    model = shared_model(every_family)
+    query, sets = new_query(model.kind, answer=2), sets_of(model)
+    factors = [0.1 * number - 0.3 for number in range(len(sets))]
+    found = model.probabilities_with(query, sets, factors, positions=positions)
+    true = one_by_one(model, query, sets, factors, positions)
+    np.testing.assert_allclose(found, true, rtol=allowed(family_row, every_family))
+
+
+def test_against_the_slow_reference(one_of_each, shared_model, new_query, slow_reference, family_row):
+    model = shared_model(one_of_each)
+    query = new_query(model.kind, answer=2)
+    sets = [{(0, 1): 0.3, (1, 3): 0.3}, {(1, 2): 0.3}]
+    true = [slow_reference(model, one_of_each, factors).log_probability(query) for factors in sets]
+    found = model.probabilities_with(query, sets, 0.3)
+    np.testing.assert_allclose(found, np.exp(true), rtol=allowed(family_row, one_of_each))
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2", "llama"])
+def test_in_float32(family, shared_model, new_query, sets_of):
+    model = shared_model(family, torch.float32)
+    query, sets = new_query(model.kind, answer=2), sets_of(model)
+    true = one_by_one(model, query, sets, [0.0] * len(sets))
+    np.testing.assert_allclose(model.probabilities_with(query, sets), true, rtol=5e-5)
+
+
+def test_no_neuron_is_the_untouched_model(every_family, shared_model, new_query):
+    model = shared_model(every_family)
+    query = new_query(model.kind, answer=2)
+    untouched = model.probabilities([query])[0]
+    np.testing.assert_allclose(model.probabilities_with(query, [[], []]), [untouched] * 2, rtol=1e-9)
+    assert model.probabilities_with(query, []).shape == (0,)
+    changed = model.probabilities_with(query, [[(0, 0)], [(1, 1)]], 1.0)
+    np.testing.assert_allclose(changed, [untouched] * 2, rtol=1e-4 if every_family == "gpt_neo" else 1e-6)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize("family", ["bert", "gpt2", "t5"])
+def test_small_batches_change_nothing(family, rows, shared_model, new_query, sets_of, monkeypatch):
+    model = shared_model(family)
+    query, sets = new_query(model.kind, answer=2), sets_of(model)
+    whole = model.probabilities_with(query, sets)
+    monkeypatch.setattr(suppression, "_ROWS", rows * 2)
+    monkeypatch.setattr(suppression, "_ENCODER_TOKENS", rows * len(query.input_ids))
+    np.testing.assert_allclose(model.probabilities_with(query, sets), whole, rtol=1e-12)
+
+
+def test_order_of_sets_changes_nothing(one_of_each, shared_model, new_query, sets_of, family_row):
+    model = shared_model(one_of_each)
+    query, sets = new_query(model.kind, answer=2), sets_of(model)
+    whole = model.probabilities_with(query, sets)
+    order = np.random.default_rng(0).permutation(len(sets))
+    shuffled = model.probabilities_with(query, [sets[number] for number in order])
+    np.testing.assert_allclose(shuffled, whole[order], rtol=1e-12 if family_row[one_of_each].exact else 1e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.sets(st.tuples(st.integers(0, 2), st.integers(0, 23)), max_size=6), min_size=1, max_size=6),
+    st.floats(-1, 3),
+    st.integers(1, 3),
+)
+@pytest.mark.parametrize("family", ["bert", "llama"])
+def test_any_sets(shared_model, new_query, family, sets, factor, answer):
+    model = shared_model(family)
+    query = new_query(model.kind, answer=answer, seed=answer)
+    true = one_by_one(model, query, sets, [factor] * len(sets))
+    np.testing.assert_allclose(model.probabilities_with(query, sets, factor), true, rtol=1e-9)
+
+
+def test_inside_an_intervention(one_of_each, shared_model, new_query, slow_reference, family_row):
+    """The outer intervention stays in force, and the inner factors come on top of it."""
+    model = shared_model(one_of_each)
+    query = new_query(model.kind, answer=2)
+    outer = {(0, 1): 0.0, (1, 2): 0.5}
+    cases = [({}, {}), ({(1, 3): 2.0}, {}), ({(1, 2): 2.0}, {(1, 2): 1.0}), ({(0, 5): 2.0, (1, 6): 2.0}, {})]
+    true = [
+        slow_reference(model, one_of_each, {**outer, **inner, **both}).log_probability(query) for inner, both in cases
+    ]
+    with model.suppress([(0, 1)]), model.scale_values([(1, 2)], 0.5):
+        found = model.probabilities_with(query, [inner for inner, _ in cases], 2.0)
+    np.testing.assert_allclose(found, np.exp(true), rtol=allowed(family_row, one_of_each))
+
+
+def test_inside_changed_weights(shared_model, new_query, sets_of):
+    model = shared_model("gpt2")
+    query, sets = new_query("causal", answer=2), sets_of(model)
+    with model.scale_weights([(0, 4), (2, 5)], 2.0):
+        found = model.probabilities_with(query, sets)
+        true = one_by_one(model, query, sets, [0.0] * len(sets))
+    np.testing.assert_allclose(found, true, rtol=1e-10)
+
+
+def test_one_pass_over_the_prompt_however_many_sets(shared_model, new_query):
+    """In a causal model a set costs its target positions, from the lowest layer it touches."""
+    model = shared_model("llama")
+    query = new_query("causal", tokens=12, answer=2)
+    sets = [[(0, 1)]] * 4 + [[(1, 1)]] * 5 + [[(2, 1)]] * 6 + [[]] * 3
+    model.probabilities_with(query, sets)  # the check of the first time is not counted
+    seen = [[] for _ in model.layers]
+    handles = [
+        layer.up.register_forward_pre_hook(lambda _, inputs, s=store: s.append(inputs[0].shape[0] * inputs[0].shape[1]))
+        for layer, store in zip(model.layers, seen, strict=True)
+    ]
+    try:
+        model.probabilities_with(query, sets)
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert seen == [[13, 2], [13, 4 * 2], [13, 9 * 2]]
+
+
+@pytest.mark.parametrize("window", [6, 7, 8])
+def test_a_window_shorter_than_the_prompt(window, new_model, new_query, sets_of):
+    model = new_model("mistral", sliding_window=window)
+    query, sets = new_query("causal", tokens=6, answer=2), sets_of(model)  # 7 tokens in all
+    if window < 7:
+        with pytest.warns(UserWarning, match="sliding window of 6 tokens"):
+            found = model.probabilities_with(query, sets)
+    else:
+        found = model.probabilities_with(query, sets)
+    np.testing.assert_allclose(found, one_by_one(model, query, sets, [0.0] * len(sets)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("factor", [2, np.float32(2), np.float64(2), np.array([2.0] * 3), (2, 2.0, 2)])
+def test_kinds_of_factors(factor, shared_model, new_query):
+    model, query = shared_model("gpt2"), new_query("causal")
+    found = model.probabilities_with(query, SETS[:3], factor)
+    np.testing.assert_array_equal(found, model.probabilities_with(query, SETS[:3], 2.0))
+
+
+class TestBadInput:
+    def test_other_number_of_factors(self, shared_model, new_query):
+        with pytest.raises(BadSetting, match="3 neuron sets need one factor or as many, not 2"):
+            shared_model("gpt2").probabilities_with(new_query("causal"), SETS[:3], [0.0, 1.0])
+
+    def test_neuron_out_of_range(self, shared_model, new_query):
+        with pytest.raises(BadSetting, match=r"has no neuron \(3, 0\)"):
+            shared_model("gpt2").probabilities_with(new_query("causal"), [[(0, 0)], [(3, 0)]])
+
+    @pytest.mark.parametrize("sets", [[], [[]], [[(0, 1)]]])
+    def test_unknown_positions(self, sets, shared_model, new_query):
+        with pytest.raises(BadSetting, match="unknown positions 'last'; valid: target, all"):
+            shared_model("gpt2").probabilities_with(new_query("causal"), sets, positions="last")
