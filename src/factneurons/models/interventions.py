@@ -32,13 +32,13 @@ Change = Callable[[Tensor, Tensor], Tensor]
 """From the chosen neurons' values [positions, neurons] and their numbers in the given order, the new values."""
 
 
-def checked(model: Model, neurons: Iterable[tuple[int, int]]) -> list[Neuron]:
-    """The neurons, each once, in order.
+def existing(model: Model, neurons: Iterable[tuple[int, int]]) -> list[Neuron]:
+    """The neurons as they are given.
 
     Raises:
         BadSetting: a layer or an index the model does not have.
     """
-    result = list(dict.fromkeys(Neuron(*neuron) for neuron in neurons))
+    result = [Neuron(*neuron) for neuron in neurons]
     for layer, index in result:
         if not 0 <= layer < model.layer_count or not 0 <= index < model.width:
             raise BadSetting(
@@ -46,6 +46,15 @@ def checked(model: Model, neurons: Iterable[tuple[int, int]]) -> list[Neuron]:
                 f"indices 0 to {model.width - 1}"
             )
     return result
+
+
+def checked(model: Model, neurons: Iterable[tuple[int, int]]) -> list[Neuron]:
+    """The neurons, each once, in order.
+
+    Raises:
+        BadSetting: a layer or an index the model does not have.
+    """
+    return list(dict.fromkeys(existing(model, neurons)))
 
 
 def check_positions(positions: str) -> None:

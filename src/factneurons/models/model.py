@@ -208,14 +208,14 @@ class Model:
 
     def out_weights(self, neurons: Iterable[tuple[int, int]]) -> npt.NDArray[np.float64]:
         """What one unit of each neuron writes to the residual stream, [neurons, hidden]."""
-        views = [change.weight_views(self, n, out=True, inward=False)[0] for n in change.checked(self, neurons)]
+        views = [change.weight_views(self, n, out=True, inward=False)[0] for n in change.existing(self, neurons)]
         return _stacked(views, (0, self.hidden_size))
 
     def in_weights(self, neurons: Iterable[tuple[int, int]]) -> npt.NDArray[np.float64]:
         """What each neuron reads, [neurons, parts, hidden]: one part, or the gate's and then the up-projection's."""
         parts = 2 if self.adapter.gated else 1
         views = [
-            torch.stack(change.weight_views(self, n, out=False, inward=True)) for n in change.checked(self, neurons)
+            torch.stack(change.weight_views(self, n, out=False, inward=True)) for n in change.existing(self, neurons)
         ]
         return _stacked(views, (0, parts, self.hidden_size))
 
