@@ -29,7 +29,7 @@ class Rule:
     Attributes:
         name: the rule's name.
         nodes: [n], from 0 (the baseline) to 1 (the activation).
-        weights: [n]; they sum to 1, except for rules that are kept wrong on purpose.
+        weights: [n]; they sum to 1.
     """
 
     name: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from factneurons.attribution.quadrature import ADAPTIVE, RULES
+from factneurons.attribution.quadrature import ADAPTIVE, RULES, quadrature
 from factneurons.errors import BadSetting
 from factneurons.models.head import TARGETS, Target
 
@@ -56,5 +56,7 @@ class AttributionSettings:
             raise BadSetting("the rule 'adaptive' chooses its own points; name another rule to set them")
         if self.points is not None and self.points < 1:
             raise BadSetting(f"points must be at least 1, not {self.points}")
+        if self.rule != ADAPTIVE:
+            quadrature(self.rule, self.points)  # what the rule itself asks of its points
         if not self.tolerance > 0:
             raise BadSetting(f"tolerance must be positive, not {self.tolerance}")
