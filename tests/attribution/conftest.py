@@ -1,0 +1,26 @@
+"""Scores in the model's own precision, before they are rounded to float32 for keeping."""
+
+import numpy as np
+import pytest
+
+from factneurons.attribution.methods import METHODS
+from factneurons.attribution.settings import AttributionSettings
+
+
+@pytest.fixture(scope="session")
+def exact_scores():
+    """exact_scores(model, query, **settings): float64 scores [layers, width], the mean over answer tokens."""
+
+    def score(model, query, **options):
+        settings = AttributionSettings(**options)
+        items = [(0, (token,)) for token in range(len(query.answer_ids))]
+        found = METHODS[settings.method].score(model, model.capture([query], items), items, settings)
+        return np.stack([layer.double().mean(0).numpy() for layer in found.scores])
+
+    return score
+
+
+@pytest.fixture(scope="session")
+def tolerance(family_row):
+    """tolerance(family): what two ways of computing the same may differ by, relative to a layer's maximum."""
+    return lambda family: 1e-10 if family_row[family].exact else 1e-5
