@@ -14,20 +14,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from factneurons.runs import Pace
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
 
 _LINE_EVERY = 10.0
 
 
 def say(text: str) -> None:
     """Print a line of results."""
-    out.print(text, markup=False)
+    out.print(text)
 
 
 def tell(text: str) -> None:
     """Print a line about what is going on, to standard error."""
-    err.print(text, markup=False, style="dim")
+    err.print(text, style="dim")
+
+
+def fail(text: str) -> None:
+    """Print the one line that says what is wrong."""
+    sys.stdout.flush()
+    err.print("error: " + " ".join(part.strip() for part in text.splitlines()), style="red")
 
 
 class StageProgress:
@@ -42,10 +48,10 @@ class StageProgress:
     def __enter__(self) -> StageProgress:
         if err.is_terminal:
             columns = (
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[pace]}"),
+                TextColumn("{task.fields[pace]}", markup=False),
             )
             self._bar = Progress(*columns, console=err)
             self._task = self._bar.add_task(self._title, total=None, pace="")
@@ -87,30 +93,22 @@ def _clock(seconds: float) -> str:
 
 @contextmanager
 def short_warnings() -> Iterator[None]:
-    """Show warnings as single lines, each text once, and say how many more there were."""
+    """Show warnings as single lines, each kind once, and say at the end how many more there were."""
     seen: dict[str, int] = {}
 
     def show(message: Warning | str, category: type[Warning], *_: object) -> None:
-        text = str(message)
-        kind = text.partition(", prompt")[0] if ", prompt" in text else text
+        text = " ".join(str(message).split("\n"))
+        kind = text.partition(", prompt ")[0]
         seen[kind] = seen.get(kind, 0) + 1
-        if seen[kind] == 1 and issubclass(category, UserWarning):
-            err.print(f"warning: {text}", markup=False, style="yellow")
+        if seen[kind] == 1:
+            err.print(f"warning: {text}", style="yellow")
 
-    former = warnings.showwarning
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = show  # type: ignore[assignment]
         try:
             yield
         finally:
-            warnings.showwarning = former
-            more = sum(count - 1 for count in seen.values())
-            if more:
-                err.print(f"warning: {more} more of the same kind", style="yellow")
-
-
-def fail(text: str) -> None:
-    """Print the one line that says what is wrong."""
-    sys.stdout.flush()
-    err.print(f"error: {text}", markup=False, style="red")
+            for kind, count in seen.items():
+                if count > 1:
+                    err.print(f"warning: {kind}: {count - 1} more of this kind", style="yellow")

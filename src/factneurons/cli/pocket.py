@@ -8,35 +8,41 @@ from typing import Annotated
 import typer
 
 from factneurons.cli.console import say, tell
+from factneurons.cli.examples import shown
 from factneurons.pocket.catalog import POCKET_MODELS, pocket_path
 from factneurons.pocket.training import train_pocket
 
-pocket_commands = typer.Typer(help="The bundled small models.", no_args_is_help=True)
+pocket_commands = typer.Typer(invoke_without_command=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help=f"One of: {', '.join(POCKET_MODELS)}.")]
 
 
-@pocket_commands.command("list")
+@pocket_commands.callback()
+def _group(context: typer.Context) -> None:
+    """List, find or train the bundled small models."""
+    if context.invoked_subcommand is None:
+        say(context.get_help())
+
+
+@pocket_commands.command("list", epilog=shown("pocket list"))
 def list_command() -> None:
-    """List the bundled models.
-
-    factneurons pocket list
-    """
+    """List the bundled models."""
     for model in POCKET_MODELS.values():
         say(f"{model.name:14}{model.description}")
 
 
-@pocket_commands.command("path")
-def path_command(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(POCKET_MODELS)}.")]) -> None:
-    """Print the folder of a bundled model.
-
-    factneurons pocket path pocket-gpt2
-    """
+@pocket_commands.command("path", epilog=shown("pocket path"))
+def path_command(name: Name) -> None:
+    """Print the folder of a bundled model."""
     say(str(pocket_path(name)))
 
 
-@pocket_commands.command("train")
+@pocket_commands.command("train", epilog=shown("pocket train"))
 def train_command(
-    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(POCKET_MODELS)}.")],
-    out: Annotated[Path, typer.Option(help="The folder to write; training that was stopped goes on from it.")],
+    name: Name,
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The folder to write; training that was stopped goes on from it.")
+    ],
     size: Annotated[str, typer.Option(help="s, m (as bundled) or l.")] = "m",
     seed: Annotated[int, typer.Option(help="Decides weights, order and noise.")] = 42,
     noise: Annotated[
@@ -46,10 +52,7 @@ def train_command(
     max_minutes: Annotated[float | None, typer.Option(help="Stop after this time, with a checkpoint.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew although there is a checkpoint.")] = False,
 ) -> None:
-    """Train a pocket model from scratch on the bundled facts.
-
-    factneurons pocket train pocket-gpt2 --out my-gpt2
-    """
+    """Train a pocket model from scratch on the bundled facts."""
     made = train_pocket(
         name,
         out=out,

@@ -2,25 +2,65 @@
 
 from __future__ import annotations
 
+import math
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from factneurons.cli.console import say
-from factneurons.experiments.effects import Effect, effects_of
-from factneurons.experiments.statistics import holm
+from factneurons.degeneracy.types import REASONS
+from factneurons.experiments.effects import effects_of
+from factneurons.experiments.statistics import Interval, holm
 from factneurons.facts import Description
 from factneurons.runs import Run, Summary
 
+_ACTIONS = {"suppress": "suppressed (values set to 0)", "enhance": "enhanced (values doubled)"}
+_PROMPTS = {"related": "the fact's own prompts", "unrelated": "prompts of other relations"}
+_EXAMPLE_WIDTH = 200
 
-def counts(run: Run, stage: str, summary: Summary) -> None:
-    """What a stage read, did and left out, over the whole run."""
-    total = run.counts(stage)
-    resumed = f" ({summary.before} of them before)" if summary.before else ""
-    say(f"{stage}: {total.read} facts read, {total.done} done{resumed} in {summary.seconds:.1f} s")
-    for name, reasons in (("facts left out", total.skipped), ("prompts left out", total.skipped_prompts)):
-        if reasons:
-            said = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
-            say(f"  {name}: {said}")
+
+def next_command(command: str, folder: Path) -> None:
+    """What to do next, as it would be typed."""
+    say(f"next: {shlex.join(['factneurons', command, str(folder)])}")
+
+
+def located(run: Run, summary: Summary) -> None:
+    """How many facts have knowledge neurons now, and what was left out and why."""
+    total = run.counts("locate")
+    known, neurons = 0, []
+    for row in run.rows("facts"):
+        known += row["known"]
+        neurons.append(row["neurons"])
+    say(f"{run.folder}: {total.done} of {total.read} facts located{_took(summary)}")
+    if neurons:
+        say(
+            f"  {known} of them the model knows (the answer comes first); knowledge neurons per fact: "
+            f"median {np.median(neurons):g}, at most {max(neurons)}"
+        )
+    _left_out(run, "locate", "facts", total.skipped)
+    _left_out(run, "locate", "prompts", total.skipped_prompts)
+
+
+def _took(summary: Summary) -> str:
+    before = f", {summary.before} of them before" if summary.before else ""
+    return f" in {summary.seconds:.1f} s{before}"
+
+
+def _left_out(run: Run, stage: str, what: str, reasons: Mapping[str, int]) -> None:
+    """One line per reason, with the first example of it in words."""
+    examples: dict[str, str] = {}
+    for tables in run.committed(stage, "skipped"):
+        for row in tables["skipped"]:
+            examples.setdefault(row["reason"], row["detail"])
+        if reasons.keys() <= examples.keys():
+            break
+    for reason, count in reasons.items():
+        example = examples.get(reason, "")
+        cut = example if len(example) <= _EXAMPLE_WIDTH else f"{example[:_EXAMPLE_WIDTH]}..."
+        say(f"  {count} {what} left out, {reason}; for instance: {cut}")
 
 
 def effects(run: Run, neurons: str) -> None:
@@ -28,51 +68,52 @@ def effects(run: Run, neurons: str) -> None:
     table = run.table("interventions")
     found = effects_of(table, run.table("facts"), neurons) if len(table) else []
     if not found:
-        say(f"no {neurons} neurons were tested")
+        return
+    say(f"relative change of P(answer) with the {neurons} neurons changed, mean and 95 % interval over facts:")
     for effect in found:
-        say(_effect(effect))
+        what = f"{_ACTIONS[effect.action]}, {_PROMPTS[effect.prompts]}"
+        missing = f", {effect.left_out} left out because P is 0" if effect.left_out else ""
+        say(f"  {what:56} {_interval(effect.found):26} random neurons {_interval(effect.random):26}{missing}".rstrip())
+    if all(effect.prompts == "related" for effect in found):
+        say("  (there are no facts of other relations in this run whose prompts could be asked as well)")
 
 
-def _effect(effect: Effect) -> str:
-    own, random = effect.found, effect.random
-    return (
-        f"  {effect.action:8} {effect.neurons} neurons, {effect.prompts} prompts: P(answer) {own.estimate:+.1%} "
-        f"[{own.low:+.1%}, {own.high:+.1%}]; random neurons {random.estimate:+.1%} "
-        f"[{random.low:+.1%}, {random.high:+.1%}] ({own.n} facts)"
-    )
+def _interval(interval: Interval) -> str:
+    if not math.isfinite(interval.low):
+        return f"{interval.estimate:+.1%} (n = 1)"
+    return f"{interval.estimate:+.1%} [{interval.low:+.1%}, {interval.high:+.1%}]"
 
 
-def degeneracy(run: Run) -> None:
+def degeneracy(run: Run, summary: Summary) -> None:
     """How many facts have degenerate knowledge neurons, and how many beat their random partitions."""
     table = run.table("degenerate")
-    if not len(table):
-        say("no fact was looked at")
-        return
     having = table[table["components"] >= 2]
-    say(f"  {len(having)} of {len(table)} facts have degenerate knowledge neurons by the functional tests")
+    say(f"{run.folder}: {len(having)} of {len(table)} facts have degenerate knowledge neurons{_took(summary)}")
     if len(having):
         adjusted = np.asarray(holm(having["p_value"].to_numpy(dtype=float)))
         say(
-            f"  degeneracy index: mean {having['degeneracy_index'].mean():.3f}; better than random partitions of "
-            f"the same sizes: {int((having['p_value'] <= 0.05).sum())} (p <= 0.05), "
-            f"{int((adjusted <= 0.05).sum())} after Holm's correction"
+            f"  degeneracy index (1: any one component suffices): mean {having['degeneracy_index'].mean():.3f}; "
+            f"better than random partitions of the same sizes: {int((having['p_value'] <= 0.05).sum())} "
+            f"(p <= 0.05), {int((adjusted <= 0.05).sum())} after Holm's correction"
         )
     for reason, count in table.loc[table["components"] < 2, "reason"].value_counts().items():
-        say(f"  {count} have none: {reason}")
+        say(f"  {count} have none, {reason}: {REASONS.get(str(reason), str(reason))}")
 
 
 def description(found: Description) -> None:
     """What a source of facts holds."""
     say(found.description)
-    say(f"facts: {found.facts}, prompts: {found.prompts}, dated facts: {found.dated}")
+    say(f"facts: {found.facts}, prompts: {found.prompts}, facts with a date: {found.dated}")
     say(f"languages: {_listed(found.languages)}")
-    say(
-        f"blank at the end, inside, at the start: {', '.join(str(found.blanks[k]) for k in ('end', 'inside', 'start'))}"
-    )
-    for name in ("skipped", "skipped_parts", "left_out"):
-        reasons = getattr(found, name)
+    blanks = ", ".join(f"{found.blanks[key]} {where}" for key, where in _BLANKS.items())
+    say(f"blanks: {blanks}; a causal model can only be asked those at the end")
+    for title, reasons in (
+        ("records left out", found.skipped),
+        ("prompts and other parts left out", found.skipped_parts),
+        ("not chosen by the options", found.left_out),
+    ):
         if reasons:
-            say(f"{name.replace('_', ' ')}: {_listed(reasons)}")
+            say(f"{title}: {_listed(reasons)}")
     if found.asked:
         say(f"askable: {found.askable_facts} facts, {found.askable_prompts} prompts")
         for reason, refusal in found.refusals.items():
@@ -88,5 +129,8 @@ def description(found: Description) -> None:
         say(frame.to_string(index=False))
 
 
-def _listed(values: object) -> str:
-    return ", ".join(f"{name} {count}" for name, count in dict(values).items())  # type: ignore[call-overload]
+_BLANKS = {"end": "at the end", "inside": "inside", "start": "at the start"}
+
+
+def _listed(values: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in values.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.cli.console import StageProgress, tell
 from factneurons.degeneracy import DegeneracySettings
 from factneurons.degeneracy.find import degenerate_neurons
-from factneurons.errors import BadRun, NotAskable
+from factneurons.errors import BadFact, BadNumber, BadRun, FactneuronsError, NotAskable
 from factneurons.experiments.interventions import Asked, InterventionSettings, Others, intervene
-from factneurons.facts import Fact, Skipped, load_facts
+from factneurons.facts import Fact, FactSource, Skipped, load_facts
 from factneurons.models import Model, Neuron, Query, load_model
 from factneurons.models.fingerprint import model_fingerprint
 from factneurons.runs import (
@@ -35,7 +35,11 @@ from factneurons.runs import (
 )
 
 _BATCH = 8
+_COUNTED_BYTES = 50_000_000
+"""Data files up to this size are counted first, for the time left; larger ones would take a minute."""
+
 _TITLES = {
+    "locate": "locating knowledge neurons",
     "degenerate": "looking for degenerate neurons",
     "test_knowledge": "testing knowledge neurons",
     "test_degenerate": "testing degenerate neurons",
@@ -66,21 +70,45 @@ def open_stage(folder: Path, stage: str, settings: Any, seed: int, model: Model,
     return run
 
 
-def run_locate(
-    model: Model,
-    spec: str,
-    folder: Path,
-    settings: AttributionSettings,
-    selection: SelectionSettings,
-    *,
-    multi_mask: bool,
-    skip_bad: bool,
-    limit: int | None,
-) -> Summary:
-    """The stage `locate`: knowledge neurons of every fact that can be asked."""
+@dataclass(frozen=True, slots=True)
+class Locating:
+    """What `locate` is asked to do.
+
+    Attributes:
+        facts: the spec of the facts.
+        attribution, selection, multi_mask, limit: decide the numbers.
+        revision: of a model of the hub, kept so that later stages find the same one.
+        skip_bad: leave out bad records and facts that fail, and go on.
+    """
+
+    facts: str
+    attribution: AttributionSettings
+    selection: SelectionSettings
+    multi_mask: bool = False
+    limit: int | None = None
+    revision: str | None = None
+    skip_bad: bool = False
+
+    def settings(self) -> dict[str, Any]:
+        """What a resumed run may not change."""
+        names = ("attribution", "selection", "multi_mask", "limit", "revision")
+        return {name: value for name, value in asdict(self).items() if name in names}
+
+
+def run_locate(folder: Path, model: Model, asked: Locating) -> Summary:
+    """The stage `locate`: knowledge neurons of every fact that can be asked.
+
+    Raises:
+        BadRun: the folder is another run's, or no run's.
+        FactneuronsError: a bad record or fact; what came before it is kept.
+    """
     skips: list[Skip] = []
-    source = load_facts(spec, skip_bad=skip_bad, on_skip=lambda left_out: skips.append(_skip(left_out)), limit=limit)
-    kept = {"attribution": asdict(settings), "selection": asdict(selection), "multi_mask": multi_mask, "limit": limit}
+    source = load_facts(
+        asked.facts,
+        skip_bad=asked.skip_bad,
+        on_skip=lambda left_out: skips.append(_skip(left_out)),
+        limit=asked.limit,
+    )
 
     def stream() -> Iterator[Fact | Skip]:
         for fact in source:
@@ -89,15 +117,59 @@ def run_locate(
         yield from _drained(skips)
 
     def work(facts: list[Fact]) -> Batch:
-        found = locate_batch(model, facts, settings, selection, multi_mask=multi_mask)
+        found = locate_batch(model, facts, asked.attribution, asked.selection, multi_mask=asked.multi_mask)
         rows = merged(_located(model, each) for each in found if each.known is not None)
         return Batch(rows, [skip for each in found for skip in _refused(each)])
 
-    with (
-        open_stage(folder, "locate", kept, 0, model, spec, source.sha256()) as run,
-        StageProgress("locating") as progress,
-    ):
-        return drive(run, "locate", stream(), work, batch_size=_BATCH, skip_bad=skip_bad, progress=progress)
+    with open_stage(folder, "locate", asked.settings(), 0, model, asked.facts, source.sha256()) as run:
+        try:
+            with StageProgress(_TITLES["locate"]) as progress:
+                summary = drive(
+                    run,
+                    "locate",
+                    stream(),
+                    work,
+                    batch_size=_BATCH,
+                    skip_bad=asked.skip_bad,
+                    progress=progress,
+                    total=_count(source, asked.limit),
+                )
+        except _FAULTS_OF_FACTS as error:
+            kept = run.counts("locate").done
+            raise FactneuronsError(
+                f"{error} (the {kept} facts finished before are kept in {folder}; --skip-bad goes on without bad ones)"
+            ) from error
+    return _something(run, model, summary)
+
+
+_FAULTS_OF_FACTS = (BadFact, BadNumber)
+"""Errors that one record or fact causes, and that the others would escape."""
+
+
+def _count(source: FactSource, limit: int | None) -> int | None:
+    """How many facts and bad records the source holds, where counting them takes no time worth mentioning."""
+    if not source.files or sum(path.stat().st_size for path in source.files) > _COUNTED_BYTES:
+        return None
+    counted = load_facts(source, skip_bad=True, limit=limit)
+    return sum(1 for _ in counted) + sum(counted.skipped.values())
+
+
+def _something(run: Run, model: Model, summary: Summary) -> Summary:
+    """The summary, if anything was located.
+
+    Raises:
+        BadRun: no fact at all.
+    """
+    total = run.counts("locate")
+    if not total.read:
+        raise BadRun(f"{run.manifest.data['spec']} holds no facts that its options choose, so there is nothing to do")
+    if not total.done:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in total.skipped.items())
+        raise BadRun(
+            f"none of the {total.read} facts of {run.manifest.data['spec']} can be asked of {model.name} ({reasons}); "
+            f"the table 'skipped' of {run.folder} says why, one by one"
+        )
+    return summary
 
 
 def _skip(left_out: Skipped) -> Skip:
@@ -193,17 +265,30 @@ class RunFacts:
         return Others(Asked(fact, self.queries(fact)) for fact, _, _ in located_facts(self._run))
 
 
-def model_of(folder: Path, device: str | None, trust_remote_code: bool) -> tuple[Run, Model]:
-    """The run in a folder, and the model it was made with.
+def model_of(folder: Path, name: str | None, **options: Any) -> Model:
+    """The model that the run in a folder was made with.
+
+    Args:
+        folder: the run's folder.
+        name: where the model is now; None: where it was.
+        options: passed on to `load_model`.
 
     Raises:
         BadRun: no run, or nothing was located in it yet.
     """
     run = Run.open(folder)
-    if "locate" not in run.manifest.stages:
+    if "locate" not in run.manifest.stages or not run.counts("locate").done:
         raise BadRun(f"{folder}: nothing was located in it; run factneurons locate --out {folder} first")
-    name, dtype = str(run.manifest.model["name"]), str(run.manifest.model["dtype"])
-    return run, load_model(name, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
+    stage = run.manifest.stages["locate"]
+    if stage.state != "done":
+        done = run.counts("locate").done
+        tell(f"note: locate did not come to its end here; only the {done} facts located so far are looked at")
+    return load_model(
+        name or str(run.manifest.model["name"]),
+        dtype=str(run.manifest.model["dtype"]),
+        revision=stage.settings.get("revision"),
+        **options,
+    )
 
 
 def run_degenerate(folder: Path, model: Model, settings: DegeneracySettings) -> Summary:
@@ -275,9 +360,7 @@ def _follow(
     data = located.manifest.data
     with (
         open_stage(folder, stage, settings, seed, model, str(data["spec"]), str(data["sha256"])) as run,
-        StageProgress(
-            stage.replace("_", "ing ", 1) if stage.startswith("test_") else f"looking for {stage} neurons"
-        ) as progress,
+        StageProgress(_TITLES[stage]) as progress,
     ):
         facts = RunFacts(located, model, run.done(stage))
         total = located.counts("locate").rows.get("facts", 0)

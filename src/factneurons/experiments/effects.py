@@ -25,6 +25,7 @@ class Effect:
         prompts: "related" or "unrelated".
         found: mean relative change of P(answer) by the found neurons.
         random: the same by matched random neurons.
+        left_out: facts whose P(answer) is 0 to begin with, so that there is no relative change.
     """
 
     neurons: str
@@ -32,6 +33,7 @@ class Effect:
     prompts: str
     found: Interval
     random: Interval
+    left_out: int
 
 
 def relative_changes(interventions: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
@@ -54,12 +56,17 @@ def effects_of(interventions: pd.DataFrame, facts: pd.DataFrame, neurons: str) -
     effects = []
     for action in ("suppress", "enhance"):
         for prompts in ("related", "unrelated"):
-            chosen = changes[(changes["action"] == action) & (changes["prompts"] == prompts)]
-            found = chosen[chosen["neurons"] == neurons]
-            random = chosen[chosen["neurons"] == f"random for {neurons}"]
+            found = _rows(changes, neurons, action, prompts)
+            random = _rows(changes, f"random for {neurons}", action, prompts)
             if len(found) and len(random):
-                effects.append(Effect(neurons, action, prompts, _interval(found), _interval(random)))
+                asked = _rows(interventions, neurons, action, prompts)[_KEY].drop_duplicates()
+                left_out = len(asked) - len(found)
+                effects.append(Effect(neurons, action, prompts, _interval(found), _interval(random), left_out))
     return effects
+
+
+def _rows(table: pd.DataFrame, neurons: str, action: str, prompts: str) -> pd.DataFrame:
+    return table[(table["neurons"] == neurons) & (table["action"] == action) & (table["prompts"] == prompts)]
 
 
 def _interval(rows: pd.DataFrame) -> Interval:

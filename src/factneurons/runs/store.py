@@ -89,6 +89,16 @@ class Run:
                 raise
         return run
 
+    @staticmethod
+    def check_folder(folder: Path | str) -> None:
+        """Refuse a folder that can never become a run, before anything slow is done for it.
+
+        Raises:
+            BadRun: a file, or a folder that holds something else.
+        """
+        with disk_errors_in_one_line(Path(folder)):
+            _refuse_foreign(Path(folder))
+
     @classmethod
     def open(cls, folder: Path | str) -> Self:
         """Open a run for reading; others may read or write it meanwhile.

@@ -1,0 +1,30 @@
+"""The examples in the help texts, in one place: a test runs every one of them."""
+
+from __future__ import annotations
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "locate": (
+        'factneurons locate --model pocket-gpt2 --facts "bundled?relation=capital&lang=en" --out runs/capital',
+        "factneurons locate --model pocket-bert --facts facts.jsonl --method dai --out runs/own-facts --skip-bad",
+    ),
+    "degenerate": ("factneurons degenerate runs/capital",),
+    "report": (
+        "factneurons report runs/capital",
+        "factneurons report runs/capital --out capital.html --max-facts 10 --png",
+    ),
+    "verify": ("factneurons verify runs/capital",),
+    "doctor": ("factneurons doctor pocket-llama --prompt-tokens 300",),
+    "facts describe": (
+        "factneurons facts describe bundled",
+        "factneurons facts describe templama:val.jsonl --model pocket-gpt2",
+    ),
+    "pocket list": ("factneurons pocket list",),
+    "pocket path": ("factneurons pocket path pocket-gpt2",),
+    "pocket train": ("factneurons pocket train pocket-gpt2 --out models/small --size s",),
+}
+"""Command -> command lines that work, given a file of facts."""
+
+
+def shown(command: str) -> str:
+    """The examples of a command as the end of its help text, each on a line of its own."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in EXAMPLES[command])
