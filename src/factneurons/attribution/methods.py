@@ -42,6 +42,7 @@ class Scores:
         error: [layers, I], the largest completeness error over paths; NaN without a promise of completeness.
         ratio: [layers, I], the same relative to |F(a) - F(b)|.
         points: [layers, I], path points per path.
+        change: [I], the largest |F(a) - F(b)| over layers and paths.
     """
 
     scores: list[Tensor]
@@ -49,6 +50,7 @@ class Scores:
     error: FloatArray
     ratio: FloatArray
     points: IntArray
+    change: FloatArray
 
 
 Scorer = Callable[[Model, Capture, Sequence[Item], AttributionSettings], Scores]
@@ -110,6 +112,7 @@ def _scores(scores: list[Tensor], integral: Integral, real: Tensor) -> Scores:
         error=integral.error.amax(2).numpy(),
         ratio=ratio.gather(2, integral.error.argmax(2, keepdim=True))[:, :, 0].numpy(),
         points=integral.points.amax(2).numpy(),
+        change=(change * real).amax((0, 2)).numpy(),
     )
 
 
@@ -167,7 +170,7 @@ def _without_integral(use_gradient: bool) -> Scorer:
             scores = [value * found[:, 0] for value, found in zip(scores, gradients, strict=True) if found is not None]
         shape = (len(scores), captured.size)
         unknown = np.full(shape, np.nan)
-        return Scores(scores, unknown, unknown, unknown, np.full(shape, int(use_gradient)))
+        return Scores(scores, unknown, unknown, unknown, np.full(shape, int(use_gradient)), unknown[0])
 
     return score
 
@@ -326,7 +329,7 @@ def _attribute_batch(
             points=found.points[:, own].max(1),
             query=queries[row],
         )
-        _check(model, attribution, settings)
+        _check(model, attribution, settings, float(found.change[own].max()))
         result.append(attribution)
     return result
 
@@ -349,7 +352,7 @@ def _normalised(scores: FloatArray, how: str) -> FloatArray:
     return result
 
 
-def _check(model: Model, found: Attribution, settings: AttributionSettings) -> None:
+def _check(model: Model, found: Attribution, settings: AttributionSettings, change: float) -> None:
     where = f"{model.name}, prompt {found.query.prompt.text!r}, answer {found.query.answer!r}"
     for layer, scores in enumerate(found.scores):
         if not np.isfinite(scores).all():
@@ -357,8 +360,7 @@ def _check(model: Model, found: Attribution, settings: AttributionSettings) -> N
     if settings.method == "amig_authors" or (settings.rule != ADAPTIVE and settings.points is not None):
         return
     error, ratio = found.completeness_error, found.completeness_ratio
-    largest = np.nanmax(error / np.maximum(ratio, 1e-300), initial=0.0) if np.isfinite(error).any() else 0.0
-    bad = np.flatnonzero((error > settings.tolerance) | ((ratio > _WARN_RATIO) & (error > 0.01 * largest)))
+    bad = np.flatnonzero((error > settings.tolerance) | ((ratio > _WARN_RATIO) & (error > 0.01 * change)))
     if len(bad):
         layer = int(bad[np.argmax(error[bad])])
         warnings.warn(
