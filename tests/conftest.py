@@ -492,6 +492,8 @@ def relative_error() -> Callable[[Any, Any], float]:
         found, true = np.asarray(found, dtype=np.float64), np.asarray(true, dtype=np.float64)
         assert found.shape == true.shape
         axes = tuple(range(1, true.ndim))
-        return float((np.abs(found - true).max(axes) / np.abs(true).max(axes)).max())
+        scale = np.abs(true).max(axes)
+        scale[scale == 0] = np.abs(true).max()  # a layer that the change does not reach
+        return float((np.abs(found - true).max(axes) / scale).max())
 
     return error

@@ -109,7 +109,7 @@ def test_error_of_a_smooth_function_falls_with_points(name):
 
 class TestBadInput:
     def test_unknown_rule(self):
-        with pytest.raises(BadSetting, match="^unknown quadrature rule 'simpson'; valid: adaptive, gauss_legendre, "):
+        with pytest.raises(BadSetting, match=r"^unknown quadrature rule 'simpson'; valid: adaptive, gauss_legendre, "):
             quadrature("simpson")
 
     @pytest.mark.parametrize("count", [0, -3])
