@@ -106,7 +106,7 @@ def degenerate_neurons(
         return _none(known, clustering.reason, tuple(clusters.values()), barcode)
     everything = union(clusters)
     drops = Drops(
-        _suppressed(model, known),
+        suppressed_by(model, known),
         [*clusters, *(everything - cluster for cluster in clusters), everything, frozenset(neurons)],
     )
     if not drops.probability > 0:
@@ -183,7 +183,7 @@ def _distances(model: SuppressibleModel, neurons: list[Neuron], settings: Degene
     )
 
 
-def _suppressed(model: SuppressibleModel, known: KnowledgeNeurons) -> Suppressed:
+def suppressed_by(model: SuppressibleModel, known: KnowledgeNeurons) -> Suppressed:
     """P(answer) under suppression, the mean over the prompts that were asked of the model."""
 
     def ask(neuron_sets: Sequence[Collection[Neuron]]) -> FloatArray:
