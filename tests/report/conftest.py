@@ -213,24 +213,30 @@ class Invented:
 
 
 def _write_stage(folder: Path, stage: str, facts: Sequence[Fact], texts: dict[str, str]) -> None:
+    others = [[each for each in facts if each.relation != fact.relation][:2] for fact in facts]
+    batches = [range(start, min(start + 8, len(facts))) for start in range(0, len(facts), 8)]
     with Run.create_or_resume(folder, _manifest(stage, **texts), stage) as run:
-        for number, fact in enumerate(facts):
-            invented = Invented(fact, number)
-            others = [each for each in facts if each.relation != fact.relation][:2]
-            skips: list[Skip] = []
+        for batch in batches:
             rows: dict[str, list[Any]] = {}
-            if stage == "locate":
-                rows, skips = invented.located()
-            elif stage == "degenerate":
-                rows = invented.degenerate()
-            elif stage == "test_knowledge" and invented.neurons:
-                rows = invented.tested("knowledge", others)
-            elif stage == "test_degenerate" and invented.has_components:
-                rows = invented.tested("degenerate", others)
-            else:
-                skips = [Skip.of(fact, f"no-{stage[5:]}-neurons", "nothing to change", askable=True)]
-            run.commit(stage, [fact], rows, skips)
+            skips: list[Skip] = []
+            for number in batch:
+                tables, left_out = _results(stage, Invented(facts[number], number), others[number])
+                skips += left_out
+                for name, table in tables.items():
+                    rows.setdefault(name, []).extend(table)
+            run.commit(stage, [facts[number] for number in batch], rows, skips)
         run.set_state(stage, "done")
+
+
+def _results(stage: str, invented: Invented, others: Sequence[Fact]) -> tuple[dict[str, list[Any]], list[Skip]]:
+    if stage == "locate":
+        return invented.located()
+    if stage == "degenerate":
+        return invented.degenerate(), []
+    name = stage.removeprefix("test_")
+    if invented.neurons if name == "knowledge" else invented.has_components:
+        return invented.tested(name, others), []
+    return {}, [Skip.of(invented.fact, f"no-{name}-neurons", "nothing to change", askable=True)]
 
 
 @pytest.fixture(scope="session")
@@ -258,6 +264,12 @@ def make_run() -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def invented_facts() -> list[Fact]:
+    """The facts of an invented run, in the order of the file they are not from."""
+    return bundled_like()
 
 
 @pytest.fixture(scope="session")
@@ -299,6 +311,8 @@ class Page(HTMLParser):
         assert self.open
         assert self.open[-1] == tag, f"</{tag}> closes <{self.open[-1]}>"
         self.open.pop()
+        if tag in ("td", "th", "dt", "dd", "li", "p"):
+            self.texts.append((tag, " "))
 
     def handle_data(self, data: str) -> None:
         self.texts.append((self.open[-1] if self.open else "", data))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,7 @@ class About:
     Attributes:
         model: its name.
         properties: label -> value, of the model, the data and the method.
+        languages: the languages with most facts, and how many these are; `more_languages` are not named.
         files: file of the model -> sha256.
         stages: in the order they were run.
         read, askable, done: counts of the facts that were read.
@@ -61,6 +63,8 @@ class About:
 
     model: str
     properties: Mapping[str, str]
+    languages: Sequence[tuple[str, int]]
+    more_languages: int
     files: Mapping[str, str]
     stages: tuple[StageLine, ...]
     read: int
@@ -75,6 +79,7 @@ class About:
         return tuple(stage for stage in self.stages if not stage.finished)
 
 
+_NAMED_LANGUAGES = 20
 _LABELS: Mapping[str, tuple[str, ...]] = {
     "Family": ("family", "architecture", "model_type"),
     "Kind": ("kind",),
@@ -89,9 +94,12 @@ def about(reading: Reading) -> About:
     """What the manifest and the counts say."""
     manifest = reading.run.manifest
     counts = reading.counts.get("locate")
+    languages = sorted(Counter(reading.facts["language"].tolist()).items(), key=lambda item: (-item[1], item[0]))
     return About(
         model=str(manifest.model.get("name", "")),
         properties=_properties(reading),
+        languages=languages[:_NAMED_LANGUAGES],
+        more_languages=len(languages[_NAMED_LANGUAGES:]),
         files={str(name): str(digest) for name, digest in manifest.model.get("files", {}).items()},
         stages=tuple(_stage(name, record, reading) for name, record in manifest.stages.items()),
         read=counts.read if counts else 0,
@@ -112,12 +120,10 @@ def _properties(reading: Reading) -> dict[str, str]:
     if reading.layers:
         found.setdefault("Layers", str(reading.layers))
     facts = reading.facts
-    languages = facts["language"].value_counts()
     return {
         **found,
         "Facts from": str(manifest.data.get("spec", "")),
         "SHA-256 of the data": str(manifest.data.get("sha256", "")),
-        "Languages": ", ".join(f"{name} ({number:,})" for name, number in sorted(languages.items())),
         "Relations": f"{facts['relation'].nunique():,}",
         "Method": ", ".join(sorted({str(method) for method in facts["method"]})),
     }

@@ -165,7 +165,7 @@ def _verdict(row: Mapping[str, Any], details: Mapping[str, float]) -> str:
 
 def _prompts(reading: Reading, key: FactKey, row: Mapping[str, Any]) -> list[PromptLine]:
     asked = reading.prompts.get(key, {})
-    left_out = {each["prompt"]: each["detail"] or each["reason"] for each in reading.of("skipped", key)}
+    left_out = {each["prompt"]: each["reason"].replace("-", " ") for each in reading.of("skipped", key)}
     lines = []
     for prompt in row["prompts"]:
         left, _, right = prompt.partition(BLANK)

@@ -206,7 +206,7 @@ def effects(findings: Findings, action: str) -> Figure | None:
         for effect in measured
     ]
     sets = [NEURON_SET_NAMES[name] for name in NEURON_SETS if any(effect.neurons == name for effect in measured)]
-    groups = [PROMPT_NAMES[name] for name in PROMPTS]
+    groups = [PROMPT_NAMES[name] for name in PROMPTS if any(effect.prompts == name for effect in measured)]
     base = _chart(data).encode(
         y=alt.Y("neurons:N", title=None, sort=sets, axis=_NAMES_ABOVE_ROWS, scale=alt.Scale(paddingInner=0.45)),
         yOffset=alt.YOffset("prompts:N", sort=groups),

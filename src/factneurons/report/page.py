@@ -140,5 +140,6 @@ def _environment() -> Environment:
         finalize=embed.visible,
     )
     environment.filters.update({function.__name__: function for function in _FILTERS})
+    environment.filters["place"] = text.place
     environment.filters["json_in_script"] = embed.json_in_script
     return environment

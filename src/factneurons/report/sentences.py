@@ -63,7 +63,7 @@ def tiles_of(findings: Findings) -> list[Tile]:
         tiles.append(Tile(numbers.change(effect.relative.estimate), "P(answer) if suppressed", against))
     if findings.degeneracy is not None:
         found = findings.degeneracy
-        better = f"{numbers.count(found.nominal)} beat random partitions"
+        better = f"{numbers.count(found.nominal)} beat random partitions" if found.tested else ""
         tiles.append(Tile(numbers.count(found.having), "facts with degenerate neurons", better))
     return tiles
 
@@ -159,6 +159,8 @@ def _unrelated(findings: Findings, neurons: str, name: str) -> Iterator[Markup]:
     suppressed = findings.effect(neurons, "suppress", "unrelated")
     enhanced = findings.effect(neurons, "enhance", "unrelated")
     if suppressed is None or enhanced is None:
+        if findings.effect(neurons, "suppress", "related") is not None:
+            yield Markup("No facts of other relations were asked while the {} were changed.").format(name)
         return
     yield Markup(
         "Facts of other relations change by {} {} when the {} are suppressed and by {} {} when they are enhanced."
@@ -171,11 +173,16 @@ def _unrelated(findings: Findings, neurons: str, name: str) -> Iterator[Markup]:
     )
 
 
+_DEGENERATE = "have degenerate knowledge neurons: groups of neurons of which each can be spared, but not all."
+
+
 def _degeneracy(found: Degeneracy) -> Iterator[Markup]:
-    yield Markup(
-        "{} of {} facts ({} {}) have degenerate knowledge neurons: groups of neurons of which each can be spared,"
-        " but not all."
-    ).format(
+    if not found.having:
+        yield Markup("{} of the {} facts {} The table below says why.").format(
+            _strong("None"), numbers.count(found.searched), _DEGENERATE
+        )
+        return
+    yield Markup(f"{{}} of {{}} facts ({{}} {{}}) {_DEGENERATE}").format(
         _strong(numbers.count(found.having)),
         numbers.count(found.searched),
         numbers.percent(found.share.estimate),

@@ -58,6 +58,11 @@ def more_facts(folder: Path, facts: int) -> str:
     return f"factneurons report {shlex.quote(str(folder))} --max-facts {facts}"
 
 
+def place(source: str) -> str:
+    """Where a fact was read, without the folders: FILE:LINE."""
+    return source.replace("\\", "/").rsplit("/", 1)[-1]
+
+
 def verdict(code: str, components: int, probability: float | None, possible: float | None) -> str:
     """What was found for one fact, in a sentence.
 

@@ -1,0 +1,187 @@
+"""Texts that try to become something else in the page: every field of a fact, and everything else from outside."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from factneurons.facts.types import Prompt
+from factneurons.report import write_report
+from factneurons.report.embed import visible
+from factneurons.runs import Run, Skip
+
+PAYLOADS = [
+    "<script>alert(1)</script>",
+    "</script><script>alert(1)</script>",
+    "<!--<script>alert(1)</script>-->",
+    "]]><script>alert(1)</script>",
+    "</style><script>alert(1)</script>",
+    "</title><script>alert(1)</script>",
+    "</textarea><img src=x onerror=alert(1)>",
+    "<img src=x onerror=alert(1)>",
+    '"><img src=x onerror=alert(1)>',
+    "'><img src=x onerror=alert(1)>",
+    '" onmouseover="alert(1)',
+    "' onmouseover='alert(1)",
+    " onmouseover=alert(1) x=",
+    '"autofocus onfocus=alert(1)//',
+    "<svg onload=alert(1)>",
+    "<svg><script>alert(1)</script></svg>",
+    "<math><mtext></mtext><style><img src=x onerror=alert(1)></style></math>",
+    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "javascript:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "<base href='http://example.invalid/'>",
+    "<link rel=stylesheet href=http://example.invalid/x.css>",
+    "<meta http-equiv=refresh content='0;url=http://example.invalid'>",
+    "<form action=http://example.invalid><input type=submit></form>",
+    "<details open ontoggle=alert(1)>",
+    "</details></section></main></body></html>",
+    "</td></tr></table>",
+    "<plaintext>",
+    "<xmp>",
+    "<template><script>alert(1)</script></template>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+    "{{ 7 * 7 }}",
+    "{% for x in range(9) %}x{% endfor %}",
+    "{# comment",
+    "${alert(1)}",
+    "`${alert(1)}`",
+    "\\u003cscript\\u003ealert(1)\\u003c/script\\u003e",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "&#60;script&#62;alert(1)&#60;/script&#62;",
+    "&quot; onload=&quot;alert(1)",
+    "%3Cscript%3Ealert(1)%3C/script%3E",
+    "\u2028alert(1)\u2029",
+    "\u202ealert(1)\u202c",
+    "\u2066\u202eevil\u2069",
+    "\x00<script>alert(1)</script>",
+    "<scr\x00ipt>alert(1)</scr\x00ipt>",
+    "\x1b[31mred\x07",
+    "\x85\x9f\x7f",
+    "\ufeff<b>",
+    "\ufffe\uffff",
+    "＜script＞alert(1)＜/script＞",
+    "<\u200bscript>alert(1)</script>",
+    "𝕳" * 20,
+    "Z̷̢a̵͓l̶̰g̸̘o̷͉" * 10,
+    "x" * 3000,
+    "<b>" * 300,
+    "'\"><" * 100,
+    "=cmd|' /C calc'!A0",
+    "../../../etc/passwd",
+    "';DROP TABLE facts;--",
+    "\\",
+    "\\\\'",
+    "</",
+    "<",
+    "&",
+    "<<<>>>",
+    "-->",
+    "*/alert(1)/*",
+    "</SCRIPT ><SCRIPT\n>alert(1)</SCRIPT\t>",
+]
+WRAPPERS = ["{}", "{}巴黎"]
+STRINGS = [wrapper.format(payload) for wrapper in WRAPPERS for payload in PAYLOADS]
+
+
+def facts_with(texts):
+    """One fact per text, with the text in every field; ids keep the order of the list."""
+    from factneurons.facts.types import Fact
+
+    return [
+        Fact(
+            id=f"{number:04d} {text}",
+            relation=f"relation {number % 3} {text}",
+            subject=f"{text} subject",
+            answer=f"{text} answer",
+            language=f"{'ab'[number % 2]}{text}",
+            prompts=(
+                Prompt(f"{text} first ___{text}"),
+                Prompt(f"second {text} ___"),
+                Prompt(f"___ is third {text}"),
+            ),
+            date=f"2020 {text}",
+            source=f"{text}:{number}",
+        )
+        for number, text in enumerate(texts)
+    ]
+
+
+def written(make_run, folder, texts, other, **options):
+    run = make_run(
+        folder,
+        facts=facts_with(texts),
+        not_asked=[
+            Skip(f"reason {number} {text}", f"detail {text}", f"id {text}", f"{text}", f"{text}:1", f"{text} ___")
+            for number, text in enumerate(texts[:20])
+        ],
+        model=other,
+        data=other,
+        command=other,
+    )
+    return write_report(run, **options)
+
+
+@pytest.fixture(scope="module")
+def pages(make_run, parsed, tmp_path_factory):
+    """The page of hostile facts and the page of the same facts with plain texts."""
+    folder = tmp_path_factory.mktemp("hostile")
+    hostile = written(make_run, folder / "hostile", STRINGS, PAYLOADS[1] + PAYLOADS[8], max_facts=len(STRINGS))
+    plain = written(
+        make_run,
+        folder / "plain",
+        [f"plain {number}" for number in range(len(STRINGS))],
+        "plain",
+        max_facts=len(STRINGS),
+    )
+    return parsed(hostile), parsed(plain)
+
+
+def test_there_are_enough_of_them():
+    assert len(set(STRINGS)) > 120
+
+
+def test_no_element_no_attribute_and_no_handler_is_new(pages):
+    hostile, plain = pages
+    assert len(plain.elements) > 10_000
+    assert [element.shape for element in hostile.elements] == [element.shape for element in plain.elements]
+    assert hostile.open == plain.open == []
+
+
+def test_attributes_that_are_not_texts_are_the_same(pages):
+    texts = {"lang", "content"}
+    hostile, plain = (
+        [[pair for pair in element.attributes if pair[0] not in texts] for element in page.elements] for page in pages
+    )
+    assert hostile == plain
+
+
+def test_every_text_is_seen_as_it_is(pages):
+    seen = pages[0].text
+    for text in STRINGS:
+        assert " ".join(str(visible(f"{text} subject → {text} answer")).split()) in seen
+
+
+def test_no_text_is_in_a_script(pages):
+    scripts = [[text for tag, text in page.texts if tag == "script"] for page in pages]
+    assert len(scripts[0]) == len(scripts[1])
+    assert scripts[0] == scripts[1]
+    assert "alert" not in json.dumps(scripts[0][:-2])
+
+
+def test_facts_that_are_only_listed_do_no_harm_either(make_run, parsed, tmp_path):
+    texts = STRINGS[:: len(STRINGS) // 30]
+    hostile = written(make_run, tmp_path / "hostile", texts, texts[1], max_facts=1)
+    plain = written(
+        make_run, tmp_path / "plain", [f"plain {number}" for number in range(len(texts))], "plain", max_facts=1
+    )
+    first, second = parsed(hostile), parsed(plain)
+    assert [element.shape for element in first.elements] == [element.shape for element in second.elements]
+
+
+def test_the_tables_hold_the_texts_unchanged(make_run, tmp_path):
+    facts = facts_with(STRINGS[:5])
+    folder = make_run(tmp_path / "run", facts=[replace(fact, date=None) for fact in facts], stages=("locate",))
+    assert Run.open(folder).table("facts")["subject"].tolist() == [fact.subject for fact in facts]

@@ -1,0 +1,44 @@
+"""Words for codes."""
+
+from pathlib import Path
+
+import pytest
+
+from factneurons.degeneracy.types import REASONS
+from factneurons.report import text
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_every_reason_has_words(reason):
+    assert " " in text.no_degenerate(reason)
+
+
+def test_an_unknown_reason_is_shown_as_it_is():
+    assert text.no_degenerate("brand-new") == "brand-new"
+
+
+@pytest.mark.parametrize(
+    ("code", "p", "possible", "parts"),
+    [
+        ("components", 0.0099, 4000.0, ["it matters", "about 1 of 100 draws or fewer", "0.010"]),
+        ("interchangeable", 0.34, 4000.0, ["interchangeable", "34 of 100 draws", "0.340"]),
+        ("interchangeable", 0.34, 3.0, ["only 3 possible groupings"]),
+        ("components", None, None, ["not compared"]),
+        ("none", None, None, ["No degenerate knowledge neurons"]),
+    ],
+)
+def test_verdicts(code, p, possible, parts):
+    sentence = text.verdict(code, 2, p, possible)
+    assert all(part in sentence for part in parts)
+    assert ("groupings" in sentence) == (possible == 3.0)
+
+
+def test_commands_quote_the_folder():
+    assert text.command("degenerate", Path("my runs/a")) == "factneurons degenerate 'my runs/a'"
+    assert text.more_facts(Path("runs/a"), 90) == "factneurons report runs/a --max-facts 90"
+    assert "--out runs/a" in text.command("test_knowledge", Path("runs/a"))
+
+
+@pytest.mark.parametrize("source", ["data/facts.jsonl:7", "C:\\data\\facts.jsonl:7", "facts.jsonl:7"])
+def test_a_place_has_no_folders(source):
+    assert text.place(source) == "facts.jsonl:7"
