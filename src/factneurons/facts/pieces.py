@@ -70,7 +70,8 @@ def parse_json(data: bytes) -> object:
         raise BadRecord("too_deep", "lists or objects are nested too deeply") from None
     except json.JSONDecodeError as error:
         cut = "; was the line cut off?" if error.pos >= len(text.rstrip()) or "Unterminated" in error.msg else ""
-        raise BadRecord("unreadable", f"no valid JSON: {error.msg} at character {error.pos + 1}{cut}") from None
+        what = error.msg.removesuffix(" starting at")
+        raise BadRecord("unreadable", f"no valid JSON: {what} at character {error.pos + 1}{cut}") from None
     except ValueError as error:  # a whole number of more digits than Python converts
         raise BadRecord("unreadable", f"no readable JSON: {shown(str(error))}") from None
 

@@ -46,8 +46,8 @@ def pocket_path(name: str) -> Path:
         raise BadModel(f"unknown bundled model {name!r}; there are: {', '.join(POCKET_MODELS)}")
     folder = WEIGHTS / name
     if not (folder / "config.json").is_file():
-        architecture = POCKET_MODELS[name].architecture
         raise BadModel(
-            f"the weights of {name} are not in this copy; train them: factneurons pocket train {architecture}"
+            f"the weights of {name} are not in this copy; factneurons pocket train {name} --out FOLDER makes a model "
+            "that can be given by its folder"
         )
     return folder
