@@ -291,9 +291,8 @@ def attribute_all(
     result: dict[int, Attribution] = {}
     for indices in groups(queries, causal=model.kind == "causal", tokens=1024):
         for part in _parts(indices):
-            chosen = [method.queries(model, queries[index]) for index in part]
-            for index, found in zip(part, _attribute_batch(model, method, chosen, settings), strict=True):
-                result[index] = replace(found, query=queries[index])
+            chosen = [queries[index] for index in part]
+            result.update(zip(part, _attribute_batch(model, method, chosen, settings), strict=True))
     return [result[index] for index in range(len(queries))]
 
 
@@ -308,10 +307,10 @@ def _attribute_batch(
 ) -> list[Attribution]:
     counts = [1 if settings.answer_tokens == "first" else len(query.answer_ids) for query in queries]
     items: list[Item] = [(row, (token,)) for row, count in enumerate(counts) for token in range(count)]
-    captured = model.capture(queries, items)
+    captured = model.capture([method.queries(model, query) for query in queries], items)
     found = method.score(model, captured, items, settings)
     result, begin = [], 0
-    probabilities = _answer_probabilities(captured, items, len(queries), model, queries, counts)
+    probabilities = _answer_probabilities(model, captured, items, queries)
     for row, count in enumerate(counts):
         own = slice(begin, begin + count)
         begin += count
@@ -322,7 +321,7 @@ def _attribute_batch(
             scores=_normalised(combined, settings.normalise).astype(np.float32),
             method=method.name,
             rule=settings.rule,
-            probability=probabilities[row],
+            probability=float(probabilities[row]),
             baseline_probability=found.start[:, own].mean(1),
             completeness_error=np.take_along_axis(found.error[:, own], worst, 1)[:, 0],
             completeness_ratio=np.take_along_axis(found.ratio[:, own], worst, 1)[:, 0],
@@ -335,28 +334,41 @@ def _attribute_batch(
 
 
 def _answer_probabilities(
-    captured: Capture, items: Sequence[Item], rows: int, model: Model, queries: Sequence[Query], counts: Sequence[int]
-) -> list[float]:
-    if list(counts) != [len(query.answer_ids) for query in queries]:
-        return [float(value) for value in model.probabilities(queries)]
-    totals = np.zeros(rows)
+    model: Model, captured: Capture, items: Sequence[Item], queries: Sequence[Query]
+) -> FloatArray:
+    """P(answer) of each query, from the capture where that holds every answer token after the gold ones."""
+    complete = len(items) == sum(len(query.answer_ids) for query in queries)
+    if not complete or captured.batch.queries != tuple(queries):
+        return model.probabilities(queries)
+    totals = np.zeros(len(queries))
     for number, (row, _) in enumerate(items):
         totals[row] += float(captured.log_probabilities[number, 0])
-    return [float(value) for value in np.exp(totals)]
+    return np.exp(totals)
 
 
 def _normalised(scores: FloatArray, how: str) -> FloatArray:
-    """AMIG's normalisation within each layer, or by the global sum of absolute scores."""
+    """AMIG's normalisation within each layer, or by the global sum of absolute scores; where all are 0 they stay 0."""
     divisors = {"none": 1.0, "layer": scores.sum(1, keepdims=True), "global": np.abs(scores).sum()}
-    result: FloatArray = scores / divisors[how]
+    result: FloatArray = np.divide(scores, divisors[how], out=np.zeros_like(scores), where=scores != 0)
     return result
+
+
+def _check_finite(model: Model, found: Attribution, where: str) -> None:
+    bad = [f"layer {layer} has scores that are" for layer, row in enumerate(found.scores) if not np.isfinite(row).all()]
+    if not bad and not np.isfinite(found.probability):
+        bad = ["the probability is"]
+    if bad:
+        weights = (
+            f"; the weights of layer {number} are not finite"
+            for number, layer in enumerate(model.layers)
+            if not all(bool(weight.isfinite().all()) for weight in layer.block.parameters())
+        )
+        raise BadNumber(f"{where}: {bad[0]} NaN or infinite{next(weights, '')}")
 
 
 def _check(model: Model, found: Attribution, settings: AttributionSettings, change: float) -> None:
     where = f"{model.name}, prompt {found.query.prompt.text!r}, answer {found.query.answer!r}"
-    for layer, scores in enumerate(found.scores):
-        if not np.isfinite(scores).all():
-            raise BadNumber(f"{where}: layer {layer} has scores that are NaN or infinite")
+    _check_finite(model, found, where)
     if settings.method == "amig_authors" or (settings.rule != ADAPTIVE and settings.points is not None):
         return
     error, ratio = found.completeness_error, found.completeness_ratio
