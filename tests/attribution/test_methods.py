@@ -1,0 +1,360 @@
+"""The methods: what each does with the integrals, and what an Attribution says."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import transformers as tf
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+
+from factneurons.attribution import methods
+from factneurons.attribution.methods import METHODS, attribute, attribute_all, method_named
+from factneurons.attribution.settings import AttributionSettings
+from factneurons.errors import BadNumber, BadSetting, NotAskable
+from factneurons.models.model import Model
+
+END, MASK = 1, 3
+COMPLETE = ["dai", "amig", "amig_mean", "sequential"]
+
+
+def one(model, query, **options):
+    return attribute_all(model, [query], AttributionSettings(**options))[0]
+
+
+def replacement(model):
+    return MASK if model.kind == "cloze" else END
+
+
+def paths(slow, query, groups, layer, token, rule, points):
+    """Scores of each baseline's path, [paths, width]."""
+    marks = MASK if MASK in query.input_ids else END
+    starts = slow.baselines(query, marks, groups, layer, token)
+    return torch.stack([slow.path(query, token, layer, start, rule, points, "probability") for start in starts])
+
+
+class TestScores:
+    def test_sequential_is_the_largest_over_words(
+        self, one_of_each, shared_model, new_query, slow_reference, exact_scores, relative_error, tolerance
+    ):
+        model = shared_model(one_of_each)
+        query = new_query(model.kind, tokens=4)
+        slow = slow_reference(model, one_of_each)
+        groups = [(place,) for place in query.replaceable]
+        found = exact_scores(model, query, method="sequential", rule="midpoint", points=2)
+        true = [paths(slow, query, groups, n, 0, "midpoint", 2).amax(0).numpy() for n in range(model.layer_count)]
+        assert relative_error(found, np.stack(true)) < tolerance(one_of_each)
+
+    @pytest.mark.parametrize("units", ["tokens", "words", "all"])
+    def test_amig_replaces_units(
+        self, one_of_each, units, shared_model, new_query, slow_reference, exact_scores, relative_error, tolerance
+    ):
+        model = shared_model(one_of_each)
+        query = new_query(model.kind, tokens=4, answer=2)
+        prompt = range(len(query.input_ids) - (model.kind == "causal"))  # the gold answer token behind is no prompt
+        groups = {
+            "tokens": [(place,) for place in query.replaceable],
+            "words": query.words,
+            "all": [(place,) for place in prompt],
+        }[units]
+        true = slow_reference(model, one_of_each).amig(query, replacement(model), groups, "right", 2)
+        found = exact_scores(model, query, method="amig", rule="right", points=2, units=units)
+        assert relative_error(found, true) < tolerance(one_of_each)
+
+    def test_amig_mean_is_one_path_from_the_mean(
+        self, one_of_each, shared_model, new_query, slow_reference, exact_scores, relative_error, tolerance
+    ):
+        model = shared_model(one_of_each)
+        query = new_query(model.kind, tokens=4)
+        slow = slow_reference(model, one_of_each)
+        groups = [(place,) for place in query.replaceable]
+        true = []
+        for layer in range(model.layer_count):
+            start = torch.stack(slow.baselines(query, replacement(model), groups, layer, 0)).mean(0)
+            true.append(slow.path(query, 0, layer, start, "radau", 3, "probability").numpy())
+        found = exact_scores(model, query, method="amig_mean", rule="radau", points=3)
+        assert relative_error(found, np.stack(true)) < tolerance(one_of_each)
+
+    @pytest.mark.parametrize("family", ["gpt2", "bert", "llama"])
+    def test_amig_authors_emulates_the_released_code(
+        self, family, shared_model, new_query, slow_reference, relative_error
+    ):
+        """Mean baseline over all positions, left points, times the first token's activation, summed over tokens.
+
+        In a causal model the tokens after the first follow the model's first choice, repeated.
+        """
+        model = shared_model(family)
+        slow = slow_reference(model, family)
+        query = new_query(model.kind, tokens=3, answer=3)
+        asked = query
+        if model.kind == "causal":
+            prompt = query.input_ids[:3]
+            top = int(slow.logits(replace(query, input_ids=prompt))[-1].argmax())
+            asked = replace(query, input_ids=(*prompt, top, top))
+        length = 3 if model.kind == "causal" else len(query.input_ids)
+        true = torch.zeros(model.layer_count, model.width, dtype=torch.float64)
+        for layer in range(model.layer_count):
+            first = slow.activation(asked, layer, 0)
+            for token in range(3):
+                groups = [(place,) for place in range(length)]
+                start = torch.stack(slow.baselines(asked, replacement(model), groups, layer, token)).mean(0)
+                own = slow.activation(asked, layer, token)
+                points = [start + k / 2 * (own - start) for k in range(2)]
+                slopes = [slow.value_and_gradient(asked, token, layer, point)[1] for point in points]
+                true[layer] += first * torch.stack(slopes).mean(0)
+        found = one(model, query, method="amig_authors", rule="left", points=2)
+        assert relative_error(found.scores, true) < 1e-6
+        assert found.query == query
+        assert found.probability == pytest.approx(np.exp(slow.log_probability(query)), rel=1e-10)
+
+    def test_amig_authors_has_settings_of_its_own(self, shared_model, new_query):
+        """Left points unless another rule is named, all positions, the sum over answer tokens."""
+        model, query = shared_model("gpt2"), new_query("causal", answer=2)
+        found = one(model, query, method="amig_authors")
+        assert found.rule == "left"
+        assert found.points.tolist() == [20] * 3
+        for options in ({"units": "words"}, {"answer_tokens": "first"}, {"rule": "left", "points": 20}):
+            assert np.array_equal(one(model, query, method="amig_authors", **options).scores, found.scores)
+        assert one(model, query, method="amig_authors", rule="right").rule == "right"
+
+    def test_gradient_and_activation(
+        self, every_family, shared_model, new_query, slow_reference, relative_error, tolerance
+    ):
+        model = shared_model(every_family)
+        query = new_query(model.kind, answer=2)
+        slow = slow_reference(model, every_family)
+        activation, slope = np.zeros((2, 2, model.layer_count, model.width))
+        for layer in range(model.layer_count):
+            for token in range(2):
+                value = slow.activation(query, layer, token)
+                activation[token, layer] = value
+                slope[token, layer] = value * slow.value_and_gradient(query, token, layer, value)[1]
+        allowed = max(1e-6, tolerance(every_family))
+        found = one(model, query, method="gradient_x_activation")
+        assert relative_error(found.scores, slope.mean(0)) < allowed
+        assert found.points.tolist() == [1] * model.layer_count
+        found = one(model, query, method="activation")
+        assert relative_error(found.scores, activation.mean(0)) < allowed
+        assert found.points.tolist() == [0] * model.layer_count
+
+    def test_random_deals_dai_out_anew_in_each_layer(self, shared_model, new_query):
+        model = shared_model("gpt2")
+        query = new_query("causal")
+        dai, control = (one(model, query, method=method, rule="left", points=3) for method in ("dai", "random"))
+        assert np.array_equal(np.sort(dai.scores), np.sort(control.scores))
+        assert all((dai.scores[layer] != control.scores[layer]).mean() > 0.5 for layer in range(3))
+        again = one(model, query, method="random", rule="left", points=3)
+        assert np.array_equal(again.scores, control.scores)
+        other = one(model, new_query("causal", seed=1), method="random", rule="left", points=3)
+        assert not np.array_equal(other.scores.argsort(), control.scores.argsort())
+
+    @pytest.mark.parametrize("method", ["dai", "amig", "activation"])
+    def test_several_answer_tokens(self, method, shared_model, new_query):
+        """mean is the sum over three tokens divided by 3; first is what the first token gives alone."""
+        model = shared_model("gpt2")
+        query = new_query("causal", answer=3)
+        options = {"method": method, "rule": "gauss_legendre", "points": 3}
+        mean, total, first = (one(model, query, answer_tokens=how, **options) for how in ("mean", "sum", "first"))
+        np.testing.assert_allclose(total.scores, 3 * mean.scores, rtol=1e-6)
+        short = replace(query, input_ids=query.input_ids[:6], target_positions=(5,), answer_ids=query.answer_ids[:1])
+        alone = one(model, short, **options)
+        np.testing.assert_allclose(first.scores, alone.scores, rtol=0, atol=2e-7 * np.abs(alone.scores).max())
+        for found in (mean, total, first):  # P(answer) is that of the whole answer in any case
+            assert found.probability == pytest.approx(float(model.probabilities([query])[0]), rel=1e-12)
+
+    def test_normalisation(self, shared_model, new_query):
+        model, query = shared_model("gpt2"), new_query("causal")
+        options = {"method": "amig", "rule": "gauss_legendre"}
+        none, layer, total = (one(model, query, normalise=how, **options).scores for how in ("none", "layer", "global"))
+        np.testing.assert_allclose(layer, none / none.sum(1, keepdims=True, dtype=np.float64), rtol=1e-4)
+        np.testing.assert_allclose(layer.sum(1), 1, rtol=1e-4)
+        np.testing.assert_allclose(total, none / np.abs(none).sum(), rtol=1e-5)
+        assert np.abs(total).sum() == pytest.approx(1, rel=1e-5)
+
+    @pytest.mark.parametrize("how", ["layer", "global"])
+    def test_layers_without_any_score_stay_at_0(self, how, shared_model, new_query):
+        """GPT-J's first MLP sees its own token only: no other word of the prompt changes it."""
+        model = shared_model("gptj")
+        query = new_query("causal")
+        query = replace(query, replaceable=query.replaceable[:-1])
+        found = one(model, query, method="amig", rule="left", points=2, normalise=how)
+        assert (found.scores[0] == 0).all()
+        assert np.abs(found.scores[1:]).max(1).min() > 0
+
+    def test_nothing_to_normalise(self, shared_model, new_query):
+        model = shared_model("bert")
+        query = replace(new_query("cloze"), replaceable=(), words=())
+        found = one(model, query, method="amig", rule="left", points=2, normalise="global")
+        assert np.abs(found.scores).max() <= 1
+
+    def test_permuted_neurons_have_permuted_scores(self, new_model, new_query):
+        """The names of neurons carry no meaning: swap them in all three matrices and their scores swap."""
+        model, other = new_model("llama"), new_model("llama")
+        order = torch.randperm(24, generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            mlp = other.layers[1].block.mlp
+            for part in (mlp.gate_proj, mlp.up_proj):
+                part.weight.copy_(part.weight[order].clone())
+            mlp.down_proj.weight.copy_(mlp.down_proj.weight[:, order].clone())
+        query = new_query("causal", answer=2)
+        settings = {"method": "dai", "rule": "radau"}
+        first, second = one(model, query, **settings).scores, one(other, query, **settings).scores
+        np.testing.assert_allclose(second[1], first[1][order], rtol=0, atol=1e-7 * np.abs(first[1]).max())
+        np.testing.assert_allclose(second[[0, 2]], first[[0, 2]], rtol=0, atol=1e-7 * np.abs(first).max())
+
+
+class TestAttribution:
+    @pytest.mark.parametrize("method", METHODS)
+    def test_what_it_says(self, one_of_each, method, shared_model, new_query, slow_reference):
+        model = shared_model(one_of_each)
+        query = new_query(model.kind, answer=2)
+        found = one(model, query, method=method, rule="radau", points=3)
+        layers = model.layer_count
+        assert (found.scores.shape, found.scores.dtype) == ((layers, model.width), np.float32)
+        assert (found.method, found.rule, found.query) == (method, "radau", query)
+        true = np.exp(slow_reference(model, one_of_each).log_probability(query))
+        assert found.probability == pytest.approx(true, rel=1e-5)
+        for values in (found.completeness_error, found.completeness_ratio, found.baseline_probability, found.points):
+            assert values.shape == (layers,)
+        promised = method in (*COMPLETE, "amig_authors")
+        assert np.isfinite(found.completeness_error).all() == promised
+        assert np.isfinite(found.completeness_ratio).all() == promised
+
+    def test_zero_baseline_probability(self, one_of_each, shared_model, new_query, slow_reference):
+        model = shared_model(one_of_each)
+        query = new_query(model.kind, answer=2)
+        slow = slow_reference(model, one_of_each)
+        zero = torch.zeros(model.width, dtype=torch.float64)
+        true = [
+            np.mean([slow.value_and_gradient(query, token, layer, zero)[0] for token in range(2)])
+            for layer in range(model.layer_count)
+        ]
+        for rule in ("gauss_legendre", "right", "left"):  # whether or not the rule has a node there
+            found = one(model, query, method="dai", rule=rule, points=2)
+            np.testing.assert_allclose(found.baseline_probability, true, rtol=1e-5)
+
+    def test_scores_sum_to_the_change_up_to_the_error(self, shared_model, new_query):
+        """One answer token, zero baseline: error and ratio are those of the scores themselves."""
+        model = shared_model("llama")
+        found = one(model, new_query("causal"), method="dai", rule="right", points=3)
+        change = found.probability - found.baseline_probability
+        missing = np.abs(found.scores.sum(1, dtype=np.float64) - change)
+        np.testing.assert_allclose(found.completeness_error, missing, rtol=0, atol=1e-7)
+        np.testing.assert_allclose(found.completeness_ratio, found.completeness_error / np.abs(change), rtol=1e-9)
+
+    def test_every_method_has_thresholds_and_a_summary(self):
+        for name, method in METHODS.items():
+            assert method.name == name
+            assert method.summary
+            assert 0 < method.threshold[""] < 1
+        assert METHODS["amig"].threshold == {"en": 0.3, "": 0.2}
+        assert METHODS["dai"].threshold == {"": 0.2}
+        assert METHODS["activation"].threshold == {"": 0.5}
+
+
+class TestFromText:
+    @pytest.fixture
+    def model(self):
+        words = ["<unk>", "<end>", "The", "capital", "of", "France", "is", "Rome", "in", ".", "Paris", "Italy"]
+        vocabulary = {word: number for number, word in enumerate(words)}
+        tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
+        tokenizer.pre_tokenizer = Whitespace()
+        fast = tf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="<end>")
+        torch.manual_seed(0)
+        config = tf.GPT2Config(vocab_size=len(words), n_embd=16, n_inner=24, n_layer=2, n_head=2, n_positions=64)
+        return Model(tf.GPT2LMHeadModel(config), fast, name="m", kind="causal")
+
+    def test_the_blank_may_be_left_out_at_the_end(self, model):
+        options = {"method": "dai", "rule": "right", "points": 5}
+        first = attribute(model, "The capital of France is ___.", "Paris", **options)
+        second = attribute(model, "The capital of France is", " Paris", **options)
+        assert np.array_equal(first.scores, second.scores)
+        assert (first.method, first.rule, first.points.tolist()) == ("dai", "right", [5, 5])
+        assert first.probability == pytest.approx(model.probability("The capital of France is", "Paris"), rel=1e-6)
+
+    def test_settings_and_their_fields(self, model):
+        settings = AttributionSettings(method="dai", rule="left", points=5)
+        first = attribute(model, "Rome is in", "Italy", settings, points=3)
+        second = attribute(model, "Rome is in", "Italy", method="dai", rule="left", points=3)
+        assert np.array_equal(first.scores, second.scores)
+
+    def test_bad_input(self, model):
+        with pytest.raises(NotAskable):
+            attribute(model, "___ is the capital of France.", "Paris")
+        with pytest.raises(BadSetting, match=r"^unknown method 'lime'; valid: dai, amig, amig_mean, amig_authors, "):
+            attribute(model, "Rome is in", "Italy", method="lime")
+        with pytest.raises(BadSetting, match=r"^unknown setting 'steps'; valid: method, rule, points"):
+            attribute(model, "Rome is in", "Italy", steps=20)
+        with pytest.raises(BadSetting, match=r"^the rule 'adaptive' chooses its own points"):
+            attribute(model, "Rome is in", "Italy", points=20)
+
+
+class TestBadNumbers:
+    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("family", ["gpt2", "bert"])
+    def test_nan_weights_are_told_with_layer_and_prompt(self, family, method, new_model, new_query):
+        model = new_model(family)
+        with torch.no_grad():
+            model.layers[1].down.weight[3, 4] = float("nan")
+        pattern = (
+            rf"^tiny {family}, prompt 'prompt 0 of 6 is ___\.', answer 'answer 0': "
+            r".*NaN or infinite; the weights of layer 1 are not finite$"
+        )
+        with pytest.raises(BadNumber, match=pattern):
+            one(model, new_query(model.kind), method=method)
+
+    def test_infinite_weights_in_the_last_layer(self, new_model, new_query):
+        """Activations are read before these weights: only the probability shows them."""
+        model = new_model("gpt2")
+        with torch.no_grad():
+            model.layers[2].down.weight[3, 4] = float("inf")
+        with pytest.raises(BadNumber, match=r"the probability is NaN or infinite; the weights of layer 2 are not"):
+            one(model, new_query("causal"), method="activation")
+
+    def test_finite_weights_are_not_blamed(self, shared_model, new_query, monkeypatch):
+        model = shared_model("gpt2")
+
+        def spoiled(model, captured, items, settings):
+            found = METHODS["dai"].score(model, captured, items, settings)
+            found.scores[1][0, 2] = float("nan")
+            return found
+
+        monkeypatch.setitem(methods.METHODS, "activation", replace(METHODS["activation"], score=spoiled))
+        with pytest.raises(BadNumber, match=r"answer 'answer 0': layer 1 has scores that are NaN or infinite$"):
+            one(model, new_query("causal"), method="activation")
+
+
+class TestWarning:
+    def test_a_rule_left_at_its_default_warns_above_the_tolerance(self, shared_model, new_query):
+        model, query = shared_model("gpt2"), new_query("causal")
+        with pytest.warns(UserWarning, match=r"^tiny gpt2, prompt 'prompt 0 of 6 is ___\.', answer .* off by .*%"):
+            one(model, query, method="dai", rule="left", tolerance=1e-9)
+
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"method": "dai", "rule": "left", "points": 2},  # points that somebody chose
+            {"method": "amig_authors"},  # not complete by construction
+            {"method": "activation"},
+            {"method": "random"},
+        ],
+        ids=str,
+    )
+    def test_what_is_known_to_be_incomplete_does_not(self, options, shared_model, new_query):
+        one(shared_model("gpt2"), new_query("causal"), tolerance=1e-12, **options)
+
+    @pytest.mark.filterwarnings("error")
+    def test_a_path_that_hardly_changes_anything_does_not(self, shared_model, new_query):
+        """Its error may be large beside its own change; it is small beside the prompt's."""
+        model = shared_model("gpt2")
+        found = [one(model, new_query("causal", answer=2, seed=seed), method="amig") for seed in range(6)]
+        assert max(one.completeness_ratio.max() for one in found) > 0.05
+
+
+def test_unknown_method_lists_the_valid_ones():
+    with pytest.raises(BadSetting, match=f"^unknown method 'x'; valid: {', '.join(METHODS)}$"):
+        method_named("x")
+    assert method_named("dai") is METHODS["dai"]
