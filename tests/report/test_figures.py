@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from factneurons.report import write_report
@@ -88,8 +89,6 @@ def test_an_effect_without_an_interval_has_a_point_and_no_line(make_run, invente
 
 
 def test_an_error_of_0_has_a_place_on_the_logarithmic_scale(reading):
-    import numpy as np
-
     findings = findings_of(reading)
     reading.errors.update({0: np.zeros(3)})
     try:
@@ -123,6 +122,7 @@ def test_distances_over_decades_get_a_scale_that_shows_the_short_ones():
     assert scale([bar(0, 1), bar(0, 2), bar(0, 3)]) == {"zero": True}
     assert scale([bar(0, 1), bar(0, 1.2), bar(0, 500)]) == {"type": "symlog", "constant": 1.2}
     assert scale([bar(0, 0), bar(0, 0)]) == {"zero": True}
+    assert "closer together" in barcode(1, [bar(0, 1), bar(0, 1.2), bar(0, 500)]).caption
 
 
 def test_no_barcode_without_clusters():

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from factneurons.facts.types import Prompt
+from factneurons.facts.types import Fact, Prompt
 from factneurons.report import write_report
 from factneurons.report.embed import visible
 from factneurons.runs import Run, Skip
@@ -88,8 +88,6 @@ STRINGS = [wrapper.format(payload) for wrapper in WRAPPERS for payload in PAYLOA
 
 def facts_with(texts):
     """One fact per text, with the text in every field; ids keep the order of the list."""
-    from factneurons.facts.types import Fact
-
     return [
         Fact(
             id=f"{number:04d} {text}",

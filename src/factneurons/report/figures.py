@@ -349,6 +349,8 @@ def barcode(number: int, bars: Sequence[Mapping[str, Any]]) -> Figure | None:
         .properties(height=round(step * len(data)))
     )
     caption = "One bar per cluster, from the distance at which it forms to the one at which it merges."
+    if scale.to_dict().get("type") == "symlog":
+        caption += " Large distances are drawn closer together."
     return Figure(f"barcode_{number:04d}", f"Barcode of fact {number}", caption, chart)
 
 
