@@ -25,10 +25,12 @@ from factneurons.facts.types import Prompt
 from factneurons.models.batches import groups
 from factneurons.models.capture import Capture, Item
 from factneurons.models.gradients import values_and_gradients
+from factneurons.models.memory import budget_bytes
 from factneurons.models.model import Model
 from factneurons.models.types import Query
 
 _FACTS = 16
+_GRADIENT_BYTES = 12  # of one neuron on one path: its start, its step and its gradient
 _WARN_RATIO = 0.05
 
 
@@ -290,16 +292,19 @@ def attribute_all(
     settings = method.settings(settings)
     result: dict[int, Attribution] = {}
     for indices in groups(queries, causal=model.kind == "causal", tokens=1024):
-        for part in _parts(indices):
+        for part in _parts(model, queries, indices):
             chosen = [queries[index] for index in part]
             result.update(zip(part, _attribute_batch(model, method, chosen, settings), strict=True))
     return [result[index] for index in range(len(queries))]
 
 
-def _parts(indices: Sequence[int]) -> Iterator[Sequence[int]]:
-    """A few facts at a time: more fill no pass better, and each keeps its gradients."""
-    for begin in range(0, len(indices), _FACTS):
-        yield indices[begin : begin + _FACTS]
+def _parts(model: Model, queries: Sequence[Query], indices: Sequence[int]) -> Iterator[Sequence[int]]:
+    """A few facts at a time: more fill no pass better, and every path of each keeps its gradient."""
+    paths = max(len(queries[index].replaceable) * len(queries[index].answer_ids) for index in indices)
+    path_bytes = model.layer_count * model.width * _GRADIENT_BYTES
+    step = max(1, min(_FACTS, budget_bytes(model) // (max(1, paths) * path_bytes)))
+    for begin in range(0, len(indices), step):
+        yield indices[begin : begin + step]
 
 
 def _attribute_batch(

@@ -1,0 +1,104 @@
+"""How many facts of the bundled models have degenerate knowledge neurons, and what decides it.
+
+    python benchmarks/degeneracy.py --out docs/degeneracy_bundled.csv
+
+For thresholds, distances and coverage: how many facts pass the functional tests with the components that topology
+clustering finds, how many of them beat random partitions of the same sizes, and, beside it, for how many facts a
+random partition of their knowledge neurons into three parts passes the same tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from factneurons.attribution import AttributionSettings, KnowledgeNeurons, SelectionSettings, locate
+from factneurons.degeneracy import DegeneracySettings, find_degenerate
+from factneurons.degeneracy.find import suppressed_by
+from factneurons.degeneracy.functional import Drops, functional_filter
+from factneurons.experiments.statistics import holm
+from factneurons.facts import Fact, load_facts
+from factneurons.models import Model, load_model
+from factneurons.pocket.catalog import POCKET_MODELS
+
+PARTS = 3
+
+
+def random_passes(model: Model, known: KnowledgeNeurons, settings: DegeneracySettings) -> bool:
+    """Whether one random partition of a fact's neurons into three parts passes F1 to F3."""
+    neurons = sorted(known.neurons)
+    if len(neurons) < 2 * PARTS:
+        return False
+    random.Random(known.fact.key).shuffle(neurons)
+    parts = tuple(frozenset(neurons[number::PARTS]) for number in range(PARTS))
+    _, reason = functional_filter(parts, Drops(suppressed_by(model, known), parts), settings)
+    return reason == ""
+
+
+def rows_of(name: str, facts: list[Fact], methods: list[str], thresholds: list[float]) -> list[dict[str, object]]:
+    """One row per method, threshold, distance and coverage."""
+    model = load_model(name)
+    rows = []
+    for method in methods:
+        for threshold in thresholds:
+            selection = SelectionSettings(threshold=threshold)
+            known = list(locate(model, facts, AttributionSettings(method=method), selection, multi_mask=True))
+            known = [each for each in known if each.rank == 1]
+            by_random = sum(random_passes(model, each, DegeneracySettings()) for each in known)
+            for span, cover in (("residual", "chosen"), ("residual", "all"), ("adjacent", "chosen")):
+                settings = replace(DegeneracySettings(), span=span, cover=cover)  # type: ignore[arg-type]
+                row = {"model": name, "method": method, "threshold": threshold, "span": span, "cover": cover}
+                rows.append(row | _summary(model, known, settings) | {"random partitions that pass": by_random})
+                print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def _summary(model: Model, known: list[KnowledgeNeurons], settings: DegeneracySettings) -> dict[str, object]:
+    found = list(find_degenerate(model, known, settings=settings))
+    having = [each for each in found if each.components]
+    p_values = np.array([each.p_value for each in having])
+    layers = Counter(neuron.layer for each in known for neuron in each.neurons)
+    total = max(1, sum(layers.values()))
+    return {
+        "known facts": len(known),
+        "neurons per fact": round(total / max(1, len(known)), 1),
+        "share of neurons by layer": " ".join(f"{layers[layer] / total:.2f}" for layer in range(model.layer_count)),
+        "facts with a DKN": len(having),
+        "mean degeneracy index": round(float(np.mean([e.degeneracy_index for e in having])), 3) if having else None,
+        "beat random, p <= 0.05": int((p_values <= 0.05).sum()),
+        "after Holm": int((np.asarray(holm(p_values)) <= 0.05).sum()) if having else 0,
+        "reasons": ", ".join(f"{reason} {n}" for reason, n in Counter(e.reason for e in found if e.reason).most_common()),
+    }
+
+
+def main() -> None:
+    """Parse, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", action="append", help="default: the bundled models")
+    parser.add_argument("--facts", type=int, default=60)
+    parser.add_argument("--method", action="append")
+    parser.add_argument("--threshold", type=float, action="append")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    facts = list(load_facts(f"bundled?sample={options.facts}&seed=3"))
+    rows = []
+    for name in options.model or list(POCKET_MODELS):
+        thresholds = options.threshold or [0.3, 0.2, 0.1, 0.05]
+        rows += rows_of(name, facts, options.method or ["amig", "dai"], thresholds)
+        if options.out:
+            pd.DataFrame(rows).to_csv(options.out, index=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
