@@ -96,7 +96,7 @@ def test_neurons_per_fact(run, findings, said):
     assert findings.without_neurons == counts.count(0) > 0
     rows = list(run.rows("neurons"))
     assert sum(counts) == len(rows)
-    assert f"all have {counts[0]} to {counts[-1]}. {counts.count(0)} has none" in said
+    assert f"all have {counts[0]} to {counts[-1]}. {counts.count(0)} fact has none" in said
 
 
 @pytest.mark.parametrize(("neurons", "action", "prompts"), CONDITIONS)

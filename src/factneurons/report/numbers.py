@@ -11,6 +11,7 @@ MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
 """Stands where there is no number."""
 
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -126,7 +127,7 @@ def plain_range(interval: Interval) -> str:
 def _range(interval: Interval, written: Callable[[float], str]) -> str:
     if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
         return "[one subject: no interval]"
-    return f"[{written(interval.low)}, {written(interval.high)}]"
+    return f"[{written(interval.low)},{_NO_BREAK}{written(interval.high)}]"
 
 
 def _decimals(percentage: float) -> int:

@@ -107,7 +107,8 @@ def _neurons(findings: Findings) -> Markup:
     assert spread is not None
     none = ""
     if findings.without_neurons:
-        none = f" {numbers.count(findings.without_neurons)} {_have(findings.without_neurons)} none."
+        facts = "fact has" if findings.without_neurons == 1 else "facts have"
+        none = f" {numbers.count(findings.without_neurons)} {facts} none."
     return Markup(
         "A fact has {} knowledge neurons in the median; half of the facts have {} to {}, all have {} to {}.{}"
     ).format(
@@ -118,10 +119,6 @@ def _neurons(findings: Findings) -> Markup:
         numbers.half(spread.largest),
         none,
     )
-
-
-def _have(count: int) -> str:
-    return "has" if count == 1 else "have"
 
 
 def _effect(findings: Findings, neurons: str, name: str, action: str) -> Iterator[Markup]:
