@@ -113,6 +113,7 @@ class Manifest:
         device: str,
         data: str,
         data_sha256: str,
+        model_shape: Mapping[str, Any] | None = None,
     ) -> Manifest:
         """The manifest of a run that is about to start or resume `stage`.
 
@@ -127,6 +128,7 @@ class Manifest:
             device: where the model runs, for instance "cpu".
             data: what the facts are loaded from, for instance "templama:val.jsonl".
             data_sha256: hash of the data.
+            model_shape: what else is worth knowing of the model, for instance its family, layers and width.
 
         Raises:
             BadSetting: a setting that is no plain value, or a stage name that is not plain.
@@ -140,7 +142,7 @@ class Manifest:
             starts=(_start(command, device),),
         )
         return cls(
-            model={"name": model, "dtype": dtype, "files": dict(model_files)},
+            model={"name": model, "dtype": dtype, "files": dict(model_files), **plain(model_shape or {})},
             data={"spec": data, "sha256": data_sha256},
             stages={stage: record},
         )
