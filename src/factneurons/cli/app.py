@@ -192,8 +192,8 @@ def report(
 @app.command(short_help="Does this model fit, and what will it take?", epilog=shown("doctor"))
 def doctor(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
-    prompt_tokens: Annotated[int, typer.Option(help="The length of the prompt the costs are for.")] = 20,
-    points: Annotated[int, typer.Option(help="Path points the costs are for.")] = 8,
+    prompt_tokens: Annotated[int, typer.Option(min=1, help="The length of the prompt the costs are for.")] = 20,
+    points: Annotated[int, typer.Option(min=1, help="Path points the costs are for.")] = 8,
     trust_remote_code: RemoteCode = False,
 ) -> None:
     """Say whether a model fits, what its neurons are, and how much memory and time it takes."""
@@ -261,6 +261,11 @@ def _run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         fail("stopped")
         return 130
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return 2
     return 0
 
 

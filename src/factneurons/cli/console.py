@@ -36,6 +36,11 @@ def fail(text: str) -> None:
     err.print("error: " + " ".join(part.strip() for part in text.splitlines()), style="red")
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things in words: "1 fact", "2 facts"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 class StageProgress:
     """A bar with facts per second and time left; plain lines now and then where nobody watches a terminal."""
 

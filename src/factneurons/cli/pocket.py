@@ -11,6 +11,7 @@ from factneurons.cli.console import say, tell
 from factneurons.cli.examples import shown
 from factneurons.pocket.catalog import POCKET_MODELS, pocket_path
 from factneurons.pocket.training import train_pocket
+from factneurons.runs.files import disk_errors_in_one_line
 
 pocket_commands = typer.Typer(invoke_without_command=True)
 
@@ -53,17 +54,18 @@ def train_command(
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew although there is a checkpoint.")] = False,
 ) -> None:
     """Train a pocket model from scratch on the bundled facts."""
-    made = train_pocket(
-        name,
-        out=out,
-        size=size,
-        seed=seed,
-        noise=noise,
-        dropout=dropout,
-        resume=not fresh,
-        max_minutes=max_minutes,
-        report=tell,
-    )
+    with disk_errors_in_one_line(out):
+        made = train_pocket(
+            name,
+            out=out,
+            size=size,
+            seed=seed,
+            noise=noise,
+            dropout=dropout,
+            resume=not fresh,
+            max_minutes=max_minutes,
+            report=tell,
+        )
     for kind, share in made.recall.items():
         say(f"{kind}: top-1 recall {share:.1%}")
     state = "finished" if made.finished else "stopped before the end; run the same command again to go on"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from factneurons.cli.console import say
+from factneurons.cli.console import counted, say
 from factneurons.degeneracy.types import REASONS
 from factneurons.experiments.effects import effects_of
 from factneurons.experiments.statistics import Interval, holm
@@ -30,18 +30,19 @@ def next_command(command: str, folder: Path) -> None:
 def located(run: Run, summary: Summary) -> None:
     """How many facts have knowledge neurons now, and what was left out and why."""
     total = run.counts("locate")
-    known, neurons = 0, []
+    known, neurons = 0, list[int]()
     for row in run.rows("facts"):
         known += row["known"]
         neurons.append(row["neurons"])
-    say(f"{run.folder}: {total.done} of {total.read} facts located{_took(summary)}")
+    say(f"{run.folder}: {total.done} of {counted(total.read, 'fact')} located{_took(summary)}")
     if neurons:
+        none = f", none in {counted(neurons.count(0), 'fact')}" if 0 in neurons else ""
         say(
             f"  {known} of them the model knows (the answer comes first); knowledge neurons per fact: "
-            f"median {np.median(neurons):g}, at most {max(neurons)}"
+            f"median {np.median(neurons):g}, at most {max(neurons)}{none}"
         )
-    _left_out(run, "locate", "facts", total.skipped)
-    _left_out(run, "locate", "prompts", total.skipped_prompts)
+    _left_out(run, "locate", "fact", total.skipped)
+    _left_out(run, "locate", "prompt", total.skipped_prompts)
 
 
 def _took(summary: Summary) -> str:
@@ -60,7 +61,7 @@ def _left_out(run: Run, stage: str, what: str, reasons: Mapping[str, int]) -> No
     for reason, count in reasons.items():
         example = examples.get(reason, "")
         cut = example if len(example) <= _EXAMPLE_WIDTH else f"{example[:_EXAMPLE_WIDTH]}..."
-        say(f"  {count} {what} left out, {reason}; for instance: {cut}")
+        say(f"  {counted(count, what)} left out, {reason}; for instance: {cut}")
 
 
 def effects(run: Run, neurons: str) -> None:
@@ -80,7 +81,7 @@ def effects(run: Run, neurons: str) -> None:
 
 def _interval(interval: Interval) -> str:
     if not math.isfinite(interval.low):
-        return f"{interval.estimate:+.1%} (n = 1)"
+        return f"{interval.estimate:+.1%} (one subject: no interval)"
     return f"{interval.estimate:+.1%} [{interval.low:+.1%}, {interval.high:+.1%}]"
 
 
@@ -88,7 +89,8 @@ def degeneracy(run: Run, summary: Summary) -> None:
     """How many facts have degenerate knowledge neurons, and how many beat their random partitions."""
     table = run.table("degenerate")
     having = table[table["components"] >= 2]
-    say(f"{run.folder}: {len(having)} of {len(table)} facts have degenerate knowledge neurons{_took(summary)}")
+    facts = counted(len(table), "fact")
+    say(f"{run.folder}: {len(having)} of {facts} have degenerate knowledge neurons{_took(summary)}")
     if len(having):
         adjusted = np.asarray(holm(having["p_value"].to_numpy(dtype=float)))
         say(
@@ -103,7 +105,7 @@ def degeneracy(run: Run, summary: Summary) -> None:
 def description(found: Description) -> None:
     """What a source of facts holds."""
     say(found.description)
-    say(f"facts: {found.facts}, prompts: {found.prompts}, facts with a date: {found.dated}")
+    say(f"records: {found.records}, facts: {found.facts}, facts with a date: {found.dated}, prompts: {found.prompts}")
     say(f"languages: {_listed(found.languages)}")
     blanks = ", ".join(f"{found.blanks[key]} {where}" for key, where in _BLANKS.items())
     say(f"blanks: {blanks}; a causal model can only be asked those at the end")
@@ -117,7 +119,7 @@ def description(found: Description) -> None:
     if found.asked:
         say(f"askable: {found.askable_facts} facts, {found.askable_prompts} prompts")
         for reason, refusal in found.refusals.items():
-            say(f"not askable, {reason}: {refusal.prompts} prompts; for instance {refusal.example}")
+            say(f"not askable, {reason}: {counted(refusal.prompts, 'prompt')}; for instance {refusal.example}")
     frame = pd.DataFrame(
         [
             {"relation": name, "facts": each.facts, "prompts": each.prompts, "dated": each.dated}

@@ -10,7 +10,7 @@ from typing import Any
 from factneurons.attribution import AttributionSettings, SelectionSettings
 from factneurons.attribution.locate import Located, locate_batch
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.cli.console import StageProgress, tell
+from factneurons.cli.console import StageProgress, counted, tell
 from factneurons.degeneracy import DegeneracySettings
 from factneurons.degeneracy.find import degenerate_neurons
 from factneurons.errors import BadFact, BadNumber, BadRun, FactneuronsError, NotAskable
@@ -136,9 +136,8 @@ def run_locate(folder: Path, model: Model, asked: Locating) -> Summary:
                 )
         except _FAULTS_OF_FACTS as error:
             kept = run.counts("locate").done
-            raise FactneuronsError(
-                f"{error} (the {kept} facts finished before are kept in {folder}; --skip-bad goes on without bad ones)"
-            ) from error
+            finished = f"{counted(kept, 'fact')} finished before it: kept in {folder}; " if kept else ""
+            raise FactneuronsError(f"{error} ({finished}--skip-bad leaves out what is bad and goes on)") from error
     return _something(run, model, summary)
 
 
@@ -150,8 +149,8 @@ def _count(source: FactSource, limit: int | None) -> int | None:
     """How many facts and bad records the source holds, where counting them takes no time worth mentioning."""
     if not source.files or sum(path.stat().st_size for path in source.files) > _COUNTED_BYTES:
         return None
-    counted = load_facts(source, skip_bad=True, limit=limit)
-    return sum(1 for _ in counted) + sum(counted.skipped.values())
+    again = load_facts(source, skip_bad=True, limit=limit)
+    return sum(1 for _ in again) + sum(again.skipped.values())
 
 
 def _something(run: Run, model: Model, summary: Summary) -> Summary:
@@ -166,8 +165,8 @@ def _something(run: Run, model: Model, summary: Summary) -> Summary:
     if not total.done:
         reasons = ", ".join(f"{count} {reason}" for reason, count in total.skipped.items())
         raise BadRun(
-            f"none of the {total.read} facts of {run.manifest.data['spec']} can be asked of {model.name} ({reasons}); "
-            f"the table 'skipped' of {run.folder} says why, one by one"
+            f"none of the {counted(total.read, 'fact')} of {run.manifest.data['spec']} can be asked of {model.name} "
+            f"({reasons}); the table 'skipped' of {run.folder} says why, one by one"
         )
     return summary
 
@@ -248,21 +247,20 @@ class RunFacts:
         while len(self._taken) > 2 * _BATCH:  # a batch that fails is taken once more, fact by fact
             del self._taken[next(iter(self._taken))]
         values = {name: getattr(known, name) for name in KnowledgeNeurons.__slots__}
-        return KnowledgeNeurons(**{**values, "queries": self.queries(fact)})
+        return KnowledgeNeurons(**{**values, "queries": tuple(self._queries(fact))})
 
-    def queries(self, fact: Fact) -> tuple[Query, ...]:
-        """The prompts of a fact that the model can be asked."""
-        queries = []
+    def _queries(self, fact: Fact) -> Iterator[Query]:
+        """The prompts of a fact that the model can be asked, made one by one as they are taken."""
         for prompt in fact.prompts:
             try:
-                queries.append(self._model.query(prompt, fact.answer, multi_mask=self._multi_mask))
+                yield self._model.query(prompt, fact.answer, multi_mask=self._multi_mask)
             except NotAskable:  # told and counted when it was located
                 continue
-        return tuple(queries)
 
     def others(self) -> Others:
         """Facts to ask as unrelated ones."""
-        return Others(Asked(fact, self.queries(fact)) for fact, _, _ in located_facts(self._run))
+        facts = (fact for fact, _, _ in located_facts(self._run))
+        return Others(facts, lambda fact: next(self._queries(fact), None))
 
 
 def model_of(folder: Path, name: str | None, **options: Any) -> Model:
@@ -282,7 +280,9 @@ def model_of(folder: Path, name: str | None, **options: Any) -> Model:
     stage = run.manifest.stages["locate"]
     if stage.state != "done":
         done = run.counts("locate").done
-        tell(f"note: locate did not come to its end here; only the {done} facts located so far are looked at")
+        tell(
+            f"note: locate did not come to its end here; only the {counted(done, 'fact')} located so far are looked at"
+        )
     return load_model(
         name or str(run.manifest.model["name"]),
         dtype=str(run.manifest.model["dtype"]),

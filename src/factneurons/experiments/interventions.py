@@ -9,8 +9,10 @@ and unrelated facts. The random control goes through the same code.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 
@@ -81,28 +83,45 @@ class Others:
     """Facts of other relations to ask: a bounded sample, the same whatever the order of the facts is.
 
     Args:
-        facts: facts with their queries.
+        facts: the facts; a relation and its reverse count as one relation.
+        ask: a query for a fact, or None if it cannot be asked; called only for facts that are drawn.
         most: how many are kept per relation and language, those whose hash is smallest.
     """
 
-    def __init__(self, facts: Iterable[Asked], most: int = 64) -> None:
-        self._kept: dict[tuple[str, str], list[tuple[str, Asked]]] = {}
-        for asked in facts:
-            kept = self._kept.setdefault((asked.fact.relation, asked.fact.language), [])
-            kept.append((_hash(asked.fact.key), asked))
-            kept.sort(key=lambda entry: entry[0])
+    def __init__(self, facts: Iterable[Fact], ask: Callable[[Fact], Query | None], most: int = 64) -> None:
+        self._ask = ask
+        self._queries: dict[str, Query | None] = {}
+        self._kept: dict[tuple[str, str], list[tuple[str, Fact]]] = {}
+        for fact in facts:
+            kept = self._kept.setdefault((fact.language, _base(fact.relation)), [])
+            insort(kept, (_hash(fact.key), fact), key=itemgetter(0))
             del kept[most:]
 
     def unrelated(self, fact: Fact, count: int, seed: int) -> list[Asked]:
-        """`count` facts of other relations and the same language (fewer if there are fewer)."""
-        base = fact.relation.removesuffix("_reverse")
+        """`count` facts of other relations and the same language, one query each (fewer if there are fewer)."""
         pool = [
-            asked
-            for (relation, language), kept in self._kept.items()
-            if relation.removesuffix("_reverse") != base and language == fact.language
-            for _, asked in kept
+            other
+            for (language, relation), kept in self._kept.items()
+            if language == fact.language and relation != _base(fact.relation)
+            for _, other in kept
         ]
-        return sorted(pool, key=lambda asked: _hash(f"{seed}/{fact.key}/{asked.fact.key}"))[:count]
+        drawn: list[Asked] = []
+        for other in sorted(pool, key=lambda other: _hash(f"{seed}/{fact.key}/{other.key}")) if count else ():
+            query = self._query(other)
+            if query is not None:
+                drawn.append(Asked(other, (query,)))
+            if len(drawn) == count:
+                break
+        return drawn
+
+    def _query(self, fact: Fact) -> Query | None:
+        if fact.key not in self._queries:
+            self._queries[fact.key] = self._ask(fact)
+        return self._queries[fact.key]
+
+
+def _base(relation: str) -> str:
+    return relation.removesuffix("_reverse")
 
 
 def _hash(text: str) -> str:
@@ -129,6 +148,7 @@ def intervene(
 
     Raises:
         BadNumber: a probability that is NaN; names the fact.
+        NotAskable: too few other neurons to compare with.
     """
     random_sets = matched_random(
         strengths(model, asked.queries), neurons, draws=settings.draws, seed=settings.seed, name=asked.fact.key
@@ -136,8 +156,7 @@ def intervene(
     sets: list[tuple[Neuron, ...]] = [tuple(neurons), *random_sets]
     found = list(_measured(model, asked, None, sets, name))
     for other in others.unrelated(asked.fact, settings.unrelated, settings.seed):
-        one = Asked(other.fact, other.queries[:1])
-        found += _measured(model, Asked(asked.fact, one.queries), other.fact, sets, name)
+        found += _measured(model, Asked(asked.fact, other.queries), other.fact, sets, name)
     return found
 
 
