@@ -39,11 +39,11 @@ def existing(model: Model, neurons: Iterable[tuple[int, int]]) -> list[Neuron]:
         BadSetting: a layer or an index the model does not have.
     """
     result = [Neuron(*neuron) for neuron in neurons]
+    layers, width = model.layer_count, model.width
     for layer, index in result:
-        if not 0 <= layer < model.layer_count or not 0 <= index < model.width:
+        if not 0 <= layer < layers or not 0 <= index < width:
             raise BadSetting(
-                f"{model.name} has no neuron ({layer}, {index}): layers are 0 to {model.layer_count - 1}, "
-                f"indices 0 to {model.width - 1}"
+                f"{model.name} has no neuron ({layer}, {index}): layers are 0 to {layers - 1}, indices 0 to {width - 1}"
             )
     return result
 

@@ -95,12 +95,16 @@ def _rows_log_probabilities(model: Model, captured: Capture, sets: Sequence[Fact
 
 def _start(captured: Capture, layer: int, sets: Sequence[Factors]) -> Tensor:
     activation = captured.activations[layer]
-    scale = torch.ones(len(sets), 1, activation.shape[-1], dtype=activation.dtype)
-    for row, neurons in enumerate(sets):
-        for neuron, factor in neurons.items():
-            if neuron.layer == layer:
-                scale[row, 0, neuron.index] = factor
-    return activation[:, None] * scale.to(activation.device)[None]
+    entries = [
+        (row, neuron.index, factor)
+        for row, neurons in enumerate(sets)
+        for neuron, factor in neurons.items()
+        if neuron.layer == layer
+    ]
+    edits = _edits(entries, activation.device)
+    scale = torch.ones(len(sets), 1, activation.shape[-1], dtype=activation.dtype, device=activation.device)
+    scale[edits.rows, 0, edits.indices] = edits.factors.to(scale.dtype)
+    return activation[:, None] * scale[None]
 
 
 def _edits(entries: Sequence[tuple[int, int, float]], device: torch.device) -> Edits:
