@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import socket
+import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -118,8 +118,8 @@ def _hub_answers() -> bool:
         urllib.request.urlopen(constants.ENDPOINT, timeout=_TIMEOUT).close()
     except urllib.error.HTTPError:
         return True
-    except urllib.error.URLError as error:
-        return not isinstance(error.reason, (socket.gaierror, ConnectionError, TimeoutError))
+    except urllib.error.URLError as error:  # the hub's client may know a certificate that is unknown here
+        return isinstance(error.reason, ssl.SSLError) or not isinstance(error.reason, OSError)
     except OSError:
         return False
     return True
