@@ -31,6 +31,7 @@ class SlowReference:
         self.module, self.downs = model.module, downs
         self.encoder_layers = model.module.config.num_layers if model.kind == "encoder-decoder" else 0
         self.factors = dict(factors or {})
+        self._activations: dict[Query, list[Tensor]] = {}
         self._known: dict[tuple[Any, ...], tuple[float, Tensor]] = {}
 
     def places(self, query: Query, layer: int) -> tuple[int, ...]:
@@ -82,22 +83,29 @@ class SlowReference:
         table = self.logits(query, everywhere=everywhere).double().log_softmax(-1)
         return float(sum(table[p, t] for p, t in zip(query.target_positions, query.answer_ids, strict=True)))
 
-    @torch.no_grad()
     def activation(self, query: Query, layer: int, token: int) -> Tensor:
         """The layer's vector [width] at the token's target position."""
+        if query not in self._activations:
+            self._activations[query] = self._values(query)
+        places = self.places(query, layer)
+        return self._activations[query][layer][places[min(token, len(places) - 1)]]
+
+    @torch.no_grad()
+    def _values(self, query: Query) -> list[Tensor]:
+        """Every layer's vectors [tokens, width]."""
         seen: list[Tensor] = []
 
         def keep(module: nn.Module, inputs: tuple[Tensor]) -> None:
-            seen.append(inputs[0].reshape(-1, inputs[0].shape[-1]))
+            seen.append(inputs[0].reshape(-1, inputs[0].shape[-1]).clone())
 
         with self._patched(query, None, False):
-            handle = self.downs[layer].register_forward_pre_hook(keep)
+            handles = [down.register_forward_pre_hook(keep) for down in self.downs]
             try:
                 self._forward(query)
             finally:
-                handle.remove()
-        places = self.places(query, layer)
-        return seen[0][places[min(token, len(places) - 1)]].clone()
+                for handle in handles:
+                    handle.remove()
+        return seen
 
     def value(self, query: Query, token: int, layer: int, vector: Tensor, target: str = "probability") -> Tensor:
         """F as a function of the layer's vector, differentiable."""

@@ -20,16 +20,20 @@ END, MASK = 1, 3
 SMOOTH = ["bert", "gpt2", "llama", "gemma", "t5 (gated)", "home-made"]
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES if rule != ADAPTIVE])
 def test_every_rule_is_the_slow_loop(
-    every_family, rule, shared_model, new_query, slow_reference, exact_scores, relative_error, tolerance
+    every_family, shared_model, new_query, slow_reference, exact_scores, relative_error, tolerance
 ):
     """Two answer tokens; masks in a cloze; encoder neurons at the sentinel, decoder neurons at the target."""
     model = shared_model(every_family)
     query = new_query(model.kind, tokens=5, answer=2)
-    true = slow_reference(model, every_family).dai(query, rule, 3)
-    found = exact_scores(model, query, method="dai", rule=rule, points=3)
-    assert relative_error(found, true) < tolerance(every_family)
+    slow = slow_reference(model, every_family)
+    errors = {
+        rule: relative_error(exact_scores(model, query, method="dai", rule=rule, points=3), slow.dai(query, rule, 3))
+        for rule in RULES
+        if rule != ADAPTIVE
+    }
+    assert len(errors) == 7
+    assert max(errors.values()) < tolerance(every_family), errors
 
 
 def test_paths_from_sentences_are_the_slow_loop(
@@ -44,12 +48,11 @@ def test_paths_from_sentences_are_the_slow_loop(
     assert relative_error(found, true) < tolerance(every_family)
 
 
-@pytest.mark.parametrize("rule", ["gauss_legendre", "right"])
-def test_in_float32(every_family, rule, shared_model, new_query, slow_reference, relative_error):
+def test_in_float32(every_family, shared_model, new_query, slow_reference, relative_error):
     model = shared_model(every_family, torch.float32)
     query = new_query(model.kind, answer=2)
-    found = attribute_all(model, [query], AttributionSettings(method="dai", rule=rule, points=4))[0]
-    true = slow_reference(model, every_family).dai(query, rule, 4)
+    found = attribute_all(model, [query], AttributionSettings(method="dai", rule="radau", points=4))[0]
+    true = slow_reference(model, every_family).dai(query, "radau", 4)
     assert relative_error(found.scores, true) < 5e-5
 
 
@@ -264,7 +267,7 @@ def mixed(new_query):
 
 
 class TestBatches:
-    @pytest.mark.parametrize("method", ["dai", "amig", "amig_authors"])
+    @pytest.mark.parametrize("method", ["dai", "amig"])
     def test_who_shares_a_batch_changes_nothing(
         self, one_of_each, method, shared_model, mixed, relative_error, tolerance
     ):
@@ -356,7 +359,7 @@ class TestChunks:
         assert sum(rows_seen[0]) == sum(sum(spent) for spent in levels)
         assert max(found.points) > ADAPTIVE_LEVELS[0]
 
-    @pytest.mark.parametrize("budget", [1, 2, 7, 31, 200])
+    @pytest.mark.parametrize("budget", [1, 7, 50])
     @pytest.mark.parametrize("family", ["bert", "gpt2", "t5 (gated)"])
     def test_no_call_exceeds_the_budget(self, family, budget, shared_model, new_query, rows_seen, monkeypatch):
         model = shared_model(family)
@@ -377,7 +380,7 @@ class TestChunks:
             np.testing.assert_allclose(one.baseline_probability, other.baseline_probability, rtol=1e-10)
             assert one.points.tolist() == other.points.tolist()
 
-    @pytest.mark.parametrize("limit", [100, 11, 3, 1])
+    @pytest.mark.parametrize("limit", [40, 3, 1])
     @pytest.mark.parametrize("rule", ["adaptive", "gauss_legendre"])
     def test_running_out_of_memory_halves_the_rows_and_goes_on(
         self, limit, rule, shared_model, new_query, rows_seen, slow_reference

@@ -1,7 +1,5 @@
 """F = a1 * a2 at a = (2, 3), worked out by hand: the numbers must come out exactly, through the real code."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -24,8 +22,8 @@ def product(model, captured, points, target):
 
 
 @pytest.fixture
-def toy(monkeypatch):
-    """A model of two layers, both with F = a1 * a2; its prompt has two words whose removal gives BASELINES."""
+def toy(monkeypatch, new_model):
+    """A model in whose three layers F = a1 * a2; its prompt has two words whose removal gives BASELINES."""
     query = Query(Prompt("a b ___"), "c", (8, 9), (1,), (5,), (0, 1), ((0,), (1,)))
     activation = torch.tensor([[END]], dtype=torch.float64)
 
@@ -33,15 +31,15 @@ def toy(monkeypatch):
         index = torch.zeros(1, dtype=torch.long)
         log_f = torch.tensor([[6.0]], dtype=torch.float64).log()
         batch = Batch.of(queries, torch.device("cpu"))
-        return Capture(batch, index, index[:, None], index[:, None], log_f, [activation] * 2)
+        return Capture(batch, index, index[:, None], index[:, None], log_f, [activation] * 3)
 
     monkeypatch.setattr(engine, "values_and_gradients", product)
     monkeypatch.setattr(methods, "values_and_gradients", product)
-    monkeypatch.setattr(engine, "row_budget", lambda model, captured: 1000)
     monkeypatch.setattr(baselines, "replacement_token", lambda model: (0, "eos_token"))
     sentences = torch.tensor(BASELINES, dtype=torch.float64)[:, None]
-    monkeypatch.setattr(baselines, "target_activations", lambda model, queries: [sentences] * 2)
-    model = SimpleNamespace(name="toy", kind="causal", dtype=torch.float64, capture=capture)
+    monkeypatch.setattr(baselines, "target_activations", lambda model, queries: [sentences] * 3)
+    model = new_model("gpt2")
+    monkeypatch.setattr(model, "capture", capture)
     return lambda **options: attribute_all(model, [query], AttributionSettings(target="logit", **options))[0]
 
 
@@ -54,64 +52,64 @@ EXACT = [{"rule": "adaptive"}, {"rule": "gauss_legendre"}, {"rule": "gauss_legen
 class TestRulesThatAreExactForAStraightLine:
     def test_zero_baseline(self, toy, rule):
         found = toy(method="dai", **rule)
-        assert found.scores.tolist() == [pytest.approx([3, 3])] * 2
+        assert found.scores.tolist() == [pytest.approx([3, 3])] * 3
         assert found.scores.sum(1) == pytest.approx(6)
         assert found.completeness_error == pytest.approx(0, abs=1e-12)
-        assert found.baseline_probability.tolist() == [0, 0]
+        assert found.baseline_probability.tolist() == [0, 0, 0]
 
     def test_sum_over_both_baselines(self, toy, rule):
         found = toy(method="amig", **rule)
-        assert found.scores.tolist() == [pytest.approx([4.5, 7.5])] * 2
+        assert found.scores.tolist() == [pytest.approx([4.5, 7.5])] * 3
         assert found.completeness_error == pytest.approx(0, abs=1e-12)
 
     def test_normalised_within_the_layer(self, toy, rule):
-        assert toy(method="amig", normalise="layer", **rule).scores.tolist() == [pytest.approx([0.375, 0.625])] * 2
-        both_layers = toy(method="amig", normalise="global", **rule).scores
-        assert both_layers.tolist() == [pytest.approx([0.1875, 0.3125])] * 2
+        assert toy(method="amig", normalise="layer", **rule).scores.tolist() == [pytest.approx([0.375, 0.625])] * 3
+        all_layers = toy(method="amig", normalise="global", **rule).scores
+        assert all_layers.tolist() == [pytest.approx([0.125, 0.625 / 3])] * 3
 
     def test_largest_over_both_baselines(self, toy, rule):
-        assert toy(method="sequential", **rule).scores.tolist() == [pytest.approx([3, 4.5])] * 2
+        assert toy(method="sequential", **rule).scores.tolist() == [pytest.approx([3, 4.5])] * 3
 
     def test_mean_baseline(self, toy, rule):
         """From (0.5, 0): (2 - 0.5) * 1.5 and (3 - 0) * 1.25, complete against it."""
         found = toy(method="amig_mean", **rule)
-        assert found.scores.tolist() == [pytest.approx([2.25, 3.75])] * 2
+        assert found.scores.tolist() == [pytest.approx([2.25, 3.75])] * 3
         assert found.completeness_error == pytest.approx(0, abs=1e-12)
 
 
 def test_one_baseline_alone(toy, monkeypatch):
     """From (1, 0)."""
     sentence = torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
-    monkeypatch.setattr(baselines, "target_activations", lambda model, queries: [sentence] * 2)
+    monkeypatch.setattr(baselines, "target_activations", lambda model, queries: [sentence] * 3)
     found = toy(method="amig_mean", rule="gauss_legendre")
-    assert found.scores.tolist() == [[1.5, 4.5]] * 2
-    assert found.scores.sum(1).tolist() == [6, 6]
+    assert found.scores.tolist() == [[1.5, 4.5]] * 3
+    assert found.scores.sum(1).tolist() == [6, 6, 6]
 
 
 def test_what_the_authors_code_computes(toy):
     """Two left points on the path from (0.5, 0), times the activation: not complete, and the error says by how much."""
     found = toy(method="amig_authors", points=2, rule="left")
-    assert found.scores.tolist() == [[1.5, 2.625]] * 2
-    assert found.scores.sum(1).tolist() == [4.125, 4.125]
-    assert found.completeness_error.tolist() == [1.875, 1.875]
-    assert found.completeness_ratio.tolist() == [1.875 / 6] * 2
-    assert found.baseline_probability.tolist() == [0, 0]
+    assert found.scores.tolist() == [[1.5, 2.625]] * 3
+    assert found.scores.sum(1).tolist() == [4.125] * 3
+    assert found.completeness_error.tolist() == [1.875] * 3
+    assert found.completeness_ratio.tolist() == [1.875 / 6] * 3
+    assert found.baseline_probability.tolist() == [0, 0, 0]
 
 
 def test_gradient_times_activation(toy):
-    assert toy(method="gradient_x_activation").scores.tolist() == [[6, 6]] * 2
-    assert toy(method="activation").scores.tolist() == [[2, 3]] * 2
+    assert toy(method="gradient_x_activation").scores.tolist() == [[6, 6]] * 3
+    assert toy(method="activation").scores.tolist() == [[2, 3]] * 3
 
 
 def test_left_and_right_sums_miss_by_what_they_must(toy):
     """With n points dF/da is sampled at means 1/2 -+ 1/2n: two left points give half of (3, 3)."""
-    assert toy(method="dai", rule="left", points=2).scores.tolist() == [[1.5, 1.5]] * 2
-    assert toy(method="dai", rule="right", points=2).scores.tolist() == [[4.5, 4.5]] * 2
-    assert toy(method="dai", rule="left", points=2).completeness_error.tolist() == [3, 3]
+    assert toy(method="dai", rule="left", points=2).scores.tolist() == [[1.5, 1.5]] * 3
+    assert toy(method="dai", rule="right", points=2).scores.tolist() == [[4.5, 4.5]] * 3
+    assert toy(method="dai", rule="left", points=2).completeness_error.tolist() == [3, 3, 3]
 
 
 def test_random_deals_out_the_same_numbers(toy):
     assert sorted(METHODS) == sorted(
         ["dai", "amig", "amig_mean", "amig_authors", "sequential", "gradient_x_activation", "activation", "random"]
     )
-    assert toy(method="random", rule="gauss_legendre").scores.tolist() == [pytest.approx([3, 3])] * 2
+    assert toy(method="random", rule="gauss_legendre").scores.tolist() == [pytest.approx([3, 3])] * 3
