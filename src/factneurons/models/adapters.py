@@ -161,7 +161,12 @@ ADAPTERS: dict[str, Adapter] = _table()
 _EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 """Where configurations say how many experts there are."""
 
-_ALSO: dict[str, str] = {"mt5": "t5 (gated)", "xlm-roberta-xl": "xlm-roberta", "camembert": "roberta"}
+_ALSO: dict[str, str] = {
+    "mt5": "t5 (gated)",
+    "umt5": "t5 (gated)",
+    "xlm-roberta-xl": "xlm-roberta",
+    "camembert": "roberta",
+}
 
 
 @dataclass(frozen=True, slots=True)

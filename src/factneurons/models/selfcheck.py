@@ -13,6 +13,7 @@ from factneurons.models.capture import Capture, capture
 from factneurons.models.gradients import _plain, _staircase
 from factneurons.models.head import Head
 from factneurons.models.hooks import before, hooked
+from factneurons.models.memory import is_out_of_memory
 from factneurons.models.rows import Unsupported
 from factneurons.models.types import Query
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _TOKENS = 4
 _TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-3}
 _COARSE = 0.1
+# What blocks raise that miss a mask or tokens they count on.
+_MISFITS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 def staircase_is_right(model: Model, captured: Capture) -> tuple[bool, str]:
@@ -41,6 +44,10 @@ def staircase_is_right(model: Model, captured: Capture) -> tuple[bool, str]:
             values, gradients = _staircase(model, probe, leaves, "log_probability")
         except Unsupported as reason:
             return False, str(reason)
+        except _MISFITS as error:
+            if is_out_of_memory(error):
+                raise
+            return False, f"its blocks do not run on rows alone: {type(error).__name__}"
         true_values, true_gradients = _plain(model, probe, leaves, "log_probability")
     tolerance = _TOLERANCE.get(model.dtype, _COARSE)
     for layer in range(model.layer_count):
