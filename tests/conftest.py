@@ -317,10 +317,13 @@ def _slow_module() -> Any:
 
 @pytest.fixture(scope="session")
 def slow_reference() -> Callable[..., Any]:
-    """slow_reference(model, family, factors=None): see SlowReference."""
-    return lambda model, family, factors=None: _slow_module().SlowReference(
-        model, FAMILIES[family].downs(model.module), factors
-    )
+    """slow_reference(model, family or its down-projections, factors=None): see SlowReference."""
+
+    def make(model: Model, family: str | Sequence[nn.Module], factors: Any = None) -> Any:
+        downs = FAMILIES[family].downs(model.module) if isinstance(family, str) else family
+        return _slow_module().SlowReference(model, downs, factors)
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -167,6 +167,8 @@ def test_norm_gain_is_that_of_what_the_mlp_reads(every_family, shared_model, ask
     [
         ("t5 (gated)", tf.MT5ForConditionalGeneration, tf.MT5Config(
             vocab_size=40, d_model=16, d_ff=24, d_kv=8, num_layers=2, num_heads=2, decoder_start_token_id=0)),
+        ("t5 (gated)", tf.UMT5ForConditionalGeneration, tf.UMT5Config(
+            vocab_size=40, d_model=16, d_ff=24, d_kv=8, num_layers=2, num_heads=2, decoder_start_token_id=0)),
         ("roberta", tf.CamembertForMaskedLM, tf.CamembertConfig(**SMALL)),
         ("xlm-roberta", tf.XLMRobertaXLForMaskedLM, tf.XLMRobertaXLConfig(**SMALL)),
     ],

@@ -5,9 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import transformers as tf
 
 from factneurons.errors import BadModel
+from factneurons.models import model as model_module
+from factneurons.models import selfcheck
 from factneurons.models.gradients import values_and_gradients
+from factneurons.models.model import Model
 
 
 def half_points(captured):
@@ -52,14 +56,55 @@ def test_blocks_that_change_the_sum_are_found_out(family, new_model, new_query, 
 def test_the_check_is_made_once(family, new_model, new_query, monkeypatch):
     model = new_model(family)
     calls = []
-    from factneurons.models import model as model_module
-
     real = model_module.staircase_is_right
     monkeypatch.setattr(model_module, "staircase_is_right", lambda *a: calls.append(a) or real(*a))
     for seed in range(3):
         captured = model.capture([new_query(model.kind, seed=seed)], [(0, (0,))])
         assert model.staircase(captured)
     assert len(calls) == 1
+
+
+SMALL = {"vocab_size": 48, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+OTHERS = {
+    "falcon": (
+        "causal", lambda: tf.FalconForCausalLM(tf.FalconConfig(**SMALL)), "TypeError",
+        lambda module: [block.mlp.dense_4h_to_h for block in module.transformer.h],
+    ),
+    "gpt_bigcode": (
+        "causal", lambda: tf.GPTBigCodeForCausalLM(tf.GPTBigCodeConfig(vocab_size=48, n_embd=16, n_layer=2, n_head=2)),
+        "RuntimeError", lambda module: [block.mlp.c_proj for block in module.transformer.h],
+    ),
+    "deberta-v2": (
+        "cloze", lambda: tf.DebertaV2ForMaskedLM(tf.DebertaV2Config(intermediate_size=24, **SMALL)), "AttributeError",
+        lambda module: [layer.output.dense for layer in module.deberta.encoder.layer],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_blocks_that_fail_on_rows_are_served_by_the_plain_loop(name, new_query, slow_reference, hooks_of):
+    """Architectures without a row of data: found by structure, and their own errors are no user's error."""
+    kind, build, error, downs = OTHERS[name]
+    torch.manual_seed(0)
+    module = build().double()
+    model = Model(module, None, name=name, kind=kind)
+    assert model.adapter.family == "found by structure"
+    with pytest.warns(UserWarning, match=rf"^{name}: .* \(its blocks do not run on rows alone: {error}\)"):
+        compare_with_slow(model, slow_reference(model, downs(module)), new_query(kind))
+    assert hooks_of(module) == {}
+
+
+def test_running_out_of_memory_is_no_verdict_on_the_blocks(new_model, new_query, monkeypatch):
+    model = new_model("llama")
+
+    def full(*inputs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(selfcheck, "_staircase", full)
+        with pytest.raises(torch.OutOfMemoryError):
+            model.staircase(model.capture([new_query("causal")], [(0, (0,))]))
+    assert model.staircase(model.capture([new_query("causal")], [(0, (0,))]))
 
 
 def odd_logits(model, change):
