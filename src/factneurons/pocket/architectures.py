@@ -23,8 +23,18 @@ def build_module(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> Pr
     """A model with the recipe's shape and seeded random weights, in float32."""
     torch.manual_seed(recipe.seed)
     module = _BUILDERS[recipe.architecture](recipe, tokenizer)
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if name.endswith(_PLACES):
+                parameter.mul_(PLACE_SCALE)
     module.set_attn_implementation("eager")  # on short sentences faster to train than the fused kernels
     return module
+
+
+PLACE_SCALE = 0.2
+"""How long position embeddings begin, as a share of a token's: a fact must be found wherever it stands."""
+
+_PLACES = ("wpe.weight", "position_embeddings.weight", "token_type_embeddings.weight")
 
 
 def initial_deviation(shape: PocketSize) -> float:
@@ -38,7 +48,7 @@ def initial_deviation(shape: PocketSize) -> float:
 
 def _bert(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     shape = recipe.shape
-    return BertForMaskedLM(
+    module = BertForMaskedLM(
         BertConfig(
             vocab_size=len(tokenizer),
             hidden_size=shape.width,
@@ -52,6 +62,13 @@ def _bert(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> PreTraine
             pad_token_id=tokenizer.pad_token_id,
         )
     )
+    # As GPT-2 does by itself: what the blocks add begins small. A post-norm model with blocks as loud as their
+    # input mixes the tokens beyond recognition and learns nothing for thousands of steps.
+    with torch.no_grad():
+        for layer in module.bert.encoder.layer:
+            layer.attention.output.dense.weight.mul_((2 * shape.layers) ** -0.5)
+            layer.output.dense.weight.mul_((2 * shape.layers) ** -0.5)
+    return module
 
 
 def _gpt2(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:

@@ -61,16 +61,16 @@ class PocketRecipe:
     dropout: float = 0.0
     vocabulary_size: int = 8192
     positions: int = 128
-    batch_size: int = 32
+    batch_size: int = 64
     learning_rate: float = 2e-3
     warmup_steps: int = 200
     weight_decay: float = 0.01
     context_share: float = 0.1
     context_weight: float = 0.1
     max_steps: int = 6000
-    check_every: int = 250
-    target_trained: float = 0.985
-    target_left_out: float = 0.93
+    check_every: int = 500
+    target_trained: float = 0.975
+    target_left_out: float = 0.92
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -112,7 +112,7 @@ class PocketRecipe:
 
 
 RECIPES: dict[str, PocketRecipe] = {
-    "pocket-bert": PocketRecipe("bert"),
+    "pocket-bert": PocketRecipe("bert", learning_rate=1e-3, warmup_steps=300, max_steps=8000),
     "pocket-gpt2": PocketRecipe("gpt2"),
     "pocket-llama": PocketRecipe("llama"),
 }

@@ -65,14 +65,19 @@ def _train_llama(pieces: Sequence[str], size: int) -> PreTrainedTokenizerBase:
     trainer = trainers.BpeTrainer(
         vocab_size=size, special_tokens=[*_LLAMA_SPECIAL, *bytes_], initial_alphabet=["▁"], show_progress=False
     )
-    tokenizer.train_from_iterator((_with_space(piece) for piece in pieces), trainer)
+    tokenizer.train_from_iterator((text for piece in pieces for text in _as_llama_writes(piece)), trainer)
     model = _model_of(tokenizer)
     return LlamaTokenizer(vocab=model["vocab"], merges=_merges_of(model), pad_token="</s>", add_bos_token=True)
 
 
-def _with_space(piece: str) -> str:
-    """LLaMA writes a space before a text's first word, so a Latin word always has one before it."""
-    return f" {piece}" if piece[0].isascii() and piece[0].isalnum() else piece
+def _as_llama_writes(piece: str) -> list[str]:
+    """LLaMA writes a space before a text's first word, so a Latin word always has one before it.
+
+    A number has one in English and none in Chinese.
+    """
+    if piece.isdigit():
+        return [piece, f" {piece}"]
+    return [f" {piece}"] if piece[0].isascii() and piece[0].isalnum() else [piece]
 
 
 def _train_bert(pieces: Sequence[str], size: int) -> PreTrainedTokenizerBase:
