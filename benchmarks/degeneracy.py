@@ -76,7 +76,9 @@ def _summary(model: Model, known: list[KnowledgeNeurons], settings: DegeneracySe
         "mean degeneracy index": round(float(np.mean([e.degeneracy_index for e in having])), 3) if having else None,
         "beat random, p <= 0.05": int((p_values <= 0.05).sum()),
         "after Holm": int((np.asarray(holm(p_values)) <= 0.05).sum()) if having else 0,
-        "reasons": ", ".join(f"{reason} {n}" for reason, n in Counter(e.reason for e in found if e.reason).most_common()),
+        "reasons": ", ".join(
+            f"{reason} {n}" for reason, n in Counter(e.reason for e in found if e.reason).most_common()
+        ),
     }
 
 
