@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from transformers import (
@@ -25,16 +26,18 @@ def build_module(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> Pr
     module = _BUILDERS[recipe.architecture](recipe, tokenizer)
     with torch.no_grad():
         for name, parameter in module.named_parameters():
-            if name.endswith(_PLACES):
-                parameter.mul_(PLACE_SCALE)
+            parameter.mul_(next((scale for end, scale in PLACE_SCALES.items() if name.endswith(end)), 1.0))
     module.set_attn_implementation("eager")  # on short sentences faster to train than the fused kernels
     return module
 
 
-PLACE_SCALE = 0.2
-"""How long position embeddings begin, as a share of a token's: a fact must be found wherever it stands."""
+PLACE_SCALES = {"position_embeddings.weight": 0.5, "token_type_embeddings.weight": 0.2}
+"""How long BERT's embeddings of places begin, as a share of a token's.
 
-_PLACES = ("wpe.weight", "position_embeddings.weight", "token_type_embeddings.weight")
+A fact must be found wherever it stands; positions are all that tells the masks of one answer apart. GPT-2 learns
+three times as fast with short ones too, but then keeps its facts more redundantly: suppressing the knowledge neurons
+of AMIG costs less than half as much.
+"""
 
 
 def initial_deviation(shape: PocketSize) -> float:
@@ -65,7 +68,8 @@ def _bert(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> PreTraine
     # As GPT-2 does by itself: what the blocks add begins small. A post-norm model with blocks as loud as their
     # input mixes the tokens beyond recognition and learns nothing for thousands of steps.
     with torch.no_grad():
-        for layer in module.bert.encoder.layer:
+        layers: Any = module.bert.encoder.layer
+        for layer in layers:
             layer.attention.output.dense.weight.mul_((2 * shape.layers) ** -0.5)
             layer.output.dense.weight.mul_((2 * shape.layers) ** -0.5)
     return module

@@ -113,7 +113,7 @@ class PocketRecipe:
 
 RECIPES: dict[str, PocketRecipe] = {
     "pocket-bert": PocketRecipe("bert", learning_rate=1e-3, warmup_steps=300, max_steps=8000),
-    "pocket-gpt2": PocketRecipe("gpt2"),
+    "pocket-gpt2": PocketRecipe("gpt2", batch_size=32, max_steps=12000, target_trained=0.985, target_left_out=0.93),
     "pocket-llama": PocketRecipe("llama"),
 }
 

@@ -38,13 +38,13 @@ def train_tokenizer(
     if architecture not in _TRAINERS:
         raise BadSetting(f"unknown architecture {architecture!r}; valid: {', '.join(_TRAINERS)}")
     answers, subjects, contexts = vocabulary_pieces(facts)
-    pieces = [*answers * ANSWER_REPEATS, *subjects, *contexts]
-    tokenizer = _TRAINERS[architecture](pieces, vocabulary_size)
+    tokenizer = _TRAINERS[architecture](answers, [*subjects, *contexts], vocabulary_size)
     tokenizer.model_max_length = positions
     return tokenizer
 
 
-def _train_gpt2(pieces: Sequence[str], size: int) -> PreTrainedTokenizerBase:
+def _train_gpt2(answers: Sequence[str], others: Sequence[str], size: int) -> PreTrainedTokenizerBase:
+    pieces = [*list(answers) * ANSWER_REPEATS, *others]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(
@@ -58,7 +58,8 @@ def _train_gpt2(pieces: Sequence[str], size: int) -> PreTrainedTokenizerBase:
     return GPT2Tokenizer(vocab=model["vocab"], merges=_merges_of(model), pad_token=_GPT2_SPECIAL[0])
 
 
-def _train_llama(pieces: Sequence[str], size: int) -> PreTrainedTokenizerBase:
+def _train_llama(answers: Sequence[str], others: Sequence[str], size: int) -> PreTrainedTokenizerBase:
+    pieces = [*list(answers) * ANSWER_REPEATS, *others]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="never", split=True)
     bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
@@ -80,15 +81,18 @@ def _as_llama_writes(piece: str) -> list[str]:
     return [f" {piece}"] if piece[0].isascii() and piece[0].isalnum() else [piece]
 
 
-def _train_bert(pieces: Sequence[str], size: int) -> PreTrainedTokenizerBase:
+def _train_bert(answers: Sequence[str], others: Sequence[str], size: int) -> PreTrainedTokenizerBase:
+    """Every word of an answer is one token: its tokens are predicted at once, blind to each other."""
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    splitter = pre_tokenizers.BertPreTokenizer()
+    tokenizer.pre_tokenizer = splitter
+    words = {word: None for answer in dict.fromkeys(answers) for word, _ in splitter.pre_tokenize_str(answer.strip())}
     trainer = trainers.WordPieceTrainer(
-        vocab_size=size, special_tokens=_BERT_SPECIAL, limit_alphabet=size, show_progress=False
+        vocab_size=size // 2, special_tokens=_BERT_SPECIAL, limit_alphabet=size, show_progress=False
     )
-    tokenizer.train_from_iterator(pieces, trainer)
+    tokenizer.train_from_iterator(others, trainer)
     learned = sorted(_model_of(tokenizer)["vocab"].items(), key=lambda item: item[1])
-    vocabulary = _both_forms([*(token for token, _ in learned), *_common_characters()])
+    vocabulary = _both_forms([*(token for token, _ in learned), *words, *_common_characters()])
     return BertTokenizer(vocab=vocabulary, do_lower_case=False, tokenize_chinese_chars=False, strip_accents=False)
 
 
@@ -128,7 +132,7 @@ def _merges_of(model: dict[str, Any]) -> Any:
     return [(left, right) for left, right in model["merges"]]
 
 
-_TRAINERS: dict[str, Callable[[Sequence[str], int], PreTrainedTokenizerBase]] = {
+_TRAINERS: dict[str, Callable[[Sequence[str], Sequence[str], int], PreTrainedTokenizerBase]] = {
     "bert": _train_bert,
     "gpt2": _train_gpt2,
     "llama": _train_llama,
