@@ -58,6 +58,9 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a 
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 or mps. Default: cuda where there is one.")]
 DeviceMap = Annotated[str | None, typer.Option(help="Spread the layers over devices, for instance auto.")]
 RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Let Python files that come with a model run.")]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out bad records and facts that fail, count them, and go on.")
+]
 Draws = Annotated[int, typer.Option(help="Random neuron sets per fact that the found ones are compared with.")]
 Unrelated = Annotated[int, typer.Option(help="Facts of other relations that are asked per fact, to see what moves.")]
 Seed = Annotated[int, typer.Option(help="Decides every random draw.")]
@@ -85,9 +88,7 @@ def locate(
         bool, typer.Option("--multi-mask", help="Masked models: one mask for each token of an answer.")
     ] = False,
     limit: Annotated[int | None, typer.Option(help="Only the first so many facts.")] = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out bad records and facts that fail, count them, and go on.")
-    ] = False,
+    skip_bad: SkipBad = False,
     draws: Draws = 20,
     unrelated: Unrelated = 5,
     seed: Seed = 42,
@@ -117,7 +118,7 @@ def locate(
     )
     summary = run_locate(out, loaded, locating)
     show.located(Run.open(out), summary)
-    run_intervene(out, loaded, interventions, "knowledge")
+    run_intervene(out, loaded, interventions, "knowledge", skip_bad=skip_bad)
     show.effects(Run.open(out), "knowledge")
     show.next_command("degenerate", out)
 
@@ -137,6 +138,7 @@ def degenerate(
     t_sufficient: Annotated[float, typer.Option(help="F2: largest loss with one component left.")] = 0.2,
     t_high: Annotated[float, typer.Option(help="F3: least loss with all components suppressed.")] = 0.3,
     partitions: Annotated[int, typer.Option(help="Random partitions per fact behind the p-value.")] = 100,
+    skip_bad: SkipBad = False,
     draws: Draws = 20,
     unrelated: Unrelated = 5,
     seed: Seed = 42,
@@ -167,9 +169,9 @@ def degenerate(
     )
     interventions = InterventionSettings(draws, unrelated, seed)
     loaded = model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
-    summary = run_degenerate(run, loaded, settings)
+    summary = run_degenerate(run, loaded, settings, skip_bad=skip_bad)
     show.degeneracy(Run.open(run), summary)
-    run_intervene(run, loaded, interventions, "degenerate")
+    run_intervene(run, loaded, interventions, "degenerate", skip_bad=skip_bad)
     show.effects(Run.open(run), "degenerate")
     show.next_command("report", run)
 

@@ -29,7 +29,9 @@ def _group(context: typer.Context) -> None:
         say(context.get_help())
 
 
-@facts_commands.command("describe", epilog=shown("facts describe"))
+@facts_commands.command(
+    "describe", short_help="Count facts, and what a model can be asked.", epilog=shown("facts describe")
+)
 def describe_command(
     facts: Annotated[str, typer.Argument(metavar="FACTS", help=FACTS_HELP)],
     model: Annotated[

@@ -15,6 +15,7 @@ from factneurons.degeneracy.types import REASONS
 from factneurons.experiments.effects import effects_of
 from factneurons.experiments.statistics import Interval, holm
 from factneurons.facts import Description
+from factneurons.report.text import EXPECTED_SKIPS
 from factneurons.runs import Run, Summary
 
 _ACTIONS = {"suppress": "suppressed (values set to 0)", "enhance": "enhanced (values doubled)"}
@@ -52,6 +53,8 @@ def _took(summary: Summary) -> str:
 
 def _left_out(run: Run, stage: str, what: str, reasons: Mapping[str, int]) -> None:
     """One line per reason, with the first example of it in words."""
+    if not reasons:
+        return
     examples: dict[str, str] = {}
     for tables in run.committed(stage, "skipped"):
         for row in tables["skipped"]:
@@ -66,6 +69,9 @@ def _left_out(run: Run, stage: str, what: str, reasons: Mapping[str, int]) -> No
 
 def effects(run: Run, neurons: str) -> None:
     """What suppressing and enhancing did, against matched random neurons."""
+    stage = f"test_{neurons}"
+    reasons = run.counts(stage).skipped
+    _left_out(run, stage, "fact", {name: reasons[name] for name in reasons if name not in EXPECTED_SKIPS})
     table = run.table("interventions")
     found = effects_of(table, run.table("facts"), neurons) if len(table) else []
     if not found:
@@ -100,6 +106,7 @@ def degeneracy(run: Run, summary: Summary) -> None:
         )
     for reason, count in table.loc[table["components"] < 2, "reason"].value_counts().items():
         say(f"  {count} have none, {reason}: {REASONS.get(str(reason), str(reason))}")
+    _left_out(run, "degenerate", "fact", run.counts("degenerate").skipped)
 
 
 def description(found: Description) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -121,28 +122,33 @@ def run_locate(folder: Path, model: Model, asked: Locating) -> Summary:
         rows = merged(_located(model, each) for each in found if each.known is not None)
         return Batch(rows, [skip for each in found for skip in _refused(each)])
 
-    with open_stage(folder, "locate", asked.settings(), 0, model, asked.facts, source.sha256()) as run:
-        try:
-            with StageProgress(_TITLES["locate"]) as progress:
-                summary = drive(
-                    run,
-                    "locate",
-                    stream(),
-                    work,
-                    batch_size=_BATCH,
-                    skip_bad=asked.skip_bad,
-                    progress=progress,
-                    total=_count(source, asked.limit),
-                )
-        except _FAULTS_OF_FACTS as error:
-            kept = run.counts("locate").done
-            finished = f"{counted(kept, 'fact')} finished before it: kept in {folder}; " if kept else ""
-            raise FactneuronsError(f"{error} ({finished}--skip-bad leaves out what is bad and goes on)") from error
+    with (
+        open_stage(folder, "locate", asked.settings(), 0, model, asked.facts, source.sha256()) as run,
+        told_what_is_kept(run, "locate"),
+        StageProgress(_TITLES["locate"]) as progress,
+    ):
+        summary = drive(
+            run,
+            "locate",
+            stream(),
+            work,
+            batch_size=_BATCH,
+            skip_bad=asked.skip_bad,
+            progress=progress,
+            total=_count(source, asked.limit),
+        )
     return _something(run, model, summary)
 
 
-_FAULTS_OF_FACTS = (BadFact, BadNumber)
-"""Errors that one record or fact causes, and that the others would escape."""
+@contextmanager
+def told_what_is_kept(run: Run, stage: str) -> Iterator[None]:
+    """Add to the error of one record or fact what was finished before it, and how to go on."""
+    try:
+        yield
+    except (BadFact, BadNumber) as error:
+        kept = run.counts(stage).done
+        finished = f"{counted(kept, 'fact')} finished before it: kept in {run.folder}; " if kept else ""
+        raise FactneuronsError(f"{error} ({finished}--skip-bad leaves out what is bad and goes on)") from error
 
 
 def _count(source: FactSource, limit: int | None) -> int | None:
@@ -164,9 +170,10 @@ def _something(run: Run, model: Model, summary: Summary) -> Summary:
         raise BadRun(f"{run.manifest.data['spec']} holds no facts that its options choose, so there is nothing to do")
     if not total.done:
         reasons = ", ".join(f"{count} {reason}" for reason, count in total.skipped.items())
+        example = next(row["detail"] for tables in run.committed("locate", "skipped") for row in tables["skipped"])
         raise BadRun(
             f"none of the {counted(total.read, 'fact')} of {run.manifest.data['spec']} can be asked of {model.name} "
-            f"({reasons}); the table 'skipped' of {run.folder} says why, one by one"
+            f"({reasons}); for instance: {example}"
         )
     return summary
 
@@ -291,11 +298,17 @@ def model_of(folder: Path, name: str | None, **options: Any) -> Model:
     )
 
 
-def run_degenerate(folder: Path, model: Model, settings: DegeneracySettings) -> Summary:
+def run_degenerate(folder: Path, model: Model, settings: DegeneracySettings, *, skip_bad: bool = False) -> Summary:
     """The stage `degenerate`: components of every located fact, and the p-value of its partition."""
     kept = {name: value for name, value in asdict(settings).items() if name != "seed"}
     return _follow(
-        folder, model, "degenerate", kept, settings.seed, lambda facts: _degenerate_work(model, facts, settings)
+        folder,
+        model,
+        "degenerate",
+        kept,
+        settings.seed,
+        lambda facts: _degenerate_work(model, facts, settings),
+        skip_bad=skip_bad,
     )
 
 
@@ -308,7 +321,9 @@ def _degenerate_work(model: Model, facts: RunFacts, settings: DegeneracySettings
     return work
 
 
-def run_intervene(folder: Path, model: Model, settings: InterventionSettings, name: str) -> Summary:
+def run_intervene(
+    folder: Path, model: Model, settings: InterventionSettings, name: str, *, skip_bad: bool = False
+) -> Summary:
     """The stages `test_knowledge` and `test_degenerate`: suppress and enhance, against matched random neurons."""
     kept = {key: value for key, value in asdict(settings).items() if key != "seed"}
     return _follow(
@@ -318,6 +333,7 @@ def run_intervene(folder: Path, model: Model, settings: InterventionSettings, na
         kept,
         settings.seed,
         lambda facts: _test_work(folder, model, facts, settings, name),
+        skip_bad=skip_bad,
     )
 
 
@@ -354,14 +370,26 @@ def _follow(
     settings: dict[str, Any],
     seed: int,
     make_work: Callable[[RunFacts], Callable[[list[Fact]], Batch]],
+    *,
+    skip_bad: bool,
 ) -> Summary:
     """A stage over the facts that were located in the same run."""
     located = Run.open(folder)
     data = located.manifest.data
     with (
         open_stage(folder, stage, settings, seed, model, str(data["spec"]), str(data["sha256"])) as run,
+        told_what_is_kept(run, stage),
         StageProgress(_TITLES[stage]) as progress,
     ):
         facts = RunFacts(located, model, run.done(stage))
         total = located.counts("locate").rows.get("facts", 0)
-        return drive(run, stage, facts, make_work(facts), batch_size=_BATCH, progress=progress, total=total)
+        return drive(
+            run,
+            stage,
+            facts,
+            make_work(facts),
+            batch_size=_BATCH,
+            skip_bad=skip_bad,
+            progress=progress,
+            total=total,
+        )

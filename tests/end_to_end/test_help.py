@@ -1,0 +1,100 @@
+"""Help texts: every command has one, its examples are shown as they are typed, and every example works."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+
+import pytest
+
+from factneurons.cli.examples import EXAMPLES
+from factneurons.pocket import recipe as recipes
+from factneurons.pocket.recipe import PocketSize
+
+TEMPLAMA = [
+    {"query": f"{subject} plays for _X_.", "answer": [{"name": club}], "date": "2012", "id": f"Q{number}_P54_2012",
+     "relation": "P54", "most_frequent_answer": {"name": club}, "most_recent_answer": {"name": club}}
+    for number, (subject, club) in enumerate([("Lionel Messi", "Barcelona"), ("Wayne Rooney", "Everton")])
+]  # fmt: skip
+
+
+def test_every_command_has_examples():
+    from typer.main import get_command
+
+    from factneurons.cli.app import app
+
+    names = []
+    for name, command in get_command(app).commands.items():
+        names += [f"{name} {inner}" for inner in command.commands] if hasattr(command, "commands") else [name]
+    assert sorted(names) == sorted(EXAMPLES)
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_help(command, run):
+    shown = run(*command.split(), "--help")
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.startswith(f"Usage: factneurons {command}")
+    assert "\b" not in shown.out
+    for example in EXAMPLES[command]:
+        assert f"  {example}\n" in shown.out + "\n"
+        assert shlex.split(example)[: 1 + len(command.split())] == ["factneurons", *command.split()]
+
+
+@pytest.mark.parametrize("arguments", [(), ("facts",), ("pocket",)])
+def test_no_command_shows_the_help(arguments, run):
+    shown = run(*arguments)
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out == run(*arguments, "--help").out.rstrip("\n") + "\n"
+    assert "..." not in shown.out.split("Commands:")[1]  # no summary is cut off
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, gpt2, bert, facts_file):
+    """A folder with what the examples name: pocket models (tiny ones stand in for them) and files of facts."""
+    folder = tmp_path_factory.mktemp("examples")
+    for name, model in (("pocket-gpt2", gpt2), ("pocket-bert", bert), ("pocket-llama", gpt2)):
+        shutil.copytree(model, folder / "weights" / name)
+    lines = facts_file.read_text(encoding="utf-8").splitlines()
+    (folder / "facts.jsonl").write_text("\n".join(lines[:4]), encoding="utf-8")
+    (folder / "val.jsonl").write_text("\n".join(map(json.dumps, TEMPLAMA)), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def quick(monkeypatch, place):
+    """Small models, few facts and few steps, with the very lines of the examples."""
+    import factneurons.cli.app as app
+    import factneurons.cli.stages as stages
+
+    monkeypatch.chdir(place)
+    monkeypatch.setattr("factneurons.pocket.catalog.WEIGHTS", place / "weights")
+    load_facts = stages.load_facts
+
+    def few(spec, **options):
+        return load_facts(spec, **{**options, "limit": 3})
+
+    monkeypatch.setattr(stages, "load_facts", few)
+    monkeypatch.setattr(app, "load_facts", few)
+    monkeypatch.setitem(recipes.SIZES, "s", PocketSize(layers=2, width=16, heads=2, neurons=32))
+    original = recipes.base_recipe
+
+    def short(name):
+        from dataclasses import replace
+
+        return replace(original(name), max_steps=2, check_every=2, vocabulary_size=600)
+
+    monkeypatch.setattr("factneurons.pocket.training.base_recipe", short)
+    monkeypatch.setattr("factneurons.pocket.training.BUNDLED", "bundled?relation=capital&limit=8")
+
+
+def test_every_example_works(quick, run, place):
+    """In their order: later examples need the run that an earlier one makes."""
+    for command, examples in EXAMPLES.items():
+        for example in examples:
+            done = run(*shlex.split(example)[1:])
+            assert done.code == 0, (example, done)
+            assert done.out, command
+    assert (place / "runs/capital/report.html").is_file()
+    assert (place / "capital.html").is_file()
+    assert (place / "models/small/model.safetensors").is_file()
