@@ -59,8 +59,11 @@ MODELS: dict[str, Callable[[], torch.nn.Module]] = {
 }
 
 
-def word_tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer of 500 words w0 ... w499, so that a prompt has exactly the tokens it is asked for."""
+def word_tokenizer(*, segments: bool = False) -> PreTrainedTokenizerFast:
+    """A tokenizer of 500 words w0 ... w499, so that a prompt has exactly the tokens it is asked for.
+
+    With `segments` it also gives BERT's token types, which a peer asks for.
+    """
     vocabulary = {"[UNK]": 0, "<eos>": 1, "[MASK]": 2, "[PAD]": 3} | {f"w{i}": 10 + i for i in range(500)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -70,7 +73,7 @@ def word_tokenizer() -> PreTrainedTokenizerFast:
         mask_token="[MASK]",
         unk_token="[UNK]",
         pad_token="[PAD]",
-        model_input_names=["input_ids", "attention_mask"],
+        model_input_names=["input_ids", *(["token_type_ids"] if segments else []), "attention_mask"],
     )
 
 
@@ -78,7 +81,8 @@ def random_model(name: str) -> Model:
     """A model of true size with random weights, wrapped for factneurons."""
     torch.manual_seed(0)
     kind = "cloze" if name == "mbert" else "causal"
-    return Model(MODELS[name]().eval(), word_tokenizer(), name=name, kind=kind)  # type: ignore[arg-type]
+    tokenizer = word_tokenizer(segments=name == "mbert")
+    return Model(MODELS[name]().eval(), tokenizer, name=name, kind=kind)  # type: ignore[arg-type]
 
 
 def prompt_of(tokens: int, *, masked: bool) -> Prompt:
