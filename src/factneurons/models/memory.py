@@ -14,11 +14,11 @@ from factneurons.models.capture import Capture
 if TYPE_CHECKING:
     from factneurons.models.model import Model
 
-_SHARE_OF_MODEL = 0.2
+_SHARE_OF_MODEL = 0.3
 _LEAST = 128 * 2**20
-_HIDDEN_COPIES = 12
-_NEURON_COPIES = 4
-_GATED_COPIES = 6
+_HIDDEN_COPIES = 9
+_NEURON_COPIES = 3
+_GATED_COPIES = 5
 _MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
@@ -37,7 +37,7 @@ def model_bytes(model: Model) -> int:
 
 
 def budget_bytes(model: Model) -> int:
-    """What rows in flight may take: a fifth of the model's own size, or 128 MiB if that is more."""
+    """What rows in flight may take: three tenths of the model's own size, or 128 MiB if that is more."""
     return max(_LEAST, int(_SHARE_OF_MODEL * model_bytes(model)))
 
 
