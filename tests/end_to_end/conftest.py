@@ -190,6 +190,42 @@ def locate(run: Callable[..., Outcome]) -> Callable[..., Outcome]:
     return call
 
 
+@dataclass(frozen=True)
+class Commands:
+    """Command lines for the whole world: many neurons per fact, and groups that nearly always pass the filter."""
+
+    model: Path
+    facts: Path
+
+    FEW = ("--draws", 3, "--unrelated", 2)
+    MANY_NEURONS = ("--threshold", 0.2, "--share", 0.5)
+    EASY = ("--tau1", 0.8, "--t-low", 1, "--t-sufficient", 1, "--t-high", 0, "--partitions", 30)
+
+    def locate(self, out: Path, *more: object, facts: Path | None = None) -> tuple[object, ...]:
+        where = ("--model", self.model, "--facts", facts or self.facts, "--out", out)
+        return ("locate", *where, *self.FEW, *self.MANY_NEURONS, *more)
+
+    def degenerate(self, out: Path) -> tuple[object, ...]:
+        return ("degenerate", out, *self.FEW, *self.EASY)
+
+
+@pytest.fixture(scope="session")
+def commands(gpt2: Path, facts_file: Path) -> Commands:
+    """commands.locate(out) and commands.degenerate(out): arguments for `run` and `start`."""
+    return Commands(gpt2, facts_file)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, commands: Commands) -> Path:
+    """A run of the whole world that was never interrupted; it is read only."""
+    out = tmp_path_factory.mktemp("finished") / "run"
+    for arguments in (commands.locate(out), commands.degenerate(out)):
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        assert end.value.code == 0
+    return out
+
+
 class Process:
     """A command in a process of its own, forked from one that has everything imported already."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html.parser
+import io
 import json
 import os
-import subprocess
+import shutil
 import sys
 
 import numpy as np
@@ -14,28 +15,8 @@ import pytest
 
 import factneurons as fn
 from factneurons.attribution import SelectionSettings
+from factneurons.cli import main
 from factneurons.runs import verify
-
-MANY_NEURONS = ("--threshold", 0.2, "--share", 0.5)
-EASY = ("--tau1", 0.8, "--t-low", 1, "--t-sufficient", 1, "--t-high", 0, "--partitions", 30)
-"""Every group of neurons passes that lives long, so that there is something to see."""
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, gpt2, facts_file):
-    """A run with knowledge neurons and degenerate ones: its folder, and what its commands printed."""
-    from factneurons.cli import main
-
-    out = tmp_path_factory.mktemp("finished") / "run"
-    few = ("--draws", 3, "--unrelated", 2)
-    for arguments in (
-        ("locate", "--model", gpt2, "--facts", facts_file, "--out", out, *few, *MANY_NEURONS),
-        ("degenerate", out, *few, *EASY),
-    ):
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        assert end.value.code == 0
-    return out
 
 
 class Reader(html.parser.HTMLParser):
@@ -54,9 +35,9 @@ class Reader(html.parser.HTMLParser):
         self.addresses += [value or "" for name, value in attributes if name in ("src", "href")]
 
 
-def test_every_line_of_output(gpt2, facts_file, tmp_path, run, locate):
+def test_every_line_of_output(commands, tmp_path, run):
     out = tmp_path / "my run"
-    found = locate(gpt2, facts_file, out, "--limit", 12, *MANY_NEURONS)
+    found = run(*commands.locate(out, "--limit", 12))
     assert found.code == 0
     assert found.notes == []
     lines = found.out.splitlines()
@@ -72,7 +53,7 @@ def test_every_line_of_output(gpt2, facts_file, tmp_path, run, locate):
     assert all("random neurons" in line for line in lines[3:7])
     assert lines[7] == f"next: factneurons degenerate '{out}'"
 
-    degenerate = run("degenerate", out, "--draws", 3, "--unrelated", 2, *EASY)
+    degenerate = run(*commands.degenerate(out))
     assert (degenerate.code, degenerate.err) == (0, "")
     lines = degenerate.out.splitlines()
     assert lines[0].startswith(f"{out}: ")
@@ -170,18 +151,18 @@ def test_the_command_line_and_python_find_the_same(finished, gpt2, facts_file):
         assert row["components"] == 0 or row["p_value"] == pytest.approx(each.p_value)
 
 
-def test_two_runs_are_equal(finished, gpt2, facts_file, tmp_path, locate, same_tables, run):
+def test_two_runs_are_equal(finished, commands, tmp_path, same_tables, run):
     again = tmp_path / "again"
-    assert locate(gpt2, facts_file, again, *MANY_NEURONS).code == 0
-    assert run("degenerate", again, "--draws", 3, "--unrelated", 2, *EASY).code == 0
+    assert run(*commands.locate(again)).code == 0
+    assert run(*commands.degenerate(again)).code == 0
     same_tables(finished, again)
 
 
-def test_order_and_batches_change_nothing(finished, gpt2, world, tmp_path, locate, write_facts):
+def test_order_and_batches_change_nothing(finished, commands, world, tmp_path, run, write_facts):
     """In another order other facts share a batch."""
     order = np.random.default_rng(0).permutation(len(world))
     shuffled = write_facts(tmp_path / "shuffled.jsonl", [world[number] for number in order])
-    assert locate(gpt2, shuffled, tmp_path / "run", *MANY_NEURONS).code == 0
+    assert run(*commands.locate(tmp_path / "run", facts=shuffled)).code == 0
     one, other = (fn.Run.open(folder).table("neurons") for folder in (finished, tmp_path / "run"))
     keys = ["fact_id", "language", "layer", "index"]
     one, other = (table.sort_values(keys).reset_index(drop=True) for table in (one, other))
@@ -196,17 +177,16 @@ def test_order_and_batches_change_nothing(finished, gpt2, world, tmp_path, locat
     np.testing.assert_allclose(one["probability_after"], other["probability_after"], rtol=1e-4)
 
 
-def test_a_finished_run_is_not_done_again(finished, gpt2, facts_file, run, monkeypatch):
+def test_a_finished_run_is_not_done_again(finished, commands, run, monkeypatch):
     def never(*_, **__):
         pytest.fail("nothing is left to do")
 
     for name in ("locate_batch", "intervene", "degenerate_neurons"):
         monkeypatch.setattr(f"factneurons.cli.stages.{name}", never)
-    few = ("--draws", 3, "--unrelated", 2)
-    again = run("locate", "--model", gpt2, "--facts", facts_file, "--out", finished, *few, *MANY_NEURONS)
+    again = run(*commands.locate(finished))
     assert again.code == 0
     assert "40 of 40 facts located in 0.0 s, 40 of them before" in again.out
-    assert run("degenerate", finished, *few, *EASY).code == 0
+    assert run(*commands.degenerate(finished)).code == 0
     assert verify(fn.Run.open(finished)) == []
 
 
@@ -218,8 +198,8 @@ def test_masked_model(bert, facts_file, tmp_path, run, locate):
     assert run("report", tmp_path / "run").code == 0
 
 
-def test_one_fact_has_no_interval_and_no_unrelated_facts(gpt2, facts_file, tmp_path, run, locate):
-    found = locate(gpt2, facts_file, tmp_path / "run", "--limit", 1, *MANY_NEURONS)
+def test_one_fact_has_no_interval_and_no_unrelated_facts(commands, tmp_path, run):
+    found = run(*commands.locate(tmp_path / "run", "--limit", 1))
     assert f"{tmp_path / 'run'}: 1 of 1 fact located" in found.out
     assert "(one subject: no interval)" in found.out
     assert "there are no facts of other relations in this run" in found.out
@@ -228,8 +208,6 @@ def test_one_fact_has_no_interval_and_no_unrelated_facts(gpt2, facts_file, tmp_p
 
 
 def test_verify_names_what_changed(gpt2, facts_file, tmp_path, run, locate):
-    import shutil
-
     model, facts, out = tmp_path / "model", tmp_path / "facts.jsonl", tmp_path / "run"
     shutil.copytree(gpt2, model)
     shutil.copy(facts_file, facts)
@@ -268,8 +246,40 @@ def test_names_that_are_no_plain_words(gpt2, world, tmp_path, run, locate, write
     assert set(fn.Run.open(out).table("facts")["fact_id"]) == set(nasty)
 
 
-def test_console_script_and_module():
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "ascii"}
-    code = "import sys; from factneurons.cli import main; sys.argv[1:] = ['--version']; main()"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
-    assert (shown.stdout, shown.stderr) == (f"factneurons {fn.__version__}\n", "")
+@pytest.mark.parametrize("architecture", ["gpt2", "bert"])
+def test_nothing_else_is_said(architecture, gpt2, bert, facts_file, tmp_path, start):
+    """A process of its own: what libraries write to standard error is seen too."""
+    model = {"gpt2": gpt2, "bert": bert}[architecture]
+    out = tmp_path / "run"
+    arguments = ("--facts", facts_file, "--out", out, "--limit", 4, "--draws", 2, "--unrelated", 1)
+    for command in (("locate", "--model", model, *arguments), ("degenerate", out), ("report", out), ("verify", out)):
+        done = start(*command).wait()
+        assert (done.code, done.notes) == (0, [])
+
+
+def test_a_terminal_without_unicode(run, monkeypatch):
+    screens = {name: io.TextIOWrapper(io.BytesIO(), encoding="ascii") for name in ("stdout", "stderr")}
+    for name, screen in screens.items():
+        monkeypatch.setattr(sys, name, screen)
+    codes = []
+    for facts in ("bundled?lang=zh&relation=capital&limit=1", "生命.jsonl"):
+        with pytest.raises(SystemExit) as end:
+            main(["facts", "describe", facts])
+        codes.append(end.value.code)
+    for screen in screens.values():
+        screen.flush()
+    assert codes == [0, 2]
+    assert b"languages: zh 1" in screens["stdout"].buffer.getvalue()
+    name = r"\u751f\u547d.jsonl"
+    assert screens["stderr"].buffer.getvalue().decode() == f"error: {name}: there is no file {name}\n"
+
+
+def test_output_that_nobody_reads_to_its_end(capfd, monkeypatch):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        with pytest.raises(SystemExit) as end:
+            main(["pocket", "list"])
+    assert end.value.code in (1, 141)
+    assert capfd.readouterr() == ("", "")

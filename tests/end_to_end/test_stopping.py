@@ -13,11 +13,6 @@ import pytest
 import factneurons as fn
 from factneurons.runs import verify
 
-FEW = ("--draws", 3, "--unrelated", 2)
-MANY_NEURONS = ("--threshold", 0.2, "--share", 0.5)
-EASY = ("--tau1", 0.8, "--t-low", 1, "--t-sufficient", 1, "--t-high", 0, "--partitions", 30)
-"""Every group of neurons passes that lives long, so that there is something to see."""
-
 
 def commits(folder: Path, stage: str = "") -> int:
     return len(list((folder / "parts").glob(f"*-{stage}*")))
@@ -31,37 +26,16 @@ def wait_for(folder: Path, count: int, stage: str = "") -> None:
         time.sleep(0.002)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory, gpt2, facts_file) -> Path:
-    """An uninterrupted run of forty facts, its degenerate neurons too."""
-    out = tmp_path_factory.mktemp("whole") / "run"
-    for arguments in (locating(gpt2, facts_file, out), ("degenerate", out, *FEW, *EASY)):
-        with pytest.raises(SystemExit) as end:
-            fn_main([str(argument) for argument in arguments])
-        assert end.value.code == 0
-    return out
-
-
-def fn_main(arguments: list[str]) -> None:
-    from factneurons.cli import main
-
-    main(arguments)
-
-
-def locating(model: Path, facts: Path, out: Path) -> tuple[object, ...]:
-    return ("locate", "--model", model, "--facts", facts, "--out", out, *FEW, *MANY_NEURONS)
-
-
 def once_each(folder: Path, stage: str) -> bool:
     names = [(name.fact_id, name.language) for name in fn.Run.open(folder).fact_names(stage)]
     return len(names) == len(set(names)) == 40
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_kill_9_and_resume(seed, gpt2, facts_file, tmp_path, start, run, whole, same_tables):
+def test_kill_9_and_resume(seed, commands, tmp_path, start, run, finished, same_tables):
     out, generator = tmp_path / "run", random.Random(seed)
     for count in sorted(generator.sample(range(1, 9), 3)):  # five commits locate, five more test
-        process = start(*locating(gpt2, facts_file, out))
+        process = start(*commands.locate(out))
         wait_for(out, count)
         time.sleep(generator.uniform(0, 0.1))
         os.kill(process.pid, signal.SIGKILL)
@@ -70,34 +44,34 @@ def test_kill_9_and_resume(seed, gpt2, facts_file, tmp_path, start, run, whole, 
         assert verify(kept) == []
         assert kept.manifest.stages["locate"].state in ("running", "done")
         assert len(kept.table("facts")) == kept.counts("locate").done >= 8
-    resumed = run(*locating(gpt2, facts_file, out))
+    resumed = run(*commands.locate(out))
     assert resumed.code == 0
     assert "was killed; what it finished is kept" in resumed.err
     assert once_each(out, "locate")
     assert once_each(out, "test_knowledge")
 
-    process = start("degenerate", out, *FEW, *EASY)
+    process = start(*commands.degenerate(out))
     wait_for(out, generator.randint(1, 4), "degenerate")
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait().code == -signal.SIGKILL
-    process = start("degenerate", out, *FEW, *EASY)
+    process = start(*commands.degenerate(out))
     wait_for(out, generator.randint(1, 4), "test_degenerate")
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait().code == -signal.SIGKILL
-    assert run("degenerate", out, *FEW, *EASY).code == 0
+    assert run(*commands.degenerate(out)).code == 0
     assert once_each(out, "degenerate")
     assert once_each(out, "test_degenerate")
     assert verify(fn.Run.open(out)) == []
-    same_tables(out, whole)
+    same_tables(out, finished)
 
 
 @pytest.mark.parametrize(
     ("number", "code", "count", "stage"),
     [(signal.SIGINT, 130, 1, "locate"), (signal.SIGTERM, 143, 6, "test_knowledge"), (signal.SIGINT, 130, 7, "")],
 )
-def test_asked_to_stop(number, code, count, stage, gpt2, facts_file, tmp_path, start, run, whole, same_tables):
+def test_asked_to_stop(number, code, count, stage, commands, tmp_path, start, run, finished, same_tables):
     out = tmp_path / "run"
-    process = start(*locating(gpt2, facts_file, out))
+    process = start(*commands.locate(out))
     wait_for(out, count)
     os.kill(process.pid, number)
     stopped = process.wait()
@@ -107,57 +81,57 @@ def test_asked_to_stop(number, code, count, stage, gpt2, facts_file, tmp_path, s
     assert verify(kept) == []
     assert kept.manifest.stages[stage or "test_knowledge"].state == "interrupted"
     assert all(names % 8 == 0 for names in [sum(1 for _ in kept.fact_names("locate"))])  # whole batches
-    resumed = run(*locating(gpt2, facts_file, out))
+    resumed = run(*commands.locate(out))
     assert resumed.code == 0
     assert "killed" not in resumed.err
-    assert run("degenerate", out, *FEW, *EASY).code == 0
-    same_tables(out, whole)
+    assert run(*commands.degenerate(out)).code == 0
+    same_tables(out, finished)
 
 
-def test_degenerate_is_asked_to_stop(gpt2, facts_file, tmp_path, start, run, whole, same_tables):
+def test_degenerate_is_asked_to_stop(commands, tmp_path, start, run, finished, same_tables):
     out = tmp_path / "run"
-    assert run(*locating(gpt2, facts_file, out)).code == 0
-    process = start("degenerate", out, *FEW, *EASY)
+    assert run(*commands.locate(out)).code == 0
+    process = start(*commands.degenerate(out))
     wait_for(out, 1, "degenerate")
     os.kill(process.pid, signal.SIGINT)
     stopped = process.wait()
     assert stopped.code == 130
     assert stopped.error.endswith("run the same command again to go on")
-    resumed = run("degenerate", out, *FEW, *EASY)
+    resumed = run(*commands.degenerate(out))
     assert resumed.code == 0
-    same_tables(out, whole)
+    same_tables(out, finished)
 
 
-def test_degenerate_after_a_locate_that_was_stopped(gpt2, facts_file, tmp_path, start, run):
+def test_degenerate_after_a_locate_that_was_stopped(commands, tmp_path, start, run):
     out = tmp_path / "run"
-    process = start(*locating(gpt2, facts_file, out))
+    process = start(*commands.locate(out))
     wait_for(out, 1)
     os.kill(process.pid, signal.SIGINT)
     assert process.wait().code == 130
-    found = run("degenerate", out, *FEW, *EASY)
+    found = run(*commands.degenerate(out))
     assert found.code == 0
     assert "note: locate did not come to its end here; only the" in found.err
     assert run("report", out).code == 0
 
 
-def test_two_writers(gpt2, facts_file, tmp_path, start, run):
+def test_two_writers(commands, tmp_path, start, run):
     out = tmp_path / "run"
-    process = start(*locating(gpt2, facts_file, out))
+    process = start(*commands.locate(out))
     wait_for(out, 1)
     os.kill(process.pid, signal.SIGSTOP)
     try:
-        second = run(*locating(gpt2, facts_file, out)).refused()
+        second = run(*commands.locate(out)).refused()
     finally:
         os.kill(process.pid, signal.SIGCONT)
     assert f"is being written by process {process.pid} on" in second
     assert process.wait().code == 0
 
 
-def test_ctrl_c_before_anything_is_located(gpt2, facts_file, tmp_path, run, monkeypatch):
+def test_ctrl_c_before_anything_is_located(commands, tmp_path, run, monkeypatch):
     def load_model(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("factneurons.cli.app.load_model", load_model)
-    stopped = run(*locating(gpt2, facts_file, tmp_path / "run"))
+    stopped = run(*commands.locate(tmp_path / "run"))
     assert (stopped.code, stopped.error) == (130, "error: stopped")
     assert not (tmp_path / "run").exists()

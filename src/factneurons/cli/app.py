@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterable
@@ -235,6 +236,9 @@ def options(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: with 2 and one line after bad input, with 130 after Ctrl-C."""
     given = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a letter gets its number
+            stream.reconfigure(errors="backslashreplace")
     try:
         with short_warnings():
             code = _run(given)
