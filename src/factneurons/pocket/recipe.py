@@ -69,7 +69,7 @@ class PocketRecipe:
     context_weight: float = 0.1
     max_steps: int = 6000
     check_every: int = 500
-    target_trained: float = 0.97
+    target_trained: float = 0.975
     target_left_out: float = 0.92
 
     def __post_init__(self) -> None:
@@ -112,8 +112,8 @@ class PocketRecipe:
 
 
 RECIPES: dict[str, PocketRecipe] = {
-    "pocket-bert": PocketRecipe("bert", learning_rate=1e-3, warmup_steps=300, max_steps=8000, check_every=250),
-    "pocket-gpt2": PocketRecipe("gpt2"),
+    "pocket-bert": PocketRecipe("bert", learning_rate=1e-3, warmup_steps=300, max_steps=8000),
+    "pocket-gpt2": PocketRecipe("gpt2", batch_size=32, max_steps=12000, target_trained=0.985, target_left_out=0.93),
     "pocket-llama": PocketRecipe("llama"),
 }
 
