@@ -63,6 +63,35 @@ def test_a_factor_per_set(every_family, positions, shared_model, new_query, sets
     np.testing.assert_allclose(found, true, rtol=allowed(family_row, every_family))
 
 
+@pytest.mark.parametrize("positions", ["target", "all"])
+def test_many_queries_at_once(every_family, positions, shared_model, new_query, sets_of, family_row):
+    """Prompts of several lengths and answers of several tokens share passes, and get what each gets alone."""
+    model, sizes = shared_model(every_family), [(6, 1), (9, 2), (4, 1), (5, 2), (7, 1)]
+    queries = [new_query(model.kind, tokens=t, answer=a, seed=seed) for seed, (t, a) in enumerate(sizes)]
+    sets = sets_of(model)
+    factors = [0.1 * number - 0.3 for number in range(len(sets))]
+    table = model.probability_table(queries, sets, factors, positions=positions)
+    alone = [model.probabilities_with(query, sets, factors, positions=positions) for query in queries]
+    assert (table.shape, table.dtype) == ((5, len(sets)), np.float64)
+    np.testing.assert_allclose(table, alone, rtol=allowed(family_row, every_family))
+    assert model.probability_table([], sets).shape == (0, len(sets))
+    assert model.probability_table(queries, []).shape == (5, 0)
+
+
+def test_many_queries_on_which_the_blocks_give_up(new_model, new_query, sets_of, monkeypatch):
+    model = new_model("gpt2")
+    queries = [new_query("causal", tokens=tokens, seed=tokens) for tokens in (4, 6)]
+    alone = model.probability_table(queries, sets_of(model))
+
+    def give_up(*_):
+        raise suppression.Unsupported("attention of another kind")
+
+    monkeypatch.setattr(suppression, "run_rows", give_up)
+    with pytest.warns(UserWarning, match="attention of another kind"):
+        table = model.probability_table(queries, sets_of(model))
+    np.testing.assert_allclose(table, alone, rtol=1e-9)
+
+
 def test_against_the_slow_reference(one_of_each, shared_model, new_query, slow_reference, family_row):
     model = shared_model(one_of_each)
     query = new_query(model.kind, answer=2)

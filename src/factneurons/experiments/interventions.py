@@ -12,9 +12,11 @@ import hashlib
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import itemgetter
 
 import numpy as np
+import numpy.typing as npt
 
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.experiments.controls import matched_random, strengths
@@ -154,25 +156,34 @@ def intervene(
         strengths(model, asked.queries), neurons, draws=settings.draws, seed=settings.seed, name=asked.fact.key
     )
     sets: list[tuple[Neuron, ...]] = [tuple(neurons), *random_sets]
-    found = list(_measured(model, asked, None, sets, name))
-    for other in others.unrelated(asked.fact, settings.unrelated, settings.seed):
-        found += _measured(model, Asked(asked.fact, other.queries), other.fact, sets, name)
+    drawn = others.unrelated(asked.fact, settings.unrelated, settings.seed)
+    queries = [*asked.queries, *(query for other in drawn for query in other.queries)]
+    factors = [factor for factor in ACTIONS.values() for _ in sets]
+    table = model.probability_table(queries, [(), *sets, *sets], [1.0, *factors])
+    if not np.isfinite(table).all():
+        raise BadNumber(f"fact {asked.fact.id!r}: P(answer) is NaN under an intervention; load the model in float32")
+    found: list[Measurement] = []
+    rows = iter(table)
+    for other, prompts in ((None, asked.queries), *((other.fact, other.queries) for other in drawn)):
+        probabilities = np.mean(list(islice(rows, len(prompts))), axis=0)
+        found += _measurements(asked.fact, other, probabilities, sets, name, len(prompts))
     return found
 
 
-def _measured(
-    model: Model, asked: Asked, other: Fact | None, sets: Sequence[Sequence[Neuron]], name: str
+def _measurements(
+    fact: Fact,
+    other: Fact | None,
+    probabilities: npt.NDArray[np.float64],
+    sets: Sequence[Sequence[Neuron]],
+    name: str,
+    prompts: int,
 ) -> Iterator[Measurement]:
-    factors = [factor for factor in ACTIONS.values() for _ in sets]
-    rows = [model.probabilities_with(query, [(), *sets, *sets], [1.0, *factors]) for query in asked.queries]
-    probabilities = np.mean(rows, axis=0)
-    if not np.isfinite(probabilities).all():
-        raise BadNumber(f"fact {asked.fact.id!r}: P(answer) is NaN under an intervention; load the model in float32")
+    """One per action and set; `probabilities` are those of nothing changed, then of every set by action."""
     after = iter(probabilities[1:])
     for action in ACTIONS:
         for draw, neurons in enumerate(sets):
             yield Measurement(
-                fact=asked.fact,
+                fact=fact,
                 neurons=f"random for {name}" if draw else name,
                 draw=draw,
                 action=action,
@@ -180,5 +191,5 @@ def _measured(
                 size=len(neurons),
                 before=float(probabilities[0]),
                 after=float(next(after)),
-                prompts=len(asked.queries),
+                prompts=prompts,
             )

@@ -32,6 +32,7 @@ from factneurons.models.types import Evaluation, Neuron, Query
 Kind = Literal["cloze", "causal", "encoder-decoder"]
 FloatArray = npt.NDArray[np.float64]
 _TOKENS = 4096
+_CAPTURED_TOKENS = 512
 
 
 class Model:
@@ -199,9 +200,13 @@ class Model:
     def activations(self, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
         """Neuron values [queries, layers, width] at the target position, their mean where there are several."""
         result = np.empty((len(queries), self.layer_count, self.width), dtype=np.float32)
-        for index, query in enumerate(queries):
-            values = self.capture([query], [(0, tuple(range(len(query.answer_ids))))]).activations
-            result[index] = torch.stack([layer[0].float().mean(0).cpu() for layer in values]).numpy()
+        for indices in groups(queries, causal=self.kind == "causal", tokens=_CAPTURED_TOKENS):
+            counts = [len(queries[index].answer_ids) for index in indices]
+            items = [(row, (token,)) for row, count in enumerate(counts) for token in range(count)]
+            values = self.capture([queries[index] for index in indices], items).activations
+            of_layers = torch.stack([layer[:, 0].float().cpu() for layer in values], 1)
+            for index, own in zip(indices, of_layers.split(counts), strict=True):
+                result[index] = own.mean(0).numpy()
         return result
 
     # Neurons
@@ -256,7 +261,19 @@ class Model:
         Returns:
             [sets] float64.
         """
-        return np.exp(log_probabilities_with(self, query, neuron_sets, factor, positions))
+        row: FloatArray = self.probability_table([query], neuron_sets, factor, positions=positions)[0]
+        return row
+
+    def probability_table(
+        self,
+        queries: Sequence[Query],
+        neuron_sets: Sequence[Collection[tuple[int, int]]],
+        factor: float | Sequence[float] = 0.0,
+        *,
+        positions: change.Positions = "target",
+    ) -> FloatArray:
+        """The same for many queries, [queries, sets]; those of causal models share passes."""
+        return np.exp(log_probabilities_with(self, queries, neuron_sets, factor, positions))
 
     # Changing
 

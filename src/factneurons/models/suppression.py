@@ -1,8 +1,8 @@
-"""P(answer) under many different neuron sets in one batch, one set per row, over one shared prompt."""
+"""P(answer) under many different neuron sets in one batch, one set per row, over shared prompts."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,47 +30,69 @@ Factors = Mapping[Neuron, float]
 
 def log_probabilities_with(
     model: Model,
-    query: Query,
+    queries: Sequence[Query],
     neuron_sets: Sequence[Collection[tuple[int, int]]],
     factor: float | Sequence[float],
     positions: Positions,
 ) -> npt.NDArray[np.float64]:
-    """Log P(answer) in nats, [sets], with each set's neurons multiplied (`Model.probabilities_with`)."""
+    """Log P(answer) in nats, [queries, sets], with each set's neurons multiplied (`Model.probability_table`)."""
     check_positions(positions)
     each = list(factor) if isinstance(factor, Iterable) else [float(factor)] * len(neuron_sets)
     if len(each) != len(neuron_sets):
         raise BadSetting(f"{len(neuron_sets)} neuron sets need one factor or as many, not {len(each)}")
     sets = [dict.fromkeys(checked(model, s), f) for s, f in zip(neuron_sets, each, strict=True)]
-    captured = capture(model, Batch.of([query], model.device), [(0, tuple(range(len(query.answer_ids))))])
-    result = np.full(len(sets), float(captured.log_probabilities.sum()))
-    numbers = sorted((i for i, s in enumerate(sets) if s), key=lambda i: min(sets[i]).layer)
-    everywhere = positions == "all"
-    step = _step(model, query)
-    for begin in range(0, len(numbers), step):
-        part = numbers[begin : begin + step]
-        chosen = [sets[number] for number in part]
-        result[part] = _run(model, captured, chosen, everywhere).cpu().numpy()
+    result = np.empty((len(queries), len(sets)))
+    for indices in _together(model, queries, len(sets)):
+        result[indices] = _of_batch(model, [queries[index] for index in indices], sets, positions == "all")
     return result
 
 
-def _run(model: Model, captured: Capture, sets: Sequence[Factors], everywhere: bool) -> Tensor:
-    if not everywhere and model.staircase(captured):
+def _together(model: Model, queries: Sequence[Query], sets: int) -> Iterator[list[int]]:
+    """Queries whose rows share passes: of causal models, with equally many answer tokens."""
+    by_tokens: dict[int, list[int]] = {}
+    for index, query in enumerate(queries):
+        by_tokens.setdefault(len(query.answer_ids), []).append(index)
+    for tokens, indices in by_tokens.items():
+        step = max(1, _ROWS // (tokens * max(1, sets))) if model.kind == "causal" else 1
+        for begin in range(0, len(indices), step):
+            yield indices[begin : begin + step]
+
+
+def _of_batch(
+    model: Model, queries: Sequence[Query], sets: Sequence[Factors], everywhere: bool
+) -> npt.NDArray[np.float64]:
+    tokens = tuple(range(len(queries[0].answer_ids)))
+    captured = capture(model, Batch.of(queries, model.device), [(row, tokens) for row in range(len(queries))])
+    numbers = sorted((i for i, s in enumerate(sets) if s), key=lambda i: min(sets[i]).layer)
+    fast = bool(numbers) and not everywhere and model.staircase(captured)
+    if len(queries) > 1 and numbers and not fast:
+        return np.concatenate([_of_batch(model, [query], sets, everywhere) for query in queries])
+    untouched = captured.log_probabilities.sum(-1).cpu().numpy()
+    result = np.repeat(untouched[:, None], len(sets), axis=1)
+    step = _step(model, queries)
+    for begin in range(0, len(numbers), step):
+        part = numbers[begin : begin + step]
+        chosen = [sets[number] for number in part]
+        if not fast:
+            result[0, part] = plain_log_probabilities(model, captured, chosen, everywhere=everywhere).cpu().numpy()
+            continue
         try:
-            return _rows_log_probabilities(model, captured, sets)
+            result[:, part] = _rows_log_probabilities(model, captured, chosen).cpu().numpy()
         except Unsupported as reason:
             model.distrust(str(reason))
-    return plain_log_probabilities(model, captured, sets, everywhere=everywhere)
+            return _of_batch(model, queries, sets, everywhere)
+    return result
 
 
-def _step(model: Model, query: Query) -> int:
+def _step(model: Model, queries: Sequence[Query]) -> int:
     if model.kind == "cloze":
-        return max(1, _ENCODER_TOKENS // len(query.input_ids))
-    return max(1, _ROWS // len(query.target_positions))
+        return max(1, _ENCODER_TOKENS // len(queries[0].input_ids))
+    return max(1, _ROWS // (len(queries) * len(queries[0].target_positions)))
 
 
 @torch.no_grad()
 def _rows_log_probabilities(model: Model, captured: Capture, sets: Sequence[Factors]) -> Tensor:
-    """Each row starts at the lowest layer its set touches; `sets` are sorted by that layer."""
+    """Each row starts at the lowest layer its set touches; `sets` are sorted by that layer. [I, sets]."""
     starts: list[Tensor | None] = []
     edits: dict[int, Edits] = {}
     lowest = [min(neurons).layer for neurons in sets]
@@ -87,10 +109,10 @@ def _rows_log_probabilities(model: Model, captured: Capture, sets: Sequence[Fact
         if entries:
             edits[layer] = _edits(entries, model.device)
     with fast_products(model.device, model.dtype):
-        hidden = torch.cat([rows for rows in run_rows(model, captured, starts, edits) if rows is not None], 1)[0]
-        targets = captured.targets.expand(len(sets), -1).reshape(-1)
-        tokens = model.head.log_probabilities(hidden.reshape(-1, hidden.shape[-1]), targets)
-    return tokens.view(len(sets), -1).sum(-1)
+        hidden = torch.cat([rows for rows in run_rows(model, captured, starts, edits) if rows is not None], 1)
+        targets = captured.targets[:, None].expand(-1, len(sets), -1)
+        tokens = model.head.log_probabilities(hidden.reshape(-1, hidden.shape[-1]), targets.reshape(-1))
+    return tokens.view(targets.shape).sum(-1)
 
 
 def _start(captured: Capture, layer: int, sets: Sequence[Factors]) -> Tensor:
