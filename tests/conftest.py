@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from factneurons.facts.types import Prompt
 from factneurons.models.model import Model
 from factneurons.models.types import Query
+
+# A suite started in the background inherits an ignored Ctrl-C, which a run rightly leaves ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 

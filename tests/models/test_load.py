@@ -190,7 +190,7 @@ class TestNames:
     def test_pocket(self, monkeypatch, gpt2_folder):
         assert "pocket-bert, pocket-gpt2, pocket-llama" in message(BadModel, "pocket-elephant")
         monkeypatch.setattr(catalog, "WEIGHTS", gpt2_folder.parent)
-        assert "factneurons pocket train llama" in message(BadModel, "pocket-llama")
+        assert "factneurons pocket train pocket-llama" in message(BadModel, "pocket-llama")
         gpt2_folder.rename(gpt2_folder.parent / "pocket-gpt2")
         assert load_model("pocket-gpt2").name == "pocket-gpt2"
         assert pocket_path("pocket-gpt2").name == "pocket-gpt2"

@@ -78,7 +78,7 @@ def test_budget_is_a_share_of_the_model_but_never_tiny(shared_model, monkeypatch
     model = shared_model("gpt2")
     assert budget_bytes(model) == 128 * 2**20
     monkeypatch.setattr("factneurons.models.memory.model_bytes", lambda model: 10 * 2**30)
-    assert budget_bytes(model) == 2 * 2**30
+    assert budget_bytes(model) == 3 * 2**30
 
 
 @pytest.mark.parametrize(("family", "longer"), [("gpt2", 1), ("bert", 3), ("t5", 3)])
