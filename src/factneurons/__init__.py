@@ -8,20 +8,26 @@ known = fn.locate(model, facts, method="amig")
 degenerate = fn.find_degenerate(model, known)
 """
 
-from factneurons.attribution import (
-    Attribution,
-    AttributionSettings,
-    KnowledgeNeurons,
-    SelectionSettings,
-    attribute,
-    locate,
-)
-from factneurons.degeneracy import DegeneracySettings, DegenerateNeurons, find_degenerate
-from factneurons.errors import FactneuronsError, NotAskable
-from factneurons.facts import Fact, Prompt, describe, load_facts, write_jsonl
-from factneurons.models import Model, Neuron, Query, load_model
-from factneurons.report import write_report
-from factneurons.runs import Run
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from factneurons.attribution import (
+        Attribution,
+        AttributionSettings,
+        KnowledgeNeurons,
+        SelectionSettings,
+        attribute,
+        locate,
+    )
+    from factneurons.degeneracy import DegeneracySettings, DegenerateNeurons, find_degenerate
+    from factneurons.errors import FactneuronsError, NotAskable
+    from factneurons.facts import Fact, Prompt, describe, load_facts, write_jsonl
+    from factneurons.models import Model, Neuron, Query, load_model
+    from factneurons.report import write_report
+    from factneurons.runs import Run
 
 __version__ = "0.1.0"
 
@@ -49,3 +55,37 @@ __all__ = [
     "write_jsonl",
     "write_report",
 ]
+
+_ROOMS = {
+    "attribution": (
+        "Attribution",
+        "AttributionSettings",
+        "KnowledgeNeurons",
+        "SelectionSettings",
+        "attribute",
+        "locate",
+    ),
+    "degeneracy": ("DegeneracySettings", "DegenerateNeurons", "find_degenerate"),
+    "errors": ("FactneuronsError", "NotAskable"),
+    "experiments": (),
+    "facts": ("Fact", "Prompt", "describe", "load_facts", "write_jsonl"),
+    "models": ("Model", "Neuron", "Query", "load_model"),
+    "pocket": (),
+    "report": ("write_report",),
+    "runs": ("Run",),
+}
+"""Where each name lives. A room is imported when something of it is first used: PyTorch takes seconds."""
+
+
+def __getattr__(name: str) -> object:
+    for room, names in _ROOMS.items():
+        if name == room:
+            return import_module(f"{__name__}.{room}")
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"{__name__}.{room}"), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_ROOMS})

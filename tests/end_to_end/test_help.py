@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import subprocess
+import sys
 
 import pytest
+from typer.main import get_command
 
+from factneurons.cli.app import COMMANDS, application
 from factneurons.cli.examples import EXAMPLES
 from factneurons.pocket import recipe as recipes
 from factneurons.pocket.recipe import PocketSize
@@ -20,14 +24,22 @@ TEMPLAMA = [
 
 
 def test_every_command_has_examples():
-    from typer.main import get_command
-
-    from factneurons.cli.app import app
-
     names = []
-    for name, command in get_command(app).commands.items():
+    for name in COMMANDS:
+        command = get_command(application(name)).commands[name]
         names += [f"{name} {inner}" for inner in command.commands] if hasattr(command, "commands") else [name]
     assert sorted(names) == sorted(EXAMPLES)
+
+
+def test_other_commands_are_not_imported(tmp_path):
+    """`--help` and a mistyped name do not wait for PyTorch."""
+    code = (
+        "import sys\nfrom factneurons.cli import main\ntry: main(sys.argv[1:])\n"
+        "except SystemExit: assert not {'torch', 'transformers', 'pandas'} & set(sys.modules)"
+    )
+    for arguments in (["--help"], ["lokate"]):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
 
 
 @pytest.mark.parametrize("command", EXAMPLES)
@@ -64,7 +76,7 @@ def place(tmp_path_factory, gpt2, bert, facts_file):
 @pytest.fixture
 def quick(monkeypatch, place):
     """Small models, few facts and few steps, with the very lines of the examples."""
-    import factneurons.cli.app as app
+    import factneurons.cli.locate as locate
     import factneurons.cli.stages as stages
 
     monkeypatch.chdir(place)
@@ -75,7 +87,7 @@ def quick(monkeypatch, place):
         return load_facts(spec, **{**options, "limit": 3})
 
     monkeypatch.setattr(stages, "load_facts", few)
-    monkeypatch.setattr(app, "load_facts", few)
+    monkeypatch.setattr(locate, "load_facts", few)
     monkeypatch.setitem(recipes.SIZES, "s", PocketSize(layers=2, width=16, heads=2, neurons=32))
     original = recipes.base_recipe
 

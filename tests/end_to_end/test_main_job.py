@@ -281,5 +281,9 @@ def test_output_that_nobody_reads_to_its_end(capfd, monkeypatch):
         monkeypatch.setattr(sys, "stdout", closed)
         with pytest.raises(SystemExit) as end:
             main(["pocket", "list"])
-    assert end.value.code in (1, 141)
+    assert end.value.code == 141
     assert capfd.readouterr() == ("", "")
+    monkeypatch.undo()
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capfd.readouterr().out.startswith("factneurons ")

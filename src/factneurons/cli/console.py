@@ -8,13 +8,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from factneurons.runs import Pace
+if TYPE_CHECKING:
+    from factneurons.runs import Pace
 
-out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 err = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
 
 _LINE_EVERY = 10.0
@@ -22,7 +23,7 @@ _LINE_EVERY = 10.0
 
 def say(text: str) -> None:
     """Print a line of results."""
-    out.print(text)
+    sys.stdout.write(f"{text}\n")
 
 
 def tell(text: str) -> None:

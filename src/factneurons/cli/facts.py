@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
+import pandas as pd
 import typer
 
-from factneurons.cli import show
-from factneurons.cli.console import say
+from factneurons.cli.console import counted, say
 from factneurons.cli.examples import shown
-from factneurons.facts import Prompt, describe, load_facts
-from factneurons.facts.formats import FORMATS, SUFFIXES
-from factneurons.models import load_model
+from factneurons.cli.options import FACTS_HELP, RemoteCode, Revision
+from factneurons.facts import Description, Prompt, describe, load_facts
 
-_SCHEMES = ", ".join(name for name in FORMATS if f".{name}" not in SUFFIXES)
-FACTS_HELP = (
-    f"A file ({', '.join(SUFFIXES)}), bundled, or SCHEME:PATH with one of the schemes {_SCHEMES}; options follow after "
-    "a question mark: bundled?relation=capital&lang=en."
-)
-
-facts_commands = typer.Typer(invoke_without_command=True)
+commands = typer.Typer(invoke_without_command=True)
 
 
-@facts_commands.callback()
+@commands.callback()
 def _group(context: typer.Context) -> None:
     """Look at facts before anything is asked of a model."""
     if context.invoked_subcommand is None:
         say(context.get_help())
 
 
-@facts_commands.command(
-    "describe", short_help="Count facts, and what a model can be asked.", epilog=shown("facts describe")
-)
+@commands.command("describe", short_help="Count facts, and what a model can be asked.", epilog=shown("facts describe"))
 def describe_command(
     facts: Annotated[str, typer.Argument(metavar="FACTS", help=FACTS_HELP)],
     model: Annotated[
@@ -42,19 +34,55 @@ def describe_command(
     ] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out bad records, count them, and go on.")] = False,
     limit: Annotated[int | None, typer.Option(help="Only the first so many facts.")] = None,
-    revision: Annotated[str | None, typer.Option(help="Models of the hub: a branch, tag or commit.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Let Python files that come with a model run.")
-    ] = False,
+    revision: Revision = None,
+    trust_remote_code: RemoteCode = False,
 ) -> None:
     """Count facts, prompts and relations; with --model also what can be asked, and why the rest cannot."""
     source = load_facts(facts, skip_bad=skip_bad, limit=limit)
     if model is None:
-        show.description(describe(source))
+        _show(describe(source))
         return
+    from factneurons.models import load_model  # slow to import, and needed only here
+
     loaded = load_model(model, revision=revision, trust_remote_code=trust_remote_code)
 
     def ask(prompt: Prompt, answer: str) -> object:
         return loaded.query(prompt, answer, multi_mask=multi_mask)
 
-    show.description(describe(source, ask))
+    _show(describe(source, ask))
+
+
+def _show(found: Description) -> None:
+    """What a source of facts holds."""
+    say(found.description)
+    say(f"records: {found.records}, facts: {found.facts}, facts with a date: {found.dated}, prompts: {found.prompts}")
+    say(f"languages: {_listed(found.languages)}")
+    blanks = ", ".join(f"{found.blanks[key]} {where}" for key, where in _BLANKS.items())
+    say(f"blanks: {blanks}; a causal model can only be asked those at the end")
+    for title, reasons in (
+        ("records left out", found.skipped),
+        ("prompts and other parts left out", found.skipped_parts),
+        ("not chosen by the options", found.left_out),
+    ):
+        if reasons:
+            say(f"{title}: {_listed(reasons)}")
+    if found.asked:
+        say(f"askable: {found.askable_facts} facts, {found.askable_prompts} prompts")
+        for reason, refusal in found.refusals.items():
+            say(f"not askable, {reason}: {counted(refusal.prompts, 'prompt')}; for instance {refusal.example}")
+    frame = pd.DataFrame(
+        [
+            {"relation": name, "facts": each.facts, "prompts": each.prompts, "dated": each.dated}
+            | ({"askable facts": each.askable_facts, "askable prompts": each.askable_prompts} if found.asked else {})
+            for name, each in found.relations.items()
+        ]
+    )
+    if len(frame):
+        say(frame.to_string(index=False))
+
+
+_BLANKS = {"end": "at the end", "inside": "inside", "start": "at the start"}
+
+
+def _listed(values: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in values.items())

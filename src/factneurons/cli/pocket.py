@@ -10,35 +10,33 @@ import typer
 from factneurons.cli.console import say, tell
 from factneurons.cli.examples import shown
 from factneurons.pocket.catalog import POCKET_MODELS, pocket_path
-from factneurons.pocket.training import train_pocket
-from factneurons.runs.files import disk_errors_in_one_line
 
-pocket_commands = typer.Typer(invoke_without_command=True)
+commands = typer.Typer(invoke_without_command=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help=f"One of: {', '.join(POCKET_MODELS)}.")]
 
 
-@pocket_commands.callback()
+@commands.callback()
 def _group(context: typer.Context) -> None:
     """List, find or train the bundled small models."""
     if context.invoked_subcommand is None:
         say(context.get_help())
 
 
-@pocket_commands.command("list", epilog=shown("pocket list"))
+@commands.command("list", epilog=shown("pocket list"))
 def list_command() -> None:
     """List the bundled models."""
     for model in POCKET_MODELS.values():
         say(f"{model.name:14}{model.description}")
 
 
-@pocket_commands.command("path", epilog=shown("pocket path"))
+@commands.command("path", epilog=shown("pocket path"))
 def path_command(name: Name) -> None:
     """Print the folder of a bundled model."""
     say(str(pocket_path(name)))
 
 
-@pocket_commands.command("train", epilog=shown("pocket train"))
+@commands.command("train", epilog=shown("pocket train"))
 def train_command(
     name: Name,
     out: Annotated[
@@ -54,6 +52,9 @@ def train_command(
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew although there is a checkpoint.")] = False,
 ) -> None:
     """Train a pocket model from scratch on the bundled facts."""
+    from factneurons.pocket.training import train_pocket  # slow to import, and needed only here
+    from factneurons.runs.files import disk_errors_in_one_line
+
     with disk_errors_in_one_line(out):
         made = train_pocket(
             name,

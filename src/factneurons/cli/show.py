@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from factneurons.cli.console import counted, say
 from factneurons.degeneracy.types import REASONS
 from factneurons.experiments.effects import effects_of
 from factneurons.experiments.statistics import Interval, holm
-from factneurons.facts import Description
 from factneurons.report.text import EXPECTED_SKIPS
 from factneurons.runs import Run, Summary
 
@@ -107,39 +105,3 @@ def degeneracy(run: Run, summary: Summary) -> None:
     for reason, count in table.loc[table["components"] < 2, "reason"].value_counts().items():
         say(f"  {count} have none, {reason}: {REASONS.get(str(reason), str(reason))}")
     _left_out(run, "degenerate", "fact", run.counts("degenerate").skipped)
-
-
-def description(found: Description) -> None:
-    """What a source of facts holds."""
-    say(found.description)
-    say(f"records: {found.records}, facts: {found.facts}, facts with a date: {found.dated}, prompts: {found.prompts}")
-    say(f"languages: {_listed(found.languages)}")
-    blanks = ", ".join(f"{found.blanks[key]} {where}" for key, where in _BLANKS.items())
-    say(f"blanks: {blanks}; a causal model can only be asked those at the end")
-    for title, reasons in (
-        ("records left out", found.skipped),
-        ("prompts and other parts left out", found.skipped_parts),
-        ("not chosen by the options", found.left_out),
-    ):
-        if reasons:
-            say(f"{title}: {_listed(reasons)}")
-    if found.asked:
-        say(f"askable: {found.askable_facts} facts, {found.askable_prompts} prompts")
-        for reason, refusal in found.refusals.items():
-            say(f"not askable, {reason}: {counted(refusal.prompts, 'prompt')}; for instance {refusal.example}")
-    frame = pd.DataFrame(
-        [
-            {"relation": name, "facts": each.facts, "prompts": each.prompts, "dated": each.dated}
-            | ({"askable facts": each.askable_facts, "askable prompts": each.askable_prompts} if found.asked else {})
-            for name, each in found.relations.items()
-        ]
-    )
-    if len(frame):
-        say(frame.to_string(index=False))
-
-
-_BLANKS = {"end": "at the end", "inside": "inside", "start": "at the start"}
-
-
-def _listed(values: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in values.items())

@@ -1,21 +1,39 @@
-"""What `factneurons verify` looks at: the run itself, its model and its data, as far as they are here."""
+"""`factneurons verify`: the run itself, its model and its data, as far as they are here."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import typer
+
+from factneurons.cli.console import fail, say, tell
+from factneurons.cli.options import RunFolder
 from factneurons.errors import FactneuronsError
 from factneurons.facts import load_facts
 from factneurons.models.fingerprint import fingerprint
 from factneurons.pocket.catalog import POCKET_MODELS, pocket_path
-from factneurons.runs import Run, verify
+from factneurons.runs import Run
+from factneurons.runs import verify as problems_in
+
+
+def verify(run: RunFolder) -> None:
+    """Check that a run's files, its model and its data are what they were when it was made."""
+    opened = Run.open(run)
+    problems, notes = problems_of(opened)
+    for problem in problems:
+        fail(problem)
+    for note in notes:
+        tell(note)
+    if problems:
+        raise typer.Exit(2)
+    say(f"{run}: every file is as it was written")
 
 
 def problems_of(run: Run) -> tuple[list[str], list[str]]:
     """What is wrong with a run, and what could not be checked because it is not here."""
     notes: list[str] = []
     files, sha256 = _model_files(run, notes), _data_sha256(run, notes)
-    return verify(run, model_files=files, data_sha256=sha256), notes
+    return problems_in(run, model_files=files, data_sha256=sha256), notes
 
 
 def _model_files(run: Run, notes: list[str]) -> dict[str, str] | None:

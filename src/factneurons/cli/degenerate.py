@@ -1,0 +1,66 @@
+"""`factneurons degenerate`: the main job's second half."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from factneurons.cli import show
+from factneurons.cli.options import Device, DeviceMap, Draws, RemoteCode, RunFolder, Seed, SkipBad, Unrelated
+from factneurons.cli.stages import model_of, run_degenerate, run_intervene
+from factneurons.degeneracy import DegeneracySettings
+from factneurons.experiments.interventions import InterventionSettings
+from factneurons.runs import Run
+
+
+def degenerate(
+    run: RunFolder,
+    clusterer: Annotated[str, typer.Option(help="ntc, or ntc_authors (as released).")] = "ntc",
+    span: Annotated[str, typer.Option(help="Which layers are connected: residual (any two) or adjacent.")] = "residual",
+    persistence: Annotated[str, typer.Option(help="How long a cluster lives: linear or log.")] = "linear",
+    tau1: Annotated[float, typer.Option(help="Persistence a cluster needs, as a share of the largest.")] = 0.1,
+    cover: Annotated[str, typer.Option(help="chosen clusters only, or a partition of all neurons.")] = "chosen",
+    filter: Annotated[
+        str, typer.Option(help="Functional tests: definition (F1, F2, F3) or authors (F1 only).")
+    ] = "definition",
+    t_low: Annotated[float, typer.Option(help="F1: largest loss with one component suppressed.")] = 0.05,
+    t_sufficient: Annotated[float, typer.Option(help="F2: largest loss with one component left.")] = 0.2,
+    t_high: Annotated[float, typer.Option(help="F3: least loss with all components suppressed.")] = 0.3,
+    partitions: Annotated[int, typer.Option(help="Random partitions per fact behind the p-value.")] = 100,
+    skip_bad: SkipBad = False,
+    draws: Draws = 20,
+    unrelated: Unrelated = 5,
+    seed: Seed = 42,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Where the run's model is now. Default: where it was.")
+    ] = None,
+    device: Device = None,
+    device_map: DeviceMap = None,
+    trust_remote_code: RemoteCode = False,
+) -> None:
+    """Find the degenerate knowledge neurons of a run's facts, and test them.
+
+    Degenerate: groups of a fact's neurons that can each be spared, that each suffice, and that are only together
+    needed.
+    """
+    settings = DegeneracySettings(
+        clusterer=clusterer,  # type: ignore[arg-type]
+        span=span,  # type: ignore[arg-type]
+        persistence=persistence,  # type: ignore[arg-type]
+        tau1=tau1,
+        cover=cover,  # type: ignore[arg-type]
+        filter=filter,  # type: ignore[arg-type]
+        t_low=t_low,
+        t_sufficient=t_sufficient,
+        t_high=t_high,
+        partitions=partitions,
+        seed=seed,
+    )
+    interventions = InterventionSettings(draws, unrelated, seed)
+    loaded = model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
+    summary = run_degenerate(run, loaded, settings, skip_bad=skip_bad)
+    show.degeneracy(Run.open(run), summary)
+    run_intervene(run, loaded, interventions, "degenerate", skip_bad=skip_bad)
+    show.effects(Run.open(run), "degenerate")
+    show.next_command("report", run)

@@ -1,0 +1,25 @@
+"""`factneurons doctor`: a model, before it is loaded."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from factneurons.cli.console import say
+from factneurons.cli.options import MODEL_HELP, RemoteCode
+from factneurons.models.doctor import diagnose
+
+
+def doctor(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
+    prompt_tokens: Annotated[int, typer.Option(min=1, help="The length of the prompt the costs are for.")] = 20,
+    points: Annotated[int, typer.Option(min=1, help="Path points the costs are for.")] = 8,
+    trust_remote_code: RemoteCode = False,
+) -> None:
+    """Say whether a model fits, what its neurons are, and how much memory and time it takes."""
+    found = diagnose(model, prompt_tokens=prompt_tokens, points=points, trust_remote_code=trust_remote_code)
+    for line in found.lines():
+        say(line)
+    if found.problems:
+        raise typer.Exit(2)

@@ -1,0 +1,26 @@
+"""`factneurons report`: a run as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from factneurons.cli.console import say
+from factneurons.cli.options import RunFolder
+from factneurons.report import write_report
+
+
+def report(
+    run: RunFolder,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where the page goes. Default: RUN/report.html.")
+    ] = None,
+    png: Annotated[bool, typer.Option("--png", help="Write the figures as PNG too, under RUN/figures.")] = False,
+    svg: Annotated[bool, typer.Option("--svg", help="Write the figures as SVG too, under RUN/figures.")] = False,
+    max_facts: Annotated[int, typer.Option(help="How many facts get a section of their own.")] = 40,
+) -> None:
+    """Write a run's report, one HTML file that needs no network, and print its path."""
+    figures = [name for name, wanted in (("png", png), ("svg", svg)) if wanted]
+    say(str(write_report(run, out=out, figures=figures, max_facts=max_facts)))
