@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factneurons.degeneracy.control import partition_control, partitions_possible, proper_subsets
+from factneurons.degeneracy.control import (
+    FIRST_PARTITIONS,
+    HOPELESS,
+    halves_lose_as_much,
+    partition_control,
+    partitions_possible,
+    proper_subsets,
+)
 from factneurons.degeneracy.functional import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.types import Neuron
@@ -149,3 +156,70 @@ def test_partitions_possible_counts_them_all(sizes, spare):
             for part in combinations(sorted(set(pool) - set(chain(*parts_))), size)
         }
     assert partitions_possible(sizes, len(pool)) == len({frozenset(parts_) for parts_ in found})
+
+
+def test_many_partitions_are_drawn_only_where_they_can_help():
+    many = DegeneracySettings(partitions=1300)
+    groups = parts(6, 6)
+    real = partition_control(groups, POOL[:12], modular(groups), many, fact_key="a")
+    assert (real.partitions_drawn, real.p_value) == (1300, pytest.approx(1 / 1301, rel=5))
+    drops = drops_of(lambda active: 0.9 * min(1.0, len(active & set(POOL[:8])) / 4))
+    hopeless = partition_control(parts(4, 4), POOL[:8], drops, many, fact_key="a")
+    assert (hopeless.partitions_drawn, hopeless.p_value) == (FIRST_PARTITIONS, 1)
+    fewer = partition_control(groups, POOL[:12], modular(groups), DegeneracySettings(partitions=30), fact_key="a")
+    assert (fewer.partitions_drawn, fewer.p_value) == (30, 1 / 31)
+
+
+def test_the_first_partitions_are_the_same_however_many_are_asked_for():
+    drops = drops_of(lambda active: 0.9 * min(1.0, len(active & set(POOL[:8])) / 4))
+    few = partition_control(parts(4, 4), POOL, drops, DEFAULT, fact_key="a")
+    many = partition_control(parts(4, 4), POOL, drops, DegeneracySettings(partitions=900), fact_key="a")
+    if many.partitions_drawn == FIRST_PARTITIONS:
+        assert few == many
+    assert few.drop_halves == many.drop_halves
+
+
+def test_p_values_keep_their_level_when_hopeless_facts_are_given_up():
+    """Of groups drawn like the random ones, no more than a share alpha has a p-value up to alpha."""
+    rng = np.random.default_rng(0)
+    worth = rng.random(len(POOL))
+    drops = drops_of(lambda active: float(np.exp(3 * sum(worth[n.index] ** 4 for n in active))))
+    settings = DegeneracySettings(partitions=300, t_high=0)
+    found = []
+    for fact in range(120):
+        drawn = [POOL[place] for place in rng.permutation(len(POOL))[:6]]
+        groups = [frozenset(drawn[:3]), frozenset(drawn[3:])]
+        control = partition_control(groups, POOL, drops, settings, fact_key=str(fact))
+        found.append((control.p_value_jump, control.partitions_drawn))
+        assert control.partitions_drawn == 300 or control.p_value > HOPELESS
+    p_values = np.array([p for p, _ in found])
+    assert {drawn for _, drawn in found} == {100, 300}
+    for alpha in (0.05, 0.1, 0.3, 0.5):
+        assert (p_values <= alpha).mean() <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / 120)
+
+
+def test_half_of_every_component_tells_complements_from_copies():
+    groups = parts(2, 2)
+    real = partition_control(groups, POOL[:4], modular(groups), DEFAULT, fact_key="a")
+    assert real.drop_halves == pytest.approx(1 - 0.02 / 0.9)
+    copies = drops_of(lambda active: 0.9 if active & set(POOL[:4]) else 0.02)
+    same = partition_control(groups, POOL[:4], copies, DEFAULT, fact_key="a")
+    assert same.drop_halves == 0
+    assert same.partitions_possible == 3
+    assert halves_lose_as_much(real.drop_halves, 1 - 0.02 / 0.9)
+    assert not halves_lose_as_much(same.drop_halves, 1 - 0.02 / 0.9)
+
+
+def test_half_of_an_odd_component_is_the_smaller_one_and_of_one_neuron_there_is_none():
+    asked = set()
+
+    def suppressed(sets):
+        asked.update(frozenset(s) for s in sets)
+        return np.full(len(sets), 0.5)
+
+    control = partition_control(parts(3, 5), POOL[:8], Drops(suppressed), DEFAULT, fact_key="a")
+    assert control.drop_halves == 0
+    assert {(len(s & parts(3, 5)[0]), len(s & parts(3, 5)[1])) for s in asked if len(s) == 3} >= {(1, 2)}
+    alone = partition_control(parts(1, 4), POOL[:5], Drops(suppressed), DEFAULT, fact_key="a")
+    assert math.isnan(alone.drop_halves)
+    assert halves_lose_as_much(alone.drop_halves, 0.9)

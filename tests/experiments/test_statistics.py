@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.experiments import statistics
 from factneurons.experiments.statistics import (
+    benjamini_hochberg,
     bootstrap_interval,
     holm,
     mean,
@@ -245,3 +246,21 @@ def test_holm_keeps_order_and_never_lowers(p_values):
 def test_holm_refuses_what_is_no_p_value(bad):
     with pytest.raises(BadNumber, match="between 0 and 1"):
         holm(bad)
+
+
+def test_benjamini_hochberg_by_hand():
+    # m = 4; sorted 0.005, 0.01, 0.03, 0.04 times 4/1, 4/2, 4/3, 4/4 = 0.02, 0.02, 0.04, 0.04
+    assert benjamini_hochberg([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.02, 0.04, 0.04, 0.02])
+    # the larger one bounds the smaller one from above: 0.041 * 2 / 1 > 0.042
+    assert benjamini_hochberg([0.041, 0.042]) == pytest.approx([0.042, 0.042])
+    assert benjamini_hochberg([]).shape == (0,)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_benjamini_hochberg_lies_between_the_p_values_and_holm(p_values):
+    adjusted = benjamini_hochberg(p_values)
+    assert np.all(adjusted >= np.array(p_values) - 1e-12)
+    assert np.all(adjusted <= holm(p_values) + 1e-12)
+    order = np.argsort(p_values, kind="stable")
+    assert np.all(np.diff(adjusted[order]) >= 0)
+    np.testing.assert_allclose(adjusted, scipy.stats.false_discovery_control(p_values), rtol=1e-12)

@@ -17,6 +17,14 @@ that p cannot fall below 1/3: `partitions_possible` tells.
 
 Random parts that miss the neurons that matter lose nothing at all, and their degeneracy index is a ratio of
 noise: in the index, a random partition is as good only if suppressing all its parts loses enough, too.
+
+Over many facts a correction asks for small p-values and so for many partitions, which most facts can do without:
+where more than `HOPELESS` of the first `FIRST_PARTITIONS` are as good, no more are drawn. The p-value keeps its
+level all the same: one that is small comes from all partitions, and one from the first alone is never small.
+
+Partitions leave one question open, whatever their number: whether the neurons of one component need each other.
+Suppressing half of every component settles it. Components whose neurons are complements then lose as much as
+when all is suppressed; of interchangeable neurons half are left.
 """
 
 from __future__ import annotations
@@ -44,6 +52,18 @@ EXACT_SUBSETS = 64
 SAMPLED_SUBSETS = 32
 """Beyond, so many subsets of each size are drawn (and all of one component, and of all but one)."""
 
+FIRST_PARTITIONS = 100
+"""So many random partitions are drawn for every fact (or all of them, where fewer are asked for)."""
+
+HOPELESS = 0.2
+"""No more are drawn for a fact whose p-value exceeds this after the first ones."""
+
+HALVES = 0.8
+"""Half of every component must lose at least this share of what all of them lose."""
+
+_HALVES_DRAWN = 20
+_PARTITIONS_AT_ONCE = 500
+
 _EQUAL = 1e-9
 """Losses closer than this are equal: rounding must not make a random partition look worse."""
 
@@ -60,6 +80,8 @@ class Control:
     random_jump: float
     random_pass: float
     partitions_possible: float
+    partitions_drawn: float
+    drop_halves: float
 
     @property
     def p_value(self) -> float:
@@ -76,6 +98,10 @@ class _Measures:
     jump: FloatArray
     proper: FloatArray
     passed: npt.NDArray[np.bool_]
+
+    def and_also(self, more: _Measures) -> _Measures:
+        """The rows of both."""
+        return _Measures(*(np.concatenate([getattr(each, name) for each in (self, more)]) for name in self.__slots__))
 
 
 def partition_control(
@@ -96,25 +122,71 @@ def partition_control(
         settings: partitions, t_low, t_sufficient, t_high and seed are read.
         fact_key: makes the draws of every fact its own, whatever the order of the facts.
     """
-    rng = np.random.default_rng([settings.seed, int.from_bytes(fact_key.encode(), "big")])
+    seeds = [settings.seed, int.from_bytes(fact_key.encode(), "big")]
+    rng = np.random.default_rng(seeds)
     sizes = [len(component) for component in components]
+    ordered = sorted(pool)
     subsets, weights = proper_subsets(len(components), rng)
-    draws = [_draw(sorted(pool), sizes, rng) for _ in range(settings.partitions)]
     found = _measure([components], subsets, weights, drops, settings)
-    random = _measure(draws, subsets, weights, drops, settings)
 
-    index, jump, drop_all = float(found.index[0]), float(found.jump[0]), float(found.drop_all[0])
-    enough = random.drop_all >= min(settings.t_high, drop_all) - _EQUAL
+    def draw(count: int) -> _Measures:
+        drawn = [random_partition(ordered, sizes, rng) for _ in range(count)]
+        return _measure(drawn, subsets, weights, drops, settings)
+
+    random = draw(min(FIRST_PARTITIONS, settings.partitions))
+    if max(_p_values(found, random, settings)) <= HOPELESS:
+        while len(random.jump) < settings.partitions:
+            random = random.and_also(draw(min(_PARTITIONS_AT_ONCE, settings.partitions - len(random.jump))))
+    p_index, p_jump = _p_values(found, random, settings)
+    enough = _enough(found, random, settings) & ~np.isnan(random.index)
     return Control(
         drop_proper_subsets=float(found.proper[0]),
-        jump=jump,
-        p_value_degeneracy_index=_p_value(index, np.where(enough, random.index, -np.inf)),
-        p_value_jump=_p_value(jump, random.jump),
-        random_degeneracy_index=_mean(random.index[enough & ~np.isnan(random.index)]),
+        jump=float(found.jump[0]),
+        p_value_degeneracy_index=p_index,
+        p_value_jump=p_jump,
+        random_degeneracy_index=_mean(random.index[enough]),
         random_jump=float(random.jump.mean()),
         random_pass=float(random.passed.mean()),
         partitions_possible=partitions_possible(sizes, len(pool)),
+        partitions_drawn=float(len(random.jump)),
+        drop_halves=_drop_halves(components, drops, np.random.default_rng([*seeds, 1])),
     )
+
+
+def _enough(found: _Measures, random: _Measures, settings: DegeneracySettings) -> npt.NDArray[np.bool_]:
+    """Which random partitions lose enough jointly for their degeneracy index to mean something."""
+    enough: npt.NDArray[np.bool_] = random.drop_all >= min(settings.t_high, float(found.drop_all[0])) - _EQUAL
+    return enough
+
+
+def _p_values(found: _Measures, random: _Measures, settings: DegeneracySettings) -> tuple[float, float]:
+    """Of the degeneracy index and of the jump."""
+    indices = np.where(_enough(found, random, settings), random.index, -np.inf)
+    return _p_value(float(found.index[0]), indices), _p_value(float(found.jump[0]), random.jump)
+
+
+def _drop_halves(components: Sequence[NeuronSet], drops: Drops, rng: np.random.Generator) -> float:
+    """The mean loss with the smaller half of every component suppressed; NaN where a component is one neuron."""
+    if min(len(component) for component in components) < 2:
+        return math.nan
+    drawn = [
+        union(
+            frozenset(sorted(component)[place] for place in rng.permutation(len(component))[: len(component) // 2])
+            for component in components
+        )
+        for _ in range(_HALVES_DRAWN)
+    ]
+    return float(drops(drawn).mean())
+
+
+def halves_lose_as_much(drop_halves: float, drop_all: float) -> bool:
+    """Whether losing half of every component costs about as much as losing all; True where it cannot be asked.
+
+    Args:
+        drop_halves: the loss with half of every component suppressed; NaN: a component is one neuron.
+        drop_all: the loss with all of them suppressed.
+    """
+    return math.isnan(drop_halves) or drop_halves >= HALVES * drop_all
 
 
 def proper_subsets(count: int, rng: np.random.Generator) -> tuple[list[_Subset], FloatArray]:
@@ -142,7 +214,8 @@ def _sample_subsets(count: int, size: int, rng: np.random.Generator) -> list[_Su
     return sorted(drawn)
 
 
-def _draw(pool: list[Neuron], sizes: Sequence[int], rng: np.random.Generator) -> list[NeuronSet]:
+def random_partition(pool: Sequence[Neuron], sizes: Sequence[int], rng: np.random.Generator) -> list[NeuronSet]:
+    """Disjoint parts of these sizes, drawn from a pool of at least so many neurons in a fixed order."""
     shuffled = [pool[place] for place in rng.permutation(len(pool))[: sum(sizes)]]
     stops = np.cumsum(sizes).tolist()
     return [frozenset(shuffled[stop - size : stop]) for stop, size in zip(stops, sizes, strict=True)]

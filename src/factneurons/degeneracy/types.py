@@ -124,6 +124,8 @@ DETAILS: dict[str, str] = {
     "random_jump": "mean jump of the random partitions",
     "random_pass": "share of the random partitions that pass F1 to F3 themselves",
     "partitions_possible": "how many different partitions the random ones are drawn from",
+    "partitions_drawn": "how many random partitions were drawn; fewer than asked for where the first ones settle it",
+    "drop_halves": "mean relative loss with half of every component suppressed; near drop_all in real components",
     "p_value_knowledge": "the p-value with partitions drawn from all of the fact's knowledge neurons",
     "p_value_components": "the p-value with partitions of the components' own neurons",
 }

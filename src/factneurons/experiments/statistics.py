@@ -1,4 +1,4 @@
-"""Statistics shared by all experiments: aggregates, bootstrap intervals, a paired test, Holm's correction.
+"""Statistics shared by all experiments: aggregates, bootstrap intervals, a paired test, corrections for many tests.
 
 No NaN enters a number silently: it is refused, or dropped on request and counted.
 """
@@ -199,6 +199,7 @@ def paired_permutation_test(
 def holm(p_values: npt.ArrayLike) -> Numbers:
     """Holm's step-down adjusted p-values, in the order given: max over smaller ones of (m - rank) p, at most 1.
 
+    What stays at most 0.05 holds no false finding with probability 0.95.
     Source: Holm (1979), "A simple sequentially rejective multiple test procedure".
 
     Args:
@@ -207,14 +208,39 @@ def holm(p_values: npt.ArrayLike) -> Numbers:
     Raises:
         BadNumber: a NaN, or a value outside 0 to 1.
     """
-    values = _array(p_values)
-    if not np.all((values >= 0) & (values <= 1)):
-        raise BadNumber(f"p-values lie between 0 and 1: {values[~((values >= 0) & (values <= 1))][0]} does not")
-    order = np.argsort(values, kind="stable")
+    values, order = _ordered(p_values)
     factors = np.arange(len(values), 0, -1)
     adjusted = np.empty_like(values)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * values[order]))
     return adjusted
+
+
+def benjamini_hochberg(p_values: npt.ArrayLike) -> Numbers:
+    """Benjamini and Hochberg's adjusted p-values, in the order given: min over larger ones of m p / rank, at most 1.
+
+    Of what stays at most 0.05, no more than 5 % is expected to be false, if the tests are independent or
+    depend on each other positively.
+    Source: Benjamini and Hochberg (1995), "Controlling the false discovery rate".
+
+    Args:
+        p_values: [m].
+
+    Raises:
+        BadNumber: a NaN, or a value outside 0 to 1.
+    """
+    values, order = _ordered(p_values)
+    factors = len(values) / np.arange(1, len(values) + 1)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(1.0, np.minimum.accumulate((factors * values[order])[::-1])[::-1])
+    return adjusted
+
+
+def _ordered(p_values: npt.ArrayLike) -> tuple[Numbers, npt.NDArray[np.intp]]:
+    """Checked p-values and their rising order."""
+    values = _array(p_values)
+    if not np.all((values >= 0) & (values <= 1)):
+        raise BadNumber(f"p-values lie between 0 and 1: {values[~((values >= 0) & (values <= 1))][0]} does not")
+    return values, np.argsort(values, kind="stable")
 
 
 # Weighted statistics: values [n] sorted (or [n, 2]), weights [draws, n] of how often each was drawn -> [draws].
