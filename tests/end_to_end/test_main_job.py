@@ -71,7 +71,10 @@ def test_every_line_of_output(commands, tmp_path, run):
 def test_the_report_asks_for_nothing(finished, tmp_path, run):
     assert run("report", finished, "--out", tmp_path / "page.html").code == 0
     page = Reader((tmp_path / "page.html").read_text(encoding="utf-8"))
-    assert "The capital of France is" in " ".join(page.texts)
+    texts = [text.strip() for text in page.texts if text.strip()]
+    assert "The capital of France is" in " ".join(texts)
+    for label, value in {"Family": "gpt2", "Kind": "causal", "Layers": "3", "Neurons per layer": "96"}.items():
+        assert value in texts[texts.index(label) + 1], label
     assert [address for address in page.addresses if not address.startswith(("#", "data:"))] == []
 
 
@@ -94,6 +97,8 @@ def test_what_the_manifest_says(finished, gpt2, facts_file):
     assert len(manifest["data"]["sha256"]) == 64
     assert manifest["model"]["name"] == str(gpt2)
     assert set(manifest["model"]["files"]) >= {"config.json", "model.safetensors", "tokenizer.json"}
+    shape = {name: manifest["model"][name] for name in ("family", "kind", "layers", "width")}
+    assert shape == {"family": "gpt2", "kind": "causal", "layers": 3, "width": 96}
 
 
 def test_knowledge_neurons_matter_more_than_random_ones(finished):

@@ -47,7 +47,22 @@ _TITLES = {
 }
 
 
-def open_stage(folder: Path, stage: str, settings: Any, seed: int, model: Model, data: str, data_sha256: str) -> Run:
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What the facts of a run come from.
+
+    Attributes:
+        spec: as it was asked for.
+        sha256: the hash of the data.
+        limit: only the first so many facts are asked for now; the rest may follow.
+    """
+
+    spec: str
+    sha256: str
+    limit: int | None = None
+
+
+def open_stage(folder: Path, stage: str, settings: Any, seed: int, model: Model, data: Data) -> Run:
     """Create or resume a run for one stage, and tell what that did.
 
     Raises:
@@ -62,8 +77,15 @@ def open_stage(folder: Path, stage: str, settings: Any, seed: int, model: Model,
         model_files=model_fingerprint(model),
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(model.device),
-        data=data,
-        data_sha256=data_sha256,
+        data=data.spec,
+        data_sha256=data.sha256,
+        model_shape={
+            "family": model.adapter.family,
+            "kind": model.kind,
+            "layers": model.layer_count,
+            "width": model.width,
+        },
+        extent={} if data.limit is None else {"limit": data.limit},
     )
     run = Run.create_or_resume(folder, manifest, stage)
     for note in run.notes:
@@ -77,7 +99,8 @@ class Locating:
 
     Attributes:
         facts: the spec of the facts.
-        attribution, selection, multi_mask, limit: decide the numbers.
+        attribution, selection, multi_mask: decide the numbers.
+        limit: only the first so many facts; a resumed run may go further.
         revision: of a model of the hub, kept so that later stages find the same one.
         skip_bad: leave out bad records and facts that fail, and go on.
     """
@@ -92,7 +115,7 @@ class Locating:
 
     def settings(self) -> dict[str, Any]:
         """What a resumed run may not change."""
-        names = ("attribution", "selection", "multi_mask", "limit", "revision")
+        names = ("attribution", "selection", "multi_mask", "revision")
         return {name: value for name, value in asdict(self).items() if name in names}
 
 
@@ -111,6 +134,8 @@ def run_locate(folder: Path, model: Model, asked: Locating) -> Summary:
         limit=asked.limit,
     )
 
+    data = Data(asked.facts, source.sha256(), asked.limit)
+
     def stream() -> Iterator[Fact | Skip]:
         for fact in source:
             yield from _drained(skips)
@@ -123,7 +148,7 @@ def run_locate(folder: Path, model: Model, asked: Locating) -> Summary:
         return Batch(rows, [skip for each in found for skip in _refused(each)])
 
     with (
-        open_stage(folder, "locate", asked.settings(), 0, model, asked.facts, source.sha256()) as run,
+        open_stage(folder, "locate", asked.settings(), 0, model, data) as run,
         told_what_is_kept(run, "locate"),
         StageProgress(_TITLES["locate"]) as progress,
     ):
@@ -185,6 +210,7 @@ def _skip(left_out: Skipped) -> Skip:
         fact_id=left_out.fact_id,
         source=left_out.source,
         prompt=left_out.prompt,
+        part=left_out.part,
     )
 
 
@@ -375,9 +401,9 @@ def _follow(
 ) -> Summary:
     """A stage over the facts that were located in the same run."""
     located = Run.open(folder)
-    data = located.manifest.data
+    data = Data(str(located.manifest.data["spec"]), str(located.manifest.data["sha256"]))
     with (
-        open_stage(folder, stage, settings, seed, model, str(data["spec"]), str(data["sha256"])) as run,
+        open_stage(folder, stage, settings, seed, model, data) as run,
         told_what_is_kept(run, stage),
         StageProgress(_TITLES[stage]) as progress,
     ):

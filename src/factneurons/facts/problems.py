@@ -94,6 +94,7 @@ class Skipped:
         prompt: the prompt that was left out, "" where it is something else.
         reason: one of `REASONS`.
         detail: what is wrong, one line.
+        part: whether only a part was left out, and the record is read without it.
     """
 
     source: str
@@ -101,3 +102,4 @@ class Skipped:
     prompt: str
     reason: str
     detail: str
+    part: bool = False

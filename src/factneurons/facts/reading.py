@@ -134,21 +134,21 @@ class Reading:
             problem = problem.at(where, fact_id)
             if not self.skip_bad:
                 raise problem from None
-            self._count(self.skipped_parts, problem)
+            self._count(problem, part=True)
 
     def refuse(self, problem: BadRecord) -> None:
         """A record that cannot be used: raise the problem, or count it with `skip_bad`."""
         if not self.skip_bad:
             raise problem from None
-        self._count(self.skipped, problem)
+        self._count(problem, part=False)
 
     def skip(self, problem: BadRecord) -> None:
         """A record that the data set itself makes unusable: counted, with or without `skip_bad`."""
-        self._count(self.skipped, problem)
+        self._count(problem, part=False)
 
     def skip_part(self, problem: BadRecord) -> None:
         """A prompt or a wrong answer that a fact can do without: counted, with or without `skip_bad`."""
-        self._count(self.skipped_parts, problem)
+        self._count(problem, part=True)
 
     def distinct(self, prompts: Sequence[Prompt], where: str, fact_id: str) -> tuple[Prompt, ...]:
         """The prompts without those that come a second time, which are counted."""
@@ -162,10 +162,11 @@ class Reading:
                 seen.add(prompt)
         return tuple(kept)
 
-    def _count(self, counter: Counter[str], problem: BadRecord) -> None:
+    def _count(self, problem: BadRecord, *, part: bool) -> None:
+        counter = self.skipped_parts if part else self.skipped
         counter[problem.reason] += 1
         if self.on_skip is not None:
-            self.on_skip(Skipped(problem.where, problem.fact_id, problem.prompt, problem.reason, problem.detail))
+            self.on_skip(Skipped(problem.where, problem.fact_id, problem.prompt, problem.reason, problem.detail, part))
 
 
 def no_files(_: Request) -> Sequence[Path]:

@@ -22,7 +22,7 @@ class StageLine:
         state: in words.
         finished: whether it is done.
         done: facts with results.
-        settings: setting -> value, nested ones as outer.inner.
+        settings: setting -> value, nested ones as outer.inner; of the last start where starts may differ.
         seed: of its random draws.
         command: the command line.
         time, device, python, platform: of the last start.
@@ -140,7 +140,7 @@ def _stage(name: str, record: StageRecord, reading: Reading) -> StageLine:
         state=text.STATES.get(record.state, record.state),
         finished=record.state == "done",
         done=reading.counts[name].done,
-        settings=_flat(record.settings),
+        settings=_flat({**record.settings, **start.extent}),
         seed=record.seed,
         command=start.command,
         time=start.time,

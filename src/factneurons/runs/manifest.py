@@ -49,7 +49,11 @@ PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One start of a stage: when, by which command, on what."""
+    """One start of a stage: when, by which command, on what.
+
+    `extent` is how much of the data was to be dealt with, for instance {"limit": 100}. It decides no fact's
+    numbers, so a later start may go further.
+    """
 
     time: str
     command: str
@@ -58,6 +62,7 @@ class Start:
     platform: str
     versions: Mapping[str, str]
     git: Mapping[str, object] | None
+    extent: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class Manifest:
     """The manifest of a run.
 
     Attributes:
-        model: {"name", "dtype", "files": {file name: sha256}}.
+        model: {"name", "dtype", "files": {file name: sha256}}, and its shape: for instance family and width.
         data: {"spec", "sha256"}: what the facts were loaded from.
         stages: stage name -> its record.
         created: when the run was created, UTC.
@@ -114,6 +119,7 @@ class Manifest:
         data: str,
         data_sha256: str,
         model_shape: Mapping[str, Any] | None = None,
+        extent: Mapping[str, Any] | None = None,
     ) -> Manifest:
         """The manifest of a run that is about to start or resume `stage`.
 
@@ -129,6 +135,7 @@ class Manifest:
             data: what the facts are loaded from, for instance "templama:val.jsonl".
             data_sha256: hash of the data.
             model_shape: what else is worth knowing of the model, for instance its family, layers and width.
+            extent: how much of the data is to be dealt with; a later start may say something else.
 
         Raises:
             BadSetting: a setting that is no plain value, or a stage name that is not plain.
@@ -139,7 +146,7 @@ class Manifest:
             settings=plain(settings),
             seed=seed,
             state="running",
-            starts=(_start(command, device),),
+            starts=(_start(command, device, plain(extent or {})),),
         )
         return cls(
             model={"name": model, "dtype": dtype, "files": dict(model_files), **plain(model_shape or {})},
@@ -244,9 +251,8 @@ def _path_or_refuse(value: object) -> str:
 
 def _identity(manifest: Manifest, stages: Iterable[str]) -> dict[str, Any]:
     """What decides the numbers. A model is its files; its name counts only where there is no file to hash."""
-    model = dict(manifest.model)
-    if model.get("files"):
-        del model["name"]
+    names = ("files", "dtype") if manifest.model.get("files") else ("name", "files", "dtype")
+    model = {name: manifest.model[name] for name in names}
     own = {name: manifest.stages[name] for name in stages}
     settings = {name: {"settings": record.settings, "seed": record.seed} for name, record in own.items()}
     return {"model": model, "data": manifest.data, **settings}
@@ -266,7 +272,7 @@ def _stage_from_json(content: Mapping[str, Any]) -> StageRecord:
     return StageRecord(**{**content, "starts": starts, "counts": Counts(**content["counts"])})
 
 
-def _start(command: str, device: str) -> Start:
+def _start(command: str, device: str, extent: Mapping[str, Any]) -> Start:
     return Start(
         time=now(),
         command=command,
@@ -275,6 +281,7 @@ def _start(command: str, device: str) -> Start:
         platform=platform.platform(),
         versions=_versions(),
         git=git_state(Path.cwd()),
+        extent=extent,
     )
 
 
