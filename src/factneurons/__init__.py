@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         attribute,
         locate,
     )
-    from factneurons.degeneracy import DegeneracySettings, DegenerateNeurons, find_degenerate
+    from factneurons.degeneracy import DegeneracySettings, DegenerateNeurons, degenerate_pairs, find_degenerate
     from factneurons.errors import FactneuronsError, NotAskable
     from factneurons.facts import Fact, Prompt, describe, load_facts, write_jsonl
     from factneurons.models import Model, Neuron, Query, load_model
@@ -47,6 +47,7 @@ __all__ = [
     "Run",
     "SelectionSettings",
     "attribute",
+    "degenerate_pairs",
     "describe",
     "find_degenerate",
     "load_facts",
@@ -65,7 +66,7 @@ _ROOMS = {
         "attribute",
         "locate",
     ),
-    "degeneracy": ("DegeneracySettings", "DegenerateNeurons", "find_degenerate"),
+    "degeneracy": ("DegeneracySettings", "DegenerateNeurons", "degenerate_pairs", "find_degenerate"),
     "errors": ("FactneuronsError", "NotAskable"),
     "experiments": (),
     "facts": ("Fact", "Prompt", "describe", "load_facts", "write_jsonl"),

@@ -9,9 +9,11 @@ components of neurons, or the reason why there are none.
     functional       which candidates can be spared, suffice, and cannot all be spared
     control          whether random partitions of the neurons would do as well
     find             all of it, for many facts
+    pairs            degenerate pairs: two neurons that can each be spared, but not both
 """
 
 from factneurons.degeneracy.find import degenerate_neurons, find_degenerate
+from factneurons.degeneracy.pairs import PairSettings, degenerate_pairs
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.table import DegeneracyTable
 from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
@@ -22,6 +24,8 @@ __all__ = [
     "DegeneracySettings",
     "DegeneracyTable",
     "DegenerateNeurons",
+    "PairSettings",
     "degenerate_neurons",
+    "degenerate_pairs",
     "find_degenerate",
 ]
