@@ -10,6 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.degeneracy.clusterers import Context
+from factneurons.degeneracy.functional import Drops
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
 
@@ -62,6 +64,19 @@ def random_distances() -> Callable[..., FloatArray]:
     return make
 
 
+@pytest.fixture(scope="session")
+def context_of() -> Callable[..., Context]:
+    """What a clusterer is given: distances between neurons of layers 0, 1, 2, 0, 1, 2 ... and other losses."""
+
+    def make(distances: FloatArray, *, drop: Callable[[frozenset[Neuron]], float] = len, seed: int = 0) -> Context:
+        count = len(distances)
+        neurons = tuple(sorted(Neuron(place % 3, 100 + place) for place in range(count)))
+        drops = Drops(lambda sets: np.array([0.9 * (1 - drop(frozenset(each))) for each in sets]))
+        return Context(distances, neurons, (1.0,) * count, drops, np.random.default_rng(seed), 1000)
+
+    return make
+
+
 @dataclass
 class FormulaModel:
     """A model whose P(answer) is a formula of (prompt, active neurons); it counts what it is asked."""
@@ -70,6 +85,8 @@ class FormulaModel:
     formula: Formula
     tightness: float = 2.0
     calls: list[int] = field(default_factory=list)
+    layer_count: int = 3
+    width: int = 200
 
     def _vectors(self, neurons: Sequence[Neuron]) -> FloatArray:
         vectors = np.zeros((len(neurons), len(self.groups) + 1))

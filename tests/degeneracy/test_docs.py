@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from factneurons.degeneracy.clusterers import CLUSTERERS
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.table import BARCODE_COLUMNS, COMPONENT_COLUMNS, FACT_COLUMNS
 from factneurons.degeneracy.types import REASONS
@@ -14,7 +15,10 @@ from factneurons.degeneracy.types import REASONS
 PAGE = Path(__file__).parents[2] / "docs" / "degeneracy.md"
 
 
-@pytest.mark.parametrize("table", [FACT_COLUMNS, COMPONENT_COLUMNS, BARCODE_COLUMNS, REASONS])
+CLUSTERER_ROWS = {name: clusterer.meaning for name, clusterer in CLUSTERERS.items()}
+
+
+@pytest.mark.parametrize("table", [FACT_COLUMNS, COMPONENT_COLUMNS, BARCODE_COLUMNS, REASONS, CLUSTERER_ROWS])
 def test_tables_are_as_in_the_code(table):
     page = PAGE.read_text(encoding="utf-8")
     rows = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in table.items())
@@ -23,6 +27,8 @@ def test_tables_are_as_in_the_code(table):
 
 def test_options_have_their_defaults():
     page = PAGE.read_text(encoding="utf-8")
-    for field in fields(DegeneracySettings):
-        default = {str: f"`{field.default}`", type(None): "none"}.get(type(field.default), str(field.default))
-        assert f"| `{field.name}` | {default} |" in page
+    options = asdict(DegeneracySettings())
+    options |= {f"comparison.{name}": value for name, value in options.pop("comparison").items()}
+    for name, value in options.items():
+        default = {str: f"`{value}`", type(None): "none"}.get(type(value), str(value))
+        assert f"| `{name}` | {default} |" in page

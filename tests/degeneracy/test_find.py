@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain
 
 import numpy as np
@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from factneurons.degeneracy import DegeneracySettings, degenerate_neurons, find_degenerate
+from factneurons.degeneracy.settings import ComparisonSettings
 from factneurons.degeneracy.types import DETAILS, REASONS
 from factneurons.errors import BadNumber
 from factneurons.models.types import Neuron
@@ -133,7 +134,8 @@ def test_reasons_from_the_neurons(case):
     def reason(*sizes, keep=None, **changes):
         model, known, _ = case(degenerate, *sizes)
         if keep is not None:
-            known = replace(known, neurons=tuple(n for n in known.neurons if keep(n)))
+            kept = tuple(n for n in known.neurons if keep(n))
+            known = replace(known, neurons=kept, scores=(1.0,) * len(kept))
         (found,) = find_degenerate(model, known, settings=replace(DEFAULT, **changes))
         assert found.verdict == "none"
         assert found.coverage == 0
@@ -183,6 +185,7 @@ class Saturating:
         self.out, self.read = rng.normal(size=(count, 6)), rng.normal(size=(count, 2, 6))
         self.gains = rng.exponential(size=(4, 6))
         self.pull = rng.exponential(size=count)
+        self.layer_count, self.width = 4, count
 
     def out_weights(self, asked):
         return self.out[[n.index for n in asked]]
@@ -202,15 +205,25 @@ class Saturating:
 
 
 CHANGES = [
-    {"clusterer": "ntc_authors"}, {"span": "adjacent"}, {"span": "adjacent", "max_span": 1}, {"gate": "up"},
+    {"clusterer": "ntc_authors"}, {"similarity": "cosine"}, {"scale": "layer-gap"},
+    {"span": "adjacent"}, {"span": "adjacent", "max_span": 1}, {"gate": "up"},
     {"fold_norm_gain": True}, {"persistence": "log"}, {"r_max": 0.5}, {"min_size": 3}, {"tau1": 0.5},
     {"tau1_rule": "absolute"}, {"cover": "all"}, {"filter": "authors"}, {"t_low": 0.02},
     {"t_sufficient": 0.0}, {"t_high": 0.9}, {"partitions": 50}, {"null": "components"}, {"seed": 1},
+    {"clusterer": "hierarchical", "comparison": ComparisonSettings(cut=0.2)},
+    {"clusterer": "dbscan", "comparison": ComparisonSettings(radius=0.2)},
+    {"clusterer": "dbscan", "comparison": ComparisonSettings(neighbours=0.4)},
+    {"clusterer": "kmeans", "comparison": ComparisonSettings(parts=0.4)},
+    {"clusterer": "kmeans", "comparison": ComparisonSettings(variance=0.3)},
+    {"clusterer": "kmeans", "comparison": ComparisonSettings(missing=0.01)},
 ]  # fmt: skip
 
 
 def test_changes_name_every_setting():
     assert {name for change in CHANGES for name in change} == set(DegeneracySettings.__slots__)
+    usual = asdict(ComparisonSettings())
+    changed = [asdict(change["comparison"]) for change in CHANGES if "comparison" in change]
+    assert {name for each in changed for name in each if each[name] != usual[name]} == set(usual)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: "-".join(map(str, chain(*change.items()))))
@@ -218,6 +231,8 @@ def test_every_setting_has_an_effect(change, known_neurons):
     usual = replace(DEFAULT, t_low=0.3, t_sufficient=0.5, t_high=0.3)
     if "max_span" in change:
         usual = replace(usual, span="adjacent")
+    if "comparison" in change:
+        usual = replace(usual, clusterer=change["clusterer"])
     for seed in range(60):
         model = Saturating(seed)
         known = known_neurons(model.neurons)

@@ -13,7 +13,9 @@ from factneurons.errors import BadSetting
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("clusterer", "kmeans", "ntc, ntc_authors"),
+        ("clusterer", "louvain", "ntc, ntc_authors, hierarchical, .*random_layers"),
+        ("similarity", "angle", "dot, cosine"),
+        ("scale", "layer", "none, layer-gap"),
         ("span", "near", "residual, adjacent"),
         ("gate", "down", "both, gate, up"),
         ("persistence", "square", "linear, log"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain, combinations
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,13 +11,30 @@ from hypothesis import given
 from hypothesis import settings as options
 from hypothesis import strategies as st
 
-from factneurons.degeneracy.settings import Clusterer, DegeneracySettings
-from factneurons.degeneracy.topology import CLUSTERERS, ntc, ntc_authors
+from factneurons.degeneracy import topology
+from factneurons.degeneracy.clusterers import Context
+from factneurons.degeneracy.functional import Drops
+from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.errors import BadNumber
+from factneurons.models.types import Neuron
 
 A, B, C, D, E = range(5)
 DEFAULT = DegeneracySettings()
 LOG = DegeneracySettings(persistence="log")
+
+
+def context(distances):
+    """Topology clustering reads the distances only."""
+    neurons = tuple(Neuron(0, place) for place in range(len(distances)))
+    return Context(distances, neurons, (1.0,) * len(neurons), Drops(len), np.random.default_rng(0), 1)
+
+
+def ntc(distances, settings):
+    return topology.ntc(context(distances), settings)
+
+
+def ntc_authors(distances, settings):
+    return topology.ntc_authors(context(distances), settings)
 
 
 def members(clustering):
@@ -136,13 +152,13 @@ def test_chosen_clusters_are_disjoint_candidates(distances_of, seed):
 
 
 @options(deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from(["chosen", "all"]), st.sampled_from(["ntc", "ntc_authors"]))
+@given(st.integers(0, 10_000), st.sampled_from(["chosen", "all"]), st.sampled_from([ntc, ntc_authors]))
 def test_permuting_neurons_permutes_clusters(distances_of, seed, cover, clusterer):
     distances = distances_of(seed)
     order = np.random.default_rng(seed).permutation(14)
     settings = DegeneracySettings(cover=cover)
-    plain = CLUSTERERS[clusterer](distances, settings)
-    mixed = CLUSTERERS[clusterer](distances[np.ix_(order, order)], settings)
+    plain = clusterer(distances, settings)
+    mixed = clusterer(distances[np.ix_(order, order)], settings)
     back = {(tuple(sorted(order[list(c.members)].tolist())), c.birth, c.death) for c in mixed.clusters}
     assert back == {(c.members, c.birth, c.death) for c in plain.clusters}
     assert mixed.reason == plain.reason
@@ -242,7 +258,3 @@ def test_ties_keep_the_larger_cluster():
 def test_log_persistence_refuses_distance_zero():
     with pytest.raises(BadNumber, match="distance 0"):
         ntc(np.zeros((4, 4)), LOG)
-
-
-def test_every_name_has_a_clusterer():
-    assert set(CLUSTERERS) == set(get_args(Clusterer))

@@ -72,14 +72,15 @@ def test_values_arrive_as_their_column_says():
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, np.float32("nan"), None])
 def test_no_number_where_one_must_be_is_refused_with_its_place(bad):
-    with pytest.raises(BadNumber, match=r"fact 'capital/0001' \(en\), table 'components', column 'birth'"):
-        TABLES["components"].to_arrow([{**COMPONENT, "birth": bad}])
+    bar = {"fact_id": "capital/0001", "language": "en", "birth": bad, "death": 2.0, "size": 2, "chosen": True}
+    with pytest.raises(BadNumber, match=r"fact 'capital/0001' \(en\), table 'barcodes', column 'birth'"):
+        TABLES["barcodes"].to_arrow([bar])
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, np.float32("-inf"), None])
 def test_no_number_becomes_null_where_there_may_be_none(bad):
-    table = TABLES["components"].to_arrow([{**COMPONENT, "drop_alone": bad}])
-    assert table["drop_alone"].null_count == 1
+    table = TABLES["components"].to_arrow([{**COMPONENT, "drop_alone": bad, "birth": bad}])
+    assert table["drop_alone"].null_count == table["birth"].null_count == 1
 
 
 @pytest.mark.parametrize(

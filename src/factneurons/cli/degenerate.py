@@ -10,14 +10,29 @@ from factneurons.cli import show
 from factneurons.cli.options import Device, DeviceMap, Draws, RemoteCode, RunFolder, Seed, SkipBad, Unrelated
 from factneurons.cli.stages import model_of, run_degenerate, run_intervene
 from factneurons.degeneracy import DegeneracySettings
+from factneurons.degeneracy.clusterers import CLUSTERERS
+from factneurons.degeneracy.settings import ComparisonSettings
 from factneurons.experiments.interventions import InterventionSettings
 from factneurons.runs import Run
 
 
 def degenerate(
     run: RunFolder,
-    clusterer: Annotated[str, typer.Option(help="ntc, or ntc_authors (as released).")] = "ntc",
+    clusterer: Annotated[str, typer.Option(help=f"How neurons are grouped: {', '.join(CLUSTERERS)}.")] = "ntc",
     span: Annotated[str, typer.Option(help="Which layers are connected: residual (any two) or adjacent.")] = "residual",
+    max_span: Annotated[int, typer.Option(help="adjacent: the largest layer gap that a chain may bridge.")] = 3,
+    similarity: Annotated[str, typer.Option(help="Connection weights: dot (product) or cosine.")] = "dot",
+    scale: Annotated[
+        str, typer.Option(help="none, or layer-gap: weights in units of those between random neurons as far apart.")
+    ] = "none",
+    gate: Annotated[str, typer.Option(help="What a gated neuron reads with: both, gate or up.")] = "both",
+    fold_norm_gain: Annotated[
+        bool, typer.Option("--fold-norm-gain", help="Fold the normalisation's gain into what a neuron reads.")
+    ] = False,
+    missing: Annotated[
+        float | None,
+        typer.Option(help="Distance of unconnected neurons, where a clusterer needs one. Default: 1.5 x the largest."),
+    ] = None,
     persistence: Annotated[str, typer.Option(help="How long a cluster lives: linear or log.")] = "linear",
     tau1: Annotated[float, typer.Option(help="Persistence a cluster needs, as a share of the largest.")] = 0.1,
     cover: Annotated[str, typer.Option(help="chosen clusters only, or a partition of all neurons.")] = "chosen",
@@ -45,8 +60,13 @@ def degenerate(
     needed.
     """
     settings = DegeneracySettings(
-        clusterer=clusterer,  # type: ignore[arg-type]
+        clusterer=clusterer,
         span=span,  # type: ignore[arg-type]
+        max_span=max_span,
+        similarity=similarity,  # type: ignore[arg-type]
+        scale=scale,  # type: ignore[arg-type]
+        gate=gate,  # type: ignore[arg-type]
+        fold_norm_gain=fold_norm_gain,
         persistence=persistence,  # type: ignore[arg-type]
         tau1=tau1,
         cover=cover,  # type: ignore[arg-type]
@@ -56,6 +76,7 @@ def degenerate(
         t_high=t_high,
         partitions=partitions,
         seed=seed,
+        comparison=ComparisonSettings(missing=missing),
     )
     interventions = InterventionSettings(draws, unrelated, seed)
     loaded = model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)

@@ -14,6 +14,7 @@ from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.cli.console import StageProgress, counted, tell
 from factneurons.degeneracy import DegeneracySettings
 from factneurons.degeneracy.find import degenerate_neurons
+from factneurons.degeneracy.scale import GapUnits
 from factneurons.errors import BadFact, BadNumber, BadRun, FactneuronsError, NotAskable
 from factneurons.experiments.interventions import Asked, InterventionSettings, Others, intervene
 from factneurons.facts import Fact, FactSource, Skipped, load_facts
@@ -339,9 +340,11 @@ def run_degenerate(folder: Path, model: Model, settings: DegeneracySettings, *, 
 
 
 def _degenerate_work(model: Model, facts: RunFacts, settings: DegeneracySettings) -> Callable[[list[Fact]], Batch]:
+    units = GapUnits(model, settings)
+
     def work(batch: list[Fact]) -> Batch:
         known = [facts.take(fact) for fact in batch]
-        found = [(degenerate_neurons(model, each, settings), len(each.neurons)) for each in known]
+        found = [(degenerate_neurons(model, each, settings, units), len(each.neurons)) for each in known]
         return Batch(merged(degenerate_rows(each, knowledge_neurons=count) for each, count in found))
 
     return work

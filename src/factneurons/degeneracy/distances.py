@@ -7,6 +7,9 @@ ACL 2025):
 
     w(u, v) = out(u) . in(v)        for layer(u) < layer(v)
     d(u, v) = 1 / |w(u, v)|         infinite where w = 0 and inside one layer
+
+Options ask for the cosine in place of the product, and for w in units of its standard deviation between random
+neurons that are as many layers apart, so that distances compare across layers and models.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.degeneracy.settings import DEFAULT_SPAN, Gate, Span, check_choice
+from factneurons.degeneracy.settings import DEFAULT_SPAN, Gate, Similarity, Span, check_choice
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.models.types import Neuron
 
@@ -42,6 +45,8 @@ def distance_matrix(
     span: Span = DEFAULT_SPAN,
     max_span: int = 3,
     gate: Gate = "both",
+    similarity: Similarity = "dot",
+    unit: Callable[[int], float] | None = None,
     norm_gains: Mapping[int, npt.NDArray[np.floating]] | None = None,
     encoder_layers: Collection[int] = (),
 ) -> FloatArray:
@@ -55,6 +60,8 @@ def distance_matrix(
             layers further apart by the shortest chain through one of the neurons in every layer between.
         max_span: with "adjacent", the largest layer gap that a chain may bridge.
         gate: with two parts, |w| is the root of the sum of both squares ("both"), or one part's.
+        similarity: w is the "dot" product, or the "cosine" of the two vectors.
+        unit: layer gap -> the |w| that counts as 1; None: 1 for every gap.
         norm_gains: layer -> [d], folded into the in-weights of that layer's neurons.
         encoder_layers: the encoder's layers of an encoder-decoder: its two halves have residual streams of
             their own, so nothing connects a layer of one with a layer of the other.
@@ -63,7 +70,7 @@ def distance_matrix(
         [n, n] float64, symmetric, 0 on the diagonal, infinite where nothing connects two neurons.
 
     Raises:
-        BadSetting: an unknown span or gate, shapes that do not fit, a neuron given twice.
+        BadSetting: an unknown span, gate or similarity, shapes that do not fit, a neuron given twice.
         BadNumber: a weight that is NaN or infinite.
     """
     check_choice("span", span, get_args(Span))
@@ -76,7 +83,8 @@ def distance_matrix(
         read = in_weights[rows[upper]].astype(np.float64)
         if norm_gains is not None:
             read = read * norm_gains[upper]
-        return _reciprocal(connection_weights(out_weights[rows[lower]], read, gate=gate))
+        weights = connection_weights(out_weights[rows[lower]], read, gate=gate, similarity=similarity)
+        return _reciprocal(weights if unit is None else weights / unit(upper - lower))
 
     matrix = np.full((len(neurons), len(neurons)), np.inf)
     for lower, upper, block in _SPANS[span](rows, step, max_span):
@@ -87,22 +95,54 @@ def distance_matrix(
 
 
 def connection_weights(
-    out_weights: npt.NDArray[np.floating], in_weights: npt.NDArray[np.floating], *, gate: Gate = "both"
+    out_weights: npt.NDArray[np.floating],
+    in_weights: npt.NDArray[np.floating],
+    *,
+    gate: Gate = "both",
+    similarity: Similarity = "dot",
 ) -> FloatArray:
     """|w(u, v)| of every u with every v, from out-weights [a, d] and in-weights [b, parts, d]: [a, b].
 
     Raises:
-        BadSetting: an unknown gate option.
+        BadSetting: an unknown gate or similarity.
+    """
+    out, *parts = ready_vectors(out_weights, in_weights, gate=gate, similarity=similarity)
+    weights = [np.abs(out @ part.T) for part in parts]
+    return np.hypot(weights[0], weights[1]) if len(weights) == 2 else weights[0]
+
+
+def ready_vectors(
+    out_weights: npt.NDArray[np.floating],
+    in_weights: npt.NDArray[np.floating],
+    *,
+    gate: Gate,
+    similarity: Similarity,
+) -> tuple[FloatArray, ...]:
+    """The vectors whose products are connection weights: out [a, d], then each part that counts [b, d].
+
+    Raises:
+        BadSetting: an unknown gate or similarity.
     """
     check_choice("gate", gate, tuple(_GATES))
-    out = out_weights.astype(np.float64)
+    check_choice("similarity", similarity, tuple(_SIMILARITIES))
     wanted = _GATES[gate] if in_weights.shape[1] == 2 else (0,)
-    parts = [np.abs(out @ in_weights[:, part].astype(np.float64).T) for part in wanted]
-    return np.hypot(parts[0], parts[1]) if len(parts) == 2 else parts[0]
+    vectors = [out_weights, *(in_weights[:, part] for part in wanted)]
+    return tuple(_SIMILARITIES[similarity](vector.astype(np.float64)) for vector in vectors)
 
 
 _GATES: dict[str, tuple[int, ...]] = {"both": (0, 1), "gate": (0,), "up": (1,)}
 """Which of two parts of the in-weights count; the only part of a neuron without a gate always counts."""
+
+
+def _of_length_one(vectors: FloatArray) -> FloatArray:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1.0)
+
+
+_SIMILARITIES: dict[str, Callable[[FloatArray], FloatArray]] = {
+    "dot": lambda vectors: vectors,
+    "cosine": _of_length_one,
+}
 
 
 def _reciprocal(weights: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ In: a model, knowledge neurons. Out: per fact the components, or the reason why 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Protocol
 
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.degeneracy.clusterers import CLUSTERERS, Cluster, Clustering, Context
 from factneurons.degeneracy.control import partition_control
 from factneurons.degeneracy.distances import distance_matrix
 from factneurons.degeneracy.functional import (
@@ -27,9 +28,9 @@ from factneurons.degeneracy.functional import (
     union,
     without_others,
 )
+from factneurons.degeneracy.scale import GapUnits, WeightModel
 from factneurons.degeneracy.settings import SIGNIFICANCE, DegeneracySettings
 from factneurons.degeneracy.table import DegeneracyTable
-from factneurons.degeneracy.topology import CLUSTERERS, Cluster
 from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
 from factneurons.errors import BadNumber
 from factneurons.models.types import Neuron, Query
@@ -37,20 +38,8 @@ from factneurons.models.types import Neuron, Query
 FloatArray = npt.NDArray[np.float64]
 
 
-class SuppressibleModel(Protocol):
+class SuppressibleModel(WeightModel, Protocol):
     """What of a model is used here."""
-
-    def out_weights(self, neurons: Sequence[Neuron]) -> FloatArray:
-        """[n, d], what one unit of each neuron writes."""
-
-    def in_weights(self, neurons: Sequence[Neuron]) -> FloatArray:
-        """[n, parts, d], what each neuron reads."""
-
-    def in_encoder(self, layer: int) -> bool:
-        """Whether a layer belongs to an encoder."""
-
-    def norm_gain(self, layer: int) -> FloatArray:
-        """[d], the gain of the normalisation that the layer's MLP reads through."""
 
     def probabilities_with(
         self, query: Query, neuron_sets: Sequence[Collection[Neuron]], factor: float = 0.0
@@ -81,13 +70,20 @@ def find_degenerate(
     if seed is not None:
         settings = replace(settings, seed=seed)
     many = [known] if isinstance(known, KnowledgeNeurons) else known
-    return DegeneracyTable(tuple(degenerate_neurons(model, each, settings) for each in many), settings)
+    units = GapUnits(model, settings)
+    return DegeneracyTable(tuple(degenerate_neurons(model, each, settings, units) for each in many), settings)
 
 
 def degenerate_neurons(
-    model: SuppressibleModel, known: KnowledgeNeurons, settings: DegeneracySettings
+    model: SuppressibleModel, known: KnowledgeNeurons, settings: DegeneracySettings, units: GapUnits | None = None
 ) -> DegenerateNeurons:
     """The degenerate knowledge neurons of one fact; the order of its neurons does not matter.
+
+    Args:
+        model: the model in which the knowledge neurons were found.
+        known: the knowledge neurons of the fact.
+        settings: every option.
+        units: of `scale="layer-gap"`, to be shared by the facts of one model; None: measured anew.
 
     Raises:
         BadNumber: a weight or a probability that is NaN; names the neuron, or the fact and the prompt.
@@ -95,23 +91,35 @@ def degenerate_neurons(
     neurons = sorted(known.neurons)
     if len(neurons) < 2:
         return _none(known, "too-few-neurons")
-    distances = _distances(model, neurons, settings)
-    clustering = CLUSTERERS[settings.clusterer](distances, settings)
-    barcode = tuple(Bar(bar.birth, bar.death, _members(bar, neurons), bar.chosen) for bar in clustering.barcode)
+    distances = neuron_distances(model, neurons, settings, units)
+    drops = Drops(suppressed_by(model, known))
+    score = dict(zip(known.neurons, known.scores, strict=True))
+    context = Context(
+        distances=distances,
+        neurons=tuple(neurons),
+        scores=tuple(score[neuron] for neuron in neurons),
+        drops=drops,
+        rng=_random_numbers(known, settings),
+        width=model.width,
+    )
+    clustering = CLUSTERERS[settings.clusterer].cluster(context, settings)
+    barcode = tuple(Bar(bar.birth, bar.death, _members(bar, context.neurons), bar.chosen) for bar in clustering.barcode)
     clusters = {
-        frozenset(_members(cluster, neurons)): _component(cluster, neurons, distances)
-        for cluster in clustering.clusters
+        frozenset(component.neurons): component
+        for component in (_component(cluster, clustering, context) for cluster in clustering.clusters)
     }
     if clustering.reason:
         return _none(known, clustering.reason, tuple(clusters.values()), barcode)
     everything = union(clusters)
-    drops = Drops(
-        suppressed_by(model, known),
-        [*clusters, *(everything - cluster for cluster in clusters), everything, frozenset(neurons)],
-    )
+    drops.measure([*clusters, *(everything - cluster for cluster in clusters), everything, frozenset(neurons)])
     if not drops.probability > 0:
         return _none(known, "zero-probability", tuple(clusters.values()), barcode)
     return _tested(known, clusters, barcode, drops, settings)
+
+
+def _random_numbers(known: KnowledgeNeurons, settings: DegeneracySettings) -> np.random.Generator:
+    """Of one fact, for its clusterer; the random-partition control has its own."""
+    return np.random.default_rng([settings.seed, int.from_bytes(b"clusterer " + known.fact.key.encode(), "big")])
 
 
 def _tested(
@@ -141,7 +149,7 @@ def _tested(
         drop_all=drop_all,
         degeneracy_index=degeneracy_index(drop_all, without_others(passed, drops)),
         p_value=control.p_value,
-        coverage=len(union(passed)) / len(known.neurons),
+        coverage=_coverage(union(passed), known),
         verdict="components" if control.p_value <= SIGNIFICANCE else "interchangeable",
         details=details | asdict(control) | {f"p_value_{null}": each.p_value for null, each in controls.items()},
     )
@@ -169,7 +177,25 @@ def _none(
     )
 
 
-def _distances(model: SuppressibleModel, neurons: list[Neuron], settings: DegeneracySettings) -> FloatArray:
+def _coverage(neurons: NeuronSet, known: KnowledgeNeurons) -> float:
+    return len(neurons.intersection(known.neurons)) / len(known.neurons)
+
+
+def neuron_distances(
+    model: WeightModel, neurons: Sequence[Neuron], settings: DegeneracySettings, units: GapUnits | None = None
+) -> FloatArray:
+    """The distance of every two of n neurons of a model, [n, n], by the settings.
+
+    Args:
+        model: whose weights are read.
+        neurons: n different neurons.
+        settings: span, max_span, gate, similarity, scale, fold_norm_gain and seed are read.
+        units: of `scale="layer-gap"`, to be shared by the facts of one model; None: measured anew.
+
+    Raises:
+        BadNumber: a weight that is NaN or infinite, or no unit to be had.
+        BadSetting: a neuron given twice.
+    """
     layers = {neuron.layer for neuron in neurons}
     return distance_matrix(
         neurons,
@@ -178,9 +204,14 @@ def _distances(model: SuppressibleModel, neurons: list[Neuron], settings: Degene
         span=settings.span,
         max_span=settings.max_span,
         gate=settings.gate,
+        similarity=settings.similarity,
+        unit=_UNITS[settings.scale](units or GapUnits(model, settings)),
         norm_gains={layer: model.norm_gain(layer) for layer in layers} if settings.fold_norm_gain else None,
         encoder_layers=[layer for layer in layers if model.in_encoder(layer)],
     )
+
+
+_UNITS: dict[str, Callable[[GapUnits], GapUnits | None]] = {"none": lambda _: None, "layer-gap": lambda units: units}
 
 
 def suppressed_by(model: SuppressibleModel, known: KnowledgeNeurons) -> Suppressed:
@@ -200,21 +231,22 @@ def suppressed_by(model: SuppressibleModel, known: KnowledgeNeurons) -> Suppress
     return ask
 
 
-def _members(cluster: Cluster, neurons: list[Neuron]) -> tuple[Neuron, ...]:
+def _members(cluster: Cluster, neurons: Sequence[Neuron]) -> tuple[Neuron, ...]:
     return tuple(neurons[member] for member in cluster.members)
 
 
-def _component(cluster: Cluster, neurons: list[Neuron], distances: FloatArray) -> Component:
-    inside = distances[np.ix_(cluster.members, cluster.members)]
+def _component(cluster: Cluster, clustering: Clustering, context: Context) -> Component:
+    strangers = clustering.neurons
+    inside = context.distances[np.ix_(cluster.members, cluster.members)]
     pairs = inside[np.triu_indices(len(inside), 1)]
     finite = pairs[np.isfinite(pairs)]
     return Component(
-        neurons=_members(cluster, neurons),
+        neurons=tuple(sorted(_members(cluster, strangers or context.neurons))),
         birth=cluster.birth,
         death=cluster.death,
         drop_alone=math.nan,
         drop_without_others=math.nan,
-        mean_distance=float(finite.mean()) if len(finite) else math.nan,
+        mean_distance=float(finite.mean()) if len(finite) and strangers is None else math.nan,
     )
 
 
@@ -236,5 +268,5 @@ def _graded(known: KnowledgeNeurons, clusters: tuple[NeuronSet, ...], drops: Dro
         "drop_knowledge_neurons": drops.of(frozenset(known.neurons)),
         "drop_candidates": drop_all,
         "degeneracy_index_candidates": degeneracy_index(drop_all, without_others(clusters, drops)),
-        "coverage_candidates": len(everything) / len(known.neurons),
+        "coverage_candidates": _coverage(everything, known),
     }

@@ -36,26 +36,29 @@ _NOTHING: NeuronSet = frozenset()
 
 
 class Drops:
-    """Relative losses of P(answer) by suppressed set; each set is asked of the model once.
+    """Relative losses of P(answer) by suppressed set; the model is asked when a loss is, for each set once.
 
     Args:
         suppressed: how the model is asked.
-        first: sets to ask for in the first call, together with nothing suppressed.
+        first: sets to ask for at once, together with nothing suppressed.
     """
 
     def __init__(self, suppressed: Suppressed, first: Iterable[NeuronSet] = ()) -> None:
         self._suppressed = suppressed
         self._probabilities: dict[NeuronSet, float] = {}
-        self._ask([_NOTHING, *first])
+        at_once = tuple(first)
+        if at_once:
+            self.measure(at_once)
 
     @property
     def probability(self) -> float:
         """P(answer) with nothing suppressed."""
+        self.measure(())
         return self._probabilities[_NOTHING]
 
     def __call__(self, sets: Sequence[NeuronSet]) -> FloatArray:
         """drop(S) of every set, [sets]; negative where suppression helps."""
-        self._ask(sets)
+        self.measure(sets)
         probabilities = np.array([self._probabilities[neurons] for neurons in sets], dtype=np.float64)
         return (self.probability - probabilities) / self.probability
 
@@ -63,8 +66,10 @@ class Drops:
         """drop(S) of one set."""
         return float(self([neurons])[0])
 
-    def _ask(self, sets: Sequence[NeuronSet]) -> None:
-        unknown = list(dict.fromkeys(neurons for neurons in sets if neurons not in self._probabilities))
+    def measure(self, sets: Iterable[NeuronSet]) -> None:
+        """Ask the model for these sets, and for nothing suppressed, where it has not been asked yet."""
+        wanted = dict.fromkeys((_NOTHING, *sets))
+        unknown = [neurons for neurons in wanted if neurons not in self._probabilities]
         for first in range(0, len(unknown), SETS_PER_CALL):
             asked = unknown[first : first + SETS_PER_CALL]
             answers = self._suppressed([sorted(neurons) for neurons in asked])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from factneurons.degeneracy.clusterers import CLUSTERERS
 from factneurons.errors import BadSetting
 
 Span = Literal["residual", "adjacent"]
 Gate = Literal["both", "gate", "up"]
-Clusterer = Literal["ntc", "ntc_authors"]
+Similarity = Literal["dot", "cosine"]
+Scale = Literal["none", "layer-gap"]
 Persistence = Literal["linear", "log"]
 ThresholdRule = Literal["fraction", "absolute", "quantile"]
 Cover = Literal["chosen", "all"]
@@ -31,14 +33,50 @@ FEWEST_PARTITIONS = math.ceil(1 / SIGNIFICANCE) - 1
 
 
 @dataclass(frozen=True, slots=True)
+class ComparisonSettings:
+    """Settings of the clusterers that topology clustering is compared with; the defaults are the released ones.
+
+    Attributes:
+        missing: stands for an infinite distance; None: 1.5 times the largest finite one of the fact. (Released:
+            1000.)
+        cut: "hierarchical": the quantile of all pairwise distances at which the tree is cut.
+        radius: "dbscan": the quantile of the distances to the nearest neighbour that counts as near.
+        neighbours: "dbscan": so large a share of all neurons near makes a region dense, at least 2 neurons.
+        parts: "kmeans": the number of clusters as a share of the number of neurons, at least 2.
+        variance: "kmeans": the share of the variance that the principal components keep, between 0 and 1.
+
+    Raises:
+        BadSetting: a value out of range; the message says what is valid.
+    """
+
+    missing: float | None = None
+    cut: float = 0.7
+    radius: float = 0.5
+    neighbours: float = 0.03
+    parts: float = 0.1
+    variance: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.missing is not None:
+            _check_number("comparison.missing", self.missing, math.inf)
+        for name in ("cut", "radius", "neighbours", "parts", "variance"):
+            _check_number(f"comparison.{name}", getattr(self, name), 1.0)
+        if not 0 < self.variance < 1:
+            raise BadSetting(f"comparison.variance = {self.variance!r}: it is a number between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
 class DegeneracySettings:
     """How degenerate knowledge neurons are searched for.
 
     Attributes:
-        clusterer: "ntc" (neurological topology clustering) or "ntc_authors" (as released).
+        clusterer: a name of `clusterers.CLUSTERERS`, for instance "ntc" (neurological topology clustering).
         span: which layers are connected: "residual" (any two) or "adjacent" (chains of neighbours).
         max_span: "adjacent" only: the largest layer gap that a chain may bridge.
         gate: in-weights of a gated neuron: "both" (root of the sum of squares), "gate" or "up".
+        similarity: a connection weight is the "dot" product of out- and in-weights, or their "cosine".
+        scale: "layer-gap": weights are divided by the standard deviation of those between random neurons of
+            the model that are as many layers apart; "none": they are taken as they are.
         fold_norm_gain: multiply in-weights by the gain of the normalisation that the MLP reads through.
         persistence: how long a cluster lives: "linear" (death - birth) or "log" (log of death / birth).
         r_max: the radius at which growth stops and everything dies; None: twice the largest merge.
@@ -54,16 +92,19 @@ class DegeneracySettings:
         partitions: random partitions per fact behind the p-value, at least 19.
         null: what the random partitions behind the verdict are drawn from: the fact's "knowledge"
             neurons, or only the neurons of its "components". Both p-values are kept.
-        seed: of the random partitions.
+        seed: of the random partitions, of random clusterers and of the random neurons behind `scale`.
+        comparison: of the clusterers that topology clustering is compared with.
 
     Raises:
         BadSetting: an unknown name or a value out of range; the message lists what is valid.
     """
 
-    clusterer: Clusterer = "ntc"
+    clusterer: str = "ntc"
     span: Span = DEFAULT_SPAN
     max_span: int = 3
     gate: Gate = "both"
+    similarity: Similarity = "dot"
+    scale: Scale = "none"
     fold_norm_gain: bool = False
     persistence: Persistence = "linear"
     r_max: float | None = None
@@ -78,6 +119,7 @@ class DegeneracySettings:
     partitions: int = 100
     null: Null = "knowledge"
     seed: int = 42
+    comparison: ComparisonSettings = field(default_factory=ComparisonSettings)
 
     def __post_init__(self) -> None:
         for name, valid in _CHOICES.items():
@@ -88,6 +130,8 @@ class DegeneracySettings:
             _check_number(name, getattr(self, name), most)
         if not isinstance(self.fold_norm_gain, bool):
             raise BadSetting(f"fold_norm_gain = {self.fold_norm_gain!r}: valid are True and False")
+        if not isinstance(self.comparison, ComparisonSettings):
+            raise BadSetting(f"comparison = {self.comparison!r}: it is a ComparisonSettings")
         if self.r_max is not None:
             _check_number("r_max", self.r_max, math.inf)
         if self.tau1_rule != "absolute" and self.tau1 > 1:
@@ -95,9 +139,11 @@ class DegeneracySettings:
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "clusterer": get_args(Clusterer),
+    "clusterer": tuple(CLUSTERERS),
     "span": get_args(Span),
     "gate": get_args(Gate),
+    "similarity": get_args(Similarity),
+    "scale": get_args(Scale),
     "persistence": get_args(Persistence),
     "tau1_rule": get_args(ThresholdRule),
     "cover": get_args(Cover),

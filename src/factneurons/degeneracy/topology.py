@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from factneurons.degeneracy.clusterers import Cluster, Clustering, Context
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.single_linkage import Tree, single_linkage
 from factneurons.errors import BadNumber
@@ -24,32 +24,7 @@ from factneurons.errors import BadNumber
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """Points that stand together, born and dead at these distances; `chosen` by the clustering."""
-
-    members: tuple[int, ...]
-    birth: float
-    death: float
-    chosen: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Clustering:
-    """What a clusterer returns.
-
-    Attributes:
-        clusters: the disjoint clusters to be tested, sorted by their members.
-        barcode: all clusters that formed, by rising birth; empty where the clusterer has none.
-        reason: why there are fewer than two clusters, a key of `types.REASONS`; "" where there are two.
-    """
-
-    clusters: tuple[Cluster, ...]
-    barcode: tuple[Cluster, ...] = ()
-    reason: str = ""
-
-
-def ntc(distances: FloatArray, settings: DegeneracySettings) -> Clustering:
+def ntc(context: Context, settings: DegeneracySettings) -> Clustering:
     """Neurological topology clustering of n points.
 
     Candidates are the clusters of at least `min_size` points that do not hold all points. Walking each
@@ -58,13 +33,13 @@ def ntc(distances: FloatArray, settings: DegeneracySettings) -> Clustering:
     left then grows to the largest one that holds no other, and what belongs to none stands for itself.
 
     Args:
-        distances: [n, n], symmetric, infinite where two points are not connected.
+        context: the distances are read.
         settings: min_size, persistence, r_max, tau1, tau1_rule and cover are read.
 
     Raises:
         BadNumber: `persistence="log"` and a distance of 0 between two points.
     """
-    tree = single_linkage(distances, r_max=settings.r_max)
+    tree = single_linkage(context.distances, r_max=settings.r_max)
     if tree.points < 2 * settings.min_size:
         return Clustering((), _barcode(tree, []), "too-few-neurons")
     persistence = _LIVES[settings.persistence](tree)
@@ -170,7 +145,7 @@ _AUTHORS_FRACTION_OF_EDGES = 0.5
 _AUTHORS_BIRTH_QUANTILE = 0.5
 
 
-def ntc_authors(distances: FloatArray, settings: DegeneracySettings) -> Clustering:
+def ntc_authors(context: Context, settings: DegeneracySettings) -> Clustering:
     """The clustering as it was released with 'Cracking Factual Knowledge', for comparison.
 
     Of the distances below 100, those below their 0.2 quantile are edges, and the shorter half of the
@@ -180,9 +155,10 @@ def ntc_authors(distances: FloatArray, settings: DegeneracySettings) -> Clusteri
     duration with a birth and lets every cluster die at the same distance; `ntc` does neither.
 
     Args:
-        distances: [n, n], symmetric, infinite where two points are not connected.
+        context: the distances are read.
         settings: min_size is read.
     """
+    distances = context.distances
     count = len(distances)
     finite = distances[np.triu_indices(count, 1)]
     finite = finite[finite < _AUTHORS_FINITE]
@@ -206,10 +182,3 @@ def ntc_authors(distances: FloatArray, settings: DegeneracySettings) -> Clusteri
     bars.sort(key=lambda bar: bar.members)
     clusters = tuple(bar for bar in bars if bar.chosen)
     return Clustering(clusters, tuple(bars), "" if len(clusters) > 1 else "one-cluster")
-
-
-Clusterer = Callable[[FloatArray, DegeneracySettings], Clustering]
-"""Groups points by their distances; it sees nothing of the model."""
-
-CLUSTERERS: dict[str, Clusterer] = {"ntc": ntc, "ntc_authors": ntc_authors}
-"""Every clusterer by its name in `DegeneracySettings.clusterer`."""

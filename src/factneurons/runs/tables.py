@@ -119,9 +119,11 @@ COMPONENTS = Table(
         Column("neurons", NEURONS, "its neurons, sorted"),
         Column("size", INTEGER, "how many neurons it has"),
         Column("layers", INTEGERS, "the layers they are in, sorted, each once"),
-        Column("birth", NUMBER, "the distance at which the cluster formed"),
-        Column("death", NUMBER, "the distance at which it merged into a larger one"),
-        Column("persistence", NUMBER, "death - birth"),
+        Column("birth", NUMBER, "the distance at which the cluster formed; null where there is no tree", True),
+        Column(
+            "death", NUMBER, "the distance at which it merged into a larger one; null where there is no tree", True
+        ),
+        Column("persistence", NUMBER, "death - birth; null where there is no tree", True),
         Column(
             "drop_alone",
             NUMBER,
