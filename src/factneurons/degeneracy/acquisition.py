@@ -1,0 +1,127 @@
+"""How much of a fact is lost as more and more of its components are suppressed.
+
+In: groups of neurons of one fact and measured losses. Out: for every k = 1 .. n the mean loss over subsets of
+k groups ('Cracking Factual Knowledge', ACL 2025, acquisition of facts). Degenerate components give a curve that
+is flat while k < n and jumps at k = n; what is no such thing rises before, or does not jump.
+
+Random partitions of the fact's knowledge neurons into parts of the same sizes are measured in the same way: a
+curve says something about groups only where theirs is another one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.degeneracy.control import proper_subsets, random_partition
+from factneurons.degeneracy.functional import Drops, NeuronSet, union
+from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.degeneracy.types import DegenerateNeurons
+
+RANDOM_PARTITIONS = 5
+"""Random partitions behind the curve beside each found one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionPoint:
+    """The loss with k groups suppressed.
+
+    Attributes:
+        suppressed: k.
+        subsets: how many subsets of k groups were measured: all of them while 2^n <= 64, else up to 32 drawn, but
+            always all of one group, of all but one, and of all (random: in each of the partitions).
+        mean_drop: mean relative loss of P(answer) over them.
+    """
+
+    suppressed: int
+    subsets: int
+    mean_drop: float
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionCurve:
+    """Losses of one fact by the number of suppressed groups.
+
+    Attributes:
+        which: "components" (passed the functional tests), "candidates" (before them), or the random
+            partitions of the same sizes beside either.
+        size: neurons in all groups together.
+        points: for k = 1 .. n.
+    """
+
+    which: str
+    size: int
+    points: tuple[AcquisitionPoint, ...]
+
+    @property
+    def groups(self) -> int:
+        """n, how many groups there are."""
+        return len(self.points)
+
+    @property
+    def drop_all(self) -> float:
+        """The loss with all groups suppressed."""
+        return self.points[-1].mean_drop
+
+    @property
+    def drop_proper_subsets(self) -> float:
+        """The mean loss over all proper subsets, those that were drawn standing for the others of their size."""
+        return mean_of_proper_subsets([point.mean_drop for point in self.points])
+
+
+def mean_of_proper_subsets(drops: Sequence[float]) -> float:
+    """The mean over all proper subsets of n groups from the mean drops of k = 1 .. n groups, [n]."""
+    count = len(drops)
+    weights = [math.comb(count, size) for size in range(1, count)]
+    return sum(weight * drop for weight, drop in zip(weights, drops[:-1], strict=True)) / sum(weights)
+
+
+def acquisition_curves(
+    found: DegenerateNeurons, known: KnowledgeNeurons, drops: Drops, settings: DegeneracySettings
+) -> tuple[AcquisitionCurve, ...]:
+    """The curves of one fact: of its components, of its candidates, and of random partitions beside either.
+
+    Args:
+        found: what the search found.
+        known: the fact's knowledge neurons, from which random parts are drawn.
+        drops: measured losses, of the mean over the fact's prompts (`find.suppressed_by`).
+        settings: seed and `null` are read; random parts are drawn as the control draws them.
+
+    Returns:
+        No curve of fewer than two groups, and none where P(answer) is 0.
+    """
+    curves: list[AcquisitionCurve] = []
+    for which, random_name, described in (
+        ("components", "random for components", found.components),
+        ("candidates", "random for candidates", found.candidates),
+    ):
+        groups = [frozenset(each.neurons) for each in described]
+        if len(groups) < 2 or not drops.probability > 0:
+            continue
+        rng = np.random.default_rng([settings.seed, *which.encode(), int.from_bytes(found.fact.key.encode(), "big")])
+        pool = sorted(union(groups) if settings.null == "components" else union([*groups, frozenset(known.neurons)]))
+        sizes = [len(group) for group in groups]
+        drawn = [random_partition(pool, sizes, rng) for _ in range(RANDOM_PARTITIONS)]
+        curves.append(AcquisitionCurve(which, sum(sizes), _points([groups], drops, rng)))
+        curves.append(AcquisitionCurve(random_name, sum(sizes), _points(drawn, drops, rng)))
+    return tuple(curves)
+
+
+def _points(
+    partitions: Sequence[Sequence[NeuronSet]], drops: Drops, rng: np.random.Generator
+) -> tuple[AcquisitionPoint, ...]:
+    """The mean over partitions into equally many groups; all of them lose the same subsets."""
+    count = len(partitions[0])
+    proper, _ = proper_subsets(count, rng)
+    subsets = [*proper, tuple(range(count))]
+    asked = [union(groups[place] for place in subset) for groups in partitions for subset in subsets]
+    lost = drops(asked).reshape(len(partitions), len(subsets)).mean(axis=0)
+    sizes = np.array([len(subset) for subset in subsets])
+    return tuple(
+        AcquisitionPoint(size, int((sizes == size).sum()), float(lost[sizes == size].mean()))
+        for size in range(1, count + 1)
+    )
