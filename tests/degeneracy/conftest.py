@@ -49,7 +49,7 @@ def worked() -> Worked:
     return Worked(neurons, out, read, distances)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def random_distances() -> Callable[..., FloatArray]:
     """Symmetric distances in steps of a quarter (so many are equal), some infinite, some 0 if wanted."""
 

@@ -130,6 +130,8 @@ def test_bad_input_is_refused(worked):
         distance_matrix(neurons, out, read, span="straight")
     with pytest.raises(BadSetting, match=r"valid are both, gate, up"):
         distance_matrix(neurons, out, read, gate="down")
+    with pytest.raises(BadSetting, match=r"valid are dot, cosine"):
+        distance_matrix(neurons, out, read, similarity="angle")
     with pytest.raises(BadSetting, match="in-weights"):
         distance_matrix(neurons, out, read[:, 0])
     with pytest.raises(BadSetting, match="4 neurons"):

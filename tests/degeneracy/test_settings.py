@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings
 from factneurons.errors import BadSetting
 
 
@@ -48,6 +48,25 @@ def test_every_field_is_validated():
     for field in fields(DegeneracySettings):
         with pytest.raises(BadSetting, match=field.name):
             DegeneracySettings(**{field.name: object()})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("missing", -1.0, "at least 0"),
+        ("missing", float("inf"), "at least 0"),
+        ("cut", 1.5, "from 0 to 1"),
+        ("radius", -0.1, "from 0 to 1"),
+        ("neighbours", "few", "from 0 to 1"),
+        ("parts", 2, "from 0 to 1"),
+        ("variance", 1.0, "between 0 and 1"),
+        ("variance", 0.0, "between 0 and 1"),
+    ],
+)
+def test_bad_values_of_comparison_are_refused(name, value, said):
+    with pytest.raises(BadSetting, match=said) as caught:
+        ComparisonSettings(**{name: value})
+    assert str(caught.value).startswith(f"comparison.{name} = {value!r}")
 
 
 def test_an_absolute_threshold_may_exceed_one():

@@ -34,10 +34,10 @@ def ripser_deaths(distances):
     return np.sort(deaths[deaths < FAR])
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("infinite", [0.0, 0.5, 0.9])
-def test_merges_are_the_deaths_of_h0(seed, infinite, random_distances):
-    distances = random_distances(seed, 15, infinite=infinite)
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), st.integers(2, 20), st.integers(1, 40), st.sampled_from([0.0, 0.5, 0.9, 1.0]))
+def test_merges_are_the_deaths_of_h0(random_distances, seed, count, levels, infinite):
+    distances = random_distances(seed, count, levels=levels, infinite=infinite)
     merges = single_linkage(distances).merges()
     np.testing.assert_array_equal(merges, gudhi_deaths(distances))
     np.testing.assert_array_equal(merges, ripser_deaths(distances))

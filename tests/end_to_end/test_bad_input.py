@@ -409,7 +409,7 @@ def test_other_settings_in_the_same_folder(gpt2, bert, facts_file, tmp_path, loc
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--clusterer", "x"], "valid are ntc, ntc_authors"),
+        (["--clusterer", "x"], "valid are ntc, ntc_authors, hierarchical, dbscan"),
         (["--span", "x"], "valid are residual, adjacent"),
         (["--persistence", "x"], "valid are linear, log"),
         (["--cover", "x"], "valid are chosen, all"),

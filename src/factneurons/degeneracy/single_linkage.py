@@ -87,7 +87,7 @@ def single_linkage(distances: FloatArray, *, r_max: float | None = None) -> Tree
         BadSetting: a matrix that is not square and symmetric with zeros on its diagonal.
         BadNumber: a distance that is negative or NaN.
     """
-    _check_distances(distances)
+    check_distances(distances)
     edges = sorted(edge for edge in _spanning_forest(distances) if r_max is None or edge[0] <= r_max)
     births, children = _merge(len(distances), edges)
     if r_max is None:
@@ -164,7 +164,13 @@ def _tree(count: int, births: list[float], children: list[tuple[int, ...]], r_ma
     return Tree(birth, death, parent, offspring, order, start, start + sizes, r_max)
 
 
-def _check_distances(distances: FloatArray) -> None:
+def check_distances(distances: FloatArray) -> None:
+    """Refuse what is no matrix of distances.
+
+    Raises:
+        BadSetting: a matrix that is not square and symmetric with zeros on its diagonal.
+        BadNumber: a distance that is negative or NaN.
+    """
     if distances.ndim != 2 or distances.shape[0] != distances.shape[1]:
         raise BadSetting(f"distances: a square matrix is needed, not one of shape {distances.shape}")
     if np.isnan(distances).any() or (distances < 0).any():
