@@ -129,6 +129,10 @@ def _llama_like(model: Any, config: Any, **options: Any) -> Family:
     return Family("causal", _made(model, config), _gated("down_proj"), {**_SHARED, **options})
 
 
+_DISTILBERT = {
+    "vocab_size": VOCABULARY, "dim": HIDDEN, "hidden_dim": WIDTH, "n_layers": 3, "n_heads": 2,
+    "max_position_embeddings": POSITIONS, "pad_token_id": PAD,
+}  # fmt: skip
 _GPT_NEO = {
     "vocab_size": VOCABULARY, "hidden_size": HIDDEN, "intermediate_size": WIDTH, "num_layers": 2, "num_heads": 2,
     "attention_types": [[["global", "local"], 1]], "max_position_embeddings": POSITIONS, "window_size": 4,
@@ -141,6 +145,13 @@ FAMILIES: dict[str, Family] = {
     "bert": Family("cloze", _made(tf.BertForMaskedLM, tf.BertConfig), _bert("bert"), _PLAIN),
     "roberta": Family("cloze", _made(tf.RobertaForMaskedLM, tf.RobertaConfig), _bert("roberta"), _PLAIN),
     "xlm-roberta": Family("cloze", _made(tf.XLMRobertaForMaskedLM, tf.XLMRobertaConfig), _bert("roberta"), _PLAIN),
+    "electra": Family(
+        "cloze", _made(tf.ElectraForMaskedLM, tf.ElectraConfig), _bert("electra"), {**_PLAIN, "embedding_size": 8}
+    ),
+    "distilbert": Family(
+        "cloze", _made(tf.DistilBertForMaskedLM, tf.DistilBertConfig),
+        lambda module: [layer.ffn.lin2 for layer in module.distilbert.transformer.layer], _DISTILBERT,
+    ),
     "gpt2": Family("causal", _made(tf.GPT2LMHeadModel, tf.GPT2Config), _gpt("c_proj"), _NARROW),
     "gpt_neo": Family(
         "causal", _made(tf.GPTNeoForCausalLM, tf.GPTNeoConfig), _gpt("c_proj"), _GPT_NEO, staircase=False, exact=False
@@ -159,6 +170,11 @@ FAMILIES: dict[str, Family] = {
     "qwen3": _llama_like(tf.Qwen3ForCausalLM, tf.Qwen3Config, head_dim=8),
     "gemma": _llama_like(tf.GemmaForCausalLM, tf.GemmaConfig, head_dim=8),
     "gemma2": _llama_like(tf.Gemma2ForCausalLM, tf.Gemma2Config, head_dim=8),
+    "gemma3_text": _llama_like(
+        tf.Gemma3ForCausalLM, tf.Gemma3TextConfig, head_dim=8, sliding_window=4,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+    ),
+    "olmo2": _llama_like(tf.Olmo2ForCausalLM, tf.Olmo2Config),
     "phi": Family("causal", _made(tf.PhiForCausalLM, tf.PhiConfig), _gated("fc2"), _PLAIN),
     "phi3": _llama_like(tf.Phi3ForCausalLM, tf.Phi3Config),
     "opt": Family(

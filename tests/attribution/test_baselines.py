@@ -79,22 +79,24 @@ def test_mean(one_of_each, units, two):
 
 def test_units(new_query):
     causal = new_query("causal", tokens=4, answer=3)
-    assert units_of(causal, "tokens") == [(0,), (1,), (2,), (3,)]
-    assert units_of(causal, "words") == [(0, 1), (2,), (3,)]
-    assert units_of(causal, "all") == [(0,), (1,), (2,), (3,)]  # the answer is no part of the prompt
+    assert units_of(causal, "tokens", "causal") == [(0,), (1,), (2,), (3,)]
+    assert units_of(causal, "words", "causal") == [(0, 1), (2,), (3,)]
+    assert units_of(causal, "all", "causal") == [(0,), (1,), (2,), (3,)]  # the answer is no part of the prompt
     cloze = new_query("cloze", tokens=4, answer=2)  # [CLS] a b [MASK] [MASK] c d [SEP]
-    assert units_of(cloze, "tokens") == [(1,), (2,), (5,), (6,)]
-    assert units_of(cloze, "words") == [(1, 2), (5,), (6,)]
-    assert units_of(cloze, "all") == [(place,) for place in range(8)]
+    assert units_of(cloze, "tokens", "cloze") == [(1,), (2,), (5,), (6,)]
+    assert units_of(cloze, "words", "cloze") == [(1, 2), (5,), (6,)]
+    assert units_of(cloze, "all", "cloze") == [(place,) for place in range(8)]
+    trailing = replace(cloze, input_ids=cloze.input_ids[:5])  # a tokenizer that puts nothing after the masks
+    assert units_of(trailing, "all", "cloze") == [(place,) for place in range(5)]
     paired = new_query("encoder-decoder", tokens=4, answer=2)  # a b c <sentinel> d </s>
-    assert units_of(paired, "tokens") == [(0,), (1,), (2,), (4,)]
-    assert units_of(paired, "all") == [(place,) for place in range(6)]
+    assert units_of(paired, "tokens", "encoder-decoder") == [(0,), (1,), (2,), (4,)]
+    assert units_of(paired, "all", "encoder-decoder") == [(place,) for place in range(6)]
 
 
 def test_a_prompt_of_nothing_but_its_blank_has_a_path_of_no_length(shared_model, new_query):
     model = shared_model("bert")
     query = replace(new_query("cloze"), replaceable=(), words=())
-    assert units_of(query, "tokens") == units_of(query, "words") == [()]
+    assert units_of(query, "tokens", "cloze") == units_of(query, "words", "cloze") == [()]
     captured = model.capture([query], [(0, (0,))])
     found = sentence_baselines(model, captured, [(0, (0,))], AttributionSettings())
     for start, value in zip(found.starts, captured.activations, strict=True):

@@ -3,8 +3,18 @@
 import pytest
 import torch
 
+from factneurons.attribution import AttributionSettings
+from factneurons.attribution.methods import attribute_all
 from factneurons.errors import BadSetting
-from factneurons.models.memory import budget_bytes, is_out_of_memory, model_bytes, row_budget, row_bytes, with_backoff
+from factneurons.models.memory import (
+    budget_bytes,
+    in_parts,
+    is_out_of_memory,
+    model_bytes,
+    row_budget,
+    row_bytes,
+    with_backoff,
+)
 
 OUT_OF_MEMORY = [
     MemoryError(),
@@ -67,6 +77,82 @@ def test_other_errors_pass(error):
     assert caught.value is error
     assert asked == [8]
     assert not is_out_of_memory(error)
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=names)
+def test_parts_are_halved_and_none_is_done_twice(error):
+    asked, done = [], []
+
+    def run(part):
+        asked.append(len(part))
+        if len(part) > 3 or (len(part) > 1 and 9 in part):
+            raise error
+        done.extend(part)
+        return sum(part)
+
+    assert in_parts(range(11), run, what="x") == [0 + 1, 2 + 3, 4 + 5, 6 + 7, 8, 9, 10]
+    assert done == list(range(11))
+    assert asked == [11, 5, 2, 2, 2, 2, 2, 1, 1, 1]
+    assert in_parts([], run, what="x") == []
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=names)
+def test_one_thing_alone_does_not_fit(error):
+    def run(part):
+        if 2 in part:
+            raise error
+
+    with pytest.raises(BadSetting, match=r"^asking m: not enough memory for one prompt alone; use a") as caught:
+        in_parts([0, 1, 2], run, what="asking m")
+    assert caught.value.__cause__ is error
+    with pytest.raises(type(error)) as raised:  # the caller can do with less
+        in_parts([0, 1, 2], run, what=None)
+    assert raised.value is error
+
+
+def test_other_errors_of_parts_pass():
+    def run(part):
+        raise ValueError("shapes do not match")
+
+    with pytest.raises(ValueError, match="shapes"):
+        in_parts([1, 2], run, what="x")
+
+
+WHOLE = {
+    "log_probabilities": lambda model, queries, sets: model.log_probabilities(queries),
+    "evaluate": lambda model, queries, sets: [each.log_probability for each in model.evaluate(queries)],
+    "activations": lambda model, queries, sets: model.activations(queries),
+    "probability_table": lambda model, queries, sets: model.probability_table(queries, sets),
+    "attribute_all": lambda model, queries, sets: [
+        each.scores for each in attribute_all(model, queries, AttributionSettings(rule="right", points=3))
+    ],
+}
+
+
+@pytest.mark.parametrize("family", ["gpt2", "bert", "t5"])
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_small_memory_changes_nothing_but_the_batches(name, family, shared_model, new_query, monkeypatch):
+    """A machine that cannot carry more than twelve tokens through a model's last layer at once."""
+    model = shared_model(family)
+    queries = [new_query(model.kind, seed=seed) for seed in range(7)]
+    sets = [[(layer % model.layer_count, index)] for layer in range(3) for index in range(5)]
+    expected = WHOLE[name](model, queries, sets)
+    failed = []
+
+    def small(module, inputs):
+        tokens = inputs[0][..., 0].numel()
+        if tokens > 12:
+            failed.append(tokens)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    handle = model.layers[-1].down.register_forward_pre_hook(small)
+    try:
+        found = WHOLE[name](model, queries, sets)
+    finally:
+        handle.remove()
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other, rel=1e-8, abs=1e-12)
+    assert failed
 
 
 def test_model_bytes(shared_model):

@@ -10,7 +10,7 @@ from torch import nn
 
 from factneurons.errors import BadModel, BadSetting
 from factneurons.facts.types import Prompt
-from factneurons.models import model as model_module
+from factneurons.models import asking
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
 
@@ -52,7 +52,7 @@ def test_log_probabilities_in_float32(every_family, shared_model, many, slow_ref
 def test_batches_and_order_change_nothing(one_of_each, tokens, shared_model, many, monkeypatch, family_row):
     model, queries = shared_model(one_of_each), many(shared_model(one_of_each).kind)
     whole, evaluated = model.log_probabilities(queries), model.evaluate(queries)
-    monkeypatch.setattr(model_module, "_TOKENS", tokens)
+    monkeypatch.setattr(asking, "_TOKENS", tokens)
     order = np.random.default_rng(tokens).permutation(len(queries))
     shuffled = [queries[number] for number in order]
     allowed = 1e-12 if family_row[one_of_each].exact else 1e-5

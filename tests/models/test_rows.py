@@ -4,10 +4,12 @@ import warnings
 
 import pytest
 import torch
+import transformers as tf
 
 from factneurons.models import gradients, rows
 from factneurons.models.gradients import values_and_gradients
 from factneurons.models.head import TARGETS
+from factneurons.models.model import Model
 from factneurons.models.rows import Unsupported, run_rows
 
 
@@ -160,29 +162,54 @@ def test_an_encoder_row_is_its_prompt_and_starts_at_its_layer(shared_model, new_
     assert seen == [[length], [7 * length], [14 * length]]
 
 
-def test_a_window_longer_than_the_prompt_is_no_hindrance(new_model, new_query, slow_reference, no_plain_loop):
-    model = new_model("mistral", sliding_window=6)
-    query = new_query("causal", tokens=6)
-    captured = model.capture([query], ITEMS[:1])
+@pytest.mark.parametrize("window", [1, 2, 5, 6, 7])
+def test_a_sliding_window(window, new_model, new_query, slow_reference, no_plain_loop, monkeypatch):
+    """Shorter and longer than the prompts, which differ in length; the check of the first time has its own loop."""
+    model = new_model("mistral", sliding_window=window)
+    queries = queries_of(new_query, "causal")
+    captured = model.capture(queries, ITEMS)
     points = random_points(captured)
     found = values_and_gradients(model, captured, points, "probability")
-    compare(slow_reference(model, "mistral"), captured, [query], points, found, "probability", 1e-10, ITEMS[:1])
+    compare(slow_reference(model, "mistral"), captured, queries, points, found, "probability", 1e-10)
 
 
-def test_a_window_shorter_than_the_prompt_falls_back_and_stays_right(new_model, new_query, slow_reference):
-    model = new_model("mistral", sliding_window=5)
-    slow = slow_reference(model, "mistral")
-    query = new_query("causal", tokens=6)
-    captured = model.capture([query], ITEMS[:1])
-    points = random_points(captured)
-    with pytest.warns(UserWarning, match="a prompt longer than the sliding window of 5 tokens") as caught:
-        found = values_and_gradients(model, captured, points, "probability")
-    assert len(caught) == 1
-    compare(slow, captured, [query], points, found, "probability", 1e-10, ITEMS[:1])
+@pytest.fixture
+def modern_bert():
+    """An encoder with layers that see ten tokens to either side, and layers that see everything."""
+    torch.manual_seed(0)
+    config = tf.ModernBertConfig(
+        vocab_size=48, hidden_size=16, intermediate_size=24, num_hidden_layers=3, num_attention_heads=2,
+        global_attn_every_n_layers=2, local_attention=20, pad_token_id=0, bos_token_id=1,
+        eos_token_id=1, cls_token_id=1, sep_token_id=1, initializer_range=0.3,
+    )  # fmt: skip
+    return Model(tf.ModernBertForMaskedLM(config), None, name="modern bert", kind="cloze")
+
+
+def plain(model, captured, points, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "_staircase", False)
+        return values_and_gradients(model, captured, points, "probability")
+
+
+def test_prompts_longer_than_an_encoders_window_take_the_plain_loop_alone(modern_bert, new_query, monkeypatch):
+    short, long, longer = (
+        modern_bert.capture([new_query("cloze", tokens=tokens)], ITEMS[:1]) for tokens in (1, 12, 13)
+    )
+    points = {id(captured): random_points(captured) for captured in (short, long, longer)}
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # said once
-        again = values_and_gradients(model, captured, points, "probability")
-    torch.testing.assert_close(again, found)
+        warnings.simplefilter("error")
+        values_and_gradients(modern_bert, short, points[id(short)], "probability")
+    with pytest.warns(
+        UserWarning, match=r"longer than half the sliding window .* plain loop for some prompts"
+    ) as caught:
+        found = [values_and_gradients(modern_bert, each, points[id(each)], "probability") for each in (long, longer)]
+    assert len(caught) == 1  # said once
+    assert modern_bert.staircase(short)  # and the short ones go on as before
+    for captured, result in zip((long, longer), found, strict=True):
+        torch.testing.assert_close(result, plain(modern_bert, captured, points[id(captured)], monkeypatch))
+    with monkeypatch.context() as patch:
+        patch.setattr(gradients, "_plain", None)
+        values_and_gradients(modern_bert, short, points[id(short)], "probability")
 
 
 REASONS = {
@@ -205,6 +232,21 @@ def test_blocks_that_do_not_fit_fall_back_and_say_why(family, new_model, new_que
         found = values_and_gradients(model, captured, points, "probability")
     assert len([warning for warning in caught if "fast passes" in str(warning.message)]) == 1
     compare(slow_reference(model, family), captured, queries, points, found, "probability", 1e-5)
+
+
+def test_an_encoder_decoder_takes_the_plain_loop_and_says_so_once(new_model, new_query, slow_reference):
+    model = new_model("t5")
+    queries = queries_of(new_query, model.kind)
+    captured = model.capture(queries, ITEMS)
+    points = random_points(captured)
+    with pytest.warns(UserWarning, match=r"^tiny t5: .* \(it is an encoder-decoder\); using the plain loop") as caught:
+        found = values_and_gradients(model, captured, points, "probability")
+    assert len(caught) == 1
+    compare(slow_reference(model, "t5"), captured, queries, points, found, "probability", 1e-10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        values_and_gradients(model, captured, points, "probability")
+        model.probabilities_with(queries[0], [[(0, 1)]])
 
 
 @pytest.mark.parametrize("implementation", ["eager", "sdpa"])

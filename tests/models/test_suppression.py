@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from factneurons.errors import BadSetting
 from factneurons.models import suppression
+from factneurons.models.rows import UnsupportedPrompt
 from factneurons.models.types import Neuron
 
 SETS = (
@@ -195,16 +196,34 @@ def test_one_pass_over_the_prompt_however_many_sets(shared_model, new_query):
     assert seen == [[13, 2], [13, 4 * 2], [13, 9 * 2]]
 
 
-@pytest.mark.parametrize("window", [6, 7, 8])
-def test_a_window_shorter_than_the_prompt(window, new_model, new_query, sets_of):
+@pytest.mark.parametrize("window", [1, 2, 6, 7, 8])
+def test_a_sliding_window(window, new_model, new_query, sets_of, monkeypatch):
     model = new_model("mistral", sliding_window=window)
-    query, sets = new_query("causal", tokens=6, answer=2), sets_of(model)  # 7 tokens in all
-    if window < 7:
-        with pytest.warns(UserWarning, match="sliding window of 6 tokens"):
-            found = model.probabilities_with(query, sets)
-    else:
-        found = model.probabilities_with(query, sets)
+    query, sets = new_query("causal", tokens=6, answer=3), sets_of(model)  # 8 tokens in all
+    monkeypatch.setattr(suppression, "plain_log_probabilities", None)
+    found = model.probabilities_with(query, sets)
     np.testing.assert_allclose(found, one_by_one(model, query, sets, [0.0] * len(sets)), rtol=1e-10)
+
+
+def test_prompts_that_do_not_fit_take_the_plain_loop_alone(new_model, new_query, sets_of, monkeypatch):
+    model = new_model("gpt2")
+    queries = [new_query("causal", tokens=tokens, seed=tokens) for tokens in (4, 6)]
+    alone = model.probability_table(queries, sets_of(model))
+    real = suppression.run_rows
+
+    def give_up(model, captured, *rest):
+        if captured.batch.input_ids.shape[1] == 6:
+            raise UnsupportedPrompt("too long")
+        return real(model, captured, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(suppression, "run_rows", give_up)
+        with pytest.warns(UserWarning, match=r"\(too long\)") as caught:
+            tables = [model.probability_table(queries, sets_of(model)) for _ in range(2)]
+    assert len(caught) == 1
+    np.testing.assert_allclose(tables, [alone, alone], rtol=1e-9)
+    monkeypatch.setattr(suppression, "plain_log_probabilities", None)
+    np.testing.assert_allclose(model.probability_table(queries, sets_of(model)), alone, rtol=1e-12)
 
 
 @pytest.mark.parametrize("factor", [2, np.float32(2), np.float64(2), np.array([2.0] * 3), (2, 2.0, 2)])

@@ -15,7 +15,7 @@ from torch import Tensor
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.models.capture import Capture, Item
 from factneurons.models.corrupted import corrupted, replacement_token, target_activations
-from factneurons.models.model import Model
+from factneurons.models.model import Kind, Model
 from factneurons.models.types import Query
 
 
@@ -71,21 +71,25 @@ def _per_item(
     token, _ = replacement_token(model)
     per_query = []
     for query in captured.batch.queries:
-        sentences = [corrupted(query, group, token) for group in units_of(query, settings.units)]
+        sentences = [corrupted(query, group, token) for group in units_of(query, settings.units, model.kind)]
         per_query.append(target_activations(model, sentences))
     # a sentinel in an encoder is one position, whatever the answer token
     return [[values[:, 0 if values.shape[1] == 1 else tokens[0]] for values in per_query[row]] for row, tokens in items]
 
 
-def units_of(query: Query, units: str) -> list[tuple[int, ...]]:
-    """The groups of positions that are replaced one at a time; a prompt without any has one, empty, group."""
-    every_position = range(_prompt_length(query)) if units == "all" else query.replaceable
+def units_of(query: Query, units: str, kind: Kind) -> list[tuple[int, ...]]:
+    """The groups of positions that are replaced one at a time; a prompt without any has one, empty, group.
+
+    Args:
+        query: what is asked.
+        units: one of `settings.UNITS`; "all" means special tokens and masks too.
+        kind: of the model. In a causal one the answer's own tokens follow the prompt, and are no part of it.
+    """
+    every_position = range(_prompt_length(query, kind)) if units == "all" else query.replaceable
     single: list[tuple[int, ...]] = [(position,) for position in every_position]
     groups = list(query.words) if units == "words" else single
     return groups or [()]
 
 
-def _prompt_length(query: Query) -> int:
-    """Positions that belong to the prompt: all, less the answer's own tokens in a causal query."""
-    ends = query.target_positions[-1] == len(query.input_ids) - 1 and not query.decoder_input_ids
-    return len(query.input_ids) - (len(query.answer_ids) - 1 if ends else 0)
+def _prompt_length(query: Query, kind: Kind) -> int:
+    return query.target_positions[0] + 1 if kind == "causal" else len(query.input_ids)

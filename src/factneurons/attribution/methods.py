@@ -25,7 +25,7 @@ from factneurons.facts.types import Prompt
 from factneurons.models.batches import groups
 from factneurons.models.capture import Capture, Item
 from factneurons.models.gradients import values_and_gradients
-from factneurons.models.memory import budget_bytes
+from factneurons.models.memory import budget_bytes, in_parts
 from factneurons.models.model import Model
 from factneurons.models.types import Query
 
@@ -291,10 +291,14 @@ def attribute_all(
     method = method_named(settings.method)
     settings = method.settings(settings)
     result: dict[int, Attribution] = {}
+
+    def score(indices: Sequence[int]) -> None:
+        chosen = [queries[index] for index in indices]
+        result.update(zip(indices, _attribute_batch(model, method, chosen, settings), strict=True))
+
     for indices in groups(queries, causal=model.kind == "causal", tokens=1024):
         for part in _parts(model, queries, indices):
-            chosen = [queries[index] for index in part]
-            result.update(zip(part, _attribute_batch(model, method, chosen, settings), strict=True))
+            in_parts(part, score, what=f"attribution with {model.name}")
     return [result[index] for index in range(len(queries))]
 
 

@@ -82,11 +82,29 @@ def _like(row: Adapter, family: str, **changes: object) -> Adapter:
     return Adapter(**{**values, "family": family, **changes})
 
 
+_GEMMA2 = _like(
+    _LLAMA,
+    "gemma2",
+    mlp_norm="pre_feedforward_layernorm",
+    after_mlp="post_feedforward_layernorm",
+    norm_offset=1.0,
+)
+
+
 def _table() -> dict[str, Adapter]:
     rows = [
         _BERT,
         _like(_BERT, "roberta"),
         _like(_BERT, "xlm-roberta"),
+        _like(_BERT, "electra"),
+        Adapter(
+            family="distilbert",
+            blocks=("transformer.layer",),
+            down="ffn.lin2",
+            up="ffn.lin1",
+            activation="ffn.activation",
+            after_residual="output_layer_norm",
+        ),
         _GPT2,
         _like(_GPT2, "gpt_neo"),
         _like(_GPT2, "gptj", down="mlp.fc_out", up="mlp.fc_in", mlp_norm="ln_1"),
@@ -102,13 +120,9 @@ def _table() -> dict[str, Adapter]:
         _like(_LLAMA, "qwen2"),
         _like(_LLAMA, "qwen3"),
         _like(_LLAMA, "gemma", norm_offset=1.0),
-        _like(
-            _LLAMA,
-            "gemma2",
-            mlp_norm="pre_feedforward_layernorm",
-            after_mlp="post_feedforward_layernorm",
-            norm_offset=1.0,
-        ),
+        _GEMMA2,
+        _like(_GEMMA2, "gemma3_text"),
+        _like(_LLAMA, "olmo2", mlp_norm=None, after_mlp="post_feedforward_layernorm"),
         Adapter(
             family="phi",
             blocks=("layers",),
@@ -237,7 +251,7 @@ def _layer(block: nn.Module, adapter: Adapter) -> Layer:
 
 
 def is_projection(module: object) -> bool:
-    """Whether a module is a matrix product that we can read: a Linear or a Conv1D."""
+    """Whether a module is a Linear or a Conv1D."""
     return isinstance(module, (nn.Linear, Conv1D))
 
 
@@ -364,11 +378,7 @@ def neuron_values(layer: Layer, adapter: Adapter, up_output: Tensor, gate_output
 
 
 def _reproduces(module: nn.Module, adapter: Adapter) -> bool:
-    """Whether in-weights and activation really give the down-projection's input, tried on a few tokens.
-
-    Raises:
-        BadModel: the weights are not in memory.
-    """
+    """Whether in-weights and activation really give the down-projection's input, tried on a few tokens."""
     layer = layers_of(module, adapter)[0]
     matrix(layer.down)  # without weights in memory nothing can be tried, and this says so
     seen: dict[str, Tensor] = {}

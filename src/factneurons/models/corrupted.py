@@ -13,6 +13,7 @@ from factneurons.errors import BadModel
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import Reached, before, hooked
 from factneurons.models.matmul import fast_products
+from factneurons.models.memory import in_parts
 from factneurons.models.types import Query
 
 if TYPE_CHECKING:
@@ -49,14 +50,15 @@ def corrupted(query: Query, positions: Sequence[int], token: int) -> Query:
 @torch.no_grad()
 def target_activations(model: Model, queries: Sequence[Query]) -> list[Tensor]:
     """The neurons' values, per layer [queries, n, width], of queries of one shape (n target positions each)."""
-    parts: list[list[Tensor]] = [[] for _ in model.layers]
-    step = max(1, _TOKENS // len(queries[0].input_ids))
-    for begin in range(0, len(queries), step):
-        batch = Batch.of(queries[begin : begin + step], model.device)
+
+    def run(part: Sequence[Query]) -> list[Tensor]:
         with fast_products(model.device, model.dtype):
-            for layer, value in enumerate(_run(model, batch)):
-                parts[layer].append(value)
-    return [torch.cat(part) for part in parts]
+            return _run(model, Batch.of(part, model.device))
+
+    step = max(1, _TOKENS // len(queries[0].input_ids))
+    batches = [queries[begin : begin + step] for begin in range(0, len(queries), step)]
+    found = [values for batch in batches for values in in_parts(batch, run, what=f"the baselines of {model.name}")]
+    return [torch.cat(values) for values in zip(*found, strict=True)]
 
 
 def _run(model: Model, batch: Batch) -> list[Tensor]:

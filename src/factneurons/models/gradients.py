@@ -39,7 +39,7 @@ def values_and_gradients(model: Model, captured: Capture, points: Points, target
             try:
                 return _staircase(model, captured, leaves, target)
             except Unsupported as reason:
-                model.distrust(str(reason))
+                model.distrust(reason)
         return _plain(model, captured, leaves, target)
 
 

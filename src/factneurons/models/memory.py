@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -13,6 +13,9 @@ from factneurons.models.capture import Capture
 
 if TYPE_CHECKING:
     from factneurons.models.model import Model
+
+_Thing = TypeVar("_Thing")
+_Result = TypeVar("_Result")
 
 _SHARE_OF_MODEL = 0.3
 _LEAST = 128 * 2**20
@@ -56,17 +59,56 @@ def with_backoff(run: Callable[[int], None], rows: int, *, what: str) -> None:
         try:
             return run(rows)
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if rows <= 1:
-                raise BadSetting(
-                    f"{what}: not enough memory for a single row; use a smaller model, a lower precision or a "
-                    f"machine with more memory"
-                ) from error
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+            _refuse_unless_smaller_may_fit(error, rows, f"{what}: not enough memory for a single row")
+        _make_room()
         rows //= 2
+
+
+def in_parts(
+    things: Sequence[_Thing], run: Callable[[Sequence[_Thing]], _Result], *, what: str | None
+) -> list[_Result]:
+    """The results of `run` on all things at once; when memory runs out, on parts half as large, and so on.
+
+    Parts that are done are not done again; they follow each other in the order of the things.
+
+    Args:
+        things: prompts or the like.
+        run: what to do with some of them.
+        what: what fails, for the message, when one alone does not fit; None: the caller can do with less itself,
+            and gets the error as it is.
+
+    Raises:
+        BadSetting: one thing alone does not fit.
+    """
+    results: list[_Result] = []
+    begin, size = 0, len(things)
+    while begin < len(things):
+        part = things[begin : begin + size]
+        try:
+            results.append(run(part))
+        except (MemoryError, RuntimeError) as error:
+            if what is None and len(part) == 1:
+                raise
+            _refuse_unless_smaller_may_fit(error, len(part), f"{what}: not enough memory for one prompt alone")
+        else:
+            begin += len(part)
+            continue
+        _make_room()
+        size = len(part) // 2
+    return results
+
+
+def _refuse_unless_smaller_may_fit(error: MemoryError | RuntimeError, size: int, message: str) -> None:
+    if not is_out_of_memory(error):
+        raise error
+    if size <= 1:
+        raise BadSetting(f"{message}; use a smaller model, a lower precision or a machine with more memory") from error
+
+
+def _make_room() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -16,23 +16,22 @@ from transformers.cache_utils import Cache
 
 from factneurons.errors import BadModel
 from factneurons.facts.types import Prompt
+from factneurons.models import asking
 from factneurons.models import interventions as change
 from factneurons.models.adapters import Adapter, find_adapter, layers_of, matrix, sizes
-from factneurons.models.batches import Batch, groups
+from factneurons.models.batches import Batch
 from factneurons.models.capture import Capture, Item, capture
 from factneurons.models.head import Head
 from factneurons.models.hooks import Reached, Registration, before, hooked
 from factneurons.models.limits import position_limit
-from factneurons.models.matmul import fast_products
 from factneurons.models.query import build_query
+from factneurons.models.rows import Unsupported, UnsupportedPrompt
 from factneurons.models.selfcheck import check_head, staircase_is_right
 from factneurons.models.suppression import log_probabilities_with
 from factneurons.models.types import Evaluation, Neuron, Query
 
 Kind = Literal["cloze", "causal", "encoder-decoder"]
 FloatArray = npt.NDArray[np.float64]
-_TOKENS = 4096
-_CAPTURED_TOKENS = 512
 
 
 class Model:
@@ -81,6 +80,7 @@ class Model:
         self._position_limit = position_limit(module)
         self._mask: tuple[Tensor, Tensor] | None = None
         self._staircase: bool | None = None
+        self._said_of_prompts = False
         self._head_checked = False
 
     def __repr__(self) -> str:
@@ -161,53 +161,15 @@ class Model:
 
     def log_probabilities(self, queries: Sequence[Query]) -> FloatArray:
         """Log P(answer) of every query in nats, [queries]: the sum over the answer's tokens."""
-        result = np.empty(len(queries))
-        for indices, _, flat, targets, rows in self._at_targets(queries):
-            tokens = self.head.log_probabilities(flat, targets).cpu().numpy()
-            result[indices] = np.bincount(rows, weights=tokens, minlength=len(indices))
-        return result
+        return asking.log_probabilities(self, queries)
 
     def evaluate(self, queries: Sequence[Query]) -> list[Evaluation]:
         """Probability, rank and prediction of every query."""
-        result: dict[int, Evaluation] = {}
-        for indices, _, flat, targets, rows in self._at_targets(queries):
-            head = self.head
-            tokens = head.log_probabilities(flat, targets).cpu().numpy()
-            ranks, top = head.ranks(flat, targets)
-            for row, index in enumerate(indices):
-                own = np.flatnonzero(rows == row)
-                result[index] = Evaluation(
-                    log_probability=float(tokens[own].sum()),
-                    token_log_probabilities=tuple(float(token) for token in tokens[own]),
-                    rank=int(ranks[own].max()),
-                    prediction=self.tokenizer.decode([int(top[place]) for place in own]).strip(),
-                )
-        return [result[index] for index in range(len(queries))]
-
-    def _at_targets(
-        self, queries: Sequence[Query]
-    ) -> Iterator[tuple[list[int], Batch, Tensor, Tensor, npt.NDArray[np.int64]]]:
-        for indices in groups(queries, causal=self.kind == "causal", tokens=_TOKENS):
-            batch = Batch.of([queries[index] for index in indices], self.device)
-            with torch.no_grad(), fast_products(self.device, self.dtype):
-                hidden = self.to_head(batch)
-            rows = [row for row, query in enumerate(batch.queries) for _ in query.target_positions]
-            places = [place for query in batch.queries for place in query.target_positions]
-            targets = [token for query in batch.queries for token in query.answer_ids]
-            flat = hidden[torch.tensor(rows), torch.tensor(places)]
-            yield indices, batch, flat, torch.tensor(targets, device=hidden.device), np.array(rows)
+        return asking.evaluate(self, queries)
 
     def activations(self, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
         """Neuron values [queries, layers, width] at the target position, their mean where there are several."""
-        result = np.empty((len(queries), self.layer_count, self.width), dtype=np.float32)
-        for indices in groups(queries, causal=self.kind == "causal", tokens=_CAPTURED_TOKENS):
-            counts = [len(queries[index].answer_ids) for index in indices]
-            items = [(row, (token,)) for row, count in enumerate(counts) for token in range(count)]
-            values = self.capture([queries[index] for index in indices], items).activations
-            of_layers = torch.stack([layer[:, 0].float().cpu() for layer in values], 1)
-            for index, own in zip(indices, of_layers.split(counts), strict=True):
-                result[index] = own.mean(0).numpy()
-        return result
+        return asking.activations(self, queries)
 
     # Neurons
 
@@ -374,20 +336,26 @@ class Model:
 
     def staircase(self, captured: Capture) -> bool:
         """Whether the fast passes of `rows` are right for this model now; found out once, by comparison."""
-        if self.interventions or self.kind == "encoder-decoder":
+        if self.interventions:
             return False
         if self._staircase is None:
-            self._staircase, why = staircase_is_right(self, captured)
-            if not self._staircase:
-                self.distrust(why)
+            right, why = staircase_is_right(self, captured)
+            self._staircase = right
+            if not right:
+                self.distrust(Unsupported(why))
         return self._staircase
 
-    def distrust(self, why: str) -> None:
-        """Use the plain loop from now on, and say so."""
-        self._staircase = False
-        warnings.warn(
-            f"{self.name}: the fast passes do not fit ({why}); using the plain loop, which is slower", stacklevel=2
-        )
+    def distrust(self, why: Unsupported) -> None:
+        """Use the plain loop, from now on or for the prompts that do not fit, and say so once."""
+        some = isinstance(why, UnsupportedPrompt)
+        self._staircase = self._staircase and some
+        if not (some and self._said_of_prompts):
+            what = "some prompts" if some else "it"
+            warnings.warn(
+                f"{self.name}: the fast passes do not fit ({why}); using the plain loop for {what}, which is slower",
+                stacklevel=2,
+            )
+        self._said_of_prompts = self._said_of_prompts or some
 
 
 def _stacked(views: Sequence[Tensor], empty: tuple[int, ...]) -> npt.NDArray[np.float64]:

@@ -17,7 +17,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -38,6 +38,10 @@ class Unsupported(Exception):
     """The model's blocks do not fit the staircase; the plain loop must do."""
 
 
+class UnsupportedPrompt(Unsupported):
+    """These prompts do not fit it; shorter ones may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Edits:
     """Multiply neurons of rows that were started lower down: one entry per (row, neuron) of a layer."""
@@ -49,13 +53,26 @@ class Edits:
 
 @dataclass(slots=True)
 class _Prefix:
-    """What the attention function needs while rows run."""
+    """What the attention function needs while rows run.
+
+    `hidden` holds, by sliding window, which keys [items, n or 1, length] are not seen; None where all are.
+    """
 
     keys: list[Tensor]
     values: list[Tensor]
-    hidden_keys: Tensor | None
-    block: int
+    positions: Tensor
     calls: int = 0
+    hidden: dict[int | None, Tensor | None] = field(default_factory=dict)
+
+    def hidden_keys(self, length: int, window: int | None) -> Tensor | None:
+        """Padding and the answer's own tokens; and what lies before the sliding window of a row's token."""
+        if window not in self.hidden:
+            keys = torch.arange(length, device=self.positions.device)
+            hidden = keys >= self.positions[:, :1, None]
+            if window is not None:
+                hidden = hidden | (keys <= self.positions[:, :, None] - window)
+            self.hidden[window] = hidden if bool(hidden.any()) else None
+        return self.hidden[window]
 
 
 _PREFIX: ContextVar[_Prefix | None] = ContextVar("prefix", default=None)
@@ -81,9 +98,7 @@ def _row_attention(
     layer = module.layer_idx
     assert isinstance(layer, int)
     keys, values = prefix.keys[layer], prefix.values[layer]
-    length, n = keys.shape[-2], prefix.block
-    if sliding_window is not None and length + n > sliding_window:
-        raise Unsupported(f"a prompt longer than the sliding window of {sliding_window} tokens")
+    length, n = keys.shape[-2], prefix.positions.shape[1]
     prefix.calls += 1
     items, heads, total, size = query.shape
     shared = key.shape[1]
@@ -91,15 +106,17 @@ def _row_attention(
     query = query * (size**-0.5 if scaling is None else scaling)
     scores = query.reshape(items, shared, group * total, size) @ keys.transpose(-1, -2)
     scores = _capped(scores.view(items, shared, group, rows, n, length), softcap)
-    if prefix.hidden_keys is not None:
-        scores = scores.masked_fill(prefix.hidden_keys[:, None, None, None, None, :], float("-inf"))
+    hidden = prefix.hidden_keys(length, sliding_window)
+    if hidden is not None:
+        scores = scores.masked_fill(hidden[:, None, None, None].to(scores.device), float("-inf"))
     own_keys, own_values = (part.view(items, shared, 1, rows, n, size) for part in (key, value))
     own_query = query.view(items, shared, group, rows, n, size)
     if n == 1:
         own = _capped((own_query * own_keys).sum(-1, keepdim=True), softcap)
     else:
-        later = torch.ones(n, n, dtype=torch.bool, device=query.device).triu(1)
-        own = _capped(own_query @ own_keys.transpose(-1, -2), softcap).masked_fill(later, float("-inf"))
+        unseen = torch.ones(n, n, dtype=torch.bool, device=query.device)
+        unseen = unseen.triu(1) | unseen.tril(-(sliding_window or n))
+        own = _capped(own_query @ own_keys.transpose(-1, -2), softcap).masked_fill(unseen, float("-inf"))
     weights = torch.softmax(torch.cat([scores, own], -1), -1, dtype=_softmax_dtype(query)).to(query.dtype)
     from_prefix = weights[..., :length].reshape(items, shared, group * total, length) @ values
     own_part = weights[..., length:]
@@ -119,6 +136,7 @@ def _plain_attention(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float | None = None,
+    sliding_window: int | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
     """Attention of many short sequences without a mask: three products beat the fused kernels there."""
@@ -126,6 +144,8 @@ def _plain_attention(
     strange = [name for name, value in options.items() if isinstance(value, (Tensor, float)) and value is not None]
     if prefix is None or attention_mask is not None or set(strange) - _IGNORED:
         raise Unsupported(f"attention with {', '.join(strange) or 'a mask'}")
+    if sliding_window is not None and query.shape[-2] > sliding_window // 2:  # of both sides, or of one
+        raise UnsupportedPrompt(f"prompts longer than half the sliding window of {sliding_window} tokens")
     prefix.calls += 1
     size = query.shape[-1]
     scores = (query * (size**-0.5 if scaling is None else scaling)) @ key.transpose(-1, -2)
@@ -207,7 +227,7 @@ def _run_decoder(
     items, n = captured.positions.shape
     counts = [0 if start is None else start.shape[1] for start in starts]
     longest = int(captured.positions[:, 0].max())
-    prefix = _prefix(captured, longest, n)
+    prefix = _prefix(captured, longest)
 
     def enter(module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         hidden = inputs[0] if inputs else options["hidden_states"]
@@ -246,8 +266,7 @@ def _run_decoder(
     return [next(following) if count else None for count in counts]
 
 
-def _prefix(captured: Capture, longest: int, n: int) -> _Prefix:
-    ends = captured.positions[:, 0]
+def _prefix(captured: Capture, longest: int) -> _Prefix:
     one_each = captured.size == len(captured.batch.queries) and bool(
         (captured.rows == torch.arange(captured.size, device=captured.rows.device)).all()
     )
@@ -256,12 +275,10 @@ def _prefix(captured: Capture, longest: int, n: int) -> _Prefix:
         part = stored[..., :longest, :]
         return part if one_each else part[captured.rows.to(part.device)]
 
-    hidden = torch.arange(longest, device=ends.device)[None] >= ends[:, None]
     return _Prefix(
         keys=[cut(keys) for keys in captured.keys],
         values=[cut(values) for values in captured.values],
-        hidden_keys=hidden if bool(hidden.any()) else None,
-        block=n,
+        positions=captured.positions,
     )
 
 
@@ -270,7 +287,7 @@ def _run_encoder(
 ) -> list[Tensor | None]:
     items, n = captured.positions.shape
     counts = [0 if start is None else start.shape[1] for start in starts]
-    prefix = _Prefix([], [], None, n)
+    prefix = _Prefix([], [], captured.positions)
 
     def enter(module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         return _without_mask(module, inputs, options)

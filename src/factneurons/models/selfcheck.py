@@ -33,6 +33,8 @@ def staircase_is_right(model: Model, captured: Capture) -> tuple[bool, str]:
     Returns:
         whether they agree, and in what they do not.
     """
+    if model.kind == "encoder-decoder":
+        return False, "it is an encoder-decoder"
     short = _short(captured.batch.queries[0], causal=model.kind == "causal")
     probe = capture(model, Batch.of([short], model.device), [(0, (0,))])
     points = [0.5 * value.expand(-1, 2, -1).clone() for value in probe.activations]

@@ -15,6 +15,7 @@ from factneurons.models.batches import Batch
 from factneurons.models.capture import Capture, capture
 from factneurons.models.interventions import Positions, check_positions, checked
 from factneurons.models.matmul import fast_products
+from factneurons.models.memory import in_parts
 from factneurons.models.plain import plain_log_probabilities
 from factneurons.models.rows import Edits, Unsupported, run_rows
 from factneurons.models.types import Neuron, Query
@@ -42,8 +43,12 @@ def log_probabilities_with(
         raise BadSetting(f"{len(neuron_sets)} neuron sets need one factor or as many, not {len(each)}")
     sets = [dict.fromkeys(checked(model, s), f) for s, f in zip(neuron_sets, each, strict=True)]
     result = np.empty((len(queries), len(sets)))
-    for indices in _together(model, queries, len(sets)):
+
+    def ask(indices: Sequence[int]) -> None:
         result[indices] = _of_batch(model, [queries[index] for index in indices], sets, positions == "all")
+
+    for indices in _together(model, queries, len(sets)):
+        in_parts(indices, ask, what=f"interventions on {model.name}")
     return result
 
 
@@ -59,28 +64,31 @@ def _together(model: Model, queries: Sequence[Query], sets: int) -> Iterator[lis
 
 
 def _of_batch(
-    model: Model, queries: Sequence[Query], sets: Sequence[Factors], everywhere: bool
+    model: Model, queries: Sequence[Query], sets: Sequence[Factors], everywhere: bool, *, trusted: bool = True
 ) -> npt.NDArray[np.float64]:
     tokens = tuple(range(len(queries[0].answer_ids)))
     captured = capture(model, Batch.of(queries, model.device), [(row, tokens) for row in range(len(queries))])
     numbers = sorted((i for i, s in enumerate(sets) if s), key=lambda i: min(sets[i]).layer)
-    fast = bool(numbers) and not everywhere and model.staircase(captured)
+    fast = trusted and bool(numbers) and not everywhere and model.staircase(captured)
     if len(queries) > 1 and numbers and not fast:
-        return np.concatenate([_of_batch(model, [query], sets, everywhere) for query in queries])
+        return np.concatenate([_of_batch(model, [query], sets, everywhere, trusted=trusted) for query in queries])
     untouched = captured.log_probabilities.sum(-1).cpu().numpy()
     result = np.repeat(untouched[:, None], len(sets), axis=1)
-    step = _step(model, queries)
-    for begin in range(0, len(numbers), step):
-        part = numbers[begin : begin + step]
+
+    def ask(part: Sequence[int]) -> None:
         chosen = [sets[number] for number in part]
-        if not fast:
-            result[0, part] = plain_log_probabilities(model, captured, chosen, everywhere=everywhere).cpu().numpy()
-            continue
-        try:
+        if fast:
             result[:, part] = _rows_log_probabilities(model, captured, chosen).cpu().numpy()
-        except Unsupported as reason:
-            model.distrust(str(reason))
-            return _of_batch(model, queries, sets, everywhere)
+        else:
+            result[0, part] = plain_log_probabilities(model, captured, chosen, everywhere=everywhere).cpu().numpy()
+
+    step = _step(model, queries)
+    try:
+        for begin in range(0, len(numbers), step):
+            in_parts(numbers[begin : begin + step], ask, what=None)
+    except Unsupported as reason:
+        model.distrust(reason)
+        return _of_batch(model, queries, sets, everywhere, trusted=False)
     return result
 
 
