@@ -1,10 +1,12 @@
-"""Attribution of one fact, all layers: factneurons beside other tools, interleaved in one run.
+"""Attribution of one fact, all layers: factneurons beside other tools.
 
     python benchmarks/attribution.py --model gpt2 --tokens 30 --repeats 3
+    python benchmarks/attribution.py --model tiny --tokens 10
 
-Needs the extra `benchmarks`. Models have true size and random weights. Prints one line per tool: median seconds,
-how many times as fast as knowledge-neurons, peak memory above the loaded model, largest completeness error,
-largest difference from the plain loop relative to the layer's maximum (same points only).
+Needs the extra `benchmarks`. Models have true size (but `tiny`) and random weights. The first line is the machine and
+the versions. Then one line per tool: median seconds of the repeats, interleaved in one process; how many times as fast
+as knowledge-neurons; peak memory above the loaded model, of one run in a process of its own; largest completeness
+error; largest difference from the plain loop relative to the layer's maximum (same points only).
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,38 +24,67 @@ sys.path.insert(0, str(Path(__file__).parent))
 from factneurons.attribution import AttributionSettings
 from factneurons.attribution.methods import attribute_all
 from factneurons.models import Model, Query
-from factneurons.models.matmul import routing
-from measuring import MODELS, Contender, interleave, model_megabytes, prompt_of, random_model
+from measuring import (
+    MODELS,
+    TINY,
+    Contender,
+    in_fresh_process,
+    interleave,
+    machine,
+    model_megabytes,
+    peak_above,
+    prompt_of,
+    random_model,
+)
 from peers import PEERS, POINTS, Scores
 
 REFERENCE = "plain loop"
 PEER = "knowledge-neurons 0.0.2"
+OURS = {
+    f"factneurons, {POINTS} points of inclusive": AttributionSettings(method="dai", rule="inclusive", points=POINTS),
+    "factneurons, library defaults": AttributionSettings(method="dai"),
+}
 
 
-def ours(model: Model, query: Query, settings: AttributionSettings) -> Contender:
+def ours(settings: AttributionSettings, model: Model, query: Query) -> Callable[[], Scores]:
     """One of our own settings as a contender."""
-    points = f"{settings.points} points of {settings.rule}" if settings.points else "library defaults"
 
     def run() -> Scores:
         found = attribute_all(model, [query], settings)[0]
         return Scores(torch.from_numpy(found.scores), float(found.completeness_error.max()))
 
-    return Contender(f"factneurons, {points}", run)
+    return run
 
 
-def compare(name: str, tokens: int, repeats: int, peers: list[str]) -> list[dict[str, object]]:
-    """Time all contenders on one model and prompt length."""
+TOOLS: dict[str, Callable[[Model, Query], Callable[[], Scores]]] = {
+    **PEERS,
+    **{name: partial(ours, settings) for name, settings in OURS.items()},
+}
+
+
+def asked(name: str, tokens: int) -> tuple[Model, Query]:
+    """A model and what it is asked."""
     model = random_model(name)
-    query = model.query(prompt_of(tokens, masked=model.kind == "cloze"), "w123")
-    contenders = [Contender(peer, PEERS[peer](model, query)) for peer in peers]
-    fast = [
-        ours(model, query, AttributionSettings(method="dai", rule="inclusive", points=POINTS)),
-        ours(model, query, AttributionSettings(method="dai")),
-    ]
-    for contender in fast:  # first use: probe of the matrix product, self-check
-        contender.run()
-    contenders += fast
+    return model, model.query(prompt_of(tokens, masked=model.kind == "cloze"), "w123")
+
+
+def peak_of(tool: str, name: str, tokens: int, threads: int) -> float:
+    """The peak memory of one run of a tool in megabytes above the loaded model; for a process of its own."""
+    torch.set_num_threads(threads)
+    TOOLS[tool](*asked("tiny", tokens))()  # libraries keep tens of megabytes after their first use
+    return peak_above(TOOLS[tool](*asked(name, tokens)))
+
+
+def compare(name: str, tokens: int, repeats: int, tools: list[str]) -> list[dict[str, object]]:
+    """Time all contenders on one model and prompt length, and measure the memory of each."""
+    model, query = asked(name, tokens)
+    contenders = [Contender(tool, TOOLS[tool](model, query)) for tool in tools]
+    for contender in contenders:
+        if contender.name in OURS:  # first use: probe of the matrix product, self-check
+            contender.run()
     interleave(contenders, repeats, warm=False)
+    for contender in contenders:
+        contender.peak = in_fresh_process(peak_of, contender.name, name, tokens, torch.get_num_threads())
     by_name = {contender.name: contender for contender in contenders}
     reference = by_name.get(REFERENCE)
     return [_row(name, tokens, model, contender, by_name.get(PEER), reference) for contender in contenders]
@@ -81,17 +114,22 @@ def _row(
 def main() -> None:
     """Parse and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=list(MODELS), action="append")
-    parser.add_argument("--tokens", type=int, action="append")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--model", choices=[*MODELS, *TINY], action="append", help="default: all of true size")
+    parser.add_argument("--tokens", type=int, action="append", help="of the prompt; default: 10, 12 and 30")
+    parser.add_argument("--repeats", type=int, default=3, help="of every tool; the median is shown")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--without", choices=list(PEERS), action="append", default=[])
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    print(json.dumps({"threads": options.threads, "float32 products": routing(), "torch": torch.__version__}))
+    print(json.dumps(machine()), flush=True)
+    tools = [tool for tool in TOOLS if tool not in options.without]
     for name in options.model or list(MODELS):
         for tokens in options.tokens or [10, 12, 30]:
-            for row in compare(name, tokens, options.repeats, [peer for peer in PEERS if peer not in options.without]):
+            try:
+                rows = compare(name, tokens, options.repeats, tools)
+            except ModuleNotFoundError as error:
+                parser.error(f"{error}: install the extra benchmarks, or leave the tool out with --without")
+            for row in rows:
                 print(json.dumps(row), flush=True)
 
 

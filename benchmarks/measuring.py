@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import multiprocessing
+import os
+import platform
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -24,8 +30,12 @@ from transformers import (
 
 from factneurons.facts import Prompt
 from factneurons.models import Model
+from factneurons.models.matmul import routing
+
+PACKAGES = ("factneurons", "torch", "transformers", "numpy", "knowledge-neurons", "captum")
 
 _MEGABYTE = 2**20
+_Result = TypeVar("_Result")
 
 
 def gpt2_small() -> torch.nn.Module:
@@ -52,11 +62,19 @@ def llama_160m() -> torch.nn.Module:
     )
 
 
+def gpt2_tiny() -> torch.nn.Module:
+    """A GPT-2 of two layers, to try a benchmark in a second."""
+    return GPT2LMHeadModel(GPT2Config(n_layer=2, n_embd=64, n_head=2, vocab_size=1000, bos_token_id=1, eos_token_id=1))
+
+
 MODELS: dict[str, Callable[[], torch.nn.Module]] = {
     "gpt2": gpt2_small,
     "mbert": bert_multilingual,
     "llama160m": llama_160m,
 }
+"""Models of true size."""
+
+TINY: dict[str, Callable[[], torch.nn.Module]] = {"tiny": gpt2_tiny}
 
 
 def word_tokenizer(*, segments: bool = False) -> PreTrainedTokenizerFast:
@@ -82,7 +100,7 @@ def random_model(name: str) -> Model:
     torch.manual_seed(0)
     kind = "cloze" if name == "mbert" else "causal"
     tokenizer = word_tokenizer(segments=name == "mbert")
-    return Model(MODELS[name]().eval(), tokenizer, name=name, kind=kind)  # type: ignore[arg-type]
+    return Model({**MODELS, **TINY}[name]().eval(), tokenizer, name=name, kind=kind)  # type: ignore[arg-type]
 
 
 def prompt_of(tokens: int, *, masked: bool) -> Prompt:
@@ -102,7 +120,8 @@ class Contender:
         name: what the tables call it.
         run: does the work once.
         seconds: one per repeat.
-        peak: megabytes above what was resident before, the largest of the repeats.
+        peak: megabytes above what was resident before, the largest of the repeats; too low where an earlier
+            contender's freed memory is still resident (see `peak_above`).
         result: what `run` returned last.
     """
 
@@ -130,6 +149,44 @@ def interleave(contenders: list[Contender], repeats: int, *, warm: bool = True) 
             contender.result = contender.run()
             contender.seconds.append(time.perf_counter() - start)
             contender.peak = max(contender.peak, _peak() - before)
+
+
+def peak_above(run: Callable[[], Any]) -> float:
+    """The peak of one run in megabytes above what is resident now; right in a process that has done nothing yet."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what loading a model freed is not there for the run
+    before = _reset_peak()
+    run()
+    return _peak() - before
+
+
+def in_fresh_process(work: Callable[..., _Result], *arguments: object) -> _Result:
+    """What `work`, a function of a module's top level, returns in a process that is started for it alone."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def machine() -> dict[str, object]:
+    """What a table of times has to say about the machine and the versions that made it."""
+    processors = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return {
+        "processor": processors[0].partition(":")[2].strip() if processors else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **{package: _version(package) for package in PACKAGES},
+        "threads": torch.get_num_threads(),
+        "float32 products": routing(),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _reset_peak() -> float:
