@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from factneurons.attribution.types import Attribution, KnowledgeNeurons
+from factneurons.degeneracy.acquisition import AcquisitionCurve, AcquisitionPoint, acquisition_rows
+from factneurons.degeneracy.redundancy import Carried, CarriedFacts
 from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
-from factneurons.runs import Manifest, Run, Skip, degenerate_rows, located_rows
+from factneurons.runs import Manifest, Run, Skip, carried_rows, degenerate_rows, located_rows
 
 LAYERS, WIDTH = 8, 512
 STAGES = ("locate", "test_knowledge", "degenerate", "test_degenerate")
@@ -183,7 +185,32 @@ class Invented:
             verdict="none" if not components else "components" if p_value <= 0.05 else "interchangeable",
             details=details if components else {},
         )
-        return degenerate_rows(found, knowledge_neurons=len(self.neurons))
+        return {
+            **degenerate_rows(found, knowledge_neurons=len(self.neurons)),
+            "acquisition": list(acquisition_rows(self.fact, "ntc", self.curves())) if components else [],
+            **(carried_rows(self.carried(components)) if components else {}),
+        }
+
+    def curves(self) -> list[AcquisitionCurve]:
+        """Two components and three candidates that jump at the end, and random parts that rise evenly."""
+
+        def point(prefix: str, k: int, count: int) -> AcquisitionPoint:
+            shape = k / count if prefix else 0.1 + 0.6 * (k == count)
+            return AcquisitionPoint(k, 3, float(self.random.uniform(0.8, 1.0)) * shape)
+
+        return [
+            AcquisitionCurve(f"{prefix}{which}", 3 * count, tuple(point(prefix, k, count) for k in range(1, count + 1)))
+            for which, count in (("components", 2), ("candidates", 3))
+            for prefix in ("", "random for ")
+        ]
+
+    def carried(self, components: Sequence[Component]) -> CarriedFacts:
+        verdict = ("degenerate", "redundant", "undecided")[len(self.neurons) % 3]
+        carried = [
+            Carried(each.neurons, (), 0.3 + 0.1 * number, 0.05, 0.01, 0.2, 0.25, 0.1)
+            for number, each in enumerate(components)
+        ]
+        return CarriedFacts(self.fact, 20, tuple(carried), verdict)
 
     def tested(self, neurons: str, others: Sequence[Fact]) -> dict[str, list[Any]]:
         rows = []

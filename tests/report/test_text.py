@@ -33,6 +33,16 @@ def test_verdicts(code, p, possible, parts):
     assert ("groupings" in sentence) == (possible == 3.0)
 
 
+def test_interchangeable_where_half_of_every_group_will_do():
+    sentence = text.verdict("interchangeable", 2, 0.01, 4000.0, drop_all=0.9, drop_halves=0.1)
+    assert "half of each group will do" in sentence
+    assert "−10.0%" in sentence
+    assert "−90.0%" in sentence
+    assert "random groups of the fact's neurons" in text.verdict(
+        "interchangeable", 2, 0.3, 4000.0, drop_all=0.9, drop_halves=0.1
+    )
+
+
 def test_commands_quote_the_folder():
     assert text.command("degenerate", Path("my runs/a")) == "factneurons degenerate 'my runs/a'"
     assert text.more_facts(Path("runs/a"), 90) == "factneurons report runs/a --max-facts 90"

@@ -12,7 +12,7 @@ import numpy as np
 from factneurons.cli.console import counted, say
 from factneurons.degeneracy.types import REASONS
 from factneurons.experiments.effects import effects_of
-from factneurons.experiments.statistics import Interval, holm
+from factneurons.experiments.statistics import Interval, Numbers, benjamini_hochberg, holm
 from factneurons.report.text import EXPECTED_SKIPS
 from factneurons.runs import Run, Summary
 
@@ -89,6 +89,19 @@ def _interval(interval: Interval) -> str:
     return f"{interval.estimate:+.1%} [{interval.low:+.1%}, {interval.high:+.1%}]"
 
 
+def _corrected(p_values: Numbers) -> dict[str, Numbers]:
+    return {"": p_values, "Holm": holm(p_values), "Benjamini-Hochberg": benjamini_hochberg(p_values)}
+
+
+def _carried(run: Run) -> None:
+    """Of how many facts the components carry other facts, too."""
+    verdicts = run.table("carried").drop_duplicates(["fact_id", "language"])["verdict"].value_counts()
+    say(
+        f"  {verdicts.get('degenerate', 0)} are degenerate (each component carries other facts, and different ones), "
+        f"{verdicts.get('redundant', 0)} merely redundant (none carries any), {verdicts.get('undecided', 0)} undecided"
+    )
+
+
 def degeneracy(run: Run, summary: Summary) -> None:
     """How many facts have degenerate knowledge neurons, and how many beat their random partitions."""
     table = run.table("degenerate")
@@ -96,12 +109,18 @@ def degeneracy(run: Run, summary: Summary) -> None:
     facts = counted(len(table), "fact")
     say(f"{run.folder}: {len(having)} of {facts} have degenerate knowledge neurons{_took(summary)}")
     if len(having):
-        adjusted = np.asarray(holm(having["p_value"].to_numpy(dtype=float)))
+        p_values = having["p_value"].to_numpy(dtype=float)
+        better = {name: int((p <= 0.05).sum()) for name, p in _corrected(p_values).items()}
         say(
             f"  degeneracy index (1: any one component suffices): mean {having['degeneracy_index'].mean():.3f}; "
-            f"better than random partitions of the same sizes: {int((having['p_value'] <= 0.05).sum())} "
-            f"(p <= 0.05), {int((adjusted <= 0.05).sum())} after Holm's correction"
+            f"better than random partitions of the same sizes: {better['']} (p <= 0.05), {better['Holm']} after "
+            f"Holm's correction, {better['Benjamini-Hochberg']} after Benjamini and Hochberg's"
         )
+        say(
+            f"  {int((having['verdict'] == 'components').sum())} of those with p <= 0.05 also lose as much with half "
+            "of every component suppressed: components; all others: interchangeable neurons"
+        )
+        _carried(run)
     for reason, count in table.loc[table["components"] < 2, "reason"].value_counts().items():
         say(f"  {count} have none, {reason}: {REASONS.get(str(reason), str(reason))}")
     _left_out(run, "degenerate", "fact", run.counts("degenerate").skipped)

@@ -13,19 +13,25 @@ from factneurons.attribution.locate import Located, locate_batch
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.cli.console import StageProgress, counted, tell
 from factneurons.degeneracy import DegeneracySettings
+from factneurons.degeneracy.acquisition import acquisition_rows
 from factneurons.degeneracy.find import degenerate_neurons
+from factneurons.degeneracy.redundancy import RedundancySettings
 from factneurons.degeneracy.scale import GapUnits
 from factneurons.errors import BadFact, BadNumber, BadRun, FactneuronsError, NotAskable
+from factneurons.experiments.acquisition import measure_acquisition
 from factneurons.experiments.interventions import Asked, InterventionSettings, Others, intervene
+from factneurons.experiments.redundancy import OtherFacts, degenerate_or_redundant
 from factneurons.facts import Fact, FactSource, Skipped, load_facts
 from factneurons.models import Model, Neuron, Query, load_model
 from factneurons.models.fingerprint import model_fingerprint
 from factneurons.runs import (
     Batch,
     Manifest,
+    Row,
     Run,
     Skip,
     Summary,
+    carried_rows,
     command_line,
     degenerate_neurons_of,
     degenerate_rows,
@@ -294,7 +300,15 @@ class RunFacts:
     def others(self) -> Others:
         """Facts to ask as unrelated ones."""
         facts = (fact for fact, _, _ in located_facts(self._run))
-        return Others(facts, lambda fact: next(self._queries(fact), None))
+        return Others(facts, self._first_query)
+
+    def other_facts(self) -> OtherFacts:
+        """Facts to look for what components carry, with their knowledge neurons."""
+        facts = ((fact, [neuron for neuron, _, _ in neurons]) for fact, _, neurons in located_facts(self._run))
+        return OtherFacts(facts, self._first_query)
+
+    def _first_query(self, fact: Fact) -> Query | None:
+        return next(self._queries(fact), None)
 
 
 def model_of(folder: Path, name: str | None, **options: Any) -> Model:
@@ -327,25 +341,36 @@ def model_of(folder: Path, name: str | None, **options: Any) -> Model:
 
 def run_degenerate(folder: Path, model: Model, settings: DegeneracySettings, *, skip_bad: bool = False) -> Summary:
     """The stage `degenerate`: components of every located fact, and the p-value of its partition."""
+    carried = RedundancySettings(seed=settings.seed)
     kept = {name: value for name, value in asdict(settings).items() if name != "seed"}
+    kept["carried"] = {name: value for name, value in asdict(carried).items() if name != "seed"}
     return _follow(
         folder,
         model,
         "degenerate",
         kept,
         settings.seed,
-        lambda facts: _degenerate_work(model, facts, settings),
+        lambda facts: _degenerate_work(model, facts, settings, carried),
         skip_bad=skip_bad,
     )
 
 
-def _degenerate_work(model: Model, facts: RunFacts, settings: DegeneracySettings) -> Callable[[list[Fact]], Batch]:
+def _degenerate_work(
+    model: Model, facts: RunFacts, settings: DegeneracySettings, carried: RedundancySettings
+) -> Callable[[list[Fact]], Batch]:
     units = GapUnits(model, settings)
+    others = facts.other_facts()
+
+    def rows_of(known: KnowledgeNeurons) -> Iterator[dict[str, list[Row]]]:
+        found = degenerate_neurons(model, known, settings, units)
+        yield degenerate_rows(found, knowledge_neurons=len(known.neurons))
+        curves = measure_acquisition(model, known, found, settings)
+        yield {"acquisition": list(acquisition_rows(known.fact, settings.clusterer, curves))}
+        if found.components:
+            yield carried_rows(degenerate_or_redundant(model, known, found, others, carried))
 
     def work(batch: list[Fact]) -> Batch:
-        known = [facts.take(fact) for fact in batch]
-        found = [(degenerate_neurons(model, each, settings, units), len(each.neurons)) for each in known]
-        return Batch(merged(degenerate_rows(each, knowledge_neurons=count) for each, count in found))
+        return Batch(merged(rows for fact in batch for rows in rows_of(facts.take(fact))))
 
     return work
 

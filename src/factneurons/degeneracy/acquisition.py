@@ -11,7 +11,7 @@ curve says something about groups only where theirs is another one.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from factneurons.degeneracy.control import proper_subsets, random_partition
 from factneurons.degeneracy.functional import Drops, NeuronSet, union
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.types import DegenerateNeurons
+from factneurons.facts.types import Fact
 
 RANDOM_PARTITIONS = 5
 """Random partitions behind the curve beside each found one."""
@@ -125,3 +126,22 @@ def _points(
         AcquisitionPoint(size, int((sizes == size).sum()), float(lost[sizes == size].mean()))
         for size in range(1, count + 1)
     )
+
+
+def acquisition_rows(fact: Fact, clusterer: str, curves: Iterable[AcquisitionCurve]) -> list[dict[str, object]]:
+    """Rows of the table `acquisition`, one per point of every curve."""
+    return [
+        {
+            "fact_id": fact.id,
+            "language": fact.language,
+            "clusterer": clusterer,
+            "which": curve.which,
+            "groups": curve.groups,
+            "size": curve.size,
+            "k": point.suppressed,
+            "subsets": point.subsets,
+            "mean_drop": point.mean_drop,
+        }
+        for curve in curves
+        for point in curve.points
+    ]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.clusterers import CLUSTERERS, Cluster, Clustering, Context
-from factneurons.degeneracy.control import partition_control
+from factneurons.degeneracy.control import halves_lose_as_much, partition_control
 from factneurons.degeneracy.distances import distance_matrix
 from factneurons.degeneracy.functional import (
     Drops,
@@ -140,6 +140,7 @@ def _tested(
     }
     control = controls[settings.null]
     drop_all = drops.of(union(passed))
+    better, modular = control.p_value <= SIGNIFICANCE, halves_lose_as_much(control.drop_halves, drop_all)
     return DegenerateNeurons(
         fact=known.fact,
         components=_with_drops(clusters, passed, drops),
@@ -150,7 +151,7 @@ def _tested(
         degeneracy_index=degeneracy_index(drop_all, without_others(passed, drops)),
         p_value=control.p_value,
         coverage=_coverage(union(passed), known),
-        verdict="components" if control.p_value <= SIGNIFICANCE else "interchangeable",
+        verdict="components" if better and modular else "interchangeable",
         details=details | asdict(control) | {f"p_value_{null}": each.p_value for null, each in controls.items()},
     )
 

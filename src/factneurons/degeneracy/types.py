@@ -76,7 +76,8 @@ class DegenerateNeurons:
         p_value: share of random partitions of the same sizes that do at least as well: the larger of
             the two in `details`, as both have to be beaten; NaN without components.
         coverage: share of the fact's knowledge neurons that the components hold.
-        verdict: "components" beats its random partitions, "interchangeable" does not, "none" has no DKN.
+        verdict: "components" beats its random partitions and loses as much with half of every component suppressed
+            (`control.HALVES`), "interchangeable" does not, "none" has no DKN.
         details: further graded numbers, by a name documented in `DETAILS`.
     """
 

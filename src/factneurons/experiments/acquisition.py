@@ -14,14 +14,19 @@ import numpy as np
 import pandas as pd
 
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.acquisition import AcquisitionCurve, acquisition_curves, mean_of_proper_subsets
+from factneurons.degeneracy.acquisition import (
+    AcquisitionCurve,
+    acquisition_curves,
+    acquisition_rows,
+    mean_of_proper_subsets,
+)
 from factneurons.degeneracy.find import SuppressibleModel, degenerate_neurons, suppressed_by
 from factneurons.degeneracy.functional import Drops, degeneracy_index
+from factneurons.degeneracy.scale import GapUnits
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.types import DegenerateNeurons
 from factneurons.errors import BadSetting
 from factneurons.experiments.statistics import Interval, bootstrap_interval
-from factneurons.facts.types import Fact
 
 KINDS = ("components", "random for components", "candidates", "random for candidates")
 _KEY = ["fact_id", "language"]
@@ -82,32 +87,14 @@ def acquisition_by_clusterer(
         BadNumber: a weight or a probability that is NaN.
     """
     settings = settings or DegeneracySettings()
-    variants = [replace(settings, clusterer=name) for name in clusterers]  # type: ignore[arg-type]
+    variants = [replace(settings, clusterer=name) for name in clusterers]
+    units = GapUnits(model, settings)
     rows = []
     for each in known:
         for variant in variants:
-            found = degenerate_neurons(model, each, variant)
+            found = degenerate_neurons(model, each, variant, units)
             rows += acquisition_rows(each.fact, variant.clusterer, measure_acquisition(model, each, found, variant))
     return pd.DataFrame(rows, columns=[*_KEY, "clusterer", "which", "groups", "size", "k", "subsets", "mean_drop"])
-
-
-def acquisition_rows(fact: Fact, clusterer: str, curves: Iterable[AcquisitionCurve]) -> list[dict[str, object]]:
-    """Rows of the table `acquisition`, one per point of every curve."""
-    return [
-        {
-            "fact_id": fact.id,
-            "language": fact.language,
-            "clusterer": clusterer,
-            "which": curve.which,
-            "groups": curve.groups,
-            "size": curve.size,
-            "k": point.suppressed,
-            "subsets": point.subsets,
-            "mean_drop": point.mean_drop,
-        }
-        for curve in curves
-        for point in curve.points
-    ]
 
 
 def acquisition_summaries(acquisition: pd.DataFrame, searched: pd.DataFrame) -> list[AcquisitionSummary]:

@@ -56,10 +56,22 @@ class ComponentLine:
     passes: bool
     neurons: str
     size: int
-    birth: float
-    death: float
+    birth: float | None
+    death: float | None
     drop_alone: float | None
     drop_without_others: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedLine:
+    """What one component carries beside the fact; `name` as in `ComponentLine`."""
+
+    name: str
+    other_facts: float | None
+    random: float | None
+    p_value: float | None
+    shared: float | None
+    overlap: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +101,7 @@ class FactSection:
         verdict: what was found, in a sentence.
         reason: why there are no degenerate neurons, in words; empty where there are.
         adjusted_p: the p-value after Holm's correction; None if there is none.
+        carried: what its components carry beside it, and `carrying`, what follows from that, in words.
         effects: what changing its neurons does.
     """
 
@@ -104,6 +117,8 @@ class FactSection:
     verdict: str
     reason: str
     adjusted_p: float | None
+    carried: Sequence[CarriedLine]
+    carrying: str
     effects: Sequence[EffectLine]
 
 
@@ -137,6 +152,7 @@ def _section(
     details = {} if degenerate is None else _numbers(degenerate["details"])
     reason = "" if degenerate is None else str(degenerate["reason"])
     neurons = _neurons(reading, key)
+    carried = sorted(reading.of("carried", key), key=lambda each: int(each["component"]))
     return FactSection(
         number=number,
         row=row,
@@ -150,8 +166,25 @@ def _section(
         verdict="" if degenerate is None else _verdict(degenerate, details),
         reason=text.no_degenerate(reason) if reason else "",
         adjusted_p=None if degeneracy is None else degeneracy.adjusted.get(key),
+        carried=[_carried(each) for each in carried],
+        carrying=_carrying(carried),
         effects=_effects(effects),
     )
+
+
+def _carried(row: Mapping[str, Any]) -> CarriedLine:
+    return CarriedLine(
+        name=f"B{int(row['component'])}",
+        other_facts=row["other_facts"],
+        random=row["random_other_facts"],
+        p_value=row["p_value"],
+        shared=row["shared"],
+        overlap=float(row["overlap"]),
+    )
+
+
+def _carrying(rows: Sequence[Mapping[str, Any]]) -> str:
+    return f"{text.CARRYING[rows[0]['verdict']]} ({rows[0]['others']} other facts were asked)." if rows else ""
 
 
 def _numbers(named: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -160,7 +193,14 @@ def _numbers(named: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def _verdict(row: Mapping[str, Any], details: Mapping[str, float]) -> str:
     possible = details.get("partitions_possible")
-    return text.verdict(row["verdict"], int(row["components"]), row["p_value"], possible)
+    return text.verdict(
+        row["verdict"],
+        int(row["components"]),
+        row["p_value"],
+        possible,
+        drop_all=row["drop_all"],
+        drop_halves=details.get("drop_halves"),
+    )
 
 
 def _prompts(reading: Reading, key: FactKey, row: Mapping[str, Any]) -> list[PromptLine]:
@@ -194,8 +234,8 @@ def _component(named: tuple[str, Mapping[str, Any]]) -> ComponentLine:
         passes=row["role"] == "component",
         neurons=listed,
         size=int(row["size"]),
-        birth=float(row["birth"]),
-        death=float(row["death"]),
+        birth=row["birth"],
+        death=row["death"],
         drop_alone=row["drop_alone"],
         drop_without_others=row["drop_without_others"],
     )

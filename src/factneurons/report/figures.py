@@ -86,13 +86,13 @@ def neurons_by_layer(reading: Reading) -> Figure | None:
         for layer in range(reading.layers)
     ]
     chart = (
-        _chart(data)
+        chart_of(data)
         .mark_bar()
         .encode(
             x=alt.X("layer:O", title="layer", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
             xOffset=alt.XOffset("kind:N", sort=list(kinds)),
             y=alt.Y("share:Q", title="share of all neurons found", axis=alt.Axis(format="%")),
-            color=_colors("kind", list(kinds), [BLUE, ORANGE]),
+            color=colors("kind", list(kinds), [BLUE, ORANGE]),
             tooltip=[
                 alt.Tooltip("kind:N", title="neurons"),
                 alt.Tooltip("layer:O"),
@@ -123,7 +123,7 @@ def neuron_counts(reading: Reading) -> Figure | None:
         for facts in [int(((counts >= start) & (counts < start + width)).sum())]
     ]
     chart = (
-        _chart(data)
+        chart_of(data)
         .mark_bar(color=BLUE, binSpacing=1)
         .encode(
             x=alt.X("low:Q", title="knowledge neurons", bin="binned", axis=alt.Axis(tickMinStep=1, format="d")),
@@ -160,7 +160,7 @@ def probabilities(reading: Reading) -> Figure | None:
         for (low, high), height in zip(bins, heights[name], strict=True)
     ]
     chart = (
-        _chart(data)
+        chart_of(data)
         .mark_bar(binSpacing=1)
         .encode(
             x=alt.X(
@@ -171,7 +171,7 @@ def probabilities(reading: Reading) -> Figure | None:
             ),
             x2="high:Q",
             y=alt.Y("facts:Q", title="facts", axis=alt.Axis(tickMinStep=1, format=",d")),
-            color=_colors("kind", list(kinds), [BLUE, GREY]),
+            color=colors("kind", list(kinds), [BLUE, GREY]),
             tooltip=[
                 alt.Tooltip("kind:N", title="facts that are"),
                 alt.Tooltip("low:Q", title="P from", format=".2f"),
@@ -199,18 +199,18 @@ def effects(findings: Findings, action: str) -> Figure | None:
             "neurons": NEURON_SET_NAMES[effect.neurons],
             "prompts": PROMPT_NAMES[effect.prompts],
             "change": effect.relative.estimate,
-            "low": _finite(effect.relative.low),
-            "high": _finite(effect.relative.high),
+            "low": finite(effect.relative.low),
+            "high": finite(effect.relative.high),
             "facts": effect.relative.n,
         }
         for effect in measured
     ]
     sets = [NEURON_SET_NAMES[name] for name in NEURON_SETS if any(effect.neurons == name for effect in measured)]
     groups = [PROMPT_NAMES[name] for name in PROMPTS if any(effect.prompts == name for effect in measured)]
-    base = _chart(data).encode(
+    base = chart_of(data).encode(
         y=alt.Y("neurons:N", title=None, sort=sets, axis=_NAMES_ABOVE_ROWS, scale=alt.Scale(paddingInner=0.45)),
         yOffset=alt.YOffset("prompts:N", sort=groups),
-        color=_colors("prompts", groups, [BLUE, ORANGE]),
+        color=colors("prompts", groups, [BLUE, ORANGE]),
     )
     change = alt.X(
         "change:Q",
@@ -268,15 +268,15 @@ def completeness(findings: Findings) -> Figure | None:
     decades = _decades([row["low"] for row in middle], [float(str(row["error"])) for row in points])
     scale = alt.Scale(type="log", domain=[decades[0], decades[-1]])
     chart = alt.layer(
-        _chart(middle)
+        chart_of(middle)
         .mark_rule(strokeWidth=6, opacity=0.3, color=BLUE)
         .encode(x=x, y=alt.Y("low:Q", scale=scale), y2="high:Q"),
-        _chart(points)
+        chart_of(points)
         .mark_point(filled=True, size=55, opacity=1)
         .encode(
             x=x,
             y=alt.Y("error:Q", scale=scale, title="completeness error", axis=alt.Axis(format="~e", values=decades)),
-            color=_colors("kind", kinds, [BLUE, ORANGE]),
+            color=colors("kind", kinds, [BLUE, ORANGE]),
             shape=_shapes("kind", kinds),
             tooltip=[
                 alt.Tooltip("layer:O"),
@@ -332,13 +332,13 @@ def barcode(number: int, bars: Sequence[Mapping[str, Any]]) -> Figure | None:
     scale = _distance_scale(ends, end)
     step = max(2.0, min(9.0, 320 / len(data)))
     chart = (
-        _chart(data)
+        chart_of(data)
         .mark_bar(height={"band": 0.72})
         .encode(
             x=alt.X("birth:Q", title="distance, 1 / |weight|", scale=scale, axis=alt.Axis(tickCount=6)),
             x2="death:Q",
             y=alt.Y("place:O", axis=None),
-            color=_colors("kind", kinds, [ORANGE, GREY]),
+            color=colors("kind", kinds, [ORANGE, GREY]),
             tooltip=[
                 alt.Tooltip("size:Q", title="neurons"),
                 alt.Tooltip("birth:Q", title="born at", format=".3~g"),
@@ -362,12 +362,14 @@ def _distance_scale(ends: Sequence[float], end: float) -> alt.Scale:
     return alt.Scale(zero=True)
 
 
-def _chart(data: Sequence[Mapping[str, object]]) -> alt.Chart:
+def chart_of(data: Sequence[Mapping[str, object]]) -> alt.Chart:
+    """An empty chart of rows that it carries in itself."""
     return alt.Chart(alt.InlineData(values=[dict(row) for row in data]))
 
 
-def _colors(field: str, names: Sequence[str], colors: Sequence[str]) -> alt.Color:
-    scale = alt.Scale(domain=list(names), range=list(colors[: len(names)]))
+def colors(field: str, names: Sequence[str], chosen: Sequence[str]) -> alt.Color:
+    """A colour for every name, with a legend in one row where that fits."""
+    scale = alt.Scale(domain=list(names), range=list(chosen[: len(names)]))
     in_one_row = sum(len(name) for name in names) <= _LEGEND_LETTERS
     return alt.Color(f"{field}:N", title=None, scale=scale, legend=alt.Legend(columns=len(names) if in_one_row else 1))
 
@@ -376,5 +378,6 @@ def _shapes(field: str, names: Sequence[str]) -> alt.Shape:
     return alt.Shape(f"{field}:N", title=None, scale=alt.Scale(domain=list(names), range=["circle", "diamond"]))
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """A number as a chart takes it: none for infinities."""
     return value if math.isfinite(value) else None

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from factneurons.experiments.statistics import Interval, bootstrap_interval, holm
+from factneurons.experiments.acquisition import AcquisitionSummary, acquisition_summaries
+from factneurons.experiments.statistics import Interval, benjamini_hochberg, bootstrap_interval, holm
 from factneurons.report.reading import KEY, FactKey, Numbers, Reading, keys
 
 SIGNIFICANCE = 0.05
@@ -87,7 +88,9 @@ class Degeneracy:
         components: components per fact.
         tested: facts with a p-value.
         nominal: those with p at most `SIGNIFICANCE`.
-        corrected: those that stay so after Holm's correction over the tested facts.
+        whole: those of `nominal` that also lose as much with half of every component suppressed.
+        corrected: those of `nominal` that stay so after Holm's correction over the tested facts.
+        discovered: those that stay so after Benjamini and Hochberg's.
         adjusted: fact -> p-value after Holm's correction.
         partitions: random partitions per fact, if the manifest tells.
         reasons: reason -> facts that have none because of it, the most frequent first.
@@ -102,7 +105,9 @@ class Degeneracy:
     components: Spread | None
     tested: int
     nominal: int
+    whole: int
     corrected: int
+    discovered: int
     adjusted: Mapping[FactKey, float]
     partitions: int | None
     reasons: Mapping[str, int]
@@ -121,6 +126,41 @@ class Degeneracy:
     def partitions_needed(self) -> int:
         """How many random partitions per fact the correction needs at least."""
         return math.ceil(self.tested / SIGNIFICANCE) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class LossByGroups:
+    """The loss of P(answer) with so many groups of neurons suppressed, over the facts that have so many groups.
+
+    Attributes:
+        which: "components", "candidates", or the random partitions beside either.
+        groups: how many groups the facts have.
+        suppressed: how many of them were suppressed.
+        drop: mean relative loss.
+    """
+
+    which: str
+    groups: int
+    suppressed: int
+    drop: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedFindings:
+    """What the components of facts carry beside their fact.
+
+    Attributes:
+        verdicts: "degenerate", "redundant", "undecided" -> facts.
+        degenerate: share of the first.
+        other_facts: share of the other facts that a component changes, mean over a fact's components; None if no
+            other facts were asked.
+        random: the same by random neurons of the same layers and strength.
+    """
+
+    verdicts: Mapping[str, int]
+    degenerate: Interval
+    other_facts: Interval | None
+    random: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +190,9 @@ class Findings:
         effects: what interventions did, in the order of ACTIONS, PROMPTS and NEURON_SETS.
         contrasts: found minus random neurons.
         degeneracy: the search for degenerate knowledge neurons.
+        acquisition: what is lost as components are suppressed, by clusterer and kind of groups.
+        losses: the same by the number of groups suppressed.
+        carried: what components carry beside their fact; None without components.
         layer_errors: completeness errors by layer.
     """
 
@@ -163,6 +206,9 @@ class Findings:
     effects: tuple[Effect, ...]
     contrasts: tuple[Contrast, ...]
     degeneracy: Degeneracy | None
+    acquisition: tuple[AcquisitionSummary, ...]
+    losses: tuple[LossByGroups, ...]
+    carried: CarriedFindings | None
     layer_errors: tuple[LayerError, ...]
 
     def effect(self, neurons: str, action: str, prompts: str) -> Effect | None:
@@ -191,6 +237,9 @@ def findings_of(reading: Reading) -> Findings:
         effects=tuple(_effects(effects)),
         contrasts=tuple(_contrasts(effects)),
         degeneracy=_degeneracy(reading),
+        acquisition=tuple(_acquisition(reading)),
+        losses=tuple(_losses(reading)),
+        carried=_carried(reading),
         layer_errors=tuple(_layer_error(layer, values) for layer, values in reading.errors.items()),
     )
 
@@ -257,7 +306,8 @@ def _degeneracy(reading: Reading) -> Degeneracy | None:
     rows = reading.degenerate.merge(reading.facts[[*KEY, "subject"]], on=KEY, how="left")
     having = rows[rows["components"] >= 2]
     tested = having[having["p_value"].notna()]
-    adjusted = holm(tested["p_value"].to_numpy(np.float64)) if len(tested) else np.empty(0)
+    p_values = tested["p_value"].to_numpy(np.float64)
+    adjusted, discovered = holm(p_values), benjamini_hochberg(p_values)
     share = _interval(rows.assign(having=rows["components"] >= 2), "having")
     assert share is not None
     return Degeneracy(
@@ -270,10 +320,44 @@ def _degeneracy(reading: Reading) -> Degeneracy | None:
         components=_spread(having, "components"),
         tested=len(tested),
         nominal=int((tested["p_value"] <= SIGNIFICANCE).sum()),
+        whole=int((tested["verdict"] == "components").sum()),
         corrected=int((adjusted <= SIGNIFICANCE).sum()),
+        discovered=int((discovered <= SIGNIFICANCE).sum()),
         adjusted=dict(zip(keys(tested), adjusted.tolist(), strict=True)),
         partitions=_partitions(reading),
         reasons=_most_frequent_first(rows.loc[rows["components"] < 2, "reason"].tolist()),
+    )
+
+
+def _acquisition(reading: Reading) -> list[AcquisitionSummary]:
+    if reading.acquisition.empty:
+        return []
+    searched = reading.degenerate[KEY].merge(reading.facts[[*KEY, "subject"]], on=KEY, how="left")
+    return acquisition_summaries(reading.acquisition, searched)
+
+
+def _losses(reading: Reading) -> Iterator[LossByGroups]:
+    if reading.acquisition.empty:
+        return
+    rows = reading.acquisition.merge(reading.facts[[*KEY, "subject"]], on=KEY, how="left")
+    for (which, groups, suppressed), own in rows.groupby(["which", "groups", "k"]):
+        drop = _interval(own, "mean_drop")
+        assert drop is not None
+        yield LossByGroups(str(which), int(str(groups)), int(str(suppressed)), drop)
+
+
+def _carried(reading: Reading) -> CarriedFindings | None:
+    if reading.carried.empty:
+        return None
+    rows = reading.carried.merge(reading.facts[[*KEY, "subject"]], on=KEY, how="left")
+    shares = rows.groupby([*KEY, "subject", "verdict"], as_index=False)[["other_facts", "random_other_facts"]].mean()
+    degenerate = _interval(shares.assign(degenerate=shares["verdict"] == "degenerate"), "degenerate")
+    assert degenerate is not None
+    return CarriedFindings(
+        verdicts=_most_frequent_first(shares["verdict"].tolist()),
+        degenerate=degenerate,
+        other_facts=_interval(shares, "other_facts"),
+        random=_interval(shares, "random_other_facts"),
     )
 
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from factneurons.errors import BadSetting
 from factneurons.report import drawing, embed, numbers, text
 from factneurons.report.about import about
+from factneurons.report.acquisition import acquisition_figures
 from factneurons.report.facts import sections_of
 from factneurons.report.figures import Figure, figures_of
 from factneurons.report.findings import findings_of
@@ -30,6 +31,7 @@ _FILTERS = (
         numbers.whole_percent,
         numbers.change,
         numbers.loss,
+        numbers.loss_range,
         numbers.probability,
         numbers.p_value,
     ),
@@ -96,7 +98,7 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
     """The page, and every chart in it."""
     findings = findings_of(reading)
     sections = sections_of(reading, findings.degeneracy)
-    figures = figures_of(reading, findings)
+    figures = [*figures_of(reading, findings), *acquisition_figures(findings)]
     drawn = [*figures, *(section.barcode for section in sections if section.barcode is not None)]
     environment = _environment()
     boot, _, _ = environment.loader.get_source(environment, "charts.js")  # type: ignore[union-attr]

@@ -73,12 +73,14 @@ class Reading:
         knowledge_by_layer: layer -> knowledge neurons, summed over facts.
         degenerate_by_layer: layer -> neurons of components that pass, summed over facts.
         degenerate: the whole table `degenerate`.
+        acquisition: the whole table `acquisition`.
+        carried: the whole table `carried`.
         effects: per fact and condition (CONDITION): mean relative change, mean log change, mean P before and
             after over draws and prompts, see `effects_of`.
         errors: layer -> completeness errors of all prompts.
         worst: the largest of them.
         prompts: shown fact -> prompt -> P(answer).
-        rows: table -> shown fact -> its rows, for neurons, components, barcodes and skipped.
+        rows: table -> shown fact -> its rows, for neurons, components, barcodes, carried and skipped.
     """
 
     run: Run
@@ -91,6 +93,8 @@ class Reading:
     knowledge_by_layer: Counter[int] = field(default_factory=Counter)
     degenerate_by_layer: Counter[int] = field(default_factory=Counter)
     degenerate: pd.DataFrame = field(default_factory=pd.DataFrame)
+    acquisition: pd.DataFrame = field(default_factory=pd.DataFrame)
+    carried: pd.DataFrame = field(default_factory=pd.DataFrame)
     effects: pd.DataFrame = field(default_factory=pd.DataFrame)
     errors: dict[int, Numbers] = field(default_factory=dict)
     worst: WorstCompleteness | None = None
@@ -125,6 +129,9 @@ def read(run: Run, max_facts: int) -> Reading:
     counts = {stage: run.counts(stage) for stage in run.manifest.stages}
     reading = Reading(run, facts, keys(facts.head(max_facts)), counts)
     reading.degenerate = _whole(run, "degenerate")
+    reading.acquisition = _whole(run, "acquisition")
+    reading.carried = _whole(run, "carried")
+    _keep(reading, "carried", reading.carried)
     reading.effects = effects_of(_frames(run, "interventions", _EFFECT_COLUMNS))
     _read_neurons(reading)
     _read_components(reading)

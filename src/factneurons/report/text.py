@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from factneurons.degeneracy.settings import SIGNIFICANCE
 from factneurons.degeneracy.types import REASONS
-from factneurons.report.numbers import p_value
+from factneurons.report.numbers import loss, p_value
 
 STAGES: Mapping[str, str] = {
     "locate": "find knowledge neurons",
@@ -39,6 +40,13 @@ NEURON_SETS: Mapping[str, str] = {
 }
 """Neurons that were changed -> what they are called."""
 
+CARRYING: Mapping[str, str] = {
+    "degenerate": "Degenerate, not merely redundant: each component also carries other facts, and different ones",
+    "redundant": "Redundant: no component carries other facts",
+    "undecided": "Whether degenerate or merely redundant is undecided",
+}
+"""Verdict of the table `carried` -> what it says of the fact."""
+
 ACTIONS: Mapping[str, str] = {"suppress": "Suppress", "enhance": "Enhance"}
 PROMPTS: Mapping[str, str] = {"related": "the fact's own prompts", "unrelated": "facts of other relations"}
 
@@ -63,7 +71,15 @@ def place(source: str) -> str:
     return source.replace("\\", "/").rsplit("/", 1)[-1]
 
 
-def verdict(code: str, components: int, probability: float | None, possible: float | None) -> str:
+def verdict(
+    code: str,
+    components: int,
+    probability: float | None,
+    possible: float | None,
+    *,
+    drop_all: float | None = None,
+    drop_halves: float | None = None,
+) -> str:
     """What was found for one fact, in a sentence.
 
     Args:
@@ -71,6 +87,8 @@ def verdict(code: str, components: int, probability: float | None, possible: flo
         components: how many components pass.
         probability: the p-value, if there is one.
         possible: how many different random partitions there are, if it is known.
+        drop_all: relative loss with all components suppressed.
+        drop_halves: relative loss with half of every component suppressed, if it was measured.
     """
     if code == "none":
         return "No degenerate knowledge neurons."
@@ -80,6 +98,12 @@ def verdict(code: str, components: int, probability: float | None, possible: flo
     tested = f"random groups of the fact's neurons, of the same sizes, do as well in {_share(probability)}"
     if code == "components":
         return f"{groups}, and it matters which neurons are grouped: {tested} (p\u00a0=\u00a0{p_value(probability)})."
+    if probability <= SIGNIFICANCE and drop_all is not None and drop_halves is not None:
+        return (
+            f"{groups}, and random groups hardly do as well (p\u00a0=\u00a0{p_value(probability)}). But half of each"
+            f" group will do: with the other half suppressed P(answer) changes by {loss(drop_halves)}, with all by"
+            f" {loss(drop_all)}. These neurons are interchangeable."
+        )
     few = ""
     if possible is not None and possible < _FEW_PARTITIONS:
         few = f" With only {int(possible)} possible groupings, more could hardly be shown."

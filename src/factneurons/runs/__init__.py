@@ -9,7 +9,7 @@ from factneurons.runs.drive import Batch, Pace, Progress, Silent, Summary, drive
 from factneurons.runs.files import sha256_of
 from factneurons.runs.manifest import Manifest, StageRecord, command_line, differences
 from factneurons.runs.records import degenerate_neurons_of, intervention_row, located_facts, merged
-from factneurons.runs.rows import degenerate_rows, located_rows
+from factneurons.runs.rows import carried_rows, degenerate_rows, located_rows
 from factneurons.runs.schema import Row
 from factneurons.runs.stop import Interrupted
 from factneurons.runs.store import Run
@@ -30,6 +30,7 @@ __all__ = [
     "Skip",
     "StageRecord",
     "Summary",
+    "carried_rows",
     "command_line",
     "degenerate_neurons_of",
     "degenerate_rows",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from factneurons.attribution.types import FloatArray, IntArray, KnowledgeNeurons
+from factneurons.degeneracy.redundancy import CarriedFacts
 from factneurons.degeneracy.types import Component, DegenerateNeurons
 from factneurons.facts.types import Fact
 from factneurons.models.types import Query
@@ -172,3 +173,24 @@ def _component_row(fact: Fact, number: int, component: Component, role: str) -> 
         "drop_without_others": component.drop_without_others,
         "mean_distance": component.mean_distance,
     }
+
+
+def carried_rows(found: CarriedFacts) -> dict[str, list[Row]]:
+    """Rows of `carried`: one per component of a fact."""
+    rows: list[Row] = [
+        {
+            "fact_id": found.fact.id,
+            "language": found.fact.language,
+            "component": number,
+            "others": found.others,
+            "other_facts": carried.other_facts,
+            "random_other_facts": carried.random_other_facts,
+            "p_value": carried.p_value,
+            "shared": carried.shared,
+            "overlap": carried.overlap,
+            "redundancy": carried.redundancy,
+            "verdict": found.verdict,
+        }
+        for number, carried in enumerate(found.components, start=1)
+    ]
+    return {"carried": rows}

@@ -120,9 +120,7 @@ COMPONENTS = Table(
         Column("size", INTEGER, "how many neurons it has"),
         Column("layers", INTEGERS, "the layers they are in, sorted, each once"),
         Column("birth", NUMBER, "the distance at which the cluster formed; null where there is no tree", True),
-        Column(
-            "death", NUMBER, "the distance at which it merged into a larger one; null where there is no tree", True
-        ),
+        Column("death", NUMBER, "the distance at which it merged into a larger one; null where there is no tree", True),
         Column("persistence", NUMBER, "death - birth; null where there is no tree", True),
         Column(
             "drop_alone",
@@ -192,12 +190,80 @@ DEGENERATE = Table(
         Column(
             "verdict",
             TEXT,
-            "components: better than its random partitions; interchangeable: not; none: no such neurons",
+            "components: better than its random partitions, and half of every component is as good as none;"
+            " interchangeable: not; none: no such neurons",
             choices=("components", "interchangeable", "none"),
         ),
         Column("details", NAMED_NUMBERS, "further numbers of the search, by name"),
     ),
     order=(),
+)
+
+ACQUISITION = Table(
+    "acquisition",
+    "One row per fact, kind of groups and number of groups suppressed: how much of the fact is lost.",
+    (
+        *_KEY,
+        Column("clusterer", TEXT, "what grouped the neurons"),
+        Column(
+            "which",
+            TEXT,
+            "components: they passed the functional filter; candidates: before it; random for ...: random partitions"
+            " of the fact's knowledge neurons into parts of the same sizes, mean over them",
+            choices=("components", "candidates", "random for components", "random for candidates"),
+        ),
+        Column("groups", INTEGER, "how many groups there are"),
+        Column("size", INTEGER, "how many neurons they hold together"),
+        Column("k", INTEGER, "how many of the groups were suppressed, from 1 to all"),
+        Column(
+            "subsets", INTEGER, "subsets of k groups that were measured: all of them, or 32 drawn where there are many"
+        ),
+        Column("mean_drop", NUMBER, "relative loss of P(answer), mean over these subsets"),
+    ),
+    order=("clusterer", "which", "k"),
+)
+
+CARRIED = Table(
+    "carried",
+    "One row per component of a fact with degenerate knowledge neurons: what it carries beside the fact.",
+    (
+        *_KEY,
+        Column("component", INTEGER, "its number within the fact, as in the table components"),
+        Column("others", INTEGER, "how many other facts were asked with it suppressed"),
+        Column(
+            "other_facts",
+            NUMBER,
+            "share of them whose log P(answer) changes by more than 0.1 nats; null: there are no other facts",
+            True,
+        ),
+        Column(
+            "random_other_facts",
+            NUMBER,
+            "the same with random neurons of the same layers and strength, mean over the draws; null: too few neurons",
+            optional=True,
+        ),
+        Column("p_value", NUMBER, "share of random draws that change as many; null: too few neurons", True),
+        Column(
+            "shared",
+            NUMBER,
+            "share of the other facts whose knowledge neurons hold at least half of it; null: no other facts",
+            True,
+        ),
+        Column(
+            "overlap",
+            NUMBER,
+            "largest Jaccard index of the facts it changes and those another component changes; 1: neither changes any",
+        ),
+        Column("redundancy", NUMBER, "largest product of overlap and cosine of the out-weights with another component"),
+        Column(
+            "verdict",
+            TEXT,
+            "of the fact; degenerate: each component carries other facts, and any two different ones; redundant: none"
+            " does; undecided: neither",
+            choices=("degenerate", "redundant", "undecided"),
+        ),
+    ),
+    order=("component",),
 )
 
 INTERVENTIONS = Table(
@@ -263,6 +329,8 @@ TABLES: dict[str, Table] = {
         COMPONENTS,
         BARCODES,
         DEGENERATE,
+        ACQUISITION,
+        CARRIED,
         INTERVENTIONS,
         SKIPPED,
     )
