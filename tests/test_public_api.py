@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import socket
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -122,6 +124,86 @@ def test_every_public_name_is_there_and_has_a_docstring():
     assert len(set(fn.__all__)) == len(fn.__all__)
     for name in fn.__all__:
         assert getattr(fn, name).__doc__, name
+
+
+LAZY = """
+import sys
+import factneurons as fn
+slow = {"torch", "transformers", "pandas", "pyarrow", "altair", "numpy"}
+assert not slow & set(sys.modules), slow & set(sys.modules)
+assert not {name for name in sys.modules if name.startswith("factneurons.")}
+dir(fn)
+fn.NotAskable, fn.Fact
+assert "torch" not in sys.modules
+before = set(vars(fn))
+value = getattr(fn, sys.argv[1])
+assert vars(fn)[sys.argv[1]] is value
+print(value.__module__)
+"""
+
+
+@pytest.mark.parametrize("name", ["Fact", "load_facts", "NotAskable"])
+def test_names_come_when_they_are_asked_for(name, tmp_path):
+    done = subprocess.run([sys.executable, "-c", LAZY, name], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("factneurons.")
+
+
+def test_what_dir_shows():
+    """The names and the rooms, and nothing that only makes the module work."""
+    shown = [name for name in dir(fn) if not name.startswith("_")]
+    rooms = {name for name in shown if isinstance(getattr(fn, name), types.ModuleType)}
+    assert set(shown) == set(fn.__all__) | rooms
+    assert rooms >= {
+        "attribution",
+        "degeneracy",
+        "errors",
+        "experiments",
+        "facts",
+        "models",
+        "pocket",
+        "report",
+        "runs",
+    }
+    assert "__version__" in dir(fn)
+
+
+def test_a_name_that_is_not_there():
+    with pytest.raises(AttributeError, match=r"module 'factneurons' has no attribute 'attribut'"):
+        fn.attribut  # noqa: B018
+
+
+FRANCE = "The capital of France is"
+CALLS = {
+    "load_model": [(("pocket-gpt2",), {}), (("a/b",), {"dtype": "bfloat16", "device": "cpu", "revision": "main"}),
+                   (("a/b",), {"device_map": "auto", "trust_remote_code": True})],
+    "load_facts": [(("bundled",), {}), (("templama:FILE",), {"limit": 5, "skip_bad": True})],
+    "attribute": [((None, f"{FRANCE} ___.", "Paris"), {"method": "amig"}),
+                  ((None, FRANCE, " Paris"), {"method": "dai", "rule": "right", "points": 20})],
+    "locate": [((None, []), {"method": "amig"}), ((None, []), {})],
+    "find_degenerate": [((None, []), {})],
+    "describe": [(([],), {})],
+    "write_jsonl": [(([], "facts.jsonl"), {})],
+    "write_report": [(("runs/gpt2",), {})],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_signatures_take_what_the_documentation_gives_them(name):
+    signature = inspect.signature(getattr(fn, name))
+    for arguments, options in CALLS[name]:
+        signature.bind(*arguments, **options)
+
+
+def test_a_model_is_asked_and_changed_as_documented():
+    calls = {"probability": (FRANCE, "Paris"), "query": (FRANCE, "Paris"), "suppress": ([],), "enhance": ([],)}
+    for name, arguments in calls.items():
+        inspect.signature(getattr(fn.Model, name)).bind(None, *arguments)
+
+
+def test_what_is_called_is_a_function():
+    functions = {name for name in fn.__all__ if inspect.isfunction(getattr(fn, name))}
+    assert functions >= set(CALLS)
 
 
 IMPORTING = """

@@ -67,7 +67,7 @@ def _show(found: Description) -> None:
         if reasons:
             say(f"{title}: {_listed(reasons)}")
     if found.asked:
-        say(f"askable: {found.askable_facts} facts, {found.askable_prompts} prompts")
+        say(f"askable: {counted(found.askable_facts, 'fact')}, {counted(found.askable_prompts, 'prompt')}")
         for reason, refusal in found.refusals.items():
             say(f"not askable, {reason}: {counted(refusal.prompts, 'prompt')}; for instance {refusal.example}")
     frame = pd.DataFrame(
