@@ -133,7 +133,8 @@ def test_files_are_written_for_every_chart(make_run, tmp_path):
     folder = make_run(tmp_path / "run")
     write_report(folder, figures=("png", "svg", "png"), max_facts=1)
     files = sorted(path.name for path in (folder / "figures").iterdir())
-    names = ["barcode_0001", "completeness", "effect_of_enhance", "effect_of_suppress", "neuron_counts"]
+    names = ["acquisition_candidates", "acquisition_components", "barcode_0001", "completeness"]
+    names += ["effect_of_enhance", "effect_of_suppress", "neuron_counts"]
     names += ["neurons_by_layer", "probabilities"]
     assert files == [f"{name}.{kind}" for name in names for kind in ("png", "svg")]
     for path in (folder / "figures").iterdir():

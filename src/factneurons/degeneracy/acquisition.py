@@ -17,14 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.control import proper_subsets, random_partition
+from factneurons.degeneracy.control import EXACT_SUBSETS, proper_subsets, random_partition
 from factneurons.degeneracy.functional import Drops, NeuronSet, union
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.types import DegenerateNeurons
 from factneurons.facts.types import Fact
 
 RANDOM_PARTITIONS = 5
-"""Random partitions behind the curve beside each found one."""
+"""Random partitions behind the curve beside each found one; a single one where subsets are drawn, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,8 @@ def acquisition_curves(
         rng = np.random.default_rng([settings.seed, *which.encode(), int.from_bytes(found.fact.key.encode(), "big")])
         pool = sorted(union(groups) if settings.null == "components" else union([*groups, frozenset(known.neurons)]))
         sizes = [len(group) for group in groups]
-        drawn = [random_partition(pool, sizes, rng) for _ in range(RANDOM_PARTITIONS)]
+        count = RANDOM_PARTITIONS if 2 ** len(groups) <= EXACT_SUBSETS else 1
+        drawn = [random_partition(pool, sizes, rng) for _ in range(count)]
         curves.append(AcquisitionCurve(which, sum(sizes), _points([groups], drops, rng)))
         curves.append(AcquisitionCurve(random_name, sum(sizes), _points(drawn, drops, rng)))
     return tuple(curves)

@@ -13,6 +13,7 @@ from factneurons.report.findings import Findings, LossByGroups
 MOST_GROUPS = 7
 """Facts with more groups are in the table only, as in the figure of 'Cracking Factual Knowledge' (ACL 2025)."""
 
+_HEIGHT = 240
 _RANDOM = "random partitions of the same sizes"
 _FOUND = {"components": "components", "candidates": "candidates, before the functional tests"}
 _TITLES = {
@@ -26,7 +27,7 @@ def acquisition_figures(findings: Findings) -> Iterator[Figure]:
     for which, name in _FOUND.items():
         kinds = {which: name, f"random for {which}": _RANDOM}
         losses = [each for each in findings.losses if each.which in kinds]
-        if losses:
+        if any(each.groups <= MOST_GROUPS for each in losses):
             yield _figure(which, kinds, losses)
 
 
@@ -52,7 +53,7 @@ def _figure(which: str, kinds: dict[str, str], losses: Sequence[LossByGroups]) -
         title="groups suppressed",
         sort=places,
         scale=alt.Scale(domain=places[:-1]),
-        axis=alt.Axis(labelAngle=0, labelExpr="split(datum.label, '|')[1]", ticks=False, domain=False),
+        axis=alt.Axis(labelAngle=0, labelExpr="split(datum.label, '|')[1]", ticks=False, domain=False, titlePadding=28),
     )
     lines = chart_of(data).encode(
         x=x, color=colors("kind", list(kinds.values()), [BLUE, GREY]), detail=["kind:N", "groups:N"]
@@ -67,16 +68,16 @@ def _figure(which: str, kinds: dict[str, str], losses: Sequence[LossByGroups]) -
         alt.Tooltip("high:Q", title="high", format="+.1%"),
         alt.Tooltip("facts:Q", format=","),
     ]
-    names = [{"place": _place(groups, (groups + 1) // 2), "name": f"{groups} groups"} for groups in panels]
-    heads = chart_of(names).mark_text(dy=-14, fontWeight=600, opacity=0.75, color=GREY)
+    names = [{"place": _place(groups, (groups + 1) // 2), "name": f"of {groups}"} for groups in panels]
+    heads = chart_of(names).mark_text(dy=32, fontWeight=600, color=GREY)
     chart = alt.layer(
         lines.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=2, opacity=0.5)
         .encode(y="low:Q", y2="high:Q"),
         lines.mark_line(strokeWidth=2).encode(y=y),
         lines.mark_point(filled=True, size=70, opacity=1).encode(y=y, tooltip=tooltip),
-        heads.encode(x=x, y=alt.value(0), text="name:N"),
-    ).properties(height=240)
+        heads.encode(x=x, y=alt.value(_HEIGHT), text="name:N"),
+    ).properties(height=_HEIGHT)
     rows = tuple(
         (
             str(each.groups),

@@ -222,7 +222,7 @@ def _against_random(found: Degeneracy) -> Markup:
     if not found.correction_is_out_of_reach or found.partitions is None or found.smallest_p is None:
         return sentence
     return sentence + Markup(
-        " The correction is out of reach here whatever the groups are: {} random partitions per fact give no"
+        " Holm's correction is out of reach here whatever the groups are: {} random partitions per fact give no"
         " p below {}; it takes at least {} (option --partitions)."
     ).format(numbers.count(found.partitions), numbers.p_value(found.smallest_p), numbers.count(found.partitions_needed))
 

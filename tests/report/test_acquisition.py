@@ -1,0 +1,125 @@
+"""What the report says of acquisition and of what components carry: the numbers of the tables, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from factneurons.experiments.statistics import Interval
+from factneurons.report import write_report
+from factneurons.report.acquisition import MOST_GROUPS, acquisition_figures
+from factneurons.report.drawing import page_specification
+from factneurons.report.facts import sections_of
+from factneurons.report.findings import LossByGroups, findings_of
+from factneurons.report.reading import read
+from factneurons.report.sentences import sentences_of
+from factneurons.runs import Run
+
+
+@pytest.fixture(scope="module")
+def run(whole_run):
+    return Run.open(whole_run)
+
+
+@pytest.fixture(scope="module")
+def findings(run):
+    return findings_of(read(run, 30))
+
+
+def points(figure):
+    rows = page_specification(figure)["datasets"].values()
+    return [row for each in rows for row in each if "drop" in row]
+
+
+def test_one_chart_of_components_and_one_of_candidates(run, findings):
+    figures = {figure.name: figure for figure in acquisition_figures(findings)}
+    assert list(figures) == ["acquisition_components", "acquisition_candidates"]
+    table = run.table("acquisition")
+    for name, count in (("components", 2), ("candidates", 3)):
+        drawn = points(figures[f"acquisition_{name}"])
+        assert {(row["groups"], row["suppressed"]) for row in drawn} == {(count, k) for k in range(1, count + 1)}
+        assert {row["kind"] for row in drawn} == {row[2] for row in figures[f"acquisition_{name}"].rows}
+        for row in drawn:
+            which = f"random for {name}" if row["kind"].startswith("random") else name
+            own = table[(table["which"] == which) & (table["k"] == row["suppressed"])]
+            assert row["drop"] == pytest.approx(own["mean_drop"].mean())
+            assert row["low"] <= row["drop"] <= row["high"]
+            assert row["facts"] == len(own)
+
+
+def test_panels_stand_apart_and_are_named(findings):
+    losses = [
+        LossByGroups("components", groups, k, Interval(0.1, 0.0, 0.2, 9, 9, 0, 0.95))
+        for groups in (2, 3, MOST_GROUPS + 1)
+        for k in range(1, groups + 1)
+    ]
+    (figure,) = acquisition_figures(replace(findings, losses=tuple(losses)))
+    specification = page_specification(figure)
+    assert {row["groups"] for row in points(figure)} == {2, 3}
+    assert len(figure.rows) == 2 + 3 + MOST_GROUPS + 1, "what is not drawn is in the table"
+    names = [row["name"] for rows in specification["datasets"].values() for row in rows if "name" in row]
+    assert names == ["of 2", "of 3"]
+    (domain,) = {
+        tuple(layer["encoding"]["x"]["scale"]["domain"]) for layer in specification["layer"] if "encoding" in layer
+    }
+    assert domain == ("2|1", "2|2", "2|", "3|1", "3|2", "3|3")
+
+
+def test_no_chart_of_too_many_groups_or_of_none(findings):
+    many = LossByGroups("components", MOST_GROUPS + 1, 1, Interval(0.1, 0.0, 0.2, 9, 9, 0, 0.95))
+    assert list(acquisition_figures(replace(findings, losses=(many,)))) == []
+    assert list(acquisition_figures(replace(findings, losses=()))) == []
+
+
+def test_counts_of_corrections_and_verdicts(run, findings):
+    table = run.table("degenerate")
+    having = table[table["components"] >= 2]
+    found = findings.degeneracy
+    assert found.nominal == (having["p_value"] <= 0.05).sum()
+    assert found.whole == (having["verdict"] == "components").sum()
+    assert found.corrected <= found.discovered <= found.nominal
+    carried = run.table("carried")
+    verdicts = carried.drop_duplicates(["fact_id", "language"])["verdict"].value_counts().to_dict()
+    assert findings.carried.verdicts == verdicts
+    assert findings.carried.degenerate.estimate == pytest.approx(verdicts["degenerate"] / len(having))
+    assert findings.carried.other_facts.estimate == pytest.approx(0.35)
+    assert findings.carried.random.estimate == pytest.approx(0.05)
+
+
+def test_sentences_tell_all_of_it(findings):
+    said = " ".join(sentences_of(findings))
+    assert "Benjamini and Hochberg" in said
+    assert "half of every group suppressed" in said
+    verdicts = findings.carried.verdicts
+    assert f"<strong>{verdicts['degenerate']}</strong> of the facts are degenerate" in said
+    assert f"<strong>{verdicts['redundant']}</strong> merely redundant" in said
+    summary = next(each for each in findings.acquisition if each.which == "components")
+    assert f"{-100 * summary.proper.estimate:.1f}%".replace("-", "\N{MINUS SIGN}") in said
+
+
+def test_the_page_shows_what_components_carry(whole_run, tmp_path, parsed):
+    page = parsed(write_report(whole_run, out=tmp_path / "page.html"))
+    assert "What is lost as groups of neurons are suppressed" in page.text
+    assert "Other facts it changes" in page.text
+    assert "20 other facts were asked" in page.text
+    assert "Redundant: no component carries other facts" in page.text
+
+
+def test_a_run_from_before_has_neither(make_run, invented_facts, tmp_path):
+    folder = make_run(tmp_path / "run", facts=invented_facts[:4], stages=("locate",))
+    found = findings_of(read(Run.open(folder), 4))
+    assert (found.acquisition, found.losses, found.carried) == ((), (), None)
+    assert list(acquisition_figures(found)) == []
+    assert not any("work of their own" in sentence for sentence in sentences_of(found))
+
+
+def test_a_component_without_a_tree_has_no_birth(run, findings):
+    """Clusterers other than topology clustering have no distances of birth and death."""
+    reading = read(run, 30)
+    for rows in reading.rows["components"].values():
+        for row in rows:
+            row["birth"] = row["death"] = None
+    components = [each for section in sections_of(reading, findings.degeneracy) for each in section.components]
+    assert components
+    assert {(each.birth, each.death) for each in components} == {(None, None)}
