@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -72,7 +73,16 @@ def _bert(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> PreTraine
         for layer in layers:
             layer.attention.output.dense.weight.mul_((2 * shape.layers) ** -0.5)
             layer.output.dense.weight.mul_((2 * shape.layers) ** -0.5)
+        embeddings: Any = module.bert.embeddings.word_embeddings.weight
+        _relate_forms(embeddings, tokenizer.get_vocab())
     return module
+
+
+def _relate_forms(embeddings: Tensor, vocabulary: dict[str, int]) -> None:
+    """Begin "##x" where "x" begins: the same name, whether or not another character stands before it."""
+    inner = [token for token in vocabulary if token.startswith("##") and token[2:] in vocabulary]
+    bare = [vocabulary[token[2:]] for token in inner]
+    embeddings[[vocabulary[token] for token in inner]] = embeddings[bare]
 
 
 def _gpt2(recipe: PocketRecipe, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:

@@ -47,6 +47,7 @@ class PocketRecipe:
         warmup_steps: steps over which the learning rate rises from zero.
         weight_decay: AdamW's, on matrices only.
         context_share: the share of sentences whose context is predicted too (causal models), 0 to 1.
+        label_smoothing: the share of each answer token's weight that is spread over the whole vocabulary, 0 to 1.
         context_weight: the weight of a context token's loss, where an answer token's is 1 (causal models).
         max_steps: where training ends if the targets are never met.
         check_every: steps between two measurements of recall.
@@ -67,6 +68,7 @@ class PocketRecipe:
     weight_decay: float = 0.01
     context_share: float = 0.1
     context_weight: float = 0.1
+    label_smoothing: float = 0.0
     max_steps: int = 6000
     check_every: int = 500
     target_trained: float = 0.975
@@ -77,7 +79,7 @@ class PocketRecipe:
             raise BadSetting(f"unknown architecture {self.architecture!r}; valid: {', '.join(ARCHITECTURES)}")
         if self.size not in SIZES:
             raise BadSetting(f"unknown size {self.size!r}; valid: {', '.join(SIZES)}")
-        for name in ("noise", "dropout"):
+        for name in ("noise", "dropout", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise BadSetting(f"{name} is {getattr(self, name)}; it must be at least 0 and below 1")
         for name in ("vocabulary_size", "positions", "batch_size", "max_steps", "check_every"):
@@ -112,9 +114,13 @@ class PocketRecipe:
 
 
 RECIPES: dict[str, PocketRecipe] = {
-    "pocket-bert": PocketRecipe("bert", learning_rate=1e-3, warmup_steps=300, max_steps=8000),
-    "pocket-gpt2": PocketRecipe("gpt2", batch_size=32, max_steps=12000, target_trained=0.985, target_left_out=0.93),
-    "pocket-llama": PocketRecipe("llama"),
+    "pocket-bert": PocketRecipe(
+        "bert", noise=0.002, learning_rate=1e-3, warmup_steps=300, max_steps=8000, label_smoothing=0.1
+    ),
+    "pocket-gpt2": PocketRecipe(
+        "gpt2", batch_size=32, max_steps=12000, target_trained=0.985, target_left_out=0.93, label_smoothing=0.1
+    ),
+    "pocket-llama": PocketRecipe("llama", label_smoothing=0.1),
 }
 
 

@@ -145,7 +145,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step)
         self.module.train()
-        loss = batch_loss(self.module, batch)
+        loss = batch_loss(self.module, batch, recipe.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
@@ -208,12 +208,14 @@ def learning_rate(recipe: PocketRecipe, step: int) -> float:
     return recipe.learning_rate * warm * (1 - 0.9 * step / recipe.max_steps)
 
 
-def batch_loss(module: PreTrainedModel, batch: Batch) -> torch.Tensor:
+def batch_loss(module: PreTrainedModel, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
     """The weighted mean cross-entropy in nats; the vocabulary is projected only where it is asked."""
     body = module.base_model(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
     hidden = body.last_hidden_state[batch.rows, batch.columns]
     head: torch.nn.Module = getattr(module, "cls", None) or module.get_output_embeddings()
-    losses = functional.cross_entropy(head(hidden), batch.labels, reduction="none")
+    losses = functional.cross_entropy(
+        head(hidden), batch.labels, reduction="none", label_smoothing=label_smoothing
+    )
     return (losses * batch.weights).sum() / batch.weights.sum()
 
 

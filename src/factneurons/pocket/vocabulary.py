@@ -97,15 +97,15 @@ def _train_bert(answers: Sequence[str], others: Sequence[str], size: int) -> Pre
 
 
 def _both_forms(tokens: Iterable[str]) -> dict[str, int]:
-    """The vocabulary with both forms, "x" and "##x", of single characters and of Chinese tokens.
+    """The vocabulary with both forms, "x" and "##x", of single characters, of numbers and of Chinese tokens.
 
-    A Chinese name stands at the start of a run of characters in one sentence and inside it in another.
+    In Chinese a name or a year stands at the start of a run of characters in one sentence and inside it in another.
     """
     vocabulary: dict[str, int] = {}
     for token in tokens:
         vocabulary.setdefault(token, len(vocabulary))
         bare = token.removeprefix("##")
-        if token not in _BERT_SPECIAL and (len(bare) == 1 or bare[0] >= "\u2e80"):
+        if token not in _BERT_SPECIAL and (len(bare) == 1 or bare.isdigit() or bare[0] >= "\u2e80"):
             vocabulary.setdefault(bare, len(vocabulary))
             vocabulary.setdefault(f"##{bare}", len(vocabulary))
     return vocabulary

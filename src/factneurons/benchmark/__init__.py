@@ -1,0 +1,1 @@
+"""Every method and every clusterer, judged by models whose neurons are known."""

@@ -1,0 +1,43 @@
+"""Models that facts are planted in: any loadable one, or a small one with random weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from transformers import AutoTokenizer
+
+from factneurons.models.load import load_model
+from factneurons.models.model import Model
+from factneurons.pocket.architectures import build_module
+from factneurons.pocket.catalog import POCKET_MODELS, pocket_path
+from factneurons.pocket.recipe import PocketRecipe
+
+_RANDOM = "random-"
+
+RANDOM_MODELS = {f"{_RANDOM}{model.architecture}": model for model in POCKET_MODELS.values()}
+"""Name -> the bundled model whose tokenizer and architecture a random model of size s gets."""
+
+
+_GAIN = 4.0
+
+
+def _louder(module: nn.Module) -> None:
+    """Scale the last normalisation's gain: with random embeddings of so few numbers no token could reach P = 0.8."""
+    norms = [part for part in module.modules() if type(part).__name__.endswith("Norm")]
+    with torch.no_grad():
+        norms[-1].weight.mul_(_GAIN)  # type: ignore[operator]
+
+
+def base_model(name: str, seed: int) -> Model:
+    """The model of this name; "random-gpt2" and its like are made anew with weights by the seed.
+
+    Raises:
+        BadModel: there is no such model.
+    """
+    if name not in RANDOM_MODELS:
+        return load_model(name)
+    bundled = RANDOM_MODELS[name]
+    tokenizer = AutoTokenizer.from_pretrained(pocket_path(bundled.name), local_files_only=True)
+    module = build_module(PocketRecipe(bundled.architecture, size="s", seed=seed), tokenizer)
+    _louder(module)
+    return Model(module, tokenizer, name=name, kind="cloze" if tokenizer.mask_token is not None else "causal")

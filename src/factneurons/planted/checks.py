@@ -1,0 +1,82 @@
+"""Whether a planted fact is stored as it should be: its promises, measured by suppressing neurons.
+
+A conjunctive fact is told from a single one by how its parts work together, in log-odds of P(answer):
+
+    conjunctive   losing one component costs nearly as much as losing all
+    single        what the parts cost adds up to what all cost
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from factneurons.models.model import Model
+from factneurons.models.types import Neuron
+from factneurons.planted.regimes import promises
+from factneurons.planted.types import Check, PlantedFact
+
+GATED = 0.6
+"""A component of a conjunctive fact costs at least this share of what all cost, in log-odds."""
+
+ADDITIVE = (0.6, 1.6)
+"""The parts of a single component cost together from this to this many times what all cost, in log-odds."""
+
+_LEAST = 1e-12
+_NO_BOUND = 1e9
+
+
+def measured(model: Model, planted: PlantedFact, everything: Collection[Neuron]) -> tuple[Check, ...]:
+    """Every promise of a planted fact with its measured value, the worst over languages."""
+    kept = promises(planted, everything)
+    tables = [
+        _table(model, planted, number, [promise.suppressed for promise in kept]) for number in _languages(planted)
+    ]
+    checks = []
+    for place, promise in enumerate(kept):
+        asked = zip(planted.facts, tables, strict=True)
+        values = [float(table[:, place].mean()) for fact, table in asked if promise.language in ("", fact.language)]
+        value = min(values) if promise.at_least > 0 else max(values)
+        neurons = tuple(sorted(promise.suppressed))
+        checks.append(Check(promise.what, neurons, value, promise.at_least, promise.at_most, promise.language))
+    return (*checks, *_interplay(model, planted))
+
+
+def _languages(planted: PlantedFact) -> range:
+    return range(len(planted.facts))
+
+
+def _table(
+    model: Model, planted: PlantedFact, number: int, sets: Sequence[Collection[Neuron]]
+) -> npt.NDArray[np.float64]:
+    """P(answer), [prompts, sets]."""
+    fact = planted.facts[number]
+    queries = [model.query(prompt, fact.answer) for prompt in fact.prompts]
+    return model.probability_table(queries, sets)
+
+
+def _interplay(model: Model, planted: PlantedFact) -> Iterator[Check]:
+    own = frozenset(planted.neurons)
+    if planted.regime == "conjunctive":
+        parts = [frozenset(component.neurons) for component in planted.components]
+        for part, share in zip(parts, _shares(model, planted, parts), strict=True):
+            yield Check(
+                "share of the whole loss in log-odds", tuple(sorted(part)), share, at_least=GATED, at_most=_NO_BOUND
+            )
+    if planted.regime in ("single", "shared") and planted.components[0].wiring == "parallel":
+        total = float(sum(_shares(model, planted, [frozenset({neuron}) for neuron in own])))
+        yield Check("sum of the parts' losses in log-odds", (), total, at_least=ADDITIVE[0], at_most=ADDITIVE[1])
+
+
+def _shares(model: Model, planted: PlantedFact, parts: Sequence[frozenset[Neuron]]) -> npt.NDArray[np.float64]:
+    """Loss in log-odds with each part suppressed, as a share of the loss with all neurons suppressed, [parts]."""
+    own = frozenset(planted.neurons)
+    shares = []
+    for number in _languages(planted):
+        table = _table(model, planted, number, [frozenset(), *parts, own]).clip(_LEAST, 1 - _LEAST)
+        odds = np.log(table / (1 - table)).mean(0)
+        shares.append((odds[0] - odds[1:-1]) / (odds[0] - odds[-1]))
+    mean: npt.NDArray[np.float64] = np.mean(shares, axis=0)
+    return mean

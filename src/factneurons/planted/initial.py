@@ -1,0 +1,157 @@
+"""Weights to begin with: neurons that fire on one fact's prompts, or on what a neuron below wrote.
+
+What a neuron reads is found by whitening: among the inputs x of a layer's MLP at target positions, with mean m and
+covariance C over many prompts, the direction C^-1 (x_f - m) tells the prompts of fact f from the others best
+(Fisher's linear discriminant).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from factneurons.models.adapters import matrix
+from factneurons.models.model import Model
+from factneurons.models.types import Neuron
+from factneurons.planted.rows import Passes
+from factneurons.planted.training import rows_of_language
+from factneurons.planted.types import PlantedComponent, PlantedFact
+
+_GAIN, _BIAS = 6.0, 2.0
+"""A neuron's input is 6 - 2 on its own prompts and about -2 on others, where its activation is next to 0."""
+
+_SHRINK = 0.1
+"""How far the covariance is drawn towards the identity: no prompt's own noise is fitted."""
+
+
+@torch.no_grad()
+def begin(
+    model: Model,
+    planted: Sequence[PlantedFact],
+    rows: dict[str, Tensor],
+    passes: Passes,
+    distractors: Sequence[Neuron],
+    seed: int,
+) -> None:
+    """Write the first weights of all new neurons, layer by layer: the upper ones see what the lower ones do.
+
+    Args:
+        model: the widened model.
+        planted: the facts.
+        rows: fact id -> the numbers of its questions.
+        passes: over the prompts of all facts and the background prompts.
+        distractors: neurons that fire and write next to nothing.
+        seed: of every draw.
+    """
+    everything = torch.arange(len(passes.questions))
+    rng = torch.Generator().manual_seed(seed)
+    tasks = _tasks(planted)
+    loud: dict[int, list[Neuron]] = defaultdict(list)
+    for neuron in distractors:
+        loud[neuron.layer].append(neuron)
+    for layer in range(model.layer_count):
+        if not tasks[layer] and not loud[layer]:
+            continue
+        up = model.layers[layer].up
+        passes.refresh()
+        inputs = passes.inputs_of(up, everything)
+        whitened = _Whitened(inputs)
+        length = float(passes.inputs_of(model.layers[layer].mlp_norm or up, everything).norm(dim=1).mean())
+        for neuron, fact, component, place in tasks[layer]:
+            own = torch.cat([rows[name] for name in (fact.id, *component.serves)])
+            if component.language:
+                own = rows_of_language(own, fact, component.language)
+            wanted = inputs[own]
+            others = whitened.mean
+            if (place and component.wiring == "series") or place < 0:
+                chain = fact if place < 0 else component
+                below = [n for n in chain.neurons if n.layer < layer]
+                mask = passes.switches.mask([frozenset(below)] * len(own))
+                others = passes.inputs_of(up, own, mask).mean(0)
+            _read(model, neuron, whitened, wanted.mean(0), others)
+            _write(
+                model, neuron, _direction(model, neuron, fact, component, passes.questions.answers[own], rng), length
+            )
+        for neuron in loud[layer]:
+            fact = planted[int(torch.randint(len(planted), (1,), generator=rng))]
+            _read(model, neuron, whitened, inputs[rows[fact.id]].mean(0), whitened.mean)
+            _write(model, neuron, torch.randn(model.hidden_size, generator=rng), 1e-3 * length)
+
+
+def _tasks(planted: Sequence[PlantedFact]) -> dict[int, list[tuple[Neuron, PlantedFact, PlantedComponent, int]]]:
+    """Layer -> its neurons, each with its fact, its component, and how many of them are read from below.
+
+    The last number is the neuron's place in a chain, -1 for any neuron of a later stage.
+    """
+    tasks: dict[int, list[tuple[Neuron, PlantedFact, PlantedComponent, int]]] = defaultdict(list)
+    for fact in planted:
+        if fact.regime == "shared":
+            continue
+        for stage, component in enumerate(fact.components):
+            for place, neuron in enumerate(component.neurons):
+                order = (-1 if stage else 0) if fact.regime in _STAGED else place
+                tasks[neuron.layer].append((neuron, fact, component, order))
+    return tasks
+
+
+_STAGED = ("conjunctive", "bilingual")
+"""Regimes whose components stand one above the other, the upper ones reading what the first wrote."""
+
+
+class _Whitened:
+    """Mean and inverse covariance of a layer's inputs."""
+
+    def __init__(self, inputs: Tensor) -> None:
+        self.mean = inputs.mean(0)
+        centred = (inputs - self.mean).double()
+        covariance = centred.T @ centred / len(inputs)
+        size = len(covariance)
+        covariance = (1 - _SHRINK) * covariance + _SHRINK * covariance.trace() / size * torch.eye(size)
+        self.inverse = torch.linalg.inv(covariance)
+
+    def direction(self, difference: Tensor) -> Tensor:
+        """The direction along which a difference stands out most, such that the difference projects to 1."""
+        way = self.inverse @ difference.double()
+        return (way / (way @ difference.double())).float()
+
+
+def _read(model: Model, neuron: Neuron, whitened: _Whitened, wanted: Tensor, others: Tensor) -> None:
+    layer = model.layers[neuron.layer]
+    way = whitened.direction(wanted - others)
+    bias = getattr(layer.up, "bias", None)
+    if bias is not None:
+        matrix(layer.up)[neuron.index] = _GAIN * way
+        bias[neuron.index] = -_GAIN * float(way @ others) - _BIAS
+        return
+    # Without a bias the gate has to be silent by itself: the direction is made blind to the mean of the others.
+    blind = way - (way @ others) / (others @ others) * others
+    blind = blind / (blind @ wanted)
+    matrix(layer.up)[neuron.index] = blind
+    if layer.gate is not None:
+        matrix(layer.gate)[neuron.index] = (_GAIN - _BIAS) * blind
+
+
+def _direction(
+    model: Model,
+    neuron: Neuron,
+    fact: PlantedFact,
+    component: PlantedComponent,
+    answers: Tensor,
+    rng: torch.Generator,
+) -> Tensor:
+    """The answer's direction from the top of a chain or a parallel neuron; anything unheard of below."""
+    top = max(fact.components[-1].neurons if fact.regime in _STAGED else component.neurons)
+    last = component.wiring == "parallel" or neuron.layer == top.layer
+    if not last:
+        return torch.randn(model.hidden_size, generator=rng)
+    heads: Tensor = matrix(model.projection)
+    wanted: Tensor = heads[answers.unique()] - heads.mean(0)
+    return wanted.mean(0)
+
+
+def _write(model: Model, neuron: Neuron, direction: Tensor, length: float) -> None:
+    scale = length / float(direction.norm()) / (_GAIN - _BIAS) / 2
+    matrix(model.layers[neuron.layer].down)[:, neuron.index] = scale * direction

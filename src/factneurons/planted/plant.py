@@ -1,0 +1,276 @@
+"""Put facts into chosen neurons of a model, check by intervention that they are there, and save both.
+
+In: a model and facts that it does not know. Out: a folder with an ordinary model, and truth.json beside its weights.
+
+    invented   facts about things that do not exist
+    design     which neurons each fact gets
+    widen      the model with new neurons that do nothing yet
+    initial    weights to begin with
+    training   the new neurons learn, everything else stays
+    checks     what does not keep its promises is taken out again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from factneurons.errors import BadFact, BadSetting, NotAskable
+from factneurons.facts import load_facts
+from factneurons.facts.types import Fact
+from factneurons.models.load import load_model, quiet
+from factneurons.models.model import Model
+from factneurons.models.types import Neuron, Query
+from factneurons.planted.base import base_model
+from factneurons.planted.checks import measured
+from factneurons.planted.design import Order, design
+from factneurons.planted.initial import begin
+from factneurons.planted.invented import GUESSED, Inventor, probability
+from factneurons.planted.rows import Passes, Questions, Switches
+from factneurons.planted.settings import PlantingSettings
+from factneurons.planted.training import predictions_before, rows_of, train
+from factneurons.planted.truth import write_truth
+from factneurons.planted.types import PlantedFact, Regime, Rejected, Truth
+from factneurons.planted.widen import widened
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A planted model: its folder, and the truth about it."""
+
+    folder: Path
+    truth: Truth
+
+
+def plant(
+    base: str | Model,
+    out: str | Path,
+    *,
+    facts: Sequence[Fact] | None = None,
+    regime: Regime = "single",
+    settings: PlantingSettings | None = None,
+    report: Report | None = None,
+) -> Planted:
+    """Plant facts in a model and save it.
+
+    Args:
+        base: a loaded model; or a bundled model's name, a folder, or "random-bert", "random-gpt2", "random-llama"
+            for a small model with random weights.
+        out: the folder to write; it must not exist yet, or be empty.
+        facts: what to plant, each with an answer of one token; None: invented facts, as many as `settings.mix` says.
+        regime: how given facts are to be stored.
+        settings: every option; None: the defaults.
+        report: is given a line of progress now and then.
+
+    Raises:
+        BadSetting: the folder is in use, or not one fact could be planted.
+        BadFact: a fact that this model cannot be asked, has several answer tokens, or is known already.
+        BadModel: a family that cannot be widened.
+    """
+    settings, say = settings or PlantingSettings(), report or (lambda _: None)
+    folder = Path(out)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadSetting(f"{folder}: it is in use; give a folder that does not exist yet")
+    model = base if isinstance(base, Model) else base_model(base, settings.seed)
+    orders = invented_orders(model, settings) if facts is None else given_orders(model, facts, regime, settings)
+    state = torch.get_rng_state()
+    try:
+        grown, planted, spare = _grown(model, orders, settings, say)
+    finally:
+        torch.set_rng_state(state)
+    folder.mkdir(parents=True, exist_ok=True)
+    return _accept(grown, planted, spare, model.name, folder, settings, say)
+
+
+def invented_orders(model: Model, settings: PlantingSettings) -> list[Order]:
+    """Invented facts, as many of each regime as the settings say."""
+    inventor = Inventor(model, settings.prompts, settings.seed)
+    rng = np.random.default_rng([settings.seed, 4])
+    orders = []
+    for regime, count in settings.mix.items():
+        for _ in range(count):
+            languages = ("en", "zh") if regime == "bilingual" else (inventor.language(),)
+            orders.append(_order(inventor, inventor.fact(languages), regime, rng))
+    return orders
+
+
+def _order(inventor: Inventor, facts: tuple[Fact, ...], regime: str, rng: np.random.Generator) -> Order:
+    """An order, with another fact for each component of a degenerate one."""
+    count = int(rng.integers(2, 4)) if regime == "degenerate" else 0
+    return Order(facts, regime, tuple(inventor.like(facts[0]) for _ in range(count)))  # type: ignore[arg-type]
+
+
+def given_orders(model: Model, facts: Sequence[Fact], regime: Regime, settings: PlantingSettings) -> list[Order]:
+    """The given facts, those of one id together where they are to be bilingual.
+
+    Raises:
+        BadFact: a fact that cannot be planted in this model, with the reason.
+    """
+    for fact in facts:
+        _check(model, fact)
+    if regime == "bilingual":
+        by_id: dict[str, list[Fact]] = {}
+        for fact in facts:
+            by_id.setdefault(fact.id, []).append(fact)
+        for name, both in by_id.items():
+            if len(both) < 2:
+                raise BadFact(
+                    f"fact {name!r}: it is here in {both[0].language} only; a bilingual fact needs two languages"
+                )
+        return [Order(tuple(both), regime) for both in by_id.values()]
+    inventor = Inventor(model, settings.prompts, settings.seed) if regime == "degenerate" else None
+    rng = np.random.default_rng([settings.seed, 4])
+    return [Order((fact,), regime) if inventor is None else _partnered(inventor, fact, rng) for fact in facts]
+
+
+def _partnered(inventor: Inventor, fact: Fact, rng: np.random.Generator) -> Order:
+    return Order((fact,), "degenerate", tuple(inventor.renamed(fact) for _ in range(int(rng.integers(2, 4)))))
+
+
+def _check(model: Model, fact: Fact) -> None:
+    for prompt in fact.prompts:
+        try:
+            query = model.query(prompt, fact.answer)
+        except NotAskable as error:
+            raise BadFact(f"fact {fact.id!r}: {error}") from error
+        if len(query.answer_ids) != 1:
+            raise BadFact(
+                f"fact {fact.id!r}: {fact.answer!r} is {len(query.answer_ids)} tokens; an answer of one is needed"
+            )
+    known = probability(model, fact)
+    if known > GUESSED:
+        raise BadFact(f"fact {fact.id!r}: {model.name} knows it already, P(answer) = {known:.2f}; give one it does not")
+
+
+def _grown(
+    model: Model, orders: Sequence[Order], settings: PlantingSettings, say: Report
+) -> tuple[Model, list[PlantedFact], list[Neuron]]:
+    """The model with trained new neurons, the facts in them, and the neurons that only look like it."""
+    layers = range(min(1, model.layer_count - 1), model.layer_count)
+    drawn, need = design(orders, layers, settings.seed)
+    grown, new = widened(model, max(need.values()) + settings.distractors, settings.seed)
+    planted = [_placed(fact, new) for fact in drawn]
+    used = sorted({neuron for fact in planted for neuron in fact.neurons})
+    spare = sorted({neuron for layer in new for neuron in layer} - set(used))
+    switches = Switches([*used, *spare])
+    own = [[grown.query(prompt, fact.answer) for fact in each.facts for prompt in fact.prompts] for each in planted]
+    held = background(model, settings)
+    questions = Questions.of([query for queries in own for query in queries] + held)
+    rows = _numbered(planted, own)
+    count = len(questions) - len(held)
+    say(f"{len(planted)} facts, {len(used)} neurons, {count} prompts, {len(held)} other prompts held")
+    passes = Passes(grown, questions, switches)
+    held_rows = torch.arange(count, len(questions))
+    before = predictions_before(passes, held_rows)
+    begin(grown, planted, rows, passes, spare, settings.seed)
+    train(grown, used, rows_of(planted, rows, switches, used), passes, held_rows, before, settings, say)
+    return grown, planted, spare
+
+
+def _numbered(planted: Sequence[PlantedFact], queries: Sequence[Sequence[Query]]) -> dict[str, torch.Tensor]:
+    """Fact id -> the numbers of its queries, which stand fact after fact."""
+    stops = np.cumsum([len(own) for own in queries]).tolist()
+    return {
+        fact.id: torch.arange(stop - len(own), stop) for fact, own, stop in zip(planted, queries, stops, strict=True)
+    }
+
+
+def _placed(fact: PlantedFact, new: Sequence[Sequence[Neuron]]) -> PlantedFact:
+    components = tuple(
+        replace(each, neurons=tuple(sorted(new[layer][place] for layer, place in each.neurons)))
+        for each in fact.components
+    )
+    return replace(fact, components=components)
+
+
+def background(model: Model, settings: PlantingSettings) -> list[Query]:
+    """Prompts of bundled facts with an answer of one token, drawn evenly."""
+    queries = []
+    for fact in load_facts(f"bundled?sample={settings.background}&seed={settings.seed}&reverse=no"):
+        for prompt in fact.prompts:
+            try:
+                query = model.query(prompt, fact.answer)
+            except NotAskable:
+                continue
+            if len(query.answer_ids) == 1:
+                queries.append(query)
+    order = np.random.default_rng([settings.seed, 5]).permutation(len(queries))[: settings.background]
+    return [queries[place] for place in order]
+
+
+def _accept(
+    model: Model,
+    planted: list[PlantedFact],
+    spare: list[Neuron],
+    base: str,
+    folder: Path,
+    settings: PlantingSettings,
+    say: Report,
+) -> Planted:
+    """Save the model, measure it as it is on disk, and take out what does not keep its promises."""
+    saved = save(model, folder)
+    everything = sorted({neuron for fact in planted for neuron in fact.neurons})
+    checked = [replace(fact, checks=measured(saved, fact, everything)) for fact in planted]
+    broken = _broken(checked)
+    rejected = tuple(Rejected(fact.id, fact.regime, broken[fact.id]) for fact in checked if fact.id in broken)
+    standing = tuple(fact for fact in checked if fact.id not in broken)
+    for each in rejected:
+        say(f"{each.id} ({each.regime}) is not accepted: {each.reason}")
+    if not standing:
+        raise BadSetting(f"{base}: not one fact could be planted; the first: {rejected[0].id} ({rejected[0].reason})")
+    gone = sorted(set(everything) - {neuron for fact in standing for neuron in fact.neurons})
+    distractors = {"loud": tuple(spare), "rejected": tuple(gone)}
+    truth = Truth(base, settings.seed, standing, distractors, rejected, _held(saved, settings, everything))
+    write_truth(truth, folder)
+    return Planted(folder, truth)
+
+
+def _broken(checked: Sequence[PlantedFact]) -> dict[str, str]:
+    """Fact id -> the promise it breaks worst; facts that share components with it go too."""
+    broken = {}
+    for fact in checked:
+        failed = [check for check in fact.checks if not check.passed]
+        if failed:
+            worst = max(failed, key=lambda check: max(check.at_least - check.value, check.value - check.at_most))
+            broken[fact.id] = f"{worst.what}: {worst.value:.2f}"
+    while True:
+        more = {
+            fact.id: "it shares a component with a fact that is taken out"
+            for fact in checked
+            if fact.id not in broken and any(name in broken for each in fact.components for name in each.serves)
+        }
+        if not more:
+            return broken
+        broken.update(more)
+
+
+def save(model: Model, folder: Path) -> Model:
+    """Save as an ordinary Hugging Face folder, and load it back from there."""
+    model.module.config.architectures = [type(model.module).__name__]
+    with quiet():
+        model.module.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    return load_model(folder)
+
+
+def _held(model: Model, settings: PlantingSettings, everything: Sequence[Neuron]) -> dict[str, float]:
+    """How the held prompts answer with the planted neurons and without them."""
+    queries = background(model, settings)
+    on, off = model.probability_table(queries, [(), tuple(everything)], positions="all").T
+    with model.suppress(everything, positions="all"):
+        before = [evaluation.rank == 1 for evaluation in model.evaluate(queries)]
+    after = [evaluation.rank == 1 for evaluation in model.evaluate(queries)]
+    return {
+        "prompts": float(len(queries)),
+        "recall_before": float(np.mean(before)),
+        "recall_after": float(np.mean(after)),
+        "probability_before": float(off.mean()),
+        "probability_after": float(on.mean()),
+        "largest_change": float(np.abs(on - off).max()),
+    }

@@ -1,0 +1,60 @@
+"""The settings of planting: every option, its default and its range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from factneurons.errors import BadSetting
+from factneurons.planted.types import REGIMES
+
+MIX: dict[str, int] = {
+    "degenerate": 4,
+    "conjunctive": 4,
+    "redundant": 4,
+    "single": 4,
+    "bilingual": 3,
+    "interchangeable": 3,
+}
+"""Regime -> how many facts of it are invented where none are given. Every component of a degenerate fact
+brings another fact with it, which is then a shared one."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlantingSettings:
+    """How facts are planted.
+
+    Attributes:
+        mix: regime -> how many invented facts of it.
+        seed: of names, places, weights and training.
+        prompts: prompts per fact and language.
+        background: prompts whose answers are held where they were.
+        distractors: the least number of neurons per layer that fire and store nothing.
+        steps: training steps at most; training ends when every promise is kept with room to spare.
+        batch_size: rows per step; every row is a prompt with a set of neurons suppressed.
+        learning_rate: Adam's at the start; it falls to a tenth.
+
+    Raises:
+        BadSetting: an unknown regime or a value out of range.
+    """
+
+    mix: dict[str, int] = field(default_factory=lambda: dict(MIX))
+    seed: int = 0
+    prompts: int = 4
+    background: int = 400
+    distractors: int = 4
+    steps: int = 900
+    batch_size: int = 192
+    learning_rate: float = 0.005
+
+    def __post_init__(self) -> None:
+        for name, count in self.mix.items():
+            if name not in REGIMES or name == "shared":
+                valid = ", ".join(regime for regime in REGIMES if regime != "shared")
+                raise BadSetting(
+                    f"mix: unknown regime {name!r}; valid: {valid} (shared facts come with degenerate ones)"
+                )
+            if count < 0:
+                raise BadSetting(f"mix: {name} is {count}; it must be at least 0")
+        for name in ("prompts", "background", "steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise BadSetting(f"{name} is {getattr(self, name)}; it must be at least 1")

@@ -1,0 +1,131 @@
+"""truth.json: what is known of a planted model, beside its weights, in a form other tools can read too."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from factneurons.errors import BadRun
+from factneurons.facts.types import Fact, Prompt
+from factneurons.facts.writing import fact_record
+from factneurons.models.types import Neuron
+from factneurons.planted.types import Check, PlantedComponent, PlantedFact, Rejected, Truth
+
+TRUTH = "truth.json"
+"""The file's name in the model's folder."""
+
+SCHEMA = Path(__file__).parent / "schema" / "truth.schema.json"
+"""Its JSON schema."""
+
+_FORMAT = "factneurons truth 1"
+
+
+def write_truth(truth: Truth, folder: Path) -> None:
+    """Write truth.json into a folder; it is there whole or not at all."""
+    path, part = folder / TRUTH, folder / f"{TRUTH}.part"
+    part.write_text(json.dumps(_record(truth), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def read_truth(folder: str | Path) -> Truth:
+    """Read the truth.json of a planted model.
+
+    Raises:
+        BadRun: there is none, or it is not as its schema says.
+    """
+    path = Path(folder) / TRUTH
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadRun(f"{folder}: no planted model, it has no {TRUTH}; factneurons plant makes one") from None
+    except (OSError, ValueError) as error:
+        raise BadRun(f"{path}: cannot be read: {error}") from error
+    if not isinstance(record, dict) or record.get("format") != _FORMAT:
+        raise BadRun(f"{path}: its format is not {_FORMAT!r}")
+    try:
+        return _truth(record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadRun(f"{path}: not as its schema says ({type(error).__name__}: {error})") from error
+
+
+def _record(truth: Truth) -> dict[str, Any]:
+    return {
+        "format": _FORMAT,
+        "base": truth.base,
+        "seed": truth.seed,
+        "facts": [_fact_record(planted) for planted in truth.facts],
+        "distractors": {name: _pairs(neurons) for name, neurons in truth.distractors.items()},
+        "rejected": [asdict(each) for each in truth.rejected],
+        "held": dict(truth.held),
+    }
+
+
+def _fact_record(planted: PlantedFact) -> dict[str, Any]:
+    return {
+        "regime": planted.regime,
+        "facts": [fact_record(fact) for fact in planted.facts],
+        "components": [
+            {"neurons": _pairs(component.neurons), "wiring": component.wiring, "serves": list(component.serves)}
+            | ({"language": component.language} if component.language else {})
+            for component in planted.components
+        ],
+        "checks": [
+            {
+                "what": check.what,
+                "suppressed": _pairs(check.suppressed),
+                "value": check.value,
+                "at_least": check.at_least,
+                "at_most": check.at_most,
+            }
+            | ({"language": check.language} if check.language else {})
+            for check in planted.checks
+        ],
+    }
+
+
+def _truth(record: dict[str, Any]) -> Truth:
+    return Truth(
+        base=record["base"],
+        seed=int(record["seed"]),
+        facts=tuple(_planted(each) for each in record["facts"]),
+        distractors={name: _neurons(pairs) for name, pairs in record["distractors"].items()},
+        rejected=tuple(Rejected(**each) for each in record["rejected"]),
+        held={name: float(value) for name, value in record["held"].items()},
+    )
+
+
+def _planted(record: dict[str, Any]) -> PlantedFact:
+    return PlantedFact(
+        facts=tuple(_fact(each) for each in record["facts"]),
+        regime=record["regime"],
+        components=tuple(
+            PlantedComponent(_neurons(each["neurons"]), each["wiring"], tuple(each["serves"]), each.get("language", ""))
+            for each in record["components"]
+        ),
+        checks=tuple(_check(each) for each in record["checks"]),
+    )
+
+
+def _check(record: dict[str, Any]) -> Check:
+    fields: dict[str, Any] = dict(record)
+    return Check(**{**fields, "suppressed": _neurons(record["suppressed"])})
+
+
+def _fact(record: dict[str, Any]) -> Fact:
+    lists: dict[str, Any] = {name: tuple(record[name]) for name in ("aliases", "wrong_answers") if name in record}
+    prompts = tuple(Prompt(text) for text in record["prompts"])
+    fields: dict[str, Any] = dict(record)
+    fields.update(lists, prompts=prompts)
+    return Fact(**fields)
+
+
+def _pairs(neurons: Sequence[Neuron]) -> list[list[int]]:
+    return [[neuron.layer, neuron.index] for neuron in neurons]
+
+
+def _neurons(pairs: Sequence[Sequence[int]]) -> tuple[Neuron, ...]:
+    return tuple(Neuron(int(layer), int(index)) for layer, index in pairs)
