@@ -115,7 +115,8 @@ class _Whitened:
     def direction(self, difference: Tensor) -> Tensor:
         """The direction along which a difference stands out most, such that the difference projects to 1."""
         way = self.inverse @ difference.double()
-        return (way / (way @ difference.double())).float()
+        scaled: Tensor = way / (way @ difference.double())
+        return scaled.float()
 
 
 def _read(model: Model, neuron: Neuron, whitened: _Whitened, wanted: Tensor, others: Tensor) -> None:
