@@ -2,9 +2,11 @@
 
     python benchmarks/degeneracy.py --out docs/degeneracy_bundled.csv
 
-For thresholds, distances and coverage: how many facts pass the functional tests with the components that topology
-clustering finds, how many of them beat random partitions of the same sizes, and, beside it, for how many facts a
-random partition of their knowledge neurons into three parts passes the same tests.
+For thresholds, distances and coverage: for what share of the facts the components that topology clustering finds
+pass the functional tests, how many of these beat random partitions of the same sizes and lose as much with half of
+every component suppressed, what share of the knowledge neurons the clusters cover, and, beside it, for what share of
+the facts random partitions of all their knowledge neurons pass the same tests: one into three parts, and parts as many
+and as large as those that were found.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from factneurons.attribution import AttributionSettings, KnowledgeNeurons, Selec
 from factneurons.degeneracy import DegeneracySettings, find_degenerate
 from factneurons.degeneracy.find import suppressed_by
 from factneurons.degeneracy.functional import Drops, functional_filter
-from factneurons.experiments.statistics import holm
+from factneurons.experiments.statistics import benjamini_hochberg, holm
 from factneurons.facts import Fact, load_facts
 from factneurons.models import Model, load_model
 from factneurons.pocket.catalog import POCKET_MODELS
@@ -57,7 +59,9 @@ def rows_of(name: str, facts: list[Fact], methods: list[str], thresholds: list[f
             for span, cover in (("residual", "chosen"), ("residual", "all"), ("adjacent", "chosen")):
                 settings = replace(DegeneracySettings(), span=span, cover=cover)  # type: ignore[arg-type]
                 row = {"model": name, "method": method, "threshold": threshold, "span": span, "cover": cover}
-                rows.append(row | _summary(model, known, settings) | {"random partitions that pass": by_random})
+                rows.append(
+                    row | _summary(model, known, settings) | {"random partition passes": _share(by_random, known)}
+                )
                 print(json.dumps(rows[-1]), flush=True)
     return rows
 
@@ -65,6 +69,10 @@ def rows_of(name: str, facts: list[Fact], methods: list[str], thresholds: list[f
 def _summary(model: Model, known: list[KnowledgeNeurons], settings: DegeneracySettings) -> dict[str, object]:
     found = list(find_degenerate(model, known, settings=settings))
     having = [each for each in found if each.components]
+    covered = [each.details["coverage_candidates"] for each in found if "coverage_candidates" in each.details]
+    by_chance = sum(
+        each.reason == "" for each in find_degenerate(model, known, settings=replace(settings, clusterer="random"))
+    )
     p_values = np.array([each.p_value for each in having])
     layers = Counter(neuron.layer for each in known for neuron in each.neurons)
     total = max(1, sum(layers.values()))
@@ -73,13 +81,27 @@ def _summary(model: Model, known: list[KnowledgeNeurons], settings: DegeneracySe
         "neurons per fact": round(total / max(1, len(known)), 1),
         "share of neurons by layer": " ".join(f"{layers[layer] / total:.2f}" for layer in range(model.layer_count)),
         "facts with a DKN": len(having),
-        "mean degeneracy index": round(float(np.mean([e.degeneracy_index for e in having])), 3) if having else None,
+        "share with a DKN": _share(len(having), known),
+        "coverage of the clusters": _mean(covered),
+        "coverage of the components": _mean([each.coverage for each in having]),
+        "mean degeneracy index": _mean([each.degeneracy_index for each in having]),
+        "random parts of the same sizes pass": _share(by_chance, known),
         "beat random, p <= 0.05": int((p_values <= 0.05).sum()),
-        "after Holm": int((np.asarray(holm(p_values)) <= 0.05).sum()) if having else 0,
+        "after Holm": int((holm(p_values) <= 0.05).sum()),
+        "after Benjamini-Hochberg": int((benjamini_hochberg(p_values) <= 0.05).sum()),
+        "and lose as much by halves": sum(each.verdict == "components" for each in having),
         "reasons": ", ".join(
             f"{reason} {n}" for reason, n in Counter(e.reason for e in found if e.reason).most_common()
         ),
     }
+
+
+def _share(count: int, known: list[KnowledgeNeurons]) -> float:
+    return round(count / max(1, len(known)), 3)
+
+
+def _mean(values: list[float]) -> float | None:
+    return round(float(np.mean(values)), 3) if values else None
 
 
 def main() -> None:

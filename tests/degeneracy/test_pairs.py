@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from factneurons.errors import BadNumber, BadSetting
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
 
+PAGE = Path(__file__).parents[2] / "docs" / "degeneracy.md"
 N = [Neuron(0, place) for place in range(100)]
 
 
@@ -216,3 +218,9 @@ def test_on_a_model_as_one_set_at_a_time(one_of_each, shared_model, new_query):
             with model.suppress(pair):
                 lost = untouched - model.probabilities([prompt.query])[0]
             assert (pair in prompt.pairs) == (lost >= 0) or abs(lost) < 1e-9
+
+
+@pytest.mark.parametrize("table", [PAIR_COLUMNS, PAIR_FACT_COLUMNS, PAIR_REASONS])
+def test_the_method_page_shows_the_tables(table):
+    rows = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in table.items())
+    assert rows in PAGE.read_text(encoding="utf-8")
