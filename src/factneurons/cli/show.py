@@ -70,8 +70,8 @@ def effects(run: Run, neurons: str) -> None:
     stage = f"test_{neurons}"
     reasons = run.counts(stage).skipped
     _left_out(run, stage, "fact", {name: reasons[name] for name in reasons if name not in EXPECTED_SKIPS})
-    table = run.table("interventions")
-    found = effects_of(table, run.table("facts"), neurons) if len(table) else []
+    table, facts = run.table("interventions"), run.table("facts")
+    found = effects_of(table, facts, neurons) if len(table) else []
     if not found:
         return
     say(f"relative change of P(answer) with the {neurons} neurons changed, mean and 95 % interval over facts:")
@@ -79,14 +79,24 @@ def effects(run: Run, neurons: str) -> None:
         what = f"{_ACTIONS[effect.action]}, {_PROMPTS[effect.prompts]}"
         missing = f", {effect.left_out} left out because P is 0" if effect.left_out else ""
         say(f"  {what:56} {_interval(effect.found):26} random neurons {_interval(effect.random):26}{missing}".rstrip())
+    if 2 * facts["known"].sum() < len(facts):
+        say(
+            f"  (the model knows {facts['known'].sum()} of these {counted(len(facts), 'fact')}; where P is next to 0, "
+            f"its relative change says little)"
+        )
     if all(effect.prompts == "related" for effect in found):
         say("  (there are no facts of other relations in this run whose prompts could be asked as well)")
 
 
 def _interval(interval: Interval) -> str:
     if not math.isfinite(interval.low):
-        return f"{interval.estimate:+.1%} (one subject: no interval)"
-    return f"{interval.estimate:+.1%} [{interval.low:+.1%}, {interval.high:+.1%}]"
+        return f"{_change(interval.estimate)} (one subject: no interval)"
+    return f"{_change(interval.estimate)} [{_change(interval.low)}, {_change(interval.high)}]"
+
+
+def _change(share: float) -> str:
+    """A relative change with its sign: -12.3%, +5,641%."""
+    return f"{share:+,.0%}" if abs(share) >= 10 else f"{share:+.1%}"
 
 
 def _corrected(p_values: Numbers) -> dict[str, Numbers]:

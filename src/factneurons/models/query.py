@@ -299,7 +299,7 @@ def _build_cloze(
         tokens = tokenizer.convert_ids_to_tokens(list(answer_ids))
         raise question.refuse(
             "several-answer-tokens",
-            f"the answer has {len(answer_ids)} tokens {tokens}; multi_mask asks them all",
+            f"the answer has {len(answer_ids)} tokens {tokens}; multi_mask (--multi-mask) asks them all",
         )
     masks = str(tokenizer.mask_token) * len(answer_ids)
     text = question.left + question.join + masks + question.right

@@ -1,0 +1,53 @@
+"""Results in words: intervals, and what is said where they mean little."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from factneurons.cli import show
+from factneurons.experiments.effects import Effect
+from factneurons.experiments.statistics import Interval
+from factneurons.runs import Counts
+
+
+def interval(estimate, low, high):
+    return Interval(estimate, low, high, n=10, clusters=10, dropped=0, level=0.95)
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (interval(-0.25, -0.314, -0.191), "-25.0% [-31.4%, -19.1%]"),
+        (interval(9.5, -0.01, 12.3), "+950.0% [-1.0%, +1,230%]"),
+        (interval(5640.6, 504.29, 13050.577), "+564,060% [+50,429%, +1,305,058%]"),
+        (interval(0.5, -math.inf, math.inf), "+50.0% (one subject: no interval)"),
+    ],
+)
+def test_interval(found, text):
+    assert show._interval(found) == text
+
+
+class FewFacts:
+    """As much of a run as is shown."""
+
+    def __init__(self, known):
+        self.known = known
+
+    def counts(self, stage):
+        return Counts()
+
+    def table(self, name):
+        return pd.DataFrame({"known": self.known})
+
+
+@pytest.mark.parametrize(("known", "said"), [([True, True, False], False), ([True, False, False], True)])
+def test_changes_of_facts_that_are_not_known(known, said, monkeypatch, capsys):
+    some = interval(-0.5, -0.6, -0.4)
+    effect = Effect("knowledge", "suppress", "unrelated", some, some, 0)
+    monkeypatch.setattr(show, "effects_of", lambda *_: [effect])
+    show.effects(FewFacts(known), "knowledge")
+    note = "  (the model knows 1 of these 3 facts; where P is next to 0, its relative change says little)"
+    assert (note in capsys.readouterr().out.splitlines()) == said
