@@ -12,6 +12,7 @@ from factneurons.attribution import AttributionSettings, SelectionSettings
 from factneurons.attribution.locate import Located, locate_batch
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.cli.console import StageProgress, counted, tell
+from factneurons.cli.run_facts import BATCH, RunFacts
 from factneurons.degeneracy import DegeneracySettings
 from factneurons.degeneracy.acquisition import acquisition_rows
 from factneurons.degeneracy.find import degenerate_neurons
@@ -19,10 +20,10 @@ from factneurons.degeneracy.redundancy import RedundancySettings
 from factneurons.degeneracy.scale import GapUnits
 from factneurons.errors import BadFact, BadNumber, BadRun, FactneuronsError, NotAskable
 from factneurons.experiments.acquisition import measure_acquisition
-from factneurons.experiments.interventions import Asked, InterventionSettings, Others, intervene
-from factneurons.experiments.redundancy import OtherFacts, degenerate_or_redundant
+from factneurons.experiments.interventions import Asked, InterventionSettings, intervene
+from factneurons.experiments.redundancy import degenerate_or_redundant
 from factneurons.facts import Fact, FactSource, Skipped, load_facts
-from factneurons.models import Model, Neuron, Query, load_model
+from factneurons.models import Model, Neuron, load_model
 from factneurons.models.fingerprint import model_fingerprint
 from factneurons.runs import (
     Batch,
@@ -37,12 +38,10 @@ from factneurons.runs import (
     degenerate_rows,
     drive,
     intervention_row,
-    located_facts,
     located_rows,
     merged,
 )
 
-_BATCH = 8
 _COUNTED_BYTES = 50_000_000
 """Data files up to this size are counted first, for the time left; larger ones would take a minute."""
 
@@ -164,7 +163,7 @@ def run_locate(folder: Path, model: Model, asked: Locating) -> Summary:
             "locate",
             stream(),
             work,
-            batch_size=_BATCH,
+            batch_size=BATCH,
             skip_bad=asked.skip_bad,
             progress=progress,
             total=_count(source, asked.limit),
@@ -241,74 +240,6 @@ def _refused(found: Located) -> Iterator[Skip]:
         yield Skip.of(
             found.fact, reasons[0], f"none of its {len(found.refusals)} prompts can be asked: {', '.join(reasons)}"
         )
-
-
-class RunFacts:
-    """The facts of a run's `locate` stage, read from the run itself, with what a later stage needs of each.
-
-    The stream is read one commit at a time; what is needed of a fact is kept until its work is done.
-
-    Args:
-        run: the run.
-        model: the model it was made with.
-        done: keys of the facts that the later stage has dealt with already.
-    """
-
-    def __init__(self, run: Run, model: Model, done: set[str]) -> None:
-        self._run, self._model, self._done = run, model, done
-        self._taken: dict[str, KnowledgeNeurons] = {}
-        self._multi_mask = bool(run.manifest.stages["locate"].settings["multi_mask"])
-        self._known: dict[str, KnowledgeNeurons] = {}
-
-    def __iter__(self) -> Iterator[Fact]:
-        for fact, row, neurons in located_facts(self._run):
-            if fact.key in self._done:
-                yield fact
-                continue
-            self._known[fact.key] = KnowledgeNeurons(
-                fact=fact,
-                neurons=tuple(neuron for neuron, _, _ in neurons),
-                scores=tuple(score for _, score, _ in neurons),
-                shares=tuple(share for _, _, share in neurons),
-                queries=(),
-                method=row["method"],
-                threshold=row["threshold"],
-                refined=row["refined"],
-                probability=row["probability"],
-                rank=row["rank"],
-            )
-            yield fact
-
-    def take(self, fact: Fact) -> KnowledgeNeurons:
-        """The knowledge neurons of a fact that came out of the stream, with its queries made anew."""
-        if fact.key in self._known:
-            self._taken[fact.key] = self._known.pop(fact.key)
-        known = self._taken[fact.key]
-        while len(self._taken) > 2 * _BATCH:  # a batch that fails is taken once more, fact by fact
-            del self._taken[next(iter(self._taken))]
-        values = {name: getattr(known, name) for name in KnowledgeNeurons.__slots__}
-        return KnowledgeNeurons(**{**values, "queries": tuple(self._queries(fact))})
-
-    def _queries(self, fact: Fact) -> Iterator[Query]:
-        """The prompts of a fact that the model can be asked, made one by one as they are taken."""
-        for prompt in fact.prompts:
-            try:
-                yield self._model.query(prompt, fact.answer, multi_mask=self._multi_mask)
-            except NotAskable:  # told and counted when it was located
-                continue
-
-    def others(self) -> Others:
-        """Facts to ask as unrelated ones."""
-        facts = (fact for fact, _, _ in located_facts(self._run))
-        return Others(facts, self._first_query)
-
-    def other_facts(self) -> OtherFacts:
-        """Facts to look for what components carry, with their knowledge neurons."""
-        facts = ((fact, [neuron for neuron, _, _ in neurons]) for fact, _, neurons in located_facts(self._run))
-        return OtherFacts(facts, self._first_query)
-
-    def _first_query(self, fact: Fact) -> Query | None:
-        return next(self._queries(fact), None)
 
 
 def model_of(folder: Path, name: str | None, **options: Any) -> Model:
@@ -442,7 +373,7 @@ def _follow(
             stage,
             facts,
             make_work(facts),
-            batch_size=_BATCH,
+            batch_size=BATCH,
             skip_bad=skip_bad,
             progress=progress,
             total=total,

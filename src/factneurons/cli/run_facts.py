@@ -1,0 +1,84 @@
+"""The facts that a run holds, for the stages that come after `locate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.errors import NotAskable
+from factneurons.experiments.interventions import Others
+from factneurons.experiments.redundancy import OtherFacts
+from factneurons.facts import Fact
+from factneurons.models import Model, Query
+from factneurons.runs import Run, located_facts
+
+BATCH = 8
+"""Facts of one call of a stage's work, and of one commit."""
+
+
+class RunFacts:
+    """The facts of a run's `locate` stage, read from the run itself, with what a later stage needs of each.
+
+    The stream is read one commit at a time; what is needed of a fact is kept until its work is done.
+
+    Args:
+        run: the run.
+        model: the model it was made with.
+        done: keys of the facts that the later stage has dealt with already.
+    """
+
+    def __init__(self, run: Run, model: Model, done: set[str]) -> None:
+        self._run, self._model, self._done = run, model, done
+        self._taken: dict[str, KnowledgeNeurons] = {}
+        self._multi_mask = bool(run.manifest.stages["locate"].settings["multi_mask"])
+        self._known: dict[str, KnowledgeNeurons] = {}
+
+    def __iter__(self) -> Iterator[Fact]:
+        for fact, row, neurons in located_facts(self._run):
+            if fact.key in self._done:
+                yield fact
+                continue
+            self._known[fact.key] = KnowledgeNeurons(
+                fact=fact,
+                neurons=tuple(neuron for neuron, _, _ in neurons),
+                scores=tuple(score for _, score, _ in neurons),
+                shares=tuple(share for _, _, share in neurons),
+                queries=(),
+                method=row["method"],
+                threshold=row["threshold"],
+                refined=row["refined"],
+                probability=row["probability"],
+                rank=row["rank"],
+            )
+            yield fact
+
+    def take(self, fact: Fact) -> KnowledgeNeurons:
+        """The knowledge neurons of a fact that came out of the stream, with its queries made anew."""
+        if fact.key in self._known:
+            self._taken[fact.key] = self._known.pop(fact.key)
+        known = self._taken[fact.key]
+        while len(self._taken) > 2 * BATCH:  # a batch that fails is taken once more, fact by fact
+            del self._taken[next(iter(self._taken))]
+        values = {name: getattr(known, name) for name in KnowledgeNeurons.__slots__}
+        return KnowledgeNeurons(**{**values, "queries": tuple(self._queries(fact))})
+
+    def _queries(self, fact: Fact) -> Iterator[Query]:
+        """The prompts of a fact that the model can be asked, made one by one as they are taken."""
+        for prompt in fact.prompts:
+            try:
+                yield self._model.query(prompt, fact.answer, multi_mask=self._multi_mask)
+            except NotAskable:  # told and counted when it was located
+                continue
+
+    def others(self) -> Others:
+        """Facts to ask as unrelated ones."""
+        facts = (fact for fact, _, _ in located_facts(self._run))
+        return Others(facts, self._first_query)
+
+    def other_facts(self) -> OtherFacts:
+        """Facts to look for what components carry, with their knowledge neurons."""
+        facts = ((fact, [neuron for neuron, _, _ in neurons]) for fact, _, neurons in located_facts(self._run))
+        return OtherFacts(facts, self._first_query)
+
+    def _first_query(self, fact: Fact) -> Query | None:
+        return next(self._queries(fact), None)
