@@ -57,6 +57,7 @@ def test_panels_stand_apart_and_are_named(findings):
     (figure,) = acquisition_figures(replace(findings, losses=tuple(losses)))
     specification = page_specification(figure)
     assert {row["groups"] for row in points(figure)} == {2, 3}
+    assert "more than 7 groups" in figure.caption
     assert len(figure.rows) == 2 + 3 + MOST_GROUPS + 1, "what is not drawn is in the table"
     names = [row["name"] for rows in specification["datasets"].values() for row in rows if "name" in row]
     assert names == ["of 2", "of 3"]

@@ -92,6 +92,8 @@ def _figure(which: str, kinds: dict[str, str], losses: Sequence[LossByGroups]) -
         "One panel per number of groups that a fact has. Groups that back each other up lose nothing until the last one"
         " is suppressed. Lines up and down: 95% bootstrap intervals, subjects resampled."
     )
+    if len(drawn) < len(losses):
+        caption += f" Facts with more than {MOST_GROUPS} groups are in the table only."
     columns = ("groups", "suppressed", "which", "loss of P(answer)", "facts")
     return Figure(f"acquisition_{which}", _TITLES[which], caption, chart, columns, rows)
 
