@@ -4,8 +4,12 @@ In: a model and the knowledge neurons of facts. Out: per fact its degenerate kno
 components of neurons, or the reason why there are none.
 
     distances        how far apart two neurons are, from the weights that join them
+    scale            the unit of weights per layer gap, so that distances compare
     single_linkage   the tree of clusters that form while a radius grows
+    clusterers       every way to group the neurons, by name
     topology         which clusters live long: the candidates
+    comparison       other clusterers of the same distances; chance: random ones; pair_clusters: pairs
+    loops            rings in the distances, with the extra `topology`
     functional       which candidates can be spared, suffice, and cannot all be spared
     control          whether random partitions of the neurons would do as well
     find             all of it, for many facts
