@@ -38,6 +38,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command("doctor", "Does this model fit, and what will it take?"),
     "verify": Command("verify", "Is a run still what was written?"),
     "facts": Command("facts", "Look at facts before anything is asked of a model."),
+    "plant": Command("plant", "Put facts into chosen neurons of a model."),
     "pocket": Command("pocket", "List, find or train the bundled small models."),
 }
 

@@ -18,6 +18,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "factneurons facts describe bundled",
         "factneurons facts describe templama:val.jsonl --model pocket-gpt2",
     ),
+    "plant": (
+        "factneurons plant pocket-gpt2 --out models/planted --seed 0",
+        "factneurons plant random-llama --out models/planted-llama --mix single=2,conjunctive=1 --steps 400",
+        "factneurons plant pocket-gpt2 --out models/own --facts new.jsonl --regime degenerate",
+    ),
     "pocket list": ("factneurons pocket list",),
     "pocket path": ("factneurons pocket path pocket-gpt2",),
     "pocket train": ("factneurons pocket train pocket-gpt2 --out models/small --size s",),

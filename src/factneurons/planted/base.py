@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import nn
 from transformers import AutoTokenizer
 
+from factneurons.errors import BadModel
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
+from factneurons.planted.widen import width_field
 from factneurons.pocket.architectures import build_module
 from factneurons.pocket.catalog import POCKET_MODELS, pocket_path
 from factneurons.pocket.recipe import PocketRecipe
@@ -16,7 +20,6 @@ _RANDOM = "random-"
 
 RANDOM_MODELS = {f"{_RANDOM}{model.architecture}": model for model in POCKET_MODELS.values()}
 """Name -> the bundled model whose tokenizer and architecture a random model of size s gets."""
-
 
 _GAIN = 4.0
 
@@ -35,9 +38,25 @@ def base_model(name: str, seed: int) -> Model:
         BadModel: there is no such model.
     """
     if name not in RANDOM_MODELS:
-        return load_model(name)
+        if name.startswith(_RANDOM) and not Path(name).exists():
+            raise BadModel(f"{name}: there is no such random model; valid: {', '.join(RANDOM_MODELS)}")
+        return load_model(name, device="cpu")
     bundled = RANDOM_MODELS[name]
     tokenizer = AutoTokenizer.from_pretrained(pocket_path(bundled.name), local_files_only=True)
     module = build_module(PocketRecipe(bundled.architecture, size="s", seed=seed), tokenizer)
     _louder(module)
     return Model(module, tokenizer, name=name, kind="cloze" if tokenizer.mask_token is not None else "causal")
+
+
+def check_base(model: Model) -> None:
+    """Refuse a model that nothing can be planted in, before anything is computed.
+
+    Raises:
+        BadModel: its family is not known here, or it is not on the CPU in float32.
+    """
+    width_field(model)
+    if model.device.type != "cpu" or model.dtype != torch.float32:
+        raise BadModel(
+            f"{model.name}: it is on {model.device} in {str(model.dtype).removeprefix('torch.')}; facts are planted"
+            ' in models on the CPU in float32: load_model(..., device="cpu")'
+        )

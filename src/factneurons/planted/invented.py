@@ -47,9 +47,6 @@ class Inventor:
         model: decides which patterns can be asked and which answers are one token.
         prompts: prompts per fact and language.
         seed: of everything drawn.
-
-    Raises:
-        BadSetting: no bundled relation has enough patterns and answers for this model.
     """
 
     def __init__(self, model: Model, prompts: int, seed: int) -> None:
@@ -58,11 +55,16 @@ class Inventor:
         self._names = self._all_names()
         templates = [dict(_templates(path, model, prompts, self._rng)) for path in relation_paths(BUNDLED).values()]
         self._templates = [both for both in templates if len(both) == len(LANGUAGES) and _common(both)]
-        if not self._templates:
-            raise BadSetting(f"{model.name}: no bundled relation has {prompts} patterns and an answer of one token")
+        self._wanted = (
+            f"{prompts} patterns that it can be asked and an answer of one token, in {' and '.join(LANGUAGES)}"
+        )
 
     def fact(self, languages: tuple[str, ...]) -> tuple[Fact, ...]:
-        """A new fact, once per language; one that this model does not guess."""
+        """A new fact, once per language; one that this model does not guess.
+
+        Raises:
+            BadSetting: no bundled relation has enough patterns and answers for this model, or all names are taken.
+        """
         return next(facts for facts in self._drawn(languages) if not self._guessed(facts))
 
     def _drawn(self, languages: tuple[str, ...]) -> Iterator[tuple[Fact, ...]]:
@@ -73,6 +75,8 @@ class Inventor:
         return any(probability(self._model, fact) > GUESSED for fact in facts)
 
     def _draw(self, languages: tuple[str, ...]) -> tuple[Fact, ...]:
+        if not self._templates:
+            raise BadSetting(f"{self._model.name}: no bundled relation has {self._wanted}; give facts of your own")
         templates = self._templates[self._rng.integers(len(self._templates))]
         answer = self._rng.choice(_common(templates))
         name = next(self._names)

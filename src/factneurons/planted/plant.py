@@ -2,34 +2,36 @@
 
 In: a model and facts that it does not know. Out: a folder with an ordinary model, and truth.json beside its weights.
 
+    orders     which facts, and how each is to be stored
     invented   facts about things that do not exist
     design     which neurons each fact gets
     widen      the model with new neurons that do nothing yet
     initial    weights to begin with
     training   the new neurons learn, everything else stays
-    checks     what does not keep its promises is taken out again
+    checks     what does not keep its promises is left out of the truth
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 
-from factneurons.errors import BadFact, BadSetting, NotAskable
-from factneurons.facts import load_facts
+from factneurons.errors import BadSetting, NotAskable
+from factneurons.facts import load_facts, write_jsonl
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model, quiet
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
-from factneurons.planted.base import base_model
+from factneurons.planted.base import base_model, check_base
 from factneurons.planted.checks import measured
 from factneurons.planted.design import Order, design
 from factneurons.planted.initial import begin
-from factneurons.planted.invented import GUESSED, Inventor, probability
+from factneurons.planted.orders import Report, check_layers, given_orders, invented_orders
 from factneurons.planted.rows import Passes, Questions, Switches
 from factneurons.planted.settings import PlantingSettings
 from factneurons.planted.training import predictions_before, rows_of, train
@@ -37,7 +39,8 @@ from factneurons.planted.truth import write_truth
 from factneurons.planted.types import PlantedFact, Regime, Rejected, Truth
 from factneurons.planted.widen import widened
 
-Report = Callable[[str], None]
+FACTS = "facts.jsonl"
+"""The planted facts beside the weights, for whoever wants to ask the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,89 +66,41 @@ def plant(
         base: a loaded model; or a bundled model's name, a folder, or "random-bert", "random-gpt2", "random-llama"
             for a small model with random weights.
         out: the folder to write; it must not exist yet, or be empty.
-        facts: what to plant, each with an answer of one token; None: invented facts, as many as `settings.mix` says.
-        regime: how given facts are to be stored.
+        facts: what to plant, each with an answer of one token; prompts that this kind of model cannot be asked are
+            left out. None: invented facts, as many as `settings.mix` says.
+        regime: how given facts are to be stored: any but "shared".
         settings: every option; None: the defaults.
         report: is given a line of progress now and then.
 
     Raises:
-        BadSetting: the folder is in use, or not one fact could be planted.
-        BadFact: a fact that this model cannot be asked, has several answer tokens, or is known already.
-        BadModel: a family that cannot be widened.
+        BadSetting: the folder is in use, an unknown regime, too few layers for a regime, or not one fact kept its
+            promises: then no folder is written.
+        BadFact: a fact that this model cannot be asked, has several answer tokens, or is known already; one without
+            its subject in a prompt (degenerate), or in one language only (bilingual).
+        BadModel: a family that cannot be widened, or a model that is not on the CPU in float32.
     """
     settings, say = settings or PlantingSettings(), report or (lambda _: None)
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadSetting(f"{folder}: it is in use; give a folder that does not exist yet")
-    model = base if isinstance(base, Model) else base_model(base, settings.seed)
-    orders = invented_orders(model, settings) if facts is None else given_orders(model, facts, regime, settings)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     state = torch.get_rng_state()
     try:
+        model = base if isinstance(base, Model) else base_model(base, settings.seed)
+        check_base(model)
+        orders = (
+            invented_orders(model, settings) if facts is None else given_orders(model, facts, regime, settings, say)
+        )
         grown, planted, spare = _grown(model, orders, settings, say)
     finally:
         torch.set_rng_state(state)
-    folder.mkdir(parents=True, exist_ok=True)
-    return _accept(grown, planted, spare, model.name, folder, settings, say)
-
-
-def invented_orders(model: Model, settings: PlantingSettings) -> list[Order]:
-    """Invented facts, as many of each regime as the settings say."""
-    inventor = Inventor(model, settings.prompts, settings.seed)
-    rng = np.random.default_rng([settings.seed, 4])
-    orders = []
-    for regime, count in settings.mix.items():
-        for _ in range(count):
-            languages = ("en", "zh") if regime == "bilingual" else (inventor.language(),)
-            orders.append(_order(inventor, inventor.fact(languages), regime, rng))
-    return orders
-
-
-def _order(inventor: Inventor, facts: tuple[Fact, ...], regime: str, rng: np.random.Generator) -> Order:
-    """An order, with another fact for each component of a degenerate one."""
-    count = int(rng.integers(2, 4)) if regime == "degenerate" else 0
-    return Order(facts, regime, tuple(inventor.like(facts[0]) for _ in range(count)))  # type: ignore[arg-type]
-
-
-def given_orders(model: Model, facts: Sequence[Fact], regime: Regime, settings: PlantingSettings) -> list[Order]:
-    """The given facts, those of one id together where they are to be bilingual.
-
-    Raises:
-        BadFact: a fact that cannot be planted in this model, with the reason.
-    """
-    for fact in facts:
-        _check(model, fact)
-    if regime == "bilingual":
-        by_id: dict[str, list[Fact]] = {}
-        for fact in facts:
-            by_id.setdefault(fact.id, []).append(fact)
-        for name, both in by_id.items():
-            if len(both) < 2:
-                raise BadFact(
-                    f"fact {name!r}: it is here in {both[0].language} only; a bilingual fact needs two languages"
-                )
-        return [Order(tuple(both), regime) for both in by_id.values()]
-    inventor = Inventor(model, settings.prompts, settings.seed) if regime == "degenerate" else None
-    rng = np.random.default_rng([settings.seed, 4])
-    return [Order((fact,), regime) if inventor is None else _partnered(inventor, fact, rng) for fact in facts]
-
-
-def _partnered(inventor: Inventor, fact: Fact, rng: np.random.Generator) -> Order:
-    return Order((fact,), "degenerate", tuple(inventor.renamed(fact) for _ in range(int(rng.integers(2, 4)))))
-
-
-def _check(model: Model, fact: Fact) -> None:
-    for prompt in fact.prompts:
-        try:
-            query = model.query(prompt, fact.answer)
-        except NotAskable as error:
-            raise BadFact(f"fact {fact.id!r}: {error}") from error
-        if len(query.answer_ids) != 1:
-            raise BadFact(
-                f"fact {fact.id!r}: {fact.answer!r} is {len(query.answer_ids)} tokens; an answer of one is needed"
-            )
-    known = probability(model, fact)
-    if known > GUESSED:
-        raise BadFact(f"fact {fact.id!r}: {model.name} knows it already, P(answer) = {known:.2f}; give one it does not")
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
+        whole = Path(made) / folder.name
+        truth = _accept(grown, planted, spare, model.name, whole, settings, say)
+        if folder.exists():
+            folder.rmdir()
+        whole.rename(folder)
+    return Planted(folder, truth)
 
 
 def _grown(
@@ -153,6 +108,7 @@ def _grown(
 ) -> tuple[Model, list[PlantedFact], list[Neuron]]:
     """The model with trained new neurons, the facts in them, and the neurons that only look like it."""
     layers = range(min(1, model.layer_count - 1), model.layer_count)
+    check_layers(model, orders, layers)
     drawn, need = design(orders, layers, settings.seed)
     grown, new = widened(model, max(need.values()) + settings.distractors, settings.seed)
     planted = [_placed(fact, new) for fact in drawn]
@@ -190,7 +146,11 @@ def _placed(fact: PlantedFact, new: Sequence[Sequence[Neuron]]) -> PlantedFact:
 
 
 def background(model: Model, settings: PlantingSettings) -> list[Query]:
-    """Prompts of bundled facts with an answer of one token, drawn evenly."""
+    """Prompts of bundled facts with an answer of one token, drawn evenly.
+
+    Raises:
+        BadSetting: there is none in this model.
+    """
     queries = []
     for fact in load_facts(f"bundled?sample={settings.background}&seed={settings.seed}&reverse=no"):
         for prompt in fact.prompts:
@@ -200,6 +160,8 @@ def background(model: Model, settings: PlantingSettings) -> list[Query]:
                 continue
             if len(query.answer_ids) == 1:
                 queries.append(query)
+    if not queries:
+        raise BadSetting(f"{model.name}: no bundled fact has an answer of one token, so nothing can be held in place")
     order = np.random.default_rng([settings.seed, 5]).permutation(len(queries))[: settings.background]
     return [queries[place] for place in order]
 
@@ -212,8 +174,8 @@ def _accept(
     folder: Path,
     settings: PlantingSettings,
     say: Report,
-) -> Planted:
-    """Save the model, measure it as it is on disk, and take out what does not keep its promises."""
+) -> Truth:
+    """Save the model, measure it as it is on disk, and leave out of the truth what does not keep its promises."""
     saved = save(model, folder)
     everything = sorted({neuron for fact in planted for neuron in fact.neurons})
     checked = [replace(fact, checks=measured(saved, fact, everything)) for fact in planted]
@@ -228,7 +190,8 @@ def _accept(
     distractors = {"loud": tuple(spare), "rejected": tuple(gone)}
     truth = Truth(base, settings.seed, standing, distractors, rejected, _held(saved, settings, everything))
     write_truth(truth, folder)
-    return Planted(folder, truth)
+    write_jsonl((fact for planted_fact in standing for fact in planted_fact.facts), folder / FACTS)
+    return truth
 
 
 def _broken(checked: Sequence[PlantedFact]) -> dict[str, str]:
@@ -256,7 +219,7 @@ def save(model: Model, folder: Path) -> Model:
     with quiet():
         model.module.save_pretrained(folder)
     model.tokenizer.save_pretrained(folder)
-    return load_model(folder)
+    return load_model(folder, device="cpu")
 
 
 def _held(model: Model, settings: PlantingSettings, everything: Sequence[Neuron]) -> dict[str, float]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from factneurons.errors import BadSetting
-from factneurons.planted.types import REGIMES
+from factneurons.planted.types import REGIMES, Regime
+
+ORDERED: tuple[Regime, ...] = tuple(regime for regime in REGIMES if regime != "shared")
+"""The regimes that can be asked for; shared facts come with degenerate ones."""
 
 MIX: dict[str, int] = {
     "degenerate": 4,
@@ -17,6 +21,8 @@ MIX: dict[str, int] = {
 }
 """Regime -> how many facts of it are invented where none are given. Every component of a degenerate fact
 brings another fact with it, which is then a shared one."""
+
+_LEAST = {"seed": 0, "prompts": 1, "background": 1, "distractors": 0, "steps": 1, "batch_size": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +54,23 @@ class PlantingSettings:
 
     def __post_init__(self) -> None:
         for name, count in self.mix.items():
-            if name not in REGIMES or name == "shared":
-                valid = ", ".join(regime for regime in REGIMES if regime != "shared")
-                raise BadSetting(
-                    f"mix: unknown regime {name!r}; valid: {valid} (shared facts come with degenerate ones)"
-                )
+            check_regime(name, "mix")
             if count < 0:
                 raise BadSetting(f"mix: {name} is {count}; it must be at least 0")
-        for name in ("prompts", "background", "steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise BadSetting(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise BadSetting(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        if not 0 < self.learning_rate < math.inf:
+            raise BadSetting(f"learning_rate is {self.learning_rate}; it must be above 0")
+
+
+def check_regime(name: str, where: str) -> None:
+    """Refuse what cannot be asked for.
+
+    Raises:
+        BadSetting: no such regime.
+    """
+    if name not in ORDERED:
+        raise BadSetting(
+            f"{where}: unknown regime {name!r}; valid: {', '.join(ORDERED)} (shared facts come with degenerate ones)"
+        )

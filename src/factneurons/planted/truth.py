@@ -7,13 +7,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
-from factneurons.errors import BadRun
+from factneurons.errors import BadFact, BadRun
 from factneurons.facts.types import Fact, Prompt
 from factneurons.facts.writing import fact_record
 from factneurons.models.types import Neuron
-from factneurons.planted.types import Check, PlantedComponent, PlantedFact, Rejected, Truth
+from factneurons.planted.types import REGIMES, Check, PlantedComponent, PlantedFact, Rejected, Truth, Wiring
 
 TRUTH = "truth.json"
 """The file's name in the model's folder."""
@@ -22,6 +22,7 @@ SCHEMA = Path(__file__).parent / "schema" / "truth.schema.json"
 """Its JSON schema."""
 
 _FORMAT = "factneurons truth 1"
+_Name = TypeVar("_Name")
 
 
 def write_truth(truth: Truth, folder: Path) -> None:
@@ -48,7 +49,7 @@ def read_truth(folder: str | Path) -> Truth:
         raise BadRun(f"{path}: its format is not {_FORMAT!r}")
     try:
         return _truth(record)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, BadFact) as error:
         raise BadRun(f"{path}: not as its schema says ({type(error).__name__}: {error})") from error
 
 
@@ -101,13 +102,22 @@ def _truth(record: dict[str, Any]) -> Truth:
 def _planted(record: dict[str, Any]) -> PlantedFact:
     return PlantedFact(
         facts=tuple(_fact(each) for each in record["facts"]),
-        regime=record["regime"],
-        components=tuple(
-            PlantedComponent(_neurons(each["neurons"]), each["wiring"], tuple(each["serves"]), each.get("language", ""))
-            for each in record["components"]
-        ),
+        regime=_one_of(REGIMES, record["regime"]),
+        components=tuple(_component(each) for each in record["components"]),
         checks=tuple(_check(each) for each in record["checks"]),
     )
+
+
+def _component(record: dict[str, Any]) -> PlantedComponent:
+    wiring = _one_of(get_args(Wiring), record["wiring"])
+    return PlantedComponent(_neurons(record["neurons"]), wiring, tuple(record["serves"]), record.get("language", ""))
+
+
+def _one_of(names: Sequence[_Name], name: object) -> _Name:
+    for each in names:
+        if each == name:
+            return each
+    raise ValueError(f"{name!r} is none of {', '.join(map(str, names))}")
 
 
 def _check(record: dict[str, Any]) -> Check:

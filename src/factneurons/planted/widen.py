@@ -22,6 +22,18 @@ WIDTH_FIELDS = {"bert": "intermediate_size", "gpt2": "n_inner", "llama": "interm
 """Family -> the field of its configuration that holds the neurons per layer. Planting is for these families."""
 
 
+def width_field(model: Model) -> str:
+    """The field of a model's configuration that holds the neurons per layer.
+
+    Raises:
+        BadModel: a family whose configuration is not known, see `WIDTH_FIELDS`.
+    """
+    family = str(model.module.config.model_type)
+    if family not in WIDTH_FIELDS:
+        raise BadModel(f"{model.name}: facts can be planted in {', '.join(WIDTH_FIELDS)} models, not in {family}")
+    return WIDTH_FIELDS[family]
+
+
 def widened(model: Model, extra: int, seed: int) -> tuple[Model, tuple[tuple[Neuron, ...], ...]]:
     """A copy of a model with more neurons in every layer, and the new neurons per layer.
 
@@ -30,11 +42,9 @@ def widened(model: Model, extra: int, seed: int) -> tuple[Model, tuple[tuple[Neu
     Raises:
         BadModel: a family whose configuration is not known, see `WIDTH_FIELDS`.
     """
-    family = str(model.module.config.model_type)
-    if family not in WIDTH_FIELDS:
-        raise BadModel(f"{model.name}: facts can be planted in {', '.join(WIDTH_FIELDS)} models, not in {family}")
+    field = width_field(model)
     config = copy.deepcopy(model.module.config)
-    setattr(config, WIDTH_FIELDS[family], model.width + extra)
+    setattr(config, field, model.width + extra)
     config._attn_implementation = model.module.config._attn_implementation
     module = type(model.module)(config).to(model.device, model.dtype)
     rng = np.random.default_rng([seed, 1])

@@ -1,0 +1,104 @@
+"""`factneurons plant`: a model whose neurons are known, because they were put there."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from factneurons.cli.console import counted, say, tell
+from factneurons.cli.options import FACTS_HELP, MODEL_HELP, Seed, listed
+from factneurons.errors import BadSetting
+from factneurons.facts import load_facts
+from factneurons.planted import Planted, PlantingSettings
+from factneurons.planted.base import RANDOM_MODELS
+from factneurons.planted.plant import FACTS
+from factneurons.planted.plant import plant as plant_facts
+from factneurons.planted.settings import MIX, ORDERED
+from factneurons.planted.truth import TRUTH
+from factneurons.planted.types import REGIMES
+from factneurons.runs.files import disk_errors_in_one_line
+
+_DEFAULTS = PlantingSettings()
+_MIX = listed(f"{regime}={count}" for regime, count in MIX.items()).replace(" ", "")
+
+
+def plant(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} Or one with random weights: {listed(RANDOM_MODELS)}.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder to write; it must not exist yet.")],
+    facts: Annotated[
+        str | None, typer.Option(metavar="FACTS", help=f"{FACTS_HELP} Default: facts are invented.")
+    ] = None,
+    regime: Annotated[
+        str | None, typer.Option(help=f"How given facts are stored, one of: {listed(ORDERED)}. Default: single.")
+    ] = None,
+    mix: Annotated[
+        str | None, typer.Option(help=f"How many facts of which regime are invented. Default: {_MIX}.")
+    ] = None,
+    seed: Seed = 0,
+    steps: Annotated[int, typer.Option(help="Training steps at most.")] = _DEFAULTS.steps,
+    prompts: Annotated[int, typer.Option(help="Prompts per invented fact and language.")] = _DEFAULTS.prompts,
+) -> None:
+    """Put facts into chosen neurons of a model, and write down which.
+
+    The model gets new neurons for them; all others stay as they are. Every fact is tested by suppressing neurons, and
+    only those that are stored as they should be are written into truth.json, beside the model's weights.
+    """
+    if facts is None and regime is not None:
+        raise BadSetting("--regime is for given facts (--facts); for invented ones give --mix, for instance single=4")
+    if facts is not None and mix is not None:
+        raise BadSetting("--mix is for invented facts; given ones (--facts) are all stored as --regime says")
+    settings = PlantingSettings(mix=dict(MIX) if mix is None else _mix(mix), seed=seed, prompts=prompts, steps=steps)
+    given = None if facts is None else list(load_facts(facts))
+    with disk_errors_in_one_line(out):
+        planted = plant_facts(
+            model,
+            out,
+            facts=given,
+            regime=regime or "single",  # type: ignore[arg-type]
+            settings=settings,
+            report=tell,
+        )
+    _show(planted)
+
+
+def _mix(text: str) -> dict[str, int]:
+    """{"degenerate": 4, "single": 2} of "degenerate=4,single=2"; the names are looked at by the settings."""
+    mix: dict[str, int] = {}
+    for part in text.split(","):
+        name, _, count = (piece.strip() for piece in part.partition("="))
+        if not name or not count.isdecimal():
+            raise BadSetting(f"--mix: {part.strip()!r} is not of the form REGIME=NUMBER, for instance single=2")
+        if name in mix:
+            raise BadSetting(f"--mix: {name} is there twice")
+        mix[name] = int(count)
+    return mix
+
+
+def _show(planted: Planted) -> None:
+    """How many facts of each regime are stored, why others are not, how other prompts were held, what comes next."""
+    truth, folder = planted.truth, planted.folder
+    standing = Counter(fact.regime for fact in truth.facts)
+    refused = Counter(each.regime for each in truth.rejected)
+    total = len(truth.facts) + len(truth.rejected)
+    say(f"{folder}: {len(truth.facts)} of {counted(total, 'fact')} planted in {truth.base}")
+    say(f"  {'regime':16}{'planted':>8}{'not accepted':>14}")
+    for regime in REGIMES:
+        if standing[regime] or refused[regime]:
+            say(f"  {regime:16}{standing[regime]:>8}{refused[regime]:>14}")
+    for each in truth.rejected:
+        say(f"  not accepted: {each.id} ({each.regime}): {each.reason}")
+    held = truth.held
+    say(
+        f"  {held['prompts']:.0f} other prompts: recall {held['recall_before']:.1%} before, "
+        f"{held['recall_after']:.1%} after; largest change of P(answer) {held['largest_change']:.3f}"
+    )
+    say(f"  which neurons store what: {folder / TRUTH}")
+    asked = ["--model", str(folder), "--facts", str(folder / FACTS), "--out", f"{folder}-run"]
+    say(f"next: {shlex.join(['factneurons', 'locate', *asked])}")
+    say("or:   factneurons benchmark   (every method judged by planted models)")
