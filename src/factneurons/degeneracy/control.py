@@ -149,7 +149,7 @@ def partition_control(
         random_pass=float(random.passed.mean()),
         partitions_possible=partitions_possible(sizes, len(pool)),
         partitions_drawn=float(len(random.jump)),
-        drop_halves=_drop_halves(components, drops, np.random.default_rng([*seeds, 1])),
+        drop_halves=drop_halves(components, drops, np.random.default_rng([*seeds, 1])),
     )
 
 
@@ -165,7 +165,7 @@ def _p_values(found: _Measures, random: _Measures, settings: DegeneracySettings)
     return _p_value(float(found.index[0]), indices), _p_value(float(found.jump[0]), random.jump)
 
 
-def _drop_halves(components: Sequence[NeuronSet], drops: Drops, rng: np.random.Generator) -> float:
+def drop_halves(components: Sequence[NeuronSet], drops: Drops, rng: np.random.Generator) -> float:
     """The mean loss with the smaller half of every component suppressed; NaN where a component is one neuron."""
     if min(len(component) for component in components) < 2:
         return math.nan

@@ -21,8 +21,9 @@ from factneurons.planted.types import Check, PlantedFact
 GATED = 0.6
 """A component of a conjunctive fact costs at least this share of what all cost, in log-odds."""
 
-ADDITIVE = (0.6, 1.6)
-"""The parts of a single component cost together from this to this many times what all cost, in log-odds."""
+ADDITIVE = (0.6, 1.3)
+"""The neurons of one layer of a component cost together from this to this many times what all of them cost, in
+log-odds."""
 
 _LEAST = 1e-12
 _NO_BOUND = 1e9
@@ -61,21 +62,25 @@ def _interplay(model: Model, planted: PlantedFact) -> Iterator[Check]:
     own = frozenset(planted.neurons)
     if planted.regime == "conjunctive":
         parts = [frozenset(component.neurons) for component in planted.components]
-        for part, share in zip(parts, _shares(model, planted, parts), strict=True):
-            yield Check(
-                "share of the whole loss in log-odds", tuple(sorted(part)), share, at_least=GATED, at_most=_NO_BOUND
-            )
+        for part, share in zip(parts, _shares(model, planted, parts, own), strict=True):
+            yield Check("share of the whole loss in log-odds", tuple(sorted(part)), float(share), GATED, _NO_BOUND)
+            yield _additive(model, planted, part)
     if planted.regime in ("single", "shared") and planted.components[0].wiring == "parallel":
-        total = float(sum(_shares(model, planted, [frozenset({neuron}) for neuron in own])))
-        yield Check("sum of the parts' losses in log-odds", (), total, at_least=ADDITIVE[0], at_most=ADDITIVE[1])
+        yield _additive(model, planted, own)
 
 
-def _shares(model: Model, planted: PlantedFact, parts: Sequence[frozenset[Neuron]]) -> npt.NDArray[np.float64]:
-    """Loss in log-odds with each part suppressed, as a share of the loss with all neurons suppressed, [parts]."""
-    own = frozenset(planted.neurons)
+def _additive(model: Model, planted: PlantedFact, part: frozenset[Neuron]) -> Check:
+    total = float(sum(_shares(model, planted, [frozenset({neuron}) for neuron in part], part)))
+    return Check("sum of the neurons' losses in log-odds", tuple(sorted(part)), total, *ADDITIVE)
+
+
+def _shares(
+    model: Model, planted: PlantedFact, parts: Sequence[frozenset[Neuron]], whole: frozenset[Neuron]
+) -> npt.NDArray[np.float64]:
+    """Loss in log-odds with each part suppressed, as a share of the loss with the whole suppressed, [parts]."""
     shares = []
     for number in _languages(planted):
-        table = _table(model, planted, number, [frozenset(), *parts, own]).clip(_LEAST, 1 - _LEAST)
+        table = _table(model, planted, number, [frozenset(), *parts, whole]).clip(_LEAST, 1 - _LEAST)
         odds = np.log(table / (1 - table)).mean(0)
         shares.append((odds[0] - odds[1:-1]) / (odds[0] - odds[-1]))
     mean: npt.NDArray[np.float64] = np.mean(shares, axis=0)

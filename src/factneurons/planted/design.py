@@ -79,7 +79,7 @@ def _copies(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
 def _stages(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
     count = int(places.rng.integers(2, min(3, len(places.layers)) + 1))
     layers = sorted(int(layer) for layer in places.rng.choice(places.layers, count, replace=False))
-    sizes = places.rng.integers(1, 3, size=count).tolist()
+    sizes = places.rng.integers(2, 4, size=count).tolist()
     return tuple(
         PlantedComponent(tuple(places.take(layer) for _ in range(size)), "series")
         for layer, size in zip(layers, sizes, strict=True)

@@ -71,7 +71,7 @@ def begin(
                 below = [n for n in chain.neurons if n.layer < layer]
                 mask = passes.switches.mask([frozenset(below)] * len(own))
                 others = passes.inputs_of(up, own, mask).mean(0)
-            _read(model, neuron, whitened, wanted.mean(0), others)
+            _read(model, neuron, whitened, wanted.mean(0), others, linear=place < 0)
             _write(
                 model, neuron, _direction(model, neuron, fact, component, passes.questions.answers[own], rng), length
             )
@@ -119,20 +119,30 @@ class _Whitened:
         return scaled.float()
 
 
-def _read(model: Model, neuron: Neuron, whitened: _Whitened, wanted: Tensor, others: Tensor) -> None:
+def _read(
+    model: Model, neuron: Neuron, whitened: _Whitened, wanted: Tensor, others: Tensor, *, linear: bool = False
+) -> None:
+    """Make a neuron fire where `wanted` is read and not where `others` is.
+
+    A linear one begins without a threshold: what it passes on is in proportion to what the stage below wrote, so that
+    the neurons of that stage add up.
+    """
     layer = model.layers[neuron.layer]
     way = whitened.direction(wanted - others)
     bias = getattr(layer.up, "bias", None)
+    threshold = 0.0 if linear else _BIAS
+    gain = _GAIN - _BIAS + threshold
     if bias is not None:
-        matrix(layer.up)[neuron.index] = _GAIN * way
-        bias[neuron.index] = -_GAIN * float(way @ others) - _BIAS
+        matrix(layer.up)[neuron.index] = gain * way
+        bias[neuron.index] = -gain * float(way @ others) - threshold
         return
     # Without a bias the gate has to be silent by itself: the direction is made blind to the mean of the others.
     blind = way - (way @ others) / (others @ others) * others
     blind = blind / (blind @ wanted)
     matrix(layer.up)[neuron.index] = blind
     if layer.gate is not None:
-        matrix(layer.gate)[neuron.index] = (_GAIN - _BIAS) * blind
+        own = whitened.direction(wanted - whitened.mean) if linear else blind
+        matrix(layer.gate)[neuron.index] = (_GAIN - _BIAS) * own
 
 
 def _direction(

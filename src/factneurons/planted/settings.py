@@ -13,11 +13,11 @@ ORDERED: tuple[Regime, ...] = tuple(regime for regime in REGIMES if regime != "s
 
 MIX: dict[str, int] = {
     "degenerate": 4,
-    "conjunctive": 4,
+    "conjunctive": 6,
     "redundant": 4,
-    "single": 4,
+    "single": 6,
     "bilingual": 3,
-    "interchangeable": 3,
+    "interchangeable": 4,
 }
 """Regime -> how many facts of it are invented where none are given. Every component of a degenerate fact
 brings another fact with it, which is then a shared one."""

@@ -1,0 +1,275 @@
+"""One planted model judged: which neurons each method finds, how each clusterer groups them, and what it concludes.
+
+In: a planted model and its truth. Out: three tables, one row per fact and contestant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.metrics import adjusted_rand_score, average_precision_score
+
+from factneurons.attribution import KnowledgeNeurons, SelectionSettings
+from factneurons.attribution.selection import coarse_set, needed_prompts
+from factneurons.benchmark.contestants import Scorer, groupers, scorers
+from factneurons.degeneracy.clusterers import CLUSTERERS, Context
+from factneurons.degeneracy.find import neuron_distances, suppressed_by
+from factneurons.degeneracy.functional import Drops, NeuronSet
+from factneurons.degeneracy.scale import GapUnits
+from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.degeneracy.storage import storage_of
+from factneurons.facts.types import Fact
+from factneurons.models.load import load_model
+from factneurons.models.model import Model
+from factneurons.models.types import Neuron, Query
+from factneurons.planted.truth import read_truth
+from factneurons.planted.types import PlantedFact
+
+TRUE = "true"
+"""Where the neurons to be grouped come from: the truth, or else the method of this name."""
+
+GROUPED = ("degenerate", "redundant", "conjunctive", "single", "shared")
+"""Regimes whose neurons have one right grouping."""
+
+JUDGED = (*GROUPED, "interchangeable")
+"""Regimes that a verdict can name."""
+
+_MATCH = 0.5
+"""A group is a component if their Jaccard index is above this: at most one group can be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A planted fact in one language, as it is asked of its model."""
+
+    planted: PlantedFact
+    fact: Fact
+    queries: tuple[Query, ...]
+
+    @property
+    def neurons(self) -> frozenset[Neuron]:
+        """The neurons that carry it."""
+        return frozenset(self.planted.neurons_of(self.fact.language))
+
+    @property
+    def components(self) -> list[NeuronSet]:
+        """Its components in this language."""
+        own = (each for each in self.planted.components if each.language in ("", self.fact.language))
+        return [frozenset(component.neurons) for component in own]
+
+    def row(self) -> dict[str, object]:
+        """What every row of a table says of it."""
+        return {"fact_id": self.fact.id, "language": self.fact.language, "regime": self.planted.regime}
+
+
+@dataclass(slots=True)
+class Judged:
+    """The tables of one model."""
+
+    localisation: pd.DataFrame
+    grouping: pd.DataFrame
+    verdicts: pd.DataFrame
+
+
+@dataclass(slots=True)
+class _Sets:
+    """The neurons of every unit from one source, and the losses measured for them."""
+
+    model: Model
+    neurons: dict[tuple[str, str], NeuronSet]
+    units: Sequence[Unit]
+    drops: dict[tuple[str, str], Drops] = field(default_factory=dict)
+
+    def of(self, unit: Unit) -> NeuronSet:
+        return self.neurons[unit.fact.id, unit.fact.language]
+
+    def losses(self, unit: Unit) -> Drops:
+        key = (unit.fact.id, unit.fact.language)
+        if key not in self.drops:
+            self.drops[key] = Drops(suppressed_by(self.model, _known(unit, self.neurons[key])))
+        return self.drops[key]
+
+    def carries(self, group: NeuronSet, but: Unit, settings: DegeneracySettings) -> bool:
+        """Whether a group carries a fact other than this one.
+
+        It does if it holds neurons of the other fact that suffice for it, or whose loss costs it.
+        """
+        for other in self.units:
+            own = self.of(other) & group
+            if other.fact.id == but.fact.id or 2 * len(own) < len(group):
+                continue
+            drops, everything = self.losses(other), self.of(other)
+            without, left = drops([own, everything - own])
+            suffices = left <= settings.t_sufficient and drops.of(everything) >= settings.t_high
+            if suffices or without >= settings.t_high:
+                return True
+        return False
+
+
+def judge(folder: Path, *, grouped_by: Sequence[str] = (TRUE, "amig")) -> Judged:
+    """Judge every method and clusterer by one planted model.
+
+    Args:
+        folder: a planted model with its truth.
+        grouped_by: where the neurons to be grouped come from: the truth, or methods by name.
+
+    Raises:
+        BadRun: the folder holds no planted model.
+    """
+    truth, model = read_truth(folder), load_model(folder)
+    units = [
+        Unit(planted, fact, tuple(model.query(prompt, fact.answer) for prompt in fact.prompts))
+        for planted in truth.facts
+        for fact in planted.facts
+    ]
+    localisation, found = _localised(model, units)
+    sources = {TRUE: {(unit.fact.id, unit.fact.language): unit.neurons for unit in units}, **found}
+    tables = [_grouped(model, units, name, sources[name]) for name in grouped_by]
+    return Judged(
+        pd.DataFrame(localisation),
+        pd.concat([pd.DataFrame(rows) for rows, _ in tables], ignore_index=True),
+        pd.concat([pd.DataFrame(rows) for _, rows in tables], ignore_index=True),
+    )
+
+
+def _localised(
+    model: Model, units: Sequence[Unit]
+) -> tuple[list[dict[str, object]], dict[str, dict[tuple[str, str], NeuronSet]]]:
+    """Rows of the localisation table, and the neurons that each method found."""
+    rows: list[dict[str, object]] = []
+    found: dict[str, dict[tuple[str, str], NeuronSet]] = {}
+    for name, (scorer, thresholds) in scorers().items():
+        found[name] = {}
+        for unit, scores in zip(units, _scores(model, units, scorer), strict=True):
+            threshold = thresholds.get(unit.fact.language, thresholds[""])
+            chosen = chosen_neurons(scores, threshold)
+            found[name][unit.fact.id, unit.fact.language] = chosen
+            rows.append({**unit.row(), "method": name, **localisation_metrics(unit.neurons, chosen, scores)})
+    return rows, found
+
+
+def _scores(model: Model, units: Sequence[Unit], scorer: Scorer) -> list[list[npt.NDArray[np.float32]]]:
+    """Scores of every prompt, unit by unit."""
+    flat = iter(scorer(model, [query for unit in units for query in unit.queries]))
+    return [[next(flat) for _ in unit.queries] for unit in units]
+
+
+def chosen_neurons(scores: Sequence[npt.NDArray[np.float32]], threshold: float) -> NeuronSet:
+    """The neurons that reach the threshold, as a share of the largest score, in enough of the prompts."""
+    settings = SelectionSettings()
+    sets = [coarse_set(each.astype(np.float64), settings.selector, threshold) for each in scores]
+    needed = needed_prompts(len(sets), settings)
+    candidates = {neuron for each in sets for neuron in each}
+    return frozenset(neuron for neuron in candidates if sum(neuron in each for each in sets) >= needed)
+
+
+def localisation_metrics(
+    true: NeuronSet, chosen: NeuronSet, scores: Sequence[npt.NDArray[np.float32]]
+) -> dict[str, object]:
+    """Precision and recall of the chosen neurons, and average precision of the mean scores over all neurons."""
+    mean = np.mean(scores, axis=0, dtype=np.float64)
+    labels = np.zeros(mean.shape, dtype=bool)
+    for neuron in true:
+        labels[neuron.layer, neuron.index] = True
+    hits = len(true & chosen)
+    return {
+        "precision": hits / len(chosen) if chosen else 0.0,
+        "recall": hits / len(true),
+        "average_precision": float(average_precision_score(labels.ravel(), mean.ravel())),
+        "chosen": len(chosen),
+        "true": len(true),
+    }
+
+
+def _grouped(
+    model: Model, units: Sequence[Unit], source: str, neurons: dict[tuple[str, str], NeuronSet]
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Rows of the grouping table and of the verdict table for neurons from one source."""
+    sets = _Sets(model, neurons, units)
+    gaps = {name: GapUnits(model, settings) for name, settings in groupers().items()}
+    grouping, verdicts = [], []
+    for unit in units:
+        if unit.planted.regime not in JUDGED:
+            continue
+        for name, settings in groupers().items():
+            groups = groups_of(model, sets, unit, settings, gaps[name])
+            row = {**unit.row(), "neurons": source, "clusterer": name}
+            if unit.planted.regime in GROUPED:
+                grouping.append({**row, **grouping_metrics(unit.components, groups, sets.of(unit))})
+            verdicts.append({**row, "verdict": _verdict(sets, unit, groups, settings)})
+    return grouping, verdicts
+
+
+def groups_of(model: Model, sets: _Sets, unit: Unit, settings: DegeneracySettings, units: GapUnits) -> list[NeuronSet]:
+    """The groups a clusterer makes of a unit's neurons; none where it finds none."""
+    neurons = tuple(sorted(sets.of(unit)))
+    if len(neurons) < 2:
+        return []
+    context = Context(
+        distances=neuron_distances(model, neurons, settings, units),
+        neurons=neurons,
+        scores=(1.0,) * len(neurons),
+        drops=sets.losses(unit),
+        rng=np.random.default_rng([settings.seed, int.from_bytes(unit.fact.key.encode(), "big")]),
+        width=model.width,
+    )
+    clustering = CLUSTERERS[settings.clusterer].cluster(context, settings)
+    return [frozenset(neurons[member] for member in cluster.members) for cluster in clustering.clusters]
+
+
+def _verdict(sets: _Sets, unit: Unit, groups: Sequence[NeuronSet], settings: DegeneracySettings) -> str:
+    drops = sets.losses(unit)
+    if not drops.probability > 0:
+        return "none"
+
+    def carries(group: NeuronSet) -> bool:
+        return sets.carries(group, unit, settings)
+
+    return storage_of(sets.of(unit), groups, drops, carries, settings).verdict
+
+
+def grouping_metrics(
+    components: Sequence[NeuronSet], groups: Sequence[NeuronSet], neurons: NeuronSet
+) -> dict[str, object]:
+    """How well groups are the components: adjusted Rand index, and F1 of "this group is a component".
+
+    Both speak of all neurons, the true and the given ones. A neuron that is in no group, or in no component, stands
+    for itself. Where there is no group at all, the given neurons are one.
+    """
+    groups = list(groups) or [neurons]
+    every = sorted(neurons.union(*components))
+    index = adjusted_rand_score(_labels(every, components), _labels(every, groups))
+    hits = sum(any(_jaccard(group, component) > _MATCH for group in groups) for component in components)
+    return {"adjusted_rand_index": float(index), "f1": 2 * hits / (len(groups) + len(components))}
+
+
+def _labels(neurons: Sequence[Neuron], groups: Sequence[NeuronSet]) -> list[int]:
+    place = {neuron: number for number, group in enumerate(groups) for neuron in group}
+    return [place.get(neuron, len(groups) + alone) for alone, neuron in enumerate(neurons)]
+
+
+def _jaccard(first: NeuronSet, second: NeuronSet) -> float:
+    either = first | second
+    return len(first & second) / len(either) if either else 0.0
+
+
+def _known(unit: Unit, neurons: NeuronSet) -> KnowledgeNeurons:
+    """A unit as the degeneracy room takes it."""
+    ordered = tuple(sorted(neurons))
+    return KnowledgeNeurons(
+        fact=unit.fact,
+        neurons=ordered,
+        scores=(1.0,) * len(ordered),
+        shares=(1.0,) * len(ordered),
+        queries=unit.queries,
+        method=TRUE,
+        threshold=0.0,
+        refined=False,
+        probability=0.0,
+        rank=0,
+    )
