@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     )
     from factneurons.degeneracy import DegeneracySettings, DegenerateNeurons, degenerate_pairs, find_degenerate
     from factneurons.errors import FactneuronsError, NotAskable
+    from factneurons.experiments import degenerate_or_redundant
     from factneurons.facts import Fact, Prompt, describe, load_facts, write_jsonl
     from factneurons.models import Model, Neuron, Query, load_model
+    from factneurons.planted import PlantingSettings, Truth, plant, read_truth
     from factneurons.report import write_report
     from factneurons.runs import Run
 
@@ -42,17 +44,22 @@ __all__ = [
     "Model",
     "Neuron",
     "NotAskable",
+    "PlantingSettings",
     "Prompt",
     "Query",
     "Run",
     "SelectionSettings",
+    "Truth",
     "attribute",
+    "degenerate_or_redundant",
     "degenerate_pairs",
     "describe",
     "find_degenerate",
     "load_facts",
     "load_model",
     "locate",
+    "plant",
+    "read_truth",
     "write_jsonl",
     "write_report",
 ]
@@ -68,9 +75,10 @@ _ROOMS = {
     ),
     "degeneracy": ("DegeneracySettings", "DegenerateNeurons", "degenerate_pairs", "find_degenerate"),
     "errors": ("FactneuronsError", "NotAskable"),
-    "experiments": (),
+    "experiments": ("degenerate_or_redundant",),
     "facts": ("Fact", "Prompt", "describe", "load_facts", "write_jsonl"),
     "models": ("Model", "Neuron", "Query", "load_model"),
+    "planted": ("PlantingSettings", "Truth", "plant", "read_truth"),
     "pocket": (),
     "report": ("write_report",),
     "runs": ("Run",),

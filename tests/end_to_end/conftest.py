@@ -288,7 +288,10 @@ def tables() -> Callable[[Path], dict[str, pd.DataFrame]]:
     return read
 
 
-TABLE_NAMES = ("facts", "neurons", "completeness", "components", "barcodes", "degenerate", "interventions", "skipped")
+TABLE_NAMES = (
+    *("facts", "neurons", "completeness", "components", "barcodes", "degenerate", "acquisition", "carried"),
+    *("interventions", "skipped"),
+)
 
 
 @pytest.fixture(scope="session")

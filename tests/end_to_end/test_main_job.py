@@ -59,6 +59,10 @@ def test_every_line_of_output(commands, tmp_path, run):
     assert lines[0].startswith(f"{out}: ")
     assert "of 12 facts have degenerate knowledge neurons in " in lines[0]
     assert "better than random partitions of the same sizes" in degenerate.out
+    assert "after Holm's correction" in degenerate.out
+    assert "after Benjamini and Hochberg's" in degenerate.out
+    assert "also lose as much with half of every component suppressed" in degenerate.out
+    assert "merely redundant" in degenerate.out
     assert "the degenerate neurons changed" in degenerate.out
     assert lines[-1] == f"next: factneurons report '{out}'"
 
@@ -134,6 +138,27 @@ def test_tables_fit_each_other(finished):
     )
     drawn = interventions[interventions["draw"] > 0].groupby(["fact_id", "neurons", "action", "prompts"])
     assert set(drawn["draw"].nunique()) == {3}
+
+
+def test_what_is_lost_and_what_components_carry(finished):
+    run = fn.Run.open(finished)
+    degenerate = run.table("degenerate").set_index("fact_id")
+    having = degenerate[degenerate["components"] >= 2]
+    acquisition = run.table("acquisition")
+    curves = acquisition[acquisition["which"] == "components"]
+    assert set(curves["fact_id"]) == set(having.index)
+    assert set(acquisition["clusterer"]) == {"ntc"}
+    for fact_id, curve in curves.groupby("fact_id"):
+        assert curve["k"].tolist() == list(range(1, int(having.loc[fact_id, "components"]) + 1))
+        assert curve["mean_drop"].iloc[-1] == pytest.approx(having.loc[fact_id, "drop_all"], abs=1e-6)
+    random = acquisition[acquisition["which"] == "random for components"]
+    assert len(random) == len(curves)
+
+    carried = run.table("carried")
+    assert carried.groupby("fact_id").size().to_dict() == having["components"].to_dict()
+    assert set(carried["others"]) == {39}, "all the others"
+    assert carried[["other_facts", "shared", "overlap"]].stack().between(0, 1).all()
+    assert carried["p_value"].between(1 / 100, 1).all()
 
 
 def test_the_command_line_and_python_find_the_same(finished, gpt2, facts_file):
