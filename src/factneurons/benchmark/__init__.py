@@ -1,1 +1,13 @@
-"""Every method and every clusterer, judged by models whose neurons are known."""
+"""Every method and every clusterer, judged by models whose neurons are known because they were put there.
+
+contestants   who is judged
+judging       one planted model judged
+run           all models planted and judged, resumable
+summary       means with intervals over models, paired comparisons
+"""
+
+from factneurons.benchmark.judging import judge
+from factneurons.benchmark.run import BenchmarkSettings, run_benchmark
+from factneurons.benchmark.summary import by_regime, comparisons, confusion, summary
+
+__all__ = ["BenchmarkSettings", "by_regime", "comparisons", "confusion", "judge", "run_benchmark", "summary"]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from factneurons.attribution import AttributionSettings
 from factneurons.attribution.methods import METHODS, attribute_all, method_named
+from factneurons.attribution.rounds import attribute_in_rounds
 from factneurons.degeneracy.clusterers import CLUSTERERS
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.model import Model
@@ -22,11 +23,15 @@ FloatArray = npt.NDArray[np.float32]
 CAPTUM = "captum"
 """Captum's LayerIntegratedGradients: an outsider, whose path runs through the embeddings."""
 
+IN_ROUNDS = "dai in rounds"
+"""Integrated gradients again and again, each time with what was found before suppressed."""
+
 _CAPTUM_POINTS = 20
 _CAPTUM_THRESHOLD = 0.2
 """Captum has no threshold of its own: that of Dai et al. (2022), who integrate along a path as well."""
 
-Scorer = Callable[[Model, Sequence[Query]], list[FloatArray]]
+Scorer = Callable[[Model, Sequence[Sequence[Query]]], list[FloatArray]]
+"""The queries of each fact -> of each fact the scores of its prompts, [prompts, layers, width]."""
 
 
 def scorers() -> dict[str, tuple[Scorer, dict[str, float]]]:
@@ -35,21 +40,31 @@ def scorers() -> dict[str, tuple[Scorer, dict[str, float]]]:
     Captum is among them where it is installed.
     """
     found = {name: (_own(name), method_named(name).threshold) for name in METHODS}
+    found[IN_ROUNDS] = (scores_in_rounds, method_named("dai").threshold)
     if find_spec("captum") is not None:
         found[CAPTUM] = (captum_scores, {"": _CAPTUM_THRESHOLD})
     return found
 
 
 def _own(method: str) -> Scorer:
-    def score(model: Model, queries: Sequence[Query]) -> list[FloatArray]:
-        return [found.scores for found in attribute_all(model, queries, AttributionSettings(method))]
+    def score(model: Model, facts: Sequence[Sequence[Query]]) -> list[FloatArray]:
+        flat = attribute_all(model, [query for queries in facts for query in queries], AttributionSettings(method))
+        found = iter(flat)
+        return [np.stack([next(found).scores for _ in queries]) for queries in facts]
 
     return score
 
 
-def captum_scores(model: Model, queries: Sequence[Query]) -> list[FloatArray]:
+def scores_in_rounds(model: Model, facts: Sequence[Sequence[Query]]) -> list[FloatArray]:
+    """`dai` in rounds."""
+    settings, threshold = AttributionSettings("dai"), method_named("dai").threshold[""]
+    found = [attribute_in_rounds(model, queries, settings, threshold) for queries in facts]
+    return [each.scores.astype(np.float32) for each in found]
+
+
+def captum_scores(model: Model, facts: Sequence[Sequence[Query]]) -> list[FloatArray]:
     """Captum's layer integrated gradients at the input of every down-projection, from embeddings of zero."""
-    return [_captum_of(model, query) for query in queries]
+    return [np.stack([_captum_of(model, query) for query in queries]) for queries in facts]
 
 
 def _captum_of(model: Model, query: Query) -> FloatArray:

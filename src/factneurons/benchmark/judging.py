@@ -16,10 +16,11 @@ from sklearn.metrics import adjusted_rand_score, average_precision_score
 
 from factneurons.attribution import KnowledgeNeurons, SelectionSettings
 from factneurons.attribution.selection import coarse_set, needed_prompts
-from factneurons.benchmark.contestants import Scorer, groupers, scorers
+from factneurons.benchmark.contestants import groupers, scorers
 from factneurons.degeneracy.clusterers import CLUSTERERS, Context
 from factneurons.degeneracy.find import neuron_distances, suppressed_by
 from factneurons.degeneracy.functional import Drops, NeuronSet
+from factneurons.degeneracy.mediation import passed_on
 from factneurons.degeneracy.scale import GapUnits
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.storage import storage_of
@@ -145,7 +146,7 @@ def _localised(
     found: dict[str, dict[tuple[str, str], NeuronSet]] = {}
     for name, (scorer, thresholds) in scorers().items():
         found[name] = {}
-        for unit, scores in zip(units, _scores(model, units, scorer), strict=True):
+        for unit, scores in zip(units, scorer(model, [each.queries for each in units]), strict=True):
             threshold = thresholds.get(unit.fact.language, thresholds[""])
             chosen = chosen_neurons(scores, threshold)
             found[name][unit.fact.id, unit.fact.language] = chosen
@@ -153,13 +154,7 @@ def _localised(
     return rows, found
 
 
-def _scores(model: Model, units: Sequence[Unit], scorer: Scorer) -> list[list[npt.NDArray[np.float32]]]:
-    """Scores of every prompt, unit by unit."""
-    flat = iter(scorer(model, [query for unit in units for query in unit.queries]))
-    return [[next(flat) for _ in unit.queries] for unit in units]
-
-
-def chosen_neurons(scores: Sequence[npt.NDArray[np.float32]], threshold: float) -> NeuronSet:
+def chosen_neurons(scores: npt.NDArray[np.float32], threshold: float) -> NeuronSet:
     """The neurons that reach the threshold, as a share of the largest score, in enough of the prompts."""
     settings = SelectionSettings()
     sets = [coarse_set(each.astype(np.float64), settings.selector, threshold) for each in scores]
@@ -168,9 +163,7 @@ def chosen_neurons(scores: Sequence[npt.NDArray[np.float32]], threshold: float) 
     return frozenset(neuron for neuron in candidates if sum(neuron in each for each in sets) >= needed)
 
 
-def localisation_metrics(
-    true: NeuronSet, chosen: NeuronSet, scores: Sequence[npt.NDArray[np.float32]]
-) -> dict[str, object]:
+def localisation_metrics(true: NeuronSet, chosen: NeuronSet, scores: npt.NDArray[np.float32]) -> dict[str, object]:
     """Precision and recall of the chosen neurons, and average precision of the mean scores over all neurons."""
     mean = np.mean(scores, axis=0, dtype=np.float64)
     labels = np.zeros(mean.shape, dtype=bool)
@@ -217,6 +210,7 @@ def groups_of(model: Model, sets: _Sets, unit: Unit, settings: DegeneracySetting
         drops=sets.losses(unit),
         rng=np.random.default_rng([settings.seed, int.from_bytes(unit.fact.key.encode(), "big")]),
         width=model.width,
+        passed_on=lambda needed: passed_on(model, unit.queries, needed),
     )
     clustering = CLUSTERERS[settings.clusterer].cluster(context, settings)
     return [frozenset(neurons[member] for member in cluster.members) for cluster in clustering.clusters]

@@ -20,6 +20,7 @@ from factneurons.models.types import Neuron
 
 if TYPE_CHECKING:
     from factneurons.degeneracy.functional import Drops
+    from factneurons.degeneracy.mediation import PassedOn
     from factneurons.degeneracy.settings import DegeneracySettings
 
 FloatArray = npt.NDArray[np.float64]
@@ -70,6 +71,7 @@ class Context:
             `drops.probability` is 0 no loss is defined.
         rng: random numbers of this fact's own, whatever the order of the facts.
         width: neurons per layer of the model.
+        passed_on: which neurons work through which others, measured when it is asked for; None: it cannot be.
     """
 
     distances: FloatArray
@@ -78,6 +80,7 @@ class Context:
     drops: Drops
     rng: np.random.Generator
     width: int
+    passed_on: PassedOn | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from factneurons.degeneracy.functional import (
     union,
     without_others,
 )
+from factneurons.degeneracy.mediation import ActiveModel, passed_on
 from factneurons.degeneracy.scale import GapUnits, WeightModel
 from factneurons.degeneracy.settings import SIGNIFICANCE, DegeneracySettings
 from factneurons.degeneracy.table import DegeneracyTable
@@ -38,7 +39,7 @@ from factneurons.models.types import Neuron, Query
 FloatArray = npt.NDArray[np.float64]
 
 
-class SuppressibleModel(WeightModel, Protocol):
+class SuppressibleModel(WeightModel, ActiveModel, Protocol):
     """What of a model is used here."""
 
     def probabilities_with(
@@ -101,6 +102,7 @@ def degenerate_neurons(
         drops=drops,
         rng=_random_numbers(known, settings),
         width=model.width,
+        passed_on=lambda needed: passed_on(model, known.queries, needed),
     )
     clustering = CLUSTERERS[settings.clusterer].cluster(context, settings)
     barcode = tuple(Bar(bar.birth, bar.death, _members(bar, context.neurons), bar.chosen) for bar in clustering.barcode)

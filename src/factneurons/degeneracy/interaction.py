@@ -8,38 +8,40 @@ leave over, by leaving out whatever can be spared:
 
     A suffices:   drop(N - A) <= t_sufficient      N: all neurons of the fact
 
-Where only one such set exists, every neuron of it is needed. It is then cut into stages by what two of its neurons
-cost, L being the loss in log-odds of P(answer): neurons that contribute side by side lose L(i) + L(j) together; of
-neurons that work through each other, either one loses what both do.
+What can be spared and yet costs something joins the set that misses it most.
 
-    gating(i, j) = (L(i) + L(j) - L({i, j})) / min(L(i), L(j))      0: side by side, 1: through each other
+Where only one such set exists, every neuron of it is needed. It is then cut into stages by mediation: a neuron
+belongs to the stage above those that it needs to be active at all (`mediation.passed_on`).
 
-Sets asked of the model: about twice the number of neurons for each round of leaving out, and n^2 / 2 pairs of the n
-neurons of a single sufficient set.
+    stage(j) = 1 + largest stage(i) over all i that pass on more than 0.1 to j;  0 where there is none
+
+Sets asked of the model: about twice the number of neurons for each round of leaving out, and one for each neuron of a
+single sufficient set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 
 from factneurons.degeneracy.clusterers import Cluster, Clustering, Context
 from factneurons.degeneracy.functional import Drops, NeuronSet
+from factneurons.degeneracy.mediation import PassedOn
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.types import Neuron
 
 FloatArray = npt.NDArray[np.float64]
 
-STAGE_GATING = 0.5
-"""Neurons whose mean gating is below stand side by side in one stage."""
+PASSED = 0.1
+"""A neuron needs another that passes on more than this share of its value."""
 
-_MOST_PAIRED = 100
-"""A sufficient set of more neurons is not cut into stages: pairs would cost too much."""
+HELPS = 0.03
+"""A neuron helps a group that loses at least this share of its log-odds without it."""
+
+_MOST_STAGED = 200
+"""A sufficient set of more neurons is not cut into stages: each of them costs a pass of its own."""
 
 _LEAST = 1e-12
 
@@ -54,8 +56,9 @@ def interaction(context: Context, settings: DegeneracySettings) -> Clustering:
     if context.drops.of(everything) < settings.t_high:
         return Clustering((), reason="not-jointly-needed")
     groups = sufficient_sets(everything, context.drops, settings.t_sufficient)
-    if len(groups) == 1:
-        groups = stages(groups[0], context.drops, settings.min_size)
+    groups = with_helpers(groups, everything, context.drops)
+    if len(groups) == 1 and context.passed_on is not None and len(groups[0]) <= _MOST_STAGED:
+        groups = stages(sorted(groups[0]), context.passed_on, settings.min_size)
     number = {neuron: place for place, neuron in enumerate(context.neurons)}
     clusters = sorted(tuple(sorted(number[neuron] for neuron in group)) for group in groups)
     return Clustering(
@@ -96,34 +99,54 @@ def _without_spare(left: NeuronSet, everything: NeuronSet, drops: Drops, most_lo
     return left
 
 
-def stages(needed: NeuronSet, drops: Drops, min_size: int) -> list[NeuronSet]:
-    """Cut a set of neurons that are all needed into groups that work through each other.
+def with_helpers(groups: Sequence[NeuronSet], everything: NeuronSet, drops: Drops) -> list[NeuronSet]:
+    """Add what can be spared and yet helps: each neuron left over joins the group that misses it most.
+
+    A group misses a neuron if, without all other groups, losing it costs at least `HELPS` of what losing the group and
+    everything left over costs, in log-odds of P(answer).
+    """
+    helpers = sorted(everything.difference(*groups))
+    if not helpers or not groups:
+        return list(groups)
+    missed = np.empty((len(groups), len(helpers)))
+    for row, group in enumerate(groups):
+        others = frozenset[Neuron]().union(*groups) - group
+        without, alone, *each = log_odds_lost(drops, [everything, others, *(others | {helper} for helper in helpers)])
+        missed[row] = (np.array(each) - alone) / max(float(without - alone), _LEAST)
+    best = missed.argmax(axis=0)
+    return [
+        group | {helper for place, helper in enumerate(helpers) if best[place] == row and missed[row, place] >= HELPS}
+        for row, group in enumerate(groups)
+    ]
+
+
+def stages(needed: Sequence[Neuron], passed_on: PassedOn, min_size: int) -> list[NeuronSet]:
+    """Cut neurons that are all needed into groups that work through each other, the lowest first.
 
     Single neurons that work through each other are a chain, and a chain is one component: without two stages of
     `min_size` neurons the set stays whole.
     """
-    neurons = sorted(needed)
-    if not 2 <= len(neurons) <= _MOST_PAIRED:
-        return [needed]
-    gating = gating_matrix(neurons, drops)
-    labels = fcluster(linkage(squareform(gating, checks=False), "average"), STAGE_GATING, "distance")
+    depth = depths(passed_on(needed) > PASSED)
     found = [
-        frozenset(neuron for neuron, own in zip(neurons, labels, strict=True) if own == label)
-        for label in np.unique(labels)
+        frozenset(neuron for neuron, own in zip(needed, depth, strict=True) if own == stage)
+        for stage in sorted({*depth})
     ]
-    return found if sum(len(stage) >= min_size for stage in found) > 1 else [needed]
+    return found if sum(len(stage) >= min_size for stage in found) > 1 else [frozenset(needed)]
 
 
-def gating_matrix(neurons: Sequence[Neuron], drops: Drops) -> FloatArray:
-    """How much two neurons work through each other, [n, n], from 0 (side by side) to 1; 0 on the diagonal."""
-    pairs = list(combinations(range(len(neurons)), 2))
-    singles = log_odds_lost(drops, [frozenset({neuron}) for neuron in neurons])
-    both = log_odds_lost(drops, [frozenset({neurons[i], neurons[j]}) for i, j in pairs])
-    matrix = np.zeros((len(neurons), len(neurons)))
-    for (i, j), joint in zip(pairs, both, strict=True):
-        least = max(min(singles[i], singles[j]), _LEAST)
-        matrix[i, j] = matrix[j, i] = np.clip((singles[i] + singles[j] - joint) / least, 0.0, 1.0)
-    return matrix
+def depths(needs: npt.NDArray[np.bool_]) -> list[int]:
+    """How many neurons deep each one stands, where `needs[i, j]` says that j needs i.
+
+    Args:
+        needs: [n, n], without circles: neurons only need neurons of lower layers.
+    """
+    depth = [0] * len(needs)
+    for _ in range(len(needs)):
+        deeper = [max((depth[i] + 1 for i in np.flatnonzero(needs[:, j])), default=0) for j in range(len(needs))]
+        if deeper == depth:
+            break
+        depth = deeper
+    return depth
 
 
 def log_odds_lost(drops: Drops, sets: Sequence[NeuronSet]) -> FloatArray:

@@ -1,0 +1,160 @@
+"""The whole benchmark: models are planted where they are not there yet, judged, and the rows kept in one table.
+
+A model that is planted, and a model that is judged, is not touched again: what was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+import factneurons
+from factneurons.benchmark.contestants import groupers, scorers
+from factneurons.benchmark.judging import TRUE, Judged, judge
+from factneurons.errors import BadSetting
+from factneurons.planted import PlantingSettings, plant
+from factneurons.planted.truth import TRUTH
+from factneurons.runs.files import disk_errors_in_one_line, replace_file
+
+TABLE = "benchmark.parquet"
+"""The table's name in the benchmark's folder."""
+
+BASES = ("pocket-bert", "pocket-gpt2", "pocket-llama")
+SEEDS = tuple(range(6))
+
+COLUMNS: dict[str, str] = {
+    "model": "the planted model: its base and its seed",
+    "base": "the model that facts were planted in",
+    "seed": "of everything drawn at random",
+    "fact_id": "the fact's id",
+    "language": "the fact's language",
+    "regime": "how the fact is stored, in truth",
+    "part": "localisation, grouping or verdict",
+    "neurons": 'where the grouped neurons come from: "true", or a method; "" for localisation',
+    "contestant": "the method of attribution, or the clusterer",
+    "measure": "what was measured",
+    "value": "the number; of a verdict 1 where it is right, else 0",
+    "verdict": 'what was concluded; "" where the part is no verdict',
+}
+"""Columns of the table, one row per number: name -> meaning."""
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkSettings:
+    """What is planted and judged.
+
+    Attributes:
+        bases: the models that facts are planted in.
+        seeds: one planted model per base and seed.
+        grouped_by: where the neurons to be grouped come from: "true", or methods of attribution.
+        planting: how facts are planted; its seed is replaced by each of `seeds`.
+
+    Raises:
+        BadSetting: nothing to plant, or an unknown method.
+    """
+
+    bases: tuple[str, ...] = BASES
+    seeds: tuple[int, ...] = SEEDS
+    grouped_by: tuple[str, ...] = (TRUE, "amig", "dai")
+    planting: PlantingSettings = field(default_factory=PlantingSettings)
+
+    def __post_init__(self) -> None:
+        if not self.bases or not self.seeds:
+            raise BadSetting("the benchmark needs at least one base and one seed")
+        valid = (TRUE, *scorers())
+        for name in self.grouped_by:
+            if name not in valid:
+                raise BadSetting(f"grouped_by: unknown method {name!r}; valid: {', '.join(valid)}")
+
+
+def run_benchmark(
+    out: str | Path, settings: BenchmarkSettings | None = None, *, report: Report | None = None
+) -> pd.DataFrame:
+    """Plant what is missing, judge it, and write the table; returns the table (see `COLUMNS`).
+
+    Args:
+        out: the benchmark's folder; it keeps planted models and what was judged.
+        settings: what to plant and judge; None: the whole benchmark.
+        report: is given a line of progress now and then.
+
+    Raises:
+        BadSetting: a model in which not one fact could be planted.
+        BadModel: a base that cannot be loaded or widened.
+    """
+    settings, say, folder = settings or BenchmarkSettings(), report or (lambda _: None), Path(out)
+    tables = []
+    for seed in settings.seeds:
+        for base in settings.bases:
+            place = planted_model(folder, base, replace(settings.planting, seed=seed), say)
+            tables.append(_judged(folder, place, base, seed, settings.grouped_by, say))
+    table = pd.concat(tables, ignore_index=True)
+    _write(folder / TABLE, table)
+    return table
+
+
+def planted_model(folder: Path, base: str, settings: PlantingSettings, say: Report) -> Path:
+    """The folder of a planted model; it is planted where it is not there yet."""
+    key = _key({"base": base, "settings": asdict(settings)})
+    name = f"{Path(base).name}-{settings.seed}"
+    place = folder / "models" / f"{name}-{key}"
+    if not (place / TRUTH).is_file():
+        say(f"planting {name}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        plant(base, place, settings=settings, report=lambda line: say(f"{name}: {line}"))
+    return place
+
+
+def _judged(folder: Path, place: Path, base: str, seed: int, grouped_by: Sequence[str], say: Report) -> pd.DataFrame:
+    """The rows of one model; judged where that was not done yet."""
+    content = {
+        "truth": (place / TRUTH).read_text(encoding="utf-8"),
+        "contestants": [sorted(scorers()), {name: asdict(each) for name, each in groupers().items()}],
+        "grouped_by": list(grouped_by),
+        "version": factneurons.__version__,
+    }
+    path = folder / "judged" / f"{place.name}-{_key(content)}.parquet"
+    if path.is_file():
+        return pd.read_parquet(path)
+    say(f"judging {place.name}")
+    table = long_table(judge(place, grouped_by=grouped_by), base, seed)
+    _write(path, table)
+    return table
+
+
+def long_table(judged: Judged, base: str, seed: int) -> pd.DataFrame:
+    """The tables of one model as one, a row per number."""
+    about = ["fact_id", "language", "regime"]
+    localisation = judged.localisation.rename(columns={"method": "contestant"}).assign(neurons="", part="localisation")
+    grouping = judged.grouping.rename(columns={"clusterer": "contestant"}).assign(part="grouping")
+    verdicts = judged.verdicts.rename(columns={"clusterer": "contestant"}).assign(part="verdict", measure="right")
+    verdicts["value"] = (verdicts["verdict"] == verdicts["regime"]).astype(float)
+    keys = [*about, "part", "neurons", "contestant"]
+    parts = [
+        localisation.melt(keys, ["precision", "recall", "average_precision"], "measure"),
+        grouping.melt(keys, ["adjusted_rand_index", "f1"], "measure"),
+        verdicts[[*keys, "measure", "value", "verdict"]],
+    ]
+    table = pd.concat(parts, ignore_index=True).fillna({"verdict": ""})
+    table = table.assign(model=f"{Path(base).name}-{seed}", base=base, seed=seed)
+    return table[list(COLUMNS)]
+
+
+def _write(path: Path, table: pd.DataFrame) -> None:
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    scratch = path.parent / "unfinished"
+    with disk_errors_in_one_line(path.parent):
+        scratch.mkdir(parents=True, exist_ok=True)
+        replace_file(path, buffer.getvalue(), scratch)
+
+
+def _key(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:10]
