@@ -213,9 +213,7 @@ def batch_loss(module: PreTrainedModel, batch: Batch, label_smoothing: float = 0
     body = module.base_model(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
     hidden = body.last_hidden_state[batch.rows, batch.columns]
     head: torch.nn.Module = getattr(module, "cls", None) or module.get_output_embeddings()
-    losses = functional.cross_entropy(
-        head(hidden), batch.labels, reduction="none", label_smoothing=label_smoothing
-    )
+    losses = functional.cross_entropy(head(hidden), batch.labels, reduction="none", label_smoothing=label_smoothing)
     return (losses * batch.weights).sum() / batch.weights.sum()
 
 
