@@ -1,7 +1,7 @@
 """Train a pocket model from scratch on facts: seeded, resumable, and stopped when its recall is enough.
 
-Training stops at the first check at which recall meets the recipe's targets, and not at the lowest loss:
-probabilities that are all but 1 saturate, and suppressing neurons then changes little that can be measured.
+Labels are smoothed, and training stops at the first check at which recall meets the recipe's targets, not at the
+lowest loss: probabilities that are all but 1 saturate, and suppressing neurons then changes little.
 Every step's order, noise and dropout follow from the seed and the step's number, so a run that was killed
 and resumed ends with the same weights, on the same machine with the same number of threads.
 """
