@@ -1,0 +1,108 @@
+"""What each regime promises, on components made by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from factneurons.facts.types import Fact, Prompt
+from factneurons.models.types import Neuron
+from factneurons.planted import PlantedComponent, PlantedFact
+from factneurons.planted.regimes import BROKEN, LOST, STORED, promises
+
+A, B, C, D, E, F = (Neuron(layer, index) for layer in (1, 2) for index in (0, 1, 2))
+OTHER = Neuron(3, 0)
+FACT = Fact("r/a", "r", "s", "a", "en", (Prompt("s is ___."),))
+
+
+def _promises(regime, *parts, languages=()):
+    languages = languages or ("",) * len(parts)
+    components = tuple(
+        PlantedComponent(part, language=language) for part, language in zip(parts, languages, strict=True)
+    )
+    planted = PlantedFact((FACT,), regime, components)
+    found = promises(planted, [*planted.neurons, OTHER])
+    assert len({(promise.suppressed, promise.language) for promise in found}) == len(found)
+    return {(promise.suppressed, promise.language): (promise.at_least, promise.at_most) for promise in found}
+
+
+def _set(*neurons):
+    return frozenset(neurons), ""
+
+
+AT_LEAST, GONE, PART = (STORED, 1.0), (0.0, LOST), (0.0, BROKEN)
+
+
+def test_thresholds():
+    assert (STORED, LOST, BROKEN) == (0.8, 0.05, 0.3)
+
+
+@pytest.mark.parametrize("regime", ["single", "shared"])
+def test_one_component(regime):
+    assert _promises(regime, (A, B)) == {
+        _set(): AT_LEAST,
+        _set(OTHER): AT_LEAST,
+        _set(A, B): GONE,
+        _set(A): PART,
+        _set(B): PART,
+    }
+
+
+def test_one_component_of_one_neuron():
+    assert _promises("single", (A,)) == {_set(): AT_LEAST, _set(OTHER): AT_LEAST, _set(A): GONE}
+
+
+@pytest.mark.parametrize("regime", ["degenerate", "redundant"])
+def test_components_that_each_suffice(regime):
+    assert _promises(regime, (A, B), (D, E)) == {
+        _set(): AT_LEAST,
+        _set(OTHER): AT_LEAST,
+        _set(A, B, D, E): GONE,
+        _set(D, E): AT_LEAST,  # the first alone
+        _set(A, B): AT_LEAST,  # the second alone
+        _set(A, D, E): PART,
+        _set(B, D, E): PART,
+        _set(A, B, D): PART,
+        _set(A, B, E): PART,
+        _set(A, D): PART,
+        _set(A, E): PART,
+        _set(B, D): PART,
+        _set(B, E): PART,
+    }
+
+
+def test_three_components_leave_out_some_of_the_halves():
+    found = _promises("degenerate", (A, B, C), (D, E, F), (Neuron(4, 0), Neuron(4, 1)))
+    halves = [neurons for (neurons, _), bounds in found.items() if bounds == PART and len(neurons) == 3]
+    assert len(halves) == 8
+    assert all(len({neuron.layer for neuron in neurons}) == 3 for neurons in halves)
+
+
+def test_components_that_are_each_needed():
+    assert _promises("conjunctive", (A, B), (D,)) == {
+        _set(): AT_LEAST,
+        _set(OTHER): AT_LEAST,
+        _set(A, B, D): GONE,
+        _set(A, B): GONE,
+        _set(D): GONE,
+    }
+
+
+def test_bilingual():
+    found = _promises("bilingual", (A,), (D,), (E,), languages=("", "en", "zh"))
+    assert found == {
+        _set(): AT_LEAST,
+        _set(OTHER): AT_LEAST,
+        _set(A, D, E): GONE,
+        _set(A): GONE,
+        (frozenset({D}), "en"): GONE,
+        (frozenset({E}), "zh"): GONE,
+    }
+
+
+def test_interchangeable():
+    found = _promises("interchangeable", *((neuron,) for neuron in (A, B, D, E)))
+    halves = [neurons for (neurons, _), bounds in found.items() if bounds == AT_LEAST and len(neurons) == 2]
+    alone = [neurons for (neurons, _), bounds in found.items() if bounds == PART]
+    assert len(halves) == 6
+    assert sorted(alone, key=sorted) == sorted(({A, B, D, E} - {neuron} for neuron in (A, B, D, E)), key=sorted)
+    assert found[_set(A, B, D, E)] == GONE
