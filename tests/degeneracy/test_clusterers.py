@@ -90,7 +90,7 @@ def test_a_new_clusterer_is_one_row(asked, monkeypatch):
     monkeypatch.setattr("factneurons.degeneracy.chance.curious", curious, raising=False)
     monkeypatch.setitem(CLUSTERERS, "ntc", Clusterer("chance.curious", "for this test"))
     for fact in (known, known, replace(known, fact=replace(known.fact, id="capital/other"))):
-        assert degenerate_neurons(model, fact, DegeneracySettings()).reason == "one-cluster"
+        assert degenerate_neurons(model, fact, DegeneracySettings(clusterer="ntc")).reason == "one-cluster"
     assert seen[0][0] == pytest.approx(1 - 0.02 / 0.9)
     assert seen[0][1] == known.scores
     assert seen[0] == seen[1]

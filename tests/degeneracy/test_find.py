@@ -17,7 +17,7 @@ from factneurons.degeneracy.types import DETAILS, REASONS
 from factneurons.errors import BadNumber
 from factneurons.models.types import Neuron
 
-DEFAULT = DegeneracySettings()
+DEFAULT = DegeneracySettings(clusterer="ntc")
 
 
 def whole(groups, suppressed):
@@ -59,7 +59,7 @@ def two_of_them(groups, suppressed, _text):
 
 def test_degenerate_structure(case):
     model, known, groups = case(degenerate, 6, 6, spare=2)
-    (found,) = find_degenerate(model, known)
+    (found,) = find_degenerate(model, known, settings=DEFAULT)
     assert found.verdict == "components"
     assert found.reason == ""
     assert [list(component.neurons) for component in found.components] == [sorted(g) for g in groups]
@@ -86,7 +86,7 @@ def test_three_components(case):
 
 def test_conjunctive_structure(case):
     model, known, _ = case(conjunctive, 4, 4, spare=4)
-    (found,) = find_degenerate(model, known)
+    (found,) = find_degenerate(model, known, settings=DEFAULT)
     assert (found.verdict, found.reason) == ("none", "fewer-than-two-dispensable")
     assert len(found.candidates) == 2
     assert all(candidate.drop_alone > 0.9 for candidate in found.candidates)
@@ -98,7 +98,7 @@ def test_conjunctive_structure(case):
 
 def test_interchangeable_structure(case):
     model, known, _ = case(interchangeable, 4, 4)
-    (found,) = find_degenerate(model, known)
+    (found,) = find_degenerate(model, known, settings=DEFAULT)
     assert (found.verdict, found.p_value, found.details["random_pass"]) == ("interchangeable", 1, 1)
     assert len(found.components) == 2
 
@@ -106,7 +106,7 @@ def test_interchangeable_structure(case):
 def test_two_of_three_needed_is_not_degenerate_as_a_whole(case):
     """No component suffices alone, so one is left out; the other two are then backed by it."""
     model, known, _ = case(two_of_them, 3, 3, 3, spare=3)
-    (found,) = find_degenerate(model, known)
+    (found,) = find_degenerate(model, known, settings=DEFAULT)
     assert len(found.components) == 2
     left_out = {c.neurons for c in found.candidates} - {c.neurons for c in found.components}
     assert len(left_out) == 1
@@ -123,7 +123,7 @@ def test_two_of_three_needed_is_not_degenerate_as_a_whole(case):
 )
 def test_reasons_from_the_model(case, formula, reason):
     model, known, _ = case(formula, 4, 4)
-    (found,) = find_degenerate(model, known)
+    (found,) = find_degenerate(model, known, settings=DEFAULT)
     assert (found.verdict, found.reason) == ("none", reason)
     assert len(found.candidates) == 2
     assert len(found.barcode) == 3
@@ -157,21 +157,21 @@ def test_probabilities_are_the_mean_over_the_prompts(case):
         return degenerate(groups, suppressed, text) * (1.0 if text.startswith("Prompt 0") else 0.5)
 
     model, known, _ = case(formula, 6, 6, prompts=2)
-    (found,) = find_degenerate(model, known)
+    (found,) = find_degenerate(model, known, settings=DEFAULT)
     assert found.details["probability"] == pytest.approx(0.675)
     assert found.verdict == "components"
 
 
 def test_the_order_of_neurons_and_facts_does_not_matter(case, known_neurons):
     model, known, _ = case(degenerate, 4, 4, spare=4)
-    (plain,) = find_degenerate(model, known)
+    (plain,) = find_degenerate(model, known, settings=DEFAULT)
     order = np.random.default_rng(1).permutation(12)
     mixed_model, mixed, _ = case(degenerate, 4, 4, spare=4, order=order)
-    (other,) = find_degenerate(mixed_model, mixed)
+    (other,) = find_degenerate(mixed_model, mixed, settings=DEFAULT)
     assert other == plain
     second = known_neurons(known.neurons, id="capital/quux")
-    forward = list(find_degenerate(model, [known, second]))
-    backward = list(find_degenerate(model, [second, known]))
+    forward = list(find_degenerate(model, [known, second], settings=DEFAULT))
+    backward = list(find_degenerate(model, [second, known], settings=DEFAULT))
     assert forward == backward[::-1]
     assert forward[0] == plain
 
@@ -277,7 +277,7 @@ def test_adjacent_span_needs_neighbouring_layers(case):
     model.groups = [[apart(neuron) for neuron in group] for group in groups]
     model.formula = lambda text, suppressed: degenerate(model.groups, suppressed, text)
     known = replace(known, neurons=tuple(map(apart, known.neurons)))
-    (residual,) = find_degenerate(model, known)
+    (residual,) = find_degenerate(model, known, settings=DEFAULT)
     (adjacent,) = find_degenerate(model, known, settings=replace(DEFAULT, span="adjacent"))
     assert residual.verdict == "components"
     assert adjacent.reason == "no-finite-distance"
@@ -292,7 +292,7 @@ def test_cover_all_takes_in_every_neuron(case):
 
 def test_the_null_decides_the_verdict_and_both_p_values_are_kept(case):
     model, known, _ = case(degenerate, 2, 2, spare=40)
-    (wide,) = find_degenerate(model, known)
+    (wide,) = find_degenerate(model, known, settings=DEFAULT)
     (narrow,) = find_degenerate(model, known, settings=replace(DEFAULT, null="components"))
     assert (wide.verdict, narrow.verdict) == ("components", "interchangeable")
     assert narrow.details["partitions_possible"] == 3
@@ -304,12 +304,12 @@ def test_the_null_decides_the_verdict_and_both_p_values_are_kept(case):
 def test_seed_takes_the_place_of_the_settings_seed(case):
     model, known, _ = case(degenerate, 4, 4, spare=4)
     assert find_degenerate(model, known, seed=7).settings.seed == 7
-    assert find_degenerate(model, known).settings.seed == 42
+    assert find_degenerate(model, known, settings=DEFAULT).settings.seed == 42
 
 
 def test_sets_are_asked_in_batches(case):
     model, known, _ = case(degenerate, 4, 4, spare=4)
-    find_degenerate(model, known)
+    find_degenerate(model, known, settings=DEFAULT)
     assert len(model.calls) <= 4
     assert max(model.calls) <= 512
 
@@ -317,4 +317,4 @@ def test_sets_are_asked_in_batches(case):
 def test_a_probability_that_is_not_a_number_names_the_fact(case):
     model, known, _ = case(lambda groups, suppressed, text: float("nan"), 4, 4)
     with pytest.raises(BadNumber, match=r"capital/foo.*Prompt 0"):
-        find_degenerate(model, known)
+        find_degenerate(model, known, settings=DEFAULT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from factneurons.degeneracy import find_degenerate
+from factneurons.degeneracy import DegeneracySettings, find_degenerate
 from factneurons.degeneracy.table import BARCODE_COLUMNS, COMPONENT_COLUMNS, FACT_COLUMNS
 from factneurons.errors import BadFact
 
@@ -23,7 +23,7 @@ def table(formula_model, known_neurons, blocks):
         known_neurons(neurons, language="zh"),
         known_neurons(neurons[:1], id="capital/lone"),
     ]
-    return find_degenerate(model, facts)
+    return find_degenerate(model, facts, settings=DegeneracySettings(clusterer="ntc"))
 
 
 def test_collection(table):

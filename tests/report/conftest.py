@@ -13,8 +13,7 @@ import pytest
 
 from factneurons.attribution.types import Attribution, KnowledgeNeurons
 from factneurons.degeneracy.acquisition import AcquisitionCurve, AcquisitionPoint, acquisition_rows
-from factneurons.degeneracy.redundancy import Carried, CarriedFacts
-from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
+from factneurons.degeneracy.types import Bar, Carried, CarriedFacts, Component, DegenerateNeurons
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
 from factneurons.runs import Manifest, Run, Skip, carried_rows, degenerate_rows, located_rows

@@ -24,7 +24,7 @@ from factneurons.models.types import Neuron, Query
 ROUNDS = 4
 """How many rounds at most."""
 
-LOST = 0.7
+LOST = 0.9
 """The answer is lost when this share of P(answer) is."""
 
 

@@ -18,7 +18,7 @@ from factneurons.runs import Run
 
 def degenerate(
     run: RunFolder,
-    clusterer: Annotated[str, typer.Option(help=f"How neurons are grouped: {', '.join(CLUSTERERS)}.")] = "ntc",
+    clusterer: Annotated[str, typer.Option(help=f"How neurons are grouped: {', '.join(CLUSTERERS)}.")] = "interaction",
     span: Annotated[str, typer.Option(help="Which layers are connected: residual (any two) or adjacent.")] = "residual",
     max_span: Annotated[int, typer.Option(help="adjacent: the largest layer gap that a chain may bridge.")] = 3,
     similarity: Annotated[str, typer.Option(help="Connection weights: dot (product) or cosine.")] = "dot",

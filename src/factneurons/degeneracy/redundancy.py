@@ -16,20 +16,19 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from factneurons.degeneracy.functional import SETS_PER_CALL
 from factneurons.degeneracy.settings import SIGNIFICANCE
-from factneurons.degeneracy.types import DegenerateNeurons
+from factneurons.degeneracy.types import Carried, CarriedFacts, DegenerateNeurons, RedundancyVerdict
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
 
 FloatArray = npt.NDArray[np.float64]
-RedundancyVerdict = Literal["degenerate", "redundant", "undecided"]
 
 _LEAST = 1e-300
 """Probabilities below have no logarithm; a fact that starts and stays below does not change."""
@@ -87,49 +86,6 @@ class OtherFact:
     fact: Fact
     query: Query
     neurons: frozenset[Neuron]
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """What one component does for other facts.
-
-    Attributes:
-        neurons: the component.
-        affected: the other facts that change when it is suppressed.
-        other_facts: their share of the other facts.
-        random_other_facts: mean share that the random sets affect; NaN without random sets.
-        p_value: (1 + random sets that affect as many) / (1 + random sets); NaN without.
-        shared: share of the other facts whose knowledge neurons hold at least half of it.
-        overlap: largest Jaccard index with what another component affects; 1 if neither affects anything.
-        redundancy: largest redundancy with another component.
-    """
-
-    neurons: tuple[Neuron, ...]
-    affected: tuple[Fact, ...]
-    other_facts: float
-    random_other_facts: float
-    p_value: float
-    shared: float
-    overlap: float
-    redundancy: float
-
-
-@dataclass(frozen=True, slots=True)
-class CarriedFacts:
-    """What the components of one fact carry beside it.
-
-    Attributes:
-        fact: the fact.
-        others: how many other facts were asked.
-        components: one each, in the order of the fact's components.
-        verdict: "degenerate": each carries other facts, more than random neurons do, and any two carry different
-            ones. "redundant": none carries any. "undecided": anything else, or nothing to compare with.
-    """
-
-    fact: Fact
-    others: int
-    components: tuple[Carried, ...]
-    verdict: RedundancyVerdict
 
 
 def carried_facts(

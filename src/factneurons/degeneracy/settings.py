@@ -99,7 +99,7 @@ class DegeneracySettings:
         BadSetting: an unknown name or a value out of range; the message lists what is valid.
     """
 
-    clusterer: str = "ntc"
+    clusterer: str = "interaction"
     span: Span = DEFAULT_SPAN
     max_span: int = 3
     gate: Gate = "both"

@@ -10,6 +10,7 @@ from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 
 Verdict = Literal["components", "interchangeable", "none"]
+RedundancyVerdict = Literal["degenerate", "redundant", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,49 @@ class DegenerateNeurons:
     def neurons(self) -> tuple[Neuron, ...]:
         """The neurons of all components, sorted."""
         return union_of([component.neurons for component in self.components])
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What one component does for other facts.
+
+    Attributes:
+        neurons: the component.
+        affected: the other facts that change when it is suppressed.
+        other_facts: their share of the other facts.
+        random_other_facts: mean share that the random sets affect; NaN without random sets.
+        p_value: (1 + random sets that affect as many) / (1 + random sets); NaN without.
+        shared: share of the other facts whose knowledge neurons hold at least half of it.
+        overlap: largest Jaccard index with what another component affects; 1 if neither affects anything.
+        redundancy: largest redundancy with another component.
+    """
+
+    neurons: tuple[Neuron, ...]
+    affected: tuple[Fact, ...]
+    other_facts: float
+    random_other_facts: float
+    p_value: float
+    shared: float
+    overlap: float
+    redundancy: float
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedFacts:
+    """What the components of one fact carry beside it.
+
+    Attributes:
+        fact: the fact.
+        others: how many other facts were asked.
+        components: one each, in the order of the fact's components.
+        verdict: "degenerate": each carries other facts, more than random neurons do, and any two carry different
+            ones. "redundant": none carries any. "undecided": anything else, or nothing to compare with.
+    """
+
+    fact: Fact
+    others: int
+    components: tuple[Carried, ...]
+    verdict: RedundancyVerdict
 
 
 REASONS: dict[str, str] = {

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import itemgetter
 
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.redundancy import CarriedFacts, OtherFact, RedundancySettings, carried_facts
-from factneurons.degeneracy.types import DegenerateNeurons
+from factneurons.degeneracy.redundancy import OtherFact, RedundancySettings, carried_facts
+from factneurons.degeneracy.types import CarriedFacts, DegenerateNeurons
 from factneurons.errors import NotAskable
 from factneurons.experiments.controls import matched_random, strengths
 from factneurons.facts.types import Fact

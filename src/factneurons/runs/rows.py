@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from factneurons.attribution.types import FloatArray, IntArray, KnowledgeNeurons
-from factneurons.degeneracy.redundancy import CarriedFacts
-from factneurons.degeneracy.types import Component, DegenerateNeurons
+from factneurons.degeneracy.types import CarriedFacts, Component, DegenerateNeurons
 from factneurons.facts.types import Fact
 from factneurons.models.types import Query
 from factneurons.runs.schema import Row
