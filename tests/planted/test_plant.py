@@ -110,11 +110,9 @@ def test_without_the_new_neurons_it_is_the_base(planted, architecture, base, mod
     """What was planted is all that changed: with its neurons off the base answers, bit for bit but for rounding."""
     original = base(architecture)
     new = model.width - original.width
-    zero = planted.truth.distractors["loud"]
-    planted_ones = [n for fact in planted.truth.facts for n in fact.neurons] + list(
-        planted.truth.distractors["rejected"]
-    )
-    assert len({*zero, *planted_ones}) == new * model.layer_count
+    mine = {neuron for kind in planted.truth.distractors.values() for neuron in kind}
+    mine |= {neuron for fact in planted.truth.facts for neuron in fact.neurons}
+    assert len(mine) == new * model.layer_count
     queries = [original.query(f"The capital of {country} is ___.", "Rome") for country in ("France", "Italy", "Peru")]
     with model.suppress(mine, positions="all"):
         assert model.log_probabilities(queries) == pytest.approx(original.log_probabilities(queries), abs=1e-3)
