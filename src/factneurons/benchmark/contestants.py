@@ -41,9 +41,14 @@ def scorers() -> dict[str, tuple[Scorer, dict[str, float]]]:
     """
     found = {name: (_own(name), method_named(name).threshold) for name in METHODS}
     found[IN_ROUNDS] = (scores_in_rounds, method_named("dai").threshold)
-    if find_spec("captum") is not None:
+    if has_captum():
         found[CAPTUM] = (captum_scores, {"": _CAPTUM_THRESHOLD})
     return found
+
+
+def has_captum() -> bool:
+    """Whether captum is installed; it is no requirement of factneurons."""
+    return find_spec("captum") is not None
 
 
 def _own(method: str) -> Scorer:

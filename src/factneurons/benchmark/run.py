@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import pandas as pd
 import factneurons
 from factneurons.benchmark.contestants import groupers, scorers
 from factneurons.benchmark.judging import TRUE, Judged, judge
+from factneurons.benchmark.pace import Pace
 from factneurons.errors import BadSetting
 from factneurons.planted import PlantingSettings, plant
 from factneurons.planted.truth import TRUTH
@@ -90,43 +91,88 @@ def run_benchmark(
         BadModel: a base that cannot be loaded or widened.
     """
     settings, say, folder = settings or BenchmarkSettings(), report or (lambda _: None), Path(out)
+    jobs = _jobs(folder, settings)
+    pace = Pace(
+        {
+            "planting": sum(not job.planted for job in jobs),
+            "judging": sum(not (job.planted and _judged_path(folder, job.place, settings).is_file()) for job in jobs),
+        }
+    )
     tables = []
-    for seed in settings.seeds:
-        for base in settings.bases:
-            place = planted_model(folder, base, replace(settings.planting, seed=seed), say)
-            tables.append(_judged(folder, place, base, seed, settings.grouped_by, say))
+    for number, job in enumerate(jobs, 1):
+        tables.append(_table_of(folder, job, settings, pace, say))
+        if pace.spent and number < len(jobs):
+            say(", ".join(part for part in (f"{number} of {len(jobs)} models", str(pace)) if part))
     table = pd.concat(tables, ignore_index=True)
     _write(folder / TABLE, table)
     return table
 
 
-def planted_model(folder: Path, base: str, settings: PlantingSettings, say: Report) -> Path:
-    """The folder of a planted model; it is planted where it is not there yet."""
-    key = _key({"base": base, "settings": asdict(settings)})
-    name = f"{Path(base).name}-{settings.seed}"
-    place = folder / "models" / f"{name}-{key}"
-    if not (place / TRUTH).is_file():
-        say(f"planting {name}")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        plant(base, place, settings=settings, report=lambda line: say(f"{name}: {line}"))
-    return place
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One model to be planted and judged."""
+
+    base: str
+    seed: int
+    place: Path
+
+    @property
+    def planted(self) -> bool:
+        return (self.place / TRUTH).is_file()
+
+    @property
+    def name(self) -> str:
+        return model_name(self.base, self.seed)
 
 
-def _judged(folder: Path, place: Path, base: str, seed: int, grouped_by: Sequence[str], say: Report) -> pd.DataFrame:
-    """The rows of one model; judged where that was not done yet."""
+def model_name(base: str, seed: int) -> str:
+    """What a planted model is called in the table: its base and its seed."""
+    return f"{Path(base).name}-{seed}"
+
+
+def model_folders(folder: Path, settings: BenchmarkSettings) -> list[Path]:
+    """Where the planted models of a benchmark stand."""
+    return [job.place for job in _jobs(folder, settings)]
+
+
+def _jobs(folder: Path, settings: BenchmarkSettings) -> list[_Job]:
+    """All models, seed by seed: what is stopped early has every base."""
+    jobs = []
+    for seed in settings.seeds:
+        for base in settings.bases:
+            key = _key({"base": base, "settings": asdict(replace(settings.planting, seed=seed))})
+            jobs.append(_Job(base, seed, folder / "models" / f"{model_name(base, seed)}-{key}"))
+    return jobs
+
+
+def _table_of(folder: Path, job: _Job, settings: BenchmarkSettings, pace: Pace, say: Report) -> pd.DataFrame:
+    """The rows of one model; it is planted and judged where that was not done yet."""
+    if not job.planted:
+        say(f"planting {job.name}")
+        with disk_errors_in_one_line(folder):
+            job.place.parent.mkdir(parents=True, exist_ok=True)
+            with pace.timed("planting"):
+                planting = replace(settings.planting, seed=job.seed)
+                plant(job.base, job.place, settings=planting, report=lambda line: say(f"{job.name}: {line}"))
+    path = _judged_path(folder, job.place, settings)
+    if path.is_file():
+        return pd.read_parquet(path)
+    say(f"judging {job.name}")
+    with pace.timed("judging"):
+        table = long_table(judge(job.place, grouped_by=settings.grouped_by), job.base, job.seed)
+    _write(path, table)
+    return table
+
+
+def _judged_path(folder: Path, place: Path, settings: BenchmarkSettings) -> Path:
+    """The file of one judged model; its name stands for all that decides the rows."""
     content = {
         "truth": (place / TRUTH).read_text(encoding="utf-8"),
         "contestants": [sorted(scorers()), {name: asdict(each) for name, each in groupers().items()}],
-        "grouped_by": list(grouped_by),
+        "grouped_by": list(settings.grouped_by),
         "version": factneurons.__version__,
     }
-    path = folder / "judged" / f"{place.name}-{_key(content)}.parquet"
-    if path.is_file():
-        return pd.read_parquet(path)
-    say(f"judging {place.name}")
-    table = long_table(judge(place, grouped_by=grouped_by), base, seed)
-    _write(path, table)
-    return table
+    return folder / "judged" / f"{place.name}-{_key(content)}.parquet"
 
 
 def long_table(judged: Judged, base: str, seed: int) -> pd.DataFrame:
@@ -143,7 +189,7 @@ def long_table(judged: Judged, base: str, seed: int) -> pd.DataFrame:
         verdicts[[*keys, "measure", "value", "verdict"]],
     ]
     table = pd.concat(parts, ignore_index=True).fillna({"verdict": ""})
-    table = table.assign(model=f"{Path(base).name}-{seed}", base=base, seed=seed)
+    table = table.assign(model=model_name(base, seed), base=base, seed=seed)
     return table[list(COLUMNS)]
 
 

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from factneurons.errors import BadSetting
-from factneurons.report import drawing, embed, numbers, text
+from factneurons.report import drawing, text
 from factneurons.report.about import about
 from factneurons.report.acquisition import acquisition_figures
 from factneurons.report.facts import sections_of
 from factneurons.report.figures import Figure, figures_of
 from factneurons.report.findings import findings_of
+from factneurons.report.html import environment, render, write_figures, write_page
 from factneurons.report.reading import LISTED_SKIPS, Reading, keys, read, records
 from factneurons.report.sentences import missing_of, sentences_of, tiles_of
 from factneurons.runs import Run
-from factneurons.runs.files import disk_errors_in_one_line, sync_folder, write_new
 
 REPORT = "report.html"
 FIGURES = "figures"
 _LISTED_FACTS = 1000
-_FILTERS = (
-    *(
-        numbers.count,
-        numbers.percent,
-        numbers.whole_percent,
-        numbers.change,
-        numbers.loss,
-        numbers.loss_range,
-        numbers.probability,
-        numbers.p_value,
-    ),
-    *(numbers.plain, numbers.signed, numbers.change_range, numbers.date),
-)
 
 
 def write_report(
@@ -66,32 +50,10 @@ def write_report(
         raise BadSetting(f"{path} is a folder: name the file the report goes to, for instance {path / REPORT}")
     reading = read(run, max_facts)
     html, drawn = _rendered(reading)
-    with disk_errors_in_one_line(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _put(path, html.encode("utf-8", errors="replace"))
+    write_page(path, html)
     if figures:
-        _write_figures(run.folder / FIGURES, drawn, figures)
+        write_figures(run.folder / FIGURES, drawn, figures)
     return path
-
-
-def _write_figures(folder: Path, figures: Sequence[Figure], formats: Sequence[str]) -> None:
-    with disk_errors_in_one_line(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for figure in figures:
-            for name in dict.fromkeys(formats):
-                _put(drawing.figure_path(folder, figure, name), drawing.draw(figure, name))
-
-
-def _put(path: Path, data: bytes) -> None:
-    """Write a file and put it in its place by one rename, so that a reader never sees half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    try:
-        write_new(temporary, data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
 
 
 def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
@@ -100,10 +62,12 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
     sections = sections_of(reading, findings.degeneracy)
     figures = [*figures_of(reading, findings), *acquisition_figures(findings)]
     drawn = [*figures, *(section.barcode for section in sections if section.barcode is not None)]
-    environment = _environment()
-    boot, _, _ = environment.loader.get_source(environment, "charts.js")  # type: ignore[union-attr]
-    scripts = [embed.code_in_script(code) for code in ((drawing.runtime(), boot) if drawn else (boot,))]
-    html = environment.get_template("report.html.j2").render(
+    templates = environment()
+    templates.filters["place"] = text.place
+    html = render(
+        templates,
+        "report.html.j2",
+        drawn,
         about=about(reading),
         findings=findings,
         sentences=sentences_of(findings),
@@ -116,9 +80,6 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
         show_all=text.more_facts(reading.run.folder, len(reading.facts)),
         skipped=reading.skipped,
         skipped_left_out=max(0, reading.skipped_total - LISTED_SKIPS),
-        charts=[(figure.name, drawing.page_specification(figure)) for figure in drawn],
-        scripts=scripts,
-        policy=embed.content_security_policy(scripts),
         no_degenerate=text.no_degenerate,
         reported_by=reading.run.folder.name,
     )
@@ -130,18 +91,3 @@ def _others(reading: Reading) -> list[dict[str, Any]]:
     rest = reading.facts.iloc[len(reading.shown) : len(reading.shown) + _LISTED_FACTS]
     verdicts = dict(zip(keys(reading.degenerate), reading.degenerate["verdict"], strict=True))
     return [{**row, "verdict": verdicts.get((row["fact_id"], row["language"]), "")} for row in records(rest)]
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("factneurons.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=embed.visible,
-    )
-    environment.filters.update({function.__name__: function for function in _FILTERS})
-    environment.filters["place"] = text.place
-    environment.filters["json_in_script"] = embed.json_in_script
-    return environment

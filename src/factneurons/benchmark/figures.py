@@ -1,0 +1,213 @@
+"""The benchmark's charts: dots with intervals for contestants, heatmaps for regimes and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import altair as alt
+import pandas as pd
+
+from factneurons.benchmark.judging import JUDGED
+from factneurons.benchmark.summary import COMPARED, by_regime, confusion
+from factneurons.benchmark.tables import (
+    HEADINGS,
+    MEASURE_NAMES,
+    SHOWN,
+    ranked,
+    source_name,
+    sources,
+    with_interval,
+)
+from factneurons.planted.types import REGIMES
+from factneurons.report.figures import BLUE, GREEN, GREY, ORANGE, Figure, chart_of, colors, finite
+
+_COLORS = (BLUE, ORANGE, GREEN, "#8d6bb8", GREY)
+_SHAPES = ("circle", "diamond", "square", "triangle-up", "cross")
+_ROW, _CELL = 15, 30
+_LETTERS = 220
+_DARK_ABOVE = 0.55
+_TITLES = {"localisation": "Which neurons", "grouping": "Which groups", "verdict": "Which verdict"}
+
+
+def benchmark_figures(table: pd.DataFrame, summed: pd.DataFrame) -> list[Figure]:
+    """All charts of a benchmark.
+
+    Args:
+        table: the benchmark's table.
+        summed: its `summary`.
+    """
+    drawn = [localisation_dots(summed), heatmap_by_regime(table, summed, "localisation", "")]
+    for part in ("grouping", "verdict"):
+        drawn += [dots_by_source(summed, part, measure) for measure in SHOWN[part]]
+        drawn += [heatmap_by_regime(table, summed, part, source) for source in sources(table)]
+    drawn += [confusion_figure(table, summed, source) for source in sources(table)]
+    return drawn
+
+
+def localisation_dots(summed: pd.DataFrame) -> Figure:
+    """Average precision, precision and recall of every method."""
+    own = summed[summed["part"] == "localisation"]
+    rows = [
+        {**_row(row), "series": MEASURE_NAMES[row["measure"]]}
+        for row in own.to_dict("records")
+        if row["measure"] in SHOWN["localisation"]
+    ]
+    series = [MEASURE_NAMES[measure] for measure in SHOWN["localisation"]]
+    caption = (
+        "Average precision of the scores of all neurons; precision and recall at the method's own threshold. "
+        "Lines: 95% bootstrap intervals, planted models resampled."
+    )
+    title = "Which neurons: every method, by average precision"
+    return _dots("localisation", title, caption, rows, ranked(summed, "localisation"), series, "method")
+
+
+def dots_by_source(summed: pd.DataFrame, part: str, measure: str) -> Figure:
+    """One measure of every clusterer, for the true and for the found neurons."""
+    own = summed[(summed["part"] == part) & (summed["measure"] == measure)]
+    rows = [{**_row(row), "series": source_name(row["neurons"])} for row in own.to_dict("records")]
+    series = [source_name(source) for source in sources(own)]
+    caption = f"Lines: 95% bootstrap intervals, planted models resampled. Sorted by {MEASURE_NAMES[COMPARED[part]]}."
+    title = f"{_TITLES[part]}: {MEASURE_NAMES[measure]} of every clusterer"
+    return _dots(f"{part}_{measure}", title, caption, rows, ranked(summed, part), series, "clusterer")
+
+
+def heatmap_by_regime(table: pd.DataFrame, summed: pd.DataFrame, part: str, neurons: str) -> Figure:
+    """The compared measure of a part by regime."""
+    found = by_regime(table, part)
+    measure = MEASURE_NAMES[COMPARED[part]]
+    own = found.loc[found.index.get_level_values("neurons") == neurons]
+    cells = {
+        (str(name), str(regime)): float(value)
+        for name, row in own.droplevel("neurons").iterrows()
+        for regime, value in row.items()
+        if pd.notna(value)
+    }
+    ordered = ranked(summed, part, neurons)
+    regimes = [regime for regime in REGIMES if any(regime == other for _, other in cells)]
+    where = f", {source_name(neurons)}" if neurons else ""
+    return _heatmap(
+        f"{part}_by_regime" + (f"_{neurons.replace(' ', '_')}" if neurons else ""),
+        f"{_TITLES[part]}: {measure} by regime{where}",
+        "Means over the facts of each regime.",
+        {key: (value, f"{value:.2f}") for key, value in cells.items()},
+        ordered,
+        regimes,
+        (HEADINGS[part], "how the fact is stored"),
+    )
+
+
+def confusion_figure(table: pd.DataFrame, summed: pd.DataFrame, neurons: str) -> Figure:
+    """Verdicts against the truth, of the clusterer whose verdicts are right most often."""
+    best = ranked(summed, "verdict", neurons)[0]
+    counts = confusion(table, best, neurons)
+    cells = {
+        (str(regime), str(verdict)): (int(count) / max(1, int(row.sum())), str(int(count)))
+        for regime, row in counts.iterrows()
+        for verdict, count in row.items()
+    }
+    return _heatmap(
+        f"confusion_{neurons.replace(' ', '_')}",
+        f"Verdicts against the truth: {best}, {source_name(neurons)}",
+        "How many facts of a regime got which verdict; darker: a larger share of the regime's facts.",
+        cells,
+        [regime for regime in JUDGED if regime in counts.index],
+        [verdict for verdict in (*JUDGED, "none") if verdict in counts.columns],
+        ("truth", "verdict"),
+    )
+
+
+def _row(row: Mapping[Hashable, object]) -> dict[str, object]:
+    """A row of the summary as a chart takes it."""
+    kept = {name: row[name] for name in ("contestant", "mean", "facts", "models")}
+    return {**kept, "low": finite(float(str(row["low"]))), "high": finite(float(str(row["high"])))}
+
+
+def _dots(
+    name: str,
+    title: str,
+    caption: str,
+    rows: Sequence[Mapping[str, object]],
+    contestants: Sequence[str],
+    series: Sequence[str],
+    what: str,
+) -> Figure:
+    base = chart_of(rows).encode(
+        y=alt.Y(
+            "contestant:N",
+            title=None,
+            sort=list(contestants),
+            axis=alt.Axis(labelLimit=_LETTERS, ticks=False, domain=False, labelPadding=8),
+            scale=alt.Scale(paddingInner=0.3),
+        ),
+        yOffset=alt.YOffset("series:N", sort=list(series)),
+        color=colors("series", series, _COLORS),
+    )
+    ends = [float(str(row[end])) for row in rows for end in ("low", "mean") if row[end] is not None]
+    scale = alt.Scale(domain=[min(0.0, *ends), 1.0], nice=False)
+    points = base.mark_point(filled=True, size=70, opacity=1).encode(
+        x=alt.X("mean:Q", title="mean", scale=scale, axis=alt.Axis(format=".1f", tickCount=6)),
+        shape=alt.Shape("series:N", title=None, scale=alt.Scale(domain=list(series), range=list(_SHAPES))),
+        tooltip=[
+            alt.Tooltip("contestant:N", title=what),
+            alt.Tooltip("series:N", title="which"),
+            alt.Tooltip("mean:Q", format=".3f"),
+            alt.Tooltip("low:Q", title="95% interval, low", format=".3f"),
+            alt.Tooltip("high:Q", title="high", format=".3f"),
+            alt.Tooltip("facts:Q", format=","),
+            alt.Tooltip("models:Q", format=","),
+        ],
+    )
+    intervals = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2, opacity=0.6)
+    chart = alt.layer(intervals.encode(x=alt.X("low:Q", scale=scale), x2="high:Q"), points).properties(
+        height=max(2, len(series)) * _ROW * len(contestants)
+    )
+    cells = {(row["contestant"], row["series"]): row for row in rows}
+    numbers = tuple((each, *(_cell(cells.get((each, one))) for one in series)) for each in contestants)
+    return Figure(name, title, caption, chart, (what, *series), numbers)
+
+
+def _cell(row: Mapping[str, object] | None) -> str:
+    if row is None:
+        return with_interval(float("nan"), 0.0, 0.0)
+    low, high = (float("nan") if row[end] is None else float(str(row[end])) for end in ("low", "high"))
+    return with_interval(float(str(row["mean"])), low, high)
+
+
+def _heatmap(
+    name: str,
+    title: str,
+    caption: str,
+    cells: Mapping[tuple[str, str], tuple[float, str]],
+    down: Sequence[str],
+    across: Sequence[str],
+    heads: tuple[str, str],
+) -> Figure:
+    data = [{"down": row, "across": column, "value": v, "text": t} for (row, column), (v, t) in cells.items()]
+    base = chart_of(data).encode(
+        x=alt.X(
+            "across:N",
+            title=heads[1],
+            sort=list(across),
+            axis=alt.Axis(orient="top", labelAngle=-30, labelAlign="left", ticks=False, domain=False),
+        ),
+        y=alt.Y(
+            "down:N",
+            title=heads[0] if heads[0] == "truth" else None,
+            sort=list(down),
+            axis=alt.Axis(labelLimit=_LETTERS, ticks=False, domain=False, labelPadding=8),
+        ),
+    )
+    boxes = base.mark_rect(cornerRadius=3, stroke="white", strokeWidth=1).encode(
+        color=alt.Color(
+            "value:Q", scale=alt.Scale(domain=[0, 1], range=["#eef3f9", "#1d5c9c"], clamp=True), legend=None
+        ),
+        tooltip=[alt.Tooltip("down:N", title=heads[0]), alt.Tooltip("across:N", title=heads[1]), alt.Tooltip("text:N")],
+    )
+    words = base.mark_text(fontSize=12).encode(
+        text="text:N",
+        color=alt.condition(f"datum.value > {_DARK_ABOVE}", alt.value("#ffffff"), alt.value("#1d2127")),
+    )
+    chart = alt.layer(boxes, words).properties(height=_CELL * len(down))
+    none = (0.0, "")
+    rows = tuple((row, *(cells.get((row, column), none)[1] for column in across)) for row in down)
+    return Figure(name, title, caption, chart, (heads[0], *across), rows)

@@ -1,0 +1,59 @@
+"""What was planted, model by model: read from the truth beside their weights."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from factneurons.planted.truth import read_truth
+from factneurons.planted.types import REGIMES
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedModel:
+    """One planted model in numbers.
+
+    Attributes:
+        base: the model that facts were planted in.
+        seed: of everything drawn at random.
+        accepted: regime -> facts that keep its promises.
+        rejected: regime -> facts that do not and are not judged by.
+        neurons: how many neurons the accepted facts have together.
+        held: how far other prompts moved, see `Truth.held`.
+    """
+
+    base: str
+    seed: int
+    accepted: Counter[str]
+    rejected: Counter[str]
+    neurons: int
+    held: dict[str, float]
+
+
+def planted_models(folders: Sequence[Path]) -> list[PlantedModel]:
+    """Read what was planted.
+
+    Raises:
+        BadRun: a folder that holds no planted model.
+    """
+    found = []
+    for folder in folders:
+        truth = read_truth(folder)
+        found.append(
+            PlantedModel(
+                base=Path(truth.base).name,
+                seed=truth.seed,
+                accepted=Counter(str(fact.regime) for fact in truth.facts),
+                rejected=Counter(str(each.regime) for each in truth.rejected),
+                neurons=len({neuron for fact in truth.facts for neuron in fact.neurons}),
+                held=dict(truth.held),
+            )
+        )
+    return found
+
+
+def regimes_of(models: Sequence[PlantedModel]) -> list[str]:
+    """The regimes that occur, in their usual order."""
+    return [regime for regime in REGIMES if any(each.accepted[regime] + each.rejected[regime] for each in models)]

@@ -1,0 +1,134 @@
+"""The benchmark's numbers as rows of text: the same for the terminal, the page and the docs.
+
+In: the table, or its summary. Out: tables with the best contestant first and the random controls among the others.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from factneurons.benchmark.judging import JUDGED, TRUE
+from factneurons.benchmark.summary import COMPARED, confusion
+from factneurons.report.numbers import NOTHING
+
+CONTROL = "random"
+"""The contestant, among methods as well as among clusterers, that knows nothing."""
+
+MEASURE_NAMES = {
+    "average_precision": "average precision",
+    "precision": "precision",
+    "recall": "recall",
+    "adjusted_rand_index": "adjusted Rand index",
+    "f1": "F1",
+    "right": "right verdicts",
+}
+"""Measure -> what it is called."""
+
+SHOWN: dict[str, tuple[str, ...]] = {
+    "localisation": ("average_precision", "precision", "recall"),
+    "grouping": ("adjusted_rand_index", "f1"),
+    "verdict": ("right",),
+}
+"""Part -> its measures as they are shown; the first one decides the order."""
+
+HEADINGS = {"localisation": "method", "grouping": "clusterer", "verdict": "clusterer"}
+"""Part -> what its contestants are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as text.
+
+    Attributes:
+        part: localisation, grouping or verdict.
+        columns: the first one names the contestants.
+        rows: the best contestant first.
+    """
+
+    part: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def source_name(neurons: str) -> str:
+    """Where grouped neurons come from, in words."""
+    return "true neurons" if neurons == TRUE else f"found by {neurons}"
+
+
+def sources(table: pd.DataFrame) -> list[str]:
+    """Where the grouped neurons come from, the truth first; a summary will do as well."""
+    named = table.loc[table["neurons"] != "", "neurons"].drop_duplicates().tolist()
+    return sorted(named, key=lambda name: name != TRUE)
+
+
+def table_of(summed: pd.DataFrame, part: str) -> Table:
+    """One part's means with intervals, a row per contestant, best first.
+
+    Args:
+        summed: what `summary` returned.
+        part: localisation, grouping or verdict.
+    """
+    own = summed[summed["part"] == part]
+    cells = {(row.neurons, row.contestant, row.measure): row for row in own.itertuples()}
+    kinds = [(source, measure) for source in sources(own) or [""] for measure in SHOWN[part]]
+    heads = [MEASURE_NAMES[measure] + (f", {source_name(source)}" if source else "") for source, measure in kinds]
+    rows = tuple(
+        (name, *(with_interval(*_numbers(cells.get((source, name, measure)))) for source, measure in kinds))
+        for name in ranked(own, part)
+    )
+    return Table(part, (HEADINGS[part], *heads), rows)
+
+
+def ranked(summed: pd.DataFrame, part: str, neurons: str | None = None) -> list[str]:
+    """Contestants of a part, the best first: by the measure in which they are compared, for one source of neurons.
+
+    Args:
+        summed: what `summary` returned.
+        part: localisation, grouping or verdict.
+        neurons: the source; None: the first one.
+    """
+    own = summed[(summed["part"] == part) & (summed["measure"] == COMPARED[part])]
+    source = neurons if neurons is not None else next(iter(sources(own)), "")
+    own = own[own["neurons"] == source].sort_values("mean", ascending=False, kind="stable")
+    return own["contestant"].tolist()
+
+
+def confusion_table(table: pd.DataFrame, contestant: str, neurons: str) -> Table:
+    """How often which verdict was given to facts of which regime."""
+    counts = confusion(table, contestant, neurons)
+    verdicts = [name for name in (*JUDGED, "none") if name in counts.columns]
+    rows = tuple(
+        (regime, *(str(counts.loc[regime, verdict]) for verdict in verdicts))
+        for regime in JUDGED
+        if regime in counts.index
+    )
+    return Table("verdict", ("truth", *verdicts), rows)
+
+
+def with_interval(mean: float, low: float, high: float) -> str:
+    """A mean with its interval: 0.93 [0.90, 0.96]; without one where a single model says nothing about spread."""
+    if not math.isfinite(mean):
+        return NOTHING
+    return f"{mean:.2f} [{low:.2f}, {high:.2f}]" if math.isfinite(low) and math.isfinite(high) else f"{mean:.2f}"
+
+
+def _numbers(row: object) -> tuple[float, float, float]:
+    if row is None:
+        return math.nan, math.nan, math.nan
+    return row.mean, row.low, row.high  # type: ignore[attr-defined]
+
+
+def markdown(table: Table) -> str:
+    """The table in Markdown."""
+    lines = [table.columns, ("---",) * len(table.columns), *table.rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def plain(table: Table) -> list[str]:
+    """The table as lines of text, columns under each other."""
+    every = [table.columns, *table.rows]
+    widths = [max(len(row[place]) for row in every) for place in range(len(table.columns))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in every]

@@ -1,0 +1,101 @@
+"""What every page is made with: its templates, its charts and the one script that draws them, and writing it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from factneurons.report import drawing, embed, numbers
+from factneurons.report.figures import Figure
+from factneurons.runs.files import disk_errors_in_one_line, sync_folder, write_new
+
+_ROOM = "factneurons.report"
+_FILTERS = (
+    *(
+        numbers.count,
+        numbers.percent,
+        numbers.whole_percent,
+        numbers.change,
+        numbers.loss,
+        numbers.loss_range,
+        numbers.probability,
+        numbers.p_value,
+    ),
+    *(numbers.plain, numbers.signed, numbers.change_range, numbers.date),
+)
+
+
+def environment(room: str = _ROOM) -> Environment:
+    """Where a room's templates are found, and what they can use; base.html.j2 and its parts are the report's."""
+    found = Environment(
+        loader=ChoiceLoader([PackageLoader(each) for each in dict.fromkeys((room, _ROOM))]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=embed.visible,
+    )
+    found.filters.update({function.__name__: function for function in _FILTERS})
+    found.filters["json_in_script"] = embed.json_in_script
+    return found
+
+
+def render(templates: Environment, name: str, drawn: Sequence[Figure], **values: object) -> str:
+    """A page from its template, with the charts that it draws.
+
+    Args:
+        templates: where the template is.
+        name: its name; it extends base.html.j2.
+        drawn: every chart in the page; without any the page does not carry what draws them.
+        values: what the template asks for.
+    """
+    boot, _, _ = templates.loader.get_source(templates, "charts.js")  # type: ignore[union-attr]
+    scripts = [embed.code_in_script(code) for code in ((drawing.runtime(), boot) if drawn else (boot,))]
+    return templates.get_template(name).render(
+        charts=[(figure.name, drawing.page_specification(figure)) for figure in drawn],
+        scripts=scripts,
+        policy=embed.content_security_policy(scripts),
+        **values,
+    )
+
+
+def write_page(path: Path, html: str) -> None:
+    """Put a page in its place by one rename.
+
+    Raises:
+        BadRun: it cannot be written.
+    """
+    with disk_errors_in_one_line(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put(path, html.encode("utf-8", errors="replace"))
+
+
+def write_figures(folder: Path, figures: Sequence[Figure], formats: Sequence[str]) -> list[Path]:
+    """Write every chart as a file of each kind; returns the paths.
+
+    Raises:
+        BadRun: the folder cannot be written.
+    """
+    paths = []
+    with disk_errors_in_one_line(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for figure in figures:
+            for name in dict.fromkeys(formats):
+                paths.append(drawing.figure_path(folder, figure, name))
+                put(paths[-1], drawing.draw(figure, name))
+    return paths
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write a file and put it in its place by one rename, so that a reader never sees half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    try:
+        write_new(temporary, data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
