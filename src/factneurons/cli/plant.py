@@ -95,7 +95,7 @@ def _show(planted: Planted) -> None:
         say(f"  not accepted: {each.id} ({each.regime}): {each.reason}")
     held = truth.held
     say(
-        f"  {held['prompts']:.0f} other prompts: recall {held['recall_before']:.1%} before, "
+        f"  {held['prompts']:.0f} held prompts: recall {held['recall_before']:.1%} before, "
         f"{held['recall_after']:.1%} after; largest change of P(answer) {held['largest_change']:.3f}"
     )
     say(f"  which neurons store what: {folder / TRUTH}")
