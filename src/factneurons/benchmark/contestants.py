@@ -100,9 +100,9 @@ def groupers() -> dict[str, DegeneracySettings]:
     """Name -> the settings of a way to group neurons: every clusterer, and topology clustering in other forms."""
     plain = {name: DegeneracySettings(clusterer=name) for name in CLUSTERERS if name != "random_layers"}
     variants = {
-        "ntc, all neurons": DegeneracySettings(cover="all"),
-        "ntc, log": DegeneracySettings(persistence="log"),
-        "ntc, adjacent": DegeneracySettings(span="adjacent"),
-        "ntc, layer-gap": DegeneracySettings(scale="layer-gap"),
+        "ntc, all neurons": DegeneracySettings("ntc", cover="all"),
+        "ntc, log": DegeneracySettings("ntc", persistence="log"),
+        "ntc, adjacent": DegeneracySettings("ntc", span="adjacent"),
+        "ntc, layer-gap": DegeneracySettings("ntc", scale="layer-gap"),
     }
     return {**plain, **variants}
