@@ -41,6 +41,16 @@ of AMIG costs less than half as much.
 """
 
 
+def logits_at(
+    module: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, rows: Tensor, columns: Tensor
+) -> Tensor:
+    """The logits at some positions only, [positions, vocabulary]: the vocabulary is most of a small model's work."""
+    body = module.base_model(input_ids=input_ids, attention_mask=attention_mask)
+    head: torch.nn.Module = getattr(module, "cls", None) or module.get_output_embeddings()
+    logits: Tensor = head(body.last_hidden_state[rows, columns])
+    return logits
+
+
 def initial_deviation(shape: PocketSize) -> float:
     """The standard deviation of initial weights, 1 / sqrt(width).
 

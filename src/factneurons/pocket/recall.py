@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from factneurons.facts.types import Fact
 from factneurons.models.types import Query
+from factneurons.pocket.architectures import logits_at
 from factneurons.pocket.corpus import make_examples
 from factneurons.pocket.encoding import AskedExample, ask_examples
 
@@ -112,14 +113,13 @@ def _score_batch(
     for row, query in enumerate(queries):
         ids[row, : len(query.input_ids)] = torch.tensor(query.input_ids)
         mask[row, : len(query.input_ids)] = 1
-    logits = module(input_ids=ids, attention_mask=mask).logits
-    results = []
-    for row, query in enumerate(queries):
-        at_target = logits[row, list(query.target_positions)].double()
-        answer = torch.tensor(query.answer_ids)
-        chosen = at_target.log_softmax(-1).gather(1, answer[:, None])
-        results.append((float(chosen.sum()), bool((at_target.argmax(-1) == answer).all())))
-    return results
+    rows = torch.tensor([row for row, query in enumerate(queries) for _ in query.target_positions])
+    columns = torch.tensor([position for query in queries for position in query.target_positions])
+    answers = torch.tensor([token for query in queries for token in query.answer_ids])
+    logits = logits_at(module, ids, mask, rows, columns).double()
+    chosen = logits.log_softmax(-1).gather(1, answers[:, None])[:, 0]
+    right = logits.argmax(-1) == answers
+    return [(float(chosen[rows == row].sum()), bool(right[rows == row].all())) for row in range(len(queries))]
 
 
 def recall_by(asked: Sequence[AskedExample], correct: np.ndarray) -> dict[str, float]:

@@ -24,7 +24,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from factneurons.facts import load_facts
 from factneurons.facts.types import Fact
-from factneurons.pocket.architectures import build_module
+from factneurons.pocket.architectures import build_module, logits_at
 from factneurons.pocket.batches import Batch, add_noise, collate, epoch_order
 from factneurons.pocket.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from factneurons.pocket.corpus import make_examples
@@ -210,10 +210,8 @@ def learning_rate(recipe: PocketRecipe, step: int) -> float:
 
 def batch_loss(module: PreTrainedModel, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
     """The weighted mean cross-entropy in nats; the vocabulary is projected only where it is asked."""
-    body = module.base_model(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
-    hidden = body.last_hidden_state[batch.rows, batch.columns]
-    head: torch.nn.Module = getattr(module, "cls", None) or module.get_output_embeddings()
-    losses = functional.cross_entropy(head(hidden), batch.labels, reduction="none", label_smoothing=label_smoothing)
+    logits = logits_at(module, batch.input_ids, batch.attention_mask, batch.rows, batch.columns)
+    losses = functional.cross_entropy(logits, batch.labels, reduction="none", label_smoothing=label_smoothing)
     return (losses * batch.weights).sum() / batch.weights.sum()
 
 
