@@ -69,14 +69,26 @@ def place(tmp_path_factory, gpt2, bert, facts_file):
         shutil.copytree(model, folder / "weights" / name)
     lines = facts_file.read_text(encoding="utf-8").splitlines()
     (folder / "facts.jsonl").write_text("\n".join(lines[:4]), encoding="utf-8")
+    (folder / "new.jsonl").write_text(lines[4], encoding="utf-8")
     (folder / "val.jsonl").write_text("\n".join(map(json.dumps, TEMPLAMA)), encoding="utf-8")
     return folder
+
+
+def _plant(base, out, *, facts, regime, settings, report):
+    """Planting takes minutes with the examples' own options; here only what the command hands on is looked at."""
+    from factneurons.planted import Planted, Truth
+
+    assert base in ("pocket-gpt2", "random-llama")
+    assert (facts is None) == (regime == "single")
+    held = {"prompts": 400.0, "recall_before": 0.99, "recall_after": 0.99, "largest_change": 0.01}
+    return Planted(out, Truth(base, settings.seed, (), held=held))
 
 
 @pytest.fixture
 def quick(monkeypatch, place):
     """Small models, few facts and few steps, with the very lines of the examples."""
     import factneurons.cli.locate as locate
+    import factneurons.cli.plant as plant
     import factneurons.cli.stages as stages
 
     monkeypatch.chdir(place)
@@ -88,6 +100,7 @@ def quick(monkeypatch, place):
 
     monkeypatch.setattr(stages, "load_facts", few)
     monkeypatch.setattr(locate, "load_facts", few)
+    monkeypatch.setattr(plant, "plant_facts", _plant)
     monkeypatch.setitem(recipes.SIZES, "s", PocketSize(layers=2, width=16, heads=2, neurons=32))
     original = recipes.base_recipe
 
