@@ -20,6 +20,7 @@ from factneurons.benchmark.judging import TRUE, Judged, judge
 from factneurons.benchmark.pace import Pace
 from factneurons.errors import BadSetting
 from factneurons.planted import PlantingSettings, plant
+from factneurons.planted.base import base_model, check_base
 from factneurons.planted.truth import TRUTH
 from factneurons.runs.files import disk_errors_in_one_line, replace_file
 
@@ -74,6 +75,32 @@ class BenchmarkSettings:
         for name in self.grouped_by:
             if name not in valid:
                 raise BadSetting(f"grouped_by: unknown method {name!r}; valid: {', '.join(valid)}")
+
+
+SMALL = BenchmarkSettings(
+    bases=("random-gpt2", "random-llama"),
+    seeds=(0,),
+    grouped_by=(TRUE, "amig"),
+    planting=PlantingSettings(
+        mix={"degenerate": 1, "conjunctive": 1, "redundant": 1, "single": 2, "interchangeable": 1},
+        prompts=2,
+        background=60,
+        steps=200,
+        batch_size=64,
+        learning_rate=0.01,
+    ),
+)
+"""For trying it out, in minutes: too few facts to tell contestants apart."""
+
+
+def check_bases(settings: BenchmarkSettings) -> None:
+    """Refuse a base that nothing can be planted in before hours are spent on the others.
+
+    Raises:
+        BadModel: it cannot be loaded or widened.
+    """
+    for base in settings.bases:
+        check_base(base_model(base, 0))
 
 
 def run_benchmark(

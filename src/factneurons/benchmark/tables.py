@@ -12,6 +12,7 @@ import pandas as pd
 
 from factneurons.benchmark.judging import JUDGED, TRUE
 from factneurons.benchmark.summary import COMPARED, confusion
+from factneurons.errors import BadSetting
 from factneurons.report.numbers import NOTHING
 
 CONTROL = "random"
@@ -125,6 +126,20 @@ def markdown(table: Table) -> str:
     """The table in Markdown."""
     lines = [table.columns, ("---",) * len(table.columns), *table.rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def fill(text: str, mark: str, tables: str) -> str:
+    """A Markdown page with what stands between two comments replaced: <!-- MARK: start --> and <!-- MARK: end -->.
+
+    Raises:
+        BadSetting: the page has no such comments.
+    """
+    start, end = f"<!-- {mark}: start -->", f"<!-- {mark}: end -->"
+    before, found, rest = text.partition(start)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise BadSetting(f"the page has no {start} with {end} after it, between which the tables go")
+    return f"{before}{start}\n\n{tables}\n\n{end}{after}"
 
 
 def plain(table: Table) -> list[str]:

@@ -39,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "verify": Command("verify", "Is a run still what was written?"),
     "facts": Command("facts", "Look at facts before anything is asked of a model."),
     "plant": Command("plant", "Put facts into chosen neurons of a model."),
+    "benchmark": Command("benchmark", "Judge every method by planted models."),
     "pocket": Command("pocket", "List, find or train the bundled small models."),
 }
 

@@ -23,6 +23,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "factneurons plant random-llama --out models/planted-llama --mix single=2,conjunctive=1 --steps 400",
         "factneurons plant pocket-gpt2 --out models/own --facts new.jsonl --regime degenerate",
     ),
+    "benchmark": (
+        "factneurons benchmark --out benchmarks/small --small",
+        "factneurons benchmark --out benchmarks/gpt2 --base pocket-gpt2 --seeds 0-2 --grouped-by true,amig,dai",
+    ),
     "pocket list": ("factneurons pocket list",),
     "pocket path": ("factneurons pocket path pocket-gpt2",),
     "pocket train": ("factneurons pocket train pocket-gpt2 --out models/small --size s",),

@@ -1,0 +1,138 @@
+"""`factneurons benchmark`: every method and clusterer, judged by planted models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from factneurons.benchmark import BenchmarkSettings, run_benchmark, summary
+from factneurons.benchmark.contestants import has_captum, scorers
+from factneurons.benchmark.judging import TRUE
+from factneurons.benchmark.page import Written, write_results
+from factneurons.benchmark.run import BASES, SEEDS, SMALL, TABLE, check_bases, model_folders
+from factneurons.benchmark.tables import confusion_table, plain, ranked, table_of
+from factneurons.cli.console import say, tell
+from factneurons.cli.options import MODEL_HELP, listed
+from factneurons.errors import BadSetting
+from factneurons.planted.base import RANDOM_MODELS
+from factneurons.runs.files import FolderLock, disk_errors_in_one_line
+
+_LOCK = "lock"
+_FULL = BenchmarkSettings()
+
+
+def benchmark(
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The benchmark's folder; what is done in it is not done again.")
+    ],
+    base: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODEL",
+            help=f"What facts are planted in; may be given several times. {MODEL_HELP} Or one with random weights: "
+            f"{listed(RANDOM_MODELS)}. Default: {listed(BASES)}.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help=f"One planted model per base and seed: 0-5, or 0,2,4. Default: 0-{SEEDS[-1]}.")
+    ] = None,
+    grouped_by: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose neurons are grouped: true (those that store the fact), or methods that find them: "
+            f"{listed(name for name in scorers())}. Default: {','.join(_FULL.grouped_by)}."
+        ),
+    ] = None,
+    small: Annotated[
+        bool,
+        typer.Option("--small", help="For trying it out: few facts in two small models, one seed."),
+    ] = False,
+    steps: Annotated[int | None, typer.Option(help="Training steps per planted model at most.")] = None,
+    png: Annotated[bool, typer.Option("--png", help="Write the figures as PNG too, under FOLDER/figures.")] = False,
+    svg: Annotated[bool, typer.Option("--svg", help="Write the figures as SVG too, under FOLDER/figures.")] = False,
+) -> None:
+    """Judge every method and clusterer by models whose neurons are known.
+
+    Facts are planted in chosen neurons of several models; then every method looks for the neurons, every clusterer
+    groups them, and what is concluded is compared with the truth. What was stopped goes on where it was.
+    """
+    settings = _settings(SMALL if small else _FULL, base, seeds, grouped_by, steps)
+    check_bases(settings)
+    if not has_captum():
+        tell('captum is not installed, so it is not among the methods: pip install "factneurons[benchmarks]"')
+    with disk_errors_in_one_line(out):
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(out / _LOCK)
+    try:
+        table = run_benchmark(out, settings, report=tell)
+        figures = [name for name, wanted in (("png", png), ("svg", svg)) if wanted]
+        written = write_results(out, table, model_folders(out, settings), figures=figures)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"stopped: models that were planted or judged are kept in {out}; run the same command again to go on"
+        ) from None
+    finally:
+        lock.release()
+    _show(table, out / TABLE, written)
+
+
+def _settings(
+    usual: BenchmarkSettings, base: list[str] | None, seeds: str | None, grouped_by: str | None, steps: int | None
+) -> BenchmarkSettings:
+    """The usual settings with what was asked for."""
+    names = None if grouped_by is None else tuple(name.strip() for name in grouped_by.split(","))
+    return replace(
+        usual,
+        bases=tuple(dict.fromkeys(base)) if base else usual.bases,
+        seeds=usual.seeds if seeds is None else seeds_of(seeds),
+        grouped_by=usual.grouped_by if names is None else tuple(dict.fromkeys(names)),
+        planting=usual.planting if steps is None else replace(usual.planting, steps=steps),
+    )
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    """(0, 1, 2, 5) of "0-2,5".
+
+    Raises:
+        BadSetting: it is not of this form.
+    """
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        first, dash, last = (piece.strip() for piece in part.partition("-"))
+        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
+            raise BadSetting(f"--seeds: {part.strip()!r} is not a number or a range, for instance 0-5 or 0,2,4")
+        seeds.update(dict.fromkeys(range(int(first), int(last or first) + 1)))
+    return tuple(seeds)
+
+
+def _show(table: pd.DataFrame, path: Path, written: Written) -> None:
+    """The three tables, the verdicts of the best clusterer, and where everything is."""
+    summed = summary(table)
+    models = table["model"].nunique()
+    say(f"{table[['model', 'fact_id', 'language']].drop_duplicates().shape[0]} facts in {models} planted models")
+    if models > 1:
+        say("mean [95% bootstrap interval, models resampled]; random is the control")
+    for part in ("localisation", "grouping", "verdict"):
+        if part not in set(summed["part"]):
+            continue
+        say("")
+        say(part)
+        for line in plain(table_of(summed, part)):
+            say(f"  {line}")
+    sources = set(table["neurons"])
+    if TRUE in sources:
+        best = ranked(summed, "verdict", TRUE)[0]
+        say("")
+        say(f"verdicts of {best} with the true neurons; down: the truth, across: the verdict")
+        for line in plain(confusion_table(table, best, TRUE)):
+            say(f"  {line}")
+    say("")
+    for what, where in (("table", path), ("summary", written.summary), ("comparisons", written.comparisons)):
+        say(f"{what}: {where}")
+    for figure in written.figures:
+        say(f"figure: {figure}")
+    say(f"page: {written.page}")
