@@ -73,7 +73,7 @@ def test_only_the_new_neurons_change(trained):
         changed = tensor != before[name]
         assert not (changed & ~masks.get(name, torch.zeros_like(changed))).any(), name
     moved = {name for name, mask in masks.items() if (model.module.state_dict()[name] != before[name])[mask].any()}
-    assert len(moved) >= 4  # what two layers read with and write with
+    assert len(moved) >= 2  # what a layer reads with and what it writes with
 
 
 def test_the_fact_is_learned_and_goes_with_its_neurons(trained, base, architecture):
