@@ -100,7 +100,7 @@ def rows_of(fact):
         "facts": [row],
         "neurons": [
             {**key, "relation": fact.relation, "layer": neuron.layer, "index": neuron.index}
-            | {"score": 0.1, "share": 1.0, "position": place}
+            | {"score": 0.1, "share": 1.0, "round": 1, "position": place}
             for place, neuron in enumerate(neurons, start=1)
         ],
     }

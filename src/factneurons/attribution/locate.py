@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from factneurons.attribution.methods import attribute_all, method_named, settings_from
+from factneurons.attribution.rounds import search_in_rounds
 from factneurons.attribution.selection import SelectionSettings, choose
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.attribution.types import Attribution, KnowledgeNeurons
@@ -105,7 +106,7 @@ class KnowledgeNeuronTable:
         return {"facts": len(self.located), "asked facts": len(self), "asked prompts": asked, **reasons}
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per neuron: fact_id, language, relation, layer, index, score, share, probability, rank."""
+        """One row per neuron: fact_id, language, relation, layer, index, score, share, round, probability, rank."""
         rows = [
             {
                 "fact_id": known.fact.id,
@@ -115,13 +116,27 @@ class KnowledgeNeuronTable:
                 "index": neuron.index,
                 "score": score,
                 "share": share,
+                "round": number,
                 "probability": known.probability,
                 "rank": known.rank,
             }
             for known in self
-            for neuron, score, share in zip(known.neurons, known.scores, known.shares, strict=True)
+            for neuron, score, share, number in zip(
+                known.neurons, known.scores, known.shares, known.round_of_each, strict=True
+            )
         ]
-        columns = ["fact_id", "language", "relation", "layer", "index", "score", "share", "probability", "rank"]
+        columns = [
+            "fact_id",
+            "language",
+            "relation",
+            "layer",
+            "index",
+            "score",
+            "share",
+            "round",
+            "probability",
+            "rank",
+        ]
         return pd.DataFrame(rows, columns=columns)
 
 
@@ -188,7 +203,7 @@ def locate_batch(
     return [
         Located(
             fact=fact,
-            known=_known(fact, own, negative, rank, settings, selection) if own else None,
+            known=_known(model, fact, own, negative, rank, settings, selection) if own else None,
             completeness=tuple(_completeness(attribution) for attribution in own),
             refusals=tuple(refusals),
             seconds=seconds,
@@ -208,6 +223,7 @@ def _ask(model: Model, fact: Fact, multi_mask: bool) -> tuple[list[Query], list[
 
 
 def _known(
+    model: Model,
     fact: Fact,
     attributions: Sequence[Attribution],
     negatives: Sequence[Attribution],
@@ -219,13 +235,21 @@ def _known(
     threshold = selection.threshold
     if threshold is None:
         threshold = defaults.get(fact.language, defaults[""])
-    chosen = choose(attributions, selection, threshold, negatives)
+    queries = [attribution.query for attribution in attributions]
+    if selection.rounds > 1:
+        search = search_in_rounds(
+            model, queries, settings, threshold, selection, first=attributions, negatives=negatives
+        )
+        chosen = [each.chosen for each in search]
+    else:
+        chosen = [choose(attributions, selection, threshold, negatives)]
     return KnowledgeNeurons(
         fact=fact,
-        neurons=chosen.neurons,
-        scores=chosen.scores,
-        shares=chosen.shares,
-        queries=tuple(attribution.query for attribution in attributions),
+        neurons=tuple(neuron for each in chosen for neuron in each.neurons),
+        scores=tuple(score for each in chosen for score in each.scores),
+        shares=tuple(share for each in chosen for share in each.shares),
+        rounds=tuple(number for number, each in enumerate(chosen, start=1) for _ in each.neurons),
+        queries=tuple(queries),
         method=settings.method,
         threshold=threshold,
         refined=len(attributions) > 1 and selection.agreement == "refine",

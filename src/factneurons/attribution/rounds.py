@@ -1,6 +1,6 @@
 """Location in rounds: what is found is suppressed, and the next round looks for what stands in for it.
 
-In: a model and the queries of one fact. Out: its neurons, and scores of all neurons.
+In: a model and the queries of one fact. Out: its neurons round by round, and scores of all neurons.
 
 A neuron with a backup does not matter while the backup is there, and a path from zero to its activation shows it only
 in part. With the neurons of the first round suppressed, the fact rests on the backup alone, and attribution sees that.
@@ -9,83 +9,99 @@ Rounds end when the answer is lost, when nothing new is found, or after the last
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from factneurons.attribution.methods import attribute_all
-from factneurons.attribution.selection import SelectionSettings, choose
+from factneurons.attribution.selection import Chosen, SelectionSettings, choose
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.attribution.types import FloatArray
+from factneurons.attribution.types import Attribution, FloatArray
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
 
 ROUNDS = 4
-"""How many rounds at most."""
+"""How many rounds are worth their time; with more, nothing is found but neurons that help every fact."""
 
 LOST = 0.9
 """The answer is lost when this share of P(answer) is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rounds:
-    """What location in rounds found.
+class Round:
+    """One round.
 
     Attributes:
-        neurons: the neurons of each round.
-        scores: [prompts, layers, width], the scores of each neuron as a share of the largest in the round in which
-            it was found, or of the first round.
+        attributions: of every query, with what was found before suppressed.
+        chosen: what is new in it, best first.
+        suppressed: what was found before.
     """
 
-    neurons: tuple[tuple[Neuron, ...], ...]
-    scores: FloatArray
+    attributions: Sequence[Attribution]
+    chosen: Chosen
+    suppressed: frozenset[Neuron]
 
 
-def attribute_in_rounds(
+def search_in_rounds(
     model: Model,
     queries: Sequence[Query],
     settings: AttributionSettings,
     threshold: float,
-    selection: SelectionSettings | None = None,
-) -> Rounds:
-    """Find a fact's neurons round by round.
+    selection: SelectionSettings,
+    *,
+    first: Sequence[Attribution] | None = None,
+    negatives: Sequence[Attribution] = (),
+) -> Iterator[Round]:
+    """Find a fact's neurons round by round, `selection.rounds` times at most.
 
     Args:
         model: a loaded model.
         queries: the fact's queries.
         settings: how to attribute.
         threshold: the selector's value, in every round.
-        selection: how to choose neurons; None: the defaults.
+        selection: how to choose neurons.
+        first: the attributions of the first round, where they are there already.
+        negatives: see `selection.choose`.
 
     Raises:
         BadNumber: scores that are NaN or infinite.
     """
-    chosen: list[tuple[Neuron, ...]] = []
-    found: set[Neuron] = set()
+    found: frozenset[Neuron] = frozenset()
     whole = float(model.probabilities(queries).mean())
-    scores = np.zeros((len(queries), model.layer_count, model.width))
-    for _ in range(ROUNDS):
+    for _ in range(selection.rounds):
         with model.suppress(found):
-            attributions = attribute_all(model, queries, settings)
-            for row, attribution in enumerate(attributions):
-                scores[row] = np.maximum(scores[row], _shares(attribution.scores, found))
-        new = [n for n in choose(attributions, selection or SelectionSettings(), threshold).neurons if n not in found]
-        if not new:
-            break
-        chosen.append(tuple(new))
-        found.update(new)
+            attributions = first if first is not None and not found else attribute_all(model, queries, settings)
+        new = _without(choose(attributions, selection, threshold, negatives), found)
+        yield Round(attributions, new, found)
+        found = found.union(new.neurons)
         with model.suppress(found):
-            left = float(model.probabilities(queries).mean())
-        if left <= (1 - LOST) * whole:
-            break
-    return Rounds(tuple(chosen), scores)
+            lost = float(model.probabilities(queries).mean()) <= (1 - LOST) * whole
+        if lost or not new.neurons:
+            return
 
 
-def _shares(scores: FloatArray, suppressed: set[Neuron]) -> FloatArray:
-    """Scores as shares of the largest; 0 for what is suppressed, whose value is no longer its own."""
-    values = scores.astype(np.float64)
-    for neuron in suppressed:
-        values[neuron.layer, neuron.index] = 0.0
-    largest = float(values.max())
-    return values / largest if largest > 0 else np.zeros_like(values)
+def scores_in_rounds(rounds: Sequence[Round]) -> FloatArray:
+    """Scores as shares of the largest in their round, the best of all rounds, [prompts, layers, width].
+
+    What is suppressed in a round has no score in it.
+    """
+    best = np.zeros((len(rounds[0].attributions), *rounds[0].attributions[0].scores.shape))
+    for each in rounds:
+        for row, attribution in enumerate(each.attributions):
+            values = attribution.scores.astype(np.float64)
+            for neuron in each.suppressed:
+                values[neuron.layer, neuron.index] = 0.0
+            largest = float(values.max())
+            if largest > 0:
+                best[row] = np.maximum(best[row], values / largest)
+    return best
+
+
+def _without(chosen: Chosen, known: frozenset[Neuron]) -> Chosen:
+    kept = [place for place, neuron in enumerate(chosen.neurons) if neuron not in known]
+    return Chosen(
+        neurons=tuple(chosen.neurons[place] for place in kept),
+        scores=tuple(chosen.scores[place] for place in kept),
+        shares=tuple(chosen.shares[place] for place in kept),
+    )

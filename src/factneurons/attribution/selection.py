@@ -57,6 +57,7 @@ class SelectionSettings:
         agreement: "refine" keeps what enough prompts share, "union" keeps everything.
         share: the share of the prompts that must agree.
         min_prompts: the least number of prompts that must agree; None: 2 where there are 3 or more, else 1.
+        rounds: how often to look at most, each time with what was found before suppressed (`rounds`).
 
     Raises:
         BadSetting: an unknown name (the valid ones are listed) or an impossible value.
@@ -67,6 +68,7 @@ class SelectionSettings:
     agreement: str = "refine"
     share: float = 0.7
     min_prompts: int | None = None
+    rounds: int = 1
 
     def __post_init__(self) -> None:
         for name, valid in (("selector", tuple(SELECTORS)), ("agreement", _AGREEMENTS)):
@@ -78,6 +80,8 @@ class SelectionSettings:
             raise BadSetting(f"share must be above 0 and at most 1, not {self.share}")
         if self.min_prompts is not None and self.min_prompts < 1:
             raise BadSetting(f"min_prompts must be at least 1, not {self.min_prompts}")
+        if self.rounds < 1:
+            raise BadSetting(f"rounds must be at least 1, not {self.rounds}")
         self._check_threshold()
 
     def _check_threshold(self) -> None:

@@ -57,6 +57,7 @@ class KnowledgeNeurons:
         refined: whether several prompts had to agree; False when only one prompt could be asked.
         probability: P(answer), mean over the queries.
         rank: the best rank of the answer over the queries (1: the model knows it).
+        rounds: the round in which each neuron was found; (): all in the first.
     """
 
     fact: Fact
@@ -69,3 +70,9 @@ class KnowledgeNeurons:
     refined: bool
     probability: float
     rank: int
+    rounds: tuple[int, ...] = ()
+
+    @property
+    def round_of_each(self) -> tuple[int, ...]:
+        """The round of the search that found each neuron, from 1."""
+        return self.rounds or (1,) * len(self.neurons)

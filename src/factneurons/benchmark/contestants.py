@@ -12,7 +12,9 @@ from torch import Tensor
 
 from factneurons.attribution import AttributionSettings
 from factneurons.attribution.methods import METHODS, attribute_all, method_named
-from factneurons.attribution.rounds import attribute_in_rounds
+from factneurons.attribution.rounds import ROUNDS, search_in_rounds
+from factneurons.attribution.rounds import scores_in_rounds as scores_of_rounds
+from factneurons.attribution.selection import SelectionSettings
 from factneurons.degeneracy.clusterers import CLUSTERERS
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.model import Model
@@ -63,8 +65,9 @@ def _own(method: str) -> Scorer:
 def scores_in_rounds(model: Model, facts: Sequence[Sequence[Query]]) -> list[FloatArray]:
     """`dai` in rounds."""
     settings, threshold = AttributionSettings("dai"), method_named("dai").threshold[""]
-    found = [attribute_in_rounds(model, queries, settings, threshold) for queries in facts]
-    return [each.scores.astype(np.float32) for each in found]
+    selection = SelectionSettings(rounds=ROUNDS)
+    found = [search_in_rounds(model, queries, settings, threshold, selection) for queries in facts]
+    return [scores_of_rounds(list(each)).astype(np.float32) for each in found]
 
 
 def captum_scores(model: Model, facts: Sequence[Sequence[Query]]) -> list[FloatArray]:

@@ -51,6 +51,9 @@ def locate(
     selector: Annotated[str, typer.Option(help=f"How neurons are chosen, one of: {listed(SELECTORS)}.")] = "fraction",
     threshold: Annotated[float | None, typer.Option(help="The selector's value. Default: the method's.")] = None,
     share: Annotated[float, typer.Option(help="Share of a fact's prompts that must agree on a neuron.")] = 0.7,
+    rounds: Annotated[
+        int, typer.Option(help="How often to look, each time with what was found before suppressed: finds backups.")
+    ] = 1,
     multi_mask: Annotated[
         bool, typer.Option("--multi-mask", help="Masked models: one mask for each token of an answer.")
     ] = False,
@@ -68,7 +71,7 @@ def locate(
     """Find the knowledge neurons of facts, and test them against random ones."""
     method_named(method)
     settings = AttributionSettings(method, rule, points, target, answer_tokens, units)  # type: ignore[arg-type]
-    selection = SelectionSettings(selector, threshold, share=share)
+    selection = SelectionSettings(selector, threshold, share=share, rounds=rounds)
     interventions = InterventionSettings(draws, unrelated, seed)
     load_facts(facts, limit=limit)  # a missing file is told before a large model is loaded
     Run.check_folder(out)

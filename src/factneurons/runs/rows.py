@@ -86,10 +86,11 @@ def located_rows(
             "index": neuron.index,
             "score": score,
             "share": share,
+            "round": number,
             "position": position,
         }
-        for position, (neuron, score, share) in enumerate(
-            zip(found.neurons, found.scores, found.shares, strict=True), start=1
+        for position, (neuron, score, share, number) in enumerate(
+            zip(found.neurons, found.scores, found.shares, found.round_of_each, strict=True), start=1
         )
     ]
     completeness = [row for attribution in attributions for row in _completeness_rows(fact, attribution)]

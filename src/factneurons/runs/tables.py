@@ -67,7 +67,8 @@ NEURONS_TABLE = Table(
         Column("index", INTEGER, "its place among the inputs of the layer's down-projection, from 0"),
         Column("score", NUMBER, "its score, mean over the prompts that found it, in units of probability"),
         Column("share", NUMBER, "the share of the asked prompts that found it, 0 to 1"),
-        Column("position", INTEGER, "its place among the fact's neurons by score; 1: the highest score"),
+        Column("round", INTEGER, "the round of the search that found it, from 1"),
+        Column("position", INTEGER, "its place among the fact's neurons, by round and then by score; 1: the first"),
     ),
     order=("position",),
 )
