@@ -168,7 +168,8 @@ def test_clusters_are_disjoint_and_large_enough(name, context_of, seed, count, i
     held = [member for group in members(found) for member in group]
     assert len(held) == len(set(held))
     assert set(held) <= set(range(count))
-    assert all(len(group) >= settings.min_size for group in members(found))
+    least = 1 if name == "interaction" else settings.min_size  # a copy can be one neuron
+    assert all(len(group) >= least for group in members(found))
     assert members(found) == sorted(members(found))
     assert found.reason in {"", *REASONS}
     assert found.reason == "" if len(found.clusters) > 1 else found.reason != ""

@@ -1,0 +1,122 @@
+"""What is planted and judged, once; and a small benchmark from the model to the page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from factneurons.benchmark import BenchmarkSettings, run_benchmark
+from factneurons.benchmark.pace import Pace
+from factneurons.benchmark.page import write_results
+from factneurons.benchmark.run import COLUMNS, TABLE, check_bases, model_folders
+from factneurons.errors import BadModel, BadSetting
+from factneurons.planted import PlantingSettings
+
+SETTINGS = BenchmarkSettings(bases=("pocket-bert", "pocket-gpt2"), seeds=(0, 1), grouped_by=("true",))
+
+
+@pytest.fixture
+def counted(monkeypatch, copy_of_tiny, said):
+    """Planting copies a folder, judging says what was written by hand; both are counted."""
+    calls = {"plant": [], "judge": []}
+
+    def plant(base, place, *, settings, report):
+        calls["plant"].append((base, settings.seed))
+        report("planted")
+        copy_of_tiny(place)
+
+    def judge(place, *, grouped_by):
+        calls["judge"].append((place.name.rpartition("-")[0], grouped_by))
+        return said
+
+    monkeypatch.setattr("factneurons.benchmark.run.plant", plant)
+    monkeypatch.setattr("factneurons.benchmark.run.judge", judge)
+    return calls
+
+
+def test_nothing_is_done_twice(counted, tmp_path):
+    lines = []
+    first = run_benchmark(tmp_path, SETTINGS, report=lines.append)
+    assert counted["plant"] == [("pocket-bert", 0), ("pocket-gpt2", 0), ("pocket-bert", 1), ("pocket-gpt2", 1)]
+    assert [name for name, _ in counted["judge"]] == [
+        "pocket-bert-0",
+        "pocket-gpt2-0",
+        "pocket-bert-1",
+        "pocket-gpt2-1",
+    ]
+    assert lines[:3] == ["planting pocket-bert-0", "pocket-bert-0: planted", "judging pocket-bert-0"]
+    assert lines[3] == "1 of 4 models, less than a minute left"
+    assert (tmp_path / TABLE).is_file()
+    again = run_benchmark(tmp_path, SETTINGS, report=lines.append)
+    assert (len(counted["plant"]), len(counted["judge"])) == (4, 4)
+    assert again.equals(first)
+
+
+def test_what_changed_is_done_again(counted, tmp_path):
+    run_benchmark(tmp_path, SETTINGS)
+    more = run_benchmark(tmp_path, replace(SETTINGS, seeds=(0, 1, 2)))
+    assert (len(counted["plant"]), len(counted["judge"])) == (6, 6)
+    assert set(more["seed"]) == {0, 1, 2}
+    run_benchmark(tmp_path, replace(SETTINGS, grouped_by=("true", "dai")))
+    assert (len(counted["plant"]), len(counted["judge"])) == (6, 10)
+    run_benchmark(tmp_path, replace(SETTINGS, planting=PlantingSettings(steps=7)))
+    assert (len(counted["plant"]), len(counted["judge"])) == (10, 14)
+
+
+def test_what_was_done_before_a_stop_is_kept(counted, tmp_path, monkeypatch, copy_of_tiny):
+    def stop(base, place, *, settings, report):
+        if base == "pocket-gpt2":
+            raise KeyboardInterrupt
+        copy_of_tiny(place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("factneurons.benchmark.run.plant", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_benchmark(tmp_path, SETTINGS)
+    run_benchmark(tmp_path, SETTINGS)
+    assert ("pocket-bert", 0) not in counted["plant"]
+    assert len(counted["judge"]) == 4
+
+
+def test_bad_settings():
+    with pytest.raises(BadSetting, match="at least one base"):
+        BenchmarkSettings(bases=())
+    with pytest.raises(BadSetting, match="at least one base and one seed"):
+        BenchmarkSettings(seeds=())
+    with pytest.raises(BadSetting, match="unknown method 'amgi'; valid: true, dai, amig"):
+        BenchmarkSettings(grouped_by=("amgi",))
+    with pytest.raises(BadModel, match="valid: random-bert, random-gpt2, random-llama"):
+        check_bases(BenchmarkSettings(bases=("random-gpt3",)))
+
+
+def test_pace(monkeypatch):
+    now = iter([0.0, 60.0, 100.0, 130.0])
+    monkeypatch.setattr("factneurons.benchmark.pace.time.monotonic", lambda: next(now))
+    pace = Pace({"planting": 2, "judging": 3})
+    assert (pace.seconds_left, str(pace)) == (None, "")
+    with pace.timed("planting"):
+        pass
+    assert pace.seconds_left is None
+    with pace.timed("judging"):
+        pass
+    assert pace.seconds_left == 60 + 2 * 30
+    assert str(pace) == "about 2 min left"
+
+
+def test_a_small_benchmark(tmp_path, monkeypatch, copy_of_tiny):
+    """Real judging of a truth that no weight keeps; only the planting is put in its place by hand."""
+    monkeypatch.setattr("factneurons.benchmark.run.plant", lambda base, place, **_: copy_of_tiny(place))
+    settings = BenchmarkSettings(bases=("random-gpt2",), seeds=(0,), grouped_by=("true",))
+    table = run_benchmark(tmp_path, settings)
+    assert list(table.columns) == list(COLUMNS)
+    assert set(table["part"]) == {"localisation", "grouping", "verdict"}
+    assert set(table["fact_id"]) == {"capital/france", "capital/japan", "capital/peru"}
+    grouped = table[table["part"] == "grouping"]
+    assert "capital/peru" not in set(grouped["fact_id"])  # interchangeable neurons have no right grouping
+    assert {"ntc", "interaction", "random"} <= set(grouped["contestant"])
+    precise = table[table["measure"].isin(["precision", "recall", "average_precision", "f1", "right"])]
+    assert precise["value"].between(0, 1).all()
+    written = write_results(tmp_path, table, model_folders(tmp_path, settings))
+    assert written.page.stat().st_size > 100_000
+    assert written.summary.is_file()

@@ -1,0 +1,87 @@
+"""Every verdict from a P(answer) that is written down."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from factneurons.degeneracy.functional import Drops
+from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.degeneracy.storage import NEEDED, storage_of
+from factneurons.models.types import Neuron
+
+A = frozenset({Neuron(0, 0), Neuron(0, 1)})
+B = frozenset({Neuron(1, 0), Neuron(1, 1)})
+ALL = A | B
+
+
+def yes(_):
+    return True
+
+
+def no(_):
+    return False
+
+
+def either(suppressed):
+    """One untouched group suffices."""
+    return 0.95 if not A & suppressed or not B & suppressed else 0.01
+
+
+def both(suppressed):
+    """Both groups are needed."""
+    return 0.01 if suppressed else 0.95
+
+
+def half(suppressed):
+    """Any two of the four neurons suffice."""
+    return 0.95 if len(suppressed) <= 2 else 0.6 if len(suppressed) == 3 else 0.01
+
+
+def sum_of_neurons(suppressed):
+    """Every neuron adds the same to the log-odds."""
+    return 1 / (1 + math.exp(-(3 - 2 * len(suppressed))))
+
+
+def judged(probability, groups, carries=no, neurons=ALL):
+    drops = Drops(lambda sets: np.array([probability(frozenset(each)) for each in sets]))
+    return storage_of(neurons, groups, drops, carries, DegeneracySettings())
+
+
+@pytest.mark.parametrize(
+    ("probability", "groups", "carries", "verdict"),
+    [
+        (either, [A, B], yes, "degenerate"),
+        (either, [A, B], no, "redundant"),
+        (either, [A, B], lambda group: group == A, "redundant"),
+        (half, [A, B], yes, "interchangeable"),
+        (both, [A, B], yes, "conjunctive"),
+        (sum_of_neurons, [A, B], no, "single"),
+        (both, [ALL], no, "single"),
+        (both, [], no, "single"),
+        (both, [], yes, "shared"),
+        (lambda _: 0.95, [A, B], yes, "none"),
+    ],
+)
+def test_verdicts(probability, groups, carries, verdict):
+    assert judged(probability, groups, carries).verdict == verdict
+
+
+def test_no_neurons_no_storage():
+    found = judged(both, [], neurons=frozenset())
+    assert (found.verdict, found.components, found.evidence) == ("none", (), {"drop_all": 0.0})
+
+
+def test_evidence():
+    loss = 1 - 0.01 / 0.95
+    found = judged(either, [A, B], lambda group: group == A)
+    assert set(found.components) == {A, B}
+    assert found.evidence == pytest.approx({"drop_all": loss, "drop_halves": loss, "carry_others": 0.5})
+    found = judged(both, [A, B])
+    assert found.evidence == pytest.approx({"drop_all": loss, "share_of_each": 1.0})
+    found = judged(sum_of_neurons, [A, B])
+    assert found.evidence["share_of_each"] == pytest.approx(0.5)
+    assert found.evidence["share_of_each"] < NEEDED
+    assert found.components == (ALL,)
