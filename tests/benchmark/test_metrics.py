@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factneurons.benchmark.contestants import CAPTUM, scorers
 from factneurons.benchmark.judging import chosen_neurons, grouping_metrics, localisation_metrics
 from factneurons.models.types import Neuron
 
@@ -41,7 +42,7 @@ def test_one_component_in_one_group_is_right():
 
 
 def test_missed_and_foreign_neurons_count():
-    """Only A was found, with a foreign neuron: Jaccard 2/3 with A; of the 10 pairs 3 are together, 1 of them rightly."""
+    """Only A was found, with a foreign neuron: Jaccard 2/3 with A; of 10 pairs 3 are together, 1 rightly."""
     found = grouping_metrics([A, B], [A | group(9)], A | group(9))
     together, true, right, pairs = 3, 2, 1, 10
     expected = true * together / pairs
@@ -85,6 +86,13 @@ def test_nothing_chosen_has_no_precision():
 def test_average_precision_is_that_of_the_mean_over_prompts():
     scores = np.array([[[1.0, 0.0]], [[0.0, 3.0]]], dtype=np.float32)
     assert localisation_metrics(group(1), frozenset(), scores)["average_precision"] == 1.0
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_captum_is_left_out_where_it_is_not_installed(monkeypatch, installed):
+    monkeypatch.setattr("factneurons.benchmark.contestants.has_captum", lambda: installed)
+    assert (CAPTUM in scorers()) is installed
+    assert {"dai", "amig", "dai in rounds", "random"} <= set(scorers())
 
 
 def test_chosen_in_enough_prompts():

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from typer.main import get_command
 
@@ -84,9 +85,28 @@ def _plant(base, out, *, facts, regime, settings, report):
     return Planted(out, Truth(base, settings.seed, (), held=held))
 
 
+def _benchmark(out, settings, *, report):
+    """A benchmark takes minutes; here only what the command hands on is looked at."""
+    from factneurons.benchmark.judging import Judged
+    from factneurons.benchmark.run import long_table
+
+    row = {"fact_id": "a", "language": "en", "regime": "single", "precision": 1.0, "recall": 1.0}
+    row |= {"average_precision": 1.0, "adjusted_rand_index": 1.0, "f1": 1.0, "verdict": "single", "neurons": "true"}
+    rows = [pd.DataFrame([{**row, name: "x"}]) for name in ("method", "clusterer", "clusterer")]
+    return pd.concat([long_table(Judged(*rows), base, seed) for base in settings.bases for seed in settings.seeds])
+
+
+def _benchmark_results(out, table, models, *, figures):
+    from factneurons.benchmark.page import Written
+
+    assert len(models) == table["model"].nunique()
+    return Written(out / "benchmark.html", out / "summary.csv", out / "comparisons.csv")
+
+
 @pytest.fixture
 def quick(monkeypatch, place):
     """Small models, few facts and few steps, with the very lines of the examples."""
+    import factneurons.cli.benchmark as benchmark
     import factneurons.cli.locate as locate
     import factneurons.cli.plant as plant
     import factneurons.cli.stages as stages
@@ -101,6 +121,9 @@ def quick(monkeypatch, place):
     monkeypatch.setattr(stages, "load_facts", few)
     monkeypatch.setattr(locate, "load_facts", few)
     monkeypatch.setattr(plant, "plant_facts", _plant)
+    monkeypatch.setattr(benchmark, "run_benchmark", _benchmark)
+    monkeypatch.setattr(benchmark, "write_results", _benchmark_results)
+    monkeypatch.setattr(benchmark, "check_bases", lambda settings: None)
     monkeypatch.setitem(recipes.SIZES, "s", PocketSize(layers=2, width=16, heads=2, neurons=32))
     original = recipes.base_recipe
 
