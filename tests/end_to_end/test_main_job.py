@@ -170,7 +170,7 @@ def test_the_command_line_and_python_find_the_same(finished, gpt2, facts_file):
     merged = table.merge(frame, on=columns, suffixes=("", "_python"), how="outer")
     assert len(merged) == len(table) == len(frame)
     np.testing.assert_allclose(merged["score"], merged["score_python"], rtol=1e-6)
-    settings = fn.DegeneracySettings(tau1=0.8, t_low=1, t_sufficient=1, t_high=0, partitions=30)
+    settings = fn.DegeneracySettings(clusterer="ntc", tau1=0.8, t_low=1, t_sufficient=1, t_high=0, partitions=30)
     found = {each.fact.id: each for each in fn.find_degenerate(model, known, settings=settings)}
     degenerate = fn.Run.open(finished).table("degenerate")
     assert degenerate["components"].max() >= 2
