@@ -68,7 +68,9 @@ def test_given_facts(command, facts_file, tmp_path, monkeypatch):
     assert [line.split() for line in lines[1:3]] == [["regime", "planted", "not", "accepted"], ["single", "1", "1"]]
     assert lines[3] == "  not accepted: r/b (single): nothing suppressed: 0.40"
     assert re.fullmatch(
-        r"  8 held prompts: recall [\d.]+% before, [\d.]+% after; largest change of P\(answer\) 0\.\d{3}", lines[4]
+        r"  800 other prompts that training did not see: recall [\d.]+% before, [\d.]+% after; "
+        r"P\(answer\) moved by more than 0\.1 in [\d.]+%",
+        lines[4],
     )
     assert lines[5] == f"  which neurons store what: {folder / 'truth.json'}"
     assert lines[6] == (

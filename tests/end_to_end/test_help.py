@@ -81,7 +81,7 @@ def _plant(base, out, *, facts, regime, settings, report):
 
     assert base in ("pocket-gpt2", "random-llama")
     assert (facts is None) == (regime == "single")
-    held = {"prompts": 400.0, "recall_before": 0.99, "recall_after": 0.99, "largest_change": 0.01}
+    held = {"prompts": 400.0, "recall_before": 0.99, "recall_after": 0.99, "moved_by_a_tenth": 0.01}
     return Planted(out, Truth(base, settings.seed, (), held=held))
 
 

@@ -18,7 +18,7 @@ from factneurons.models.adapters import matrix
 from factneurons.models.types import Neuron
 from factneurons.planted.base import base_model
 from factneurons.planted.checks import ADDITIVE, measured
-from factneurons.planted.plant import FACTS, background, plant
+from factneurons.planted.plant import FACTS, plant
 from factneurons.planted.truth import SCHEMA, TRUTH, read_truth
 from factneurons.planted.types import Check, PlantedComponent, PlantedFact
 
@@ -124,11 +124,13 @@ def test_without_the_new_neurons_it_is_the_base(planted, architecture, base, mod
 def test_held_prompts(planted, model):
     held = planted.truth.held
     assert set(held) == {
-        "prompts", "recall_before", "recall_after", "probability_before", "probability_after", "largest_change"
+        "prompts", "recall_before", "recall_after", "recall_without_planted", "probability_before",
+        "probability_after", "largest_change", "moved_by_a_tenth",
     }  # fmt: skip
-    assert held["prompts"] == 8
-    assert 0 <= held["recall_after"] <= 1
-    assert abs(held["probability_after"] - held["probability_before"]) <= held["largest_change"] < 0.5
+    assert held["prompts"] == 800
+    assert held["recall_without_planted"] == pytest.approx(held["recall_before"], abs=0.01)
+    assert abs(held["probability_after"] - held["probability_before"]) <= held["largest_change"]
+    assert 0 <= held["moved_by_a_tenth"] <= 1
 
 
 def test_loud_neurons_store_nothing(planted, model):
@@ -200,14 +202,6 @@ def test_random_bases(name):
     assert not torch.equal(weights[0], weights[2])
     query = one.query("The capital of France is ___.", "Paris")
     assert one.probabilities([query])[0] < 0.03
-
-
-def test_background_is_drawn_with_the_seed(base, small):
-    model = base("gpt2")
-    same, again, other = (background(model, small(seed=seed)) for seed in (1, 1, 2))
-    assert same == again != other
-    assert len(same) == 8
-    assert {len(query.answer_ids) for query in same} == {1}
 
 
 def test_what_shares_a_component_goes_with_it():

@@ -9,9 +9,10 @@ import torch
 from transformers.pytorch_utils import Conv1D
 
 from factneurons.models.adapters import matrix
+from factneurons.planted.holding import Held
 from factneurons.planted.regimes import BROKEN, LOST, STORED
 from factneurons.planted.rows import Passes, Questions, Switches
-from factneurons.planted.training import Rows, _sample, _violation, evaluate, predictions_before, train
+from factneurons.planted.training import Rows, _sample, _violation, evaluate, train
 from factneurons.planted.widen import widened
 
 ASKED = [("The capital of France is ___.", "Rome"), ("The capital of Italy is ___.", "Rome")]
@@ -33,15 +34,16 @@ def trained(base, architecture, small):
                 matrix(layer.gate)[neuron.index] = torch.randn(model.hidden_size, generator=generator)
     before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
     switches = Switches(neurons)
-    questions = Questions.of([model.query(*pair) for pair in ASKED + HELD])
+    questions = Questions.of([model.query(*pair) for pair in ASKED])
     passes = Passes(model, questions, switches)
     rows = Rows(torch.tensor([0, 0]), switches.mask([frozenset(), frozenset(neurons)]),
                 torch.tensor([0.93, 0.0]), torch.tensor([1.0, 0.015]))  # fmt: skip
-    held = torch.tensor([2, 3])
+    others = Passes(model, Questions.of([model.query(*pair) for pair in HELD]), switches)
+    held = Held(others, others.predictions(torch.arange(2), torch.zeros(2, len(neurons))))
     start = evaluate(passes, rows)
     lines = []
     settings = small(steps=45, batch_size=8, learning_rate=0.03)
-    end = train(model, neurons, rows, passes, held, predictions_before(passes, held), settings, lines.append)
+    end = train(model, neurons, rows, passes, lambda number: held, settings, lines.append)
     return model, neurons, before, start, end, lines
 
 

@@ -34,7 +34,7 @@ def test_every_logit_is_as_it_was(base):
     grown, _ = widened(base, EXTRA, seed=3)
     assert (grown.layer_count, grown.width) == (base.layer_count, base.width + EXTRA)
     assert getattr(grown.module.config, WIDTH_FIELDS[grown.module.config.model_type]) == base.width + EXTRA
-    assert float((_logits(grown) - before).abs().max()) <= 1e-6
+    assert float((_logits(grown) - before).abs().max()) <= 1e-5
     assert (grown.name, grown.kind) == (base.name, base.kind)
 
 
@@ -86,7 +86,7 @@ def test_a_new_neuron_can_be_changed_and_suppressed(base, new_query):
         matrix(layer.down)[:, neuron.index] = torch.randn(grown.hidden_size, generator=generator)
     assert abs(grown.log_probabilities([query]) - before).max() > 1e-3
     with grown.suppress([neuron], positions="all"):
-        assert grown.log_probabilities([query]) == pytest.approx(before, abs=1e-6)
+        assert grown.log_probabilities([query]) == pytest.approx(before, abs=1e-5)
 
 
 @pytest.mark.parametrize("family", ["gptj", "t5", "roberta"])
@@ -101,4 +101,4 @@ def test_no_extra_neurons_is_a_permutation(base):
     assert grown.width == base.width
     assert new == ((),) * base.layer_count
     assert np.isfinite(grown.out_weights([Neuron(0, 0)])).all()
-    assert float((_logits(grown) - _logits(base)).abs().max()) <= 1e-6
+    assert float((_logits(grown) - _logits(base)).abs().max()) <= 1e-5

@@ -95,8 +95,8 @@ def _show(planted: Planted) -> None:
         say(f"  not accepted: {each.id} ({each.regime}): {each.reason}")
     held = truth.held
     say(
-        f"  {held['prompts']:.0f} held prompts: recall {held['recall_before']:.1%} before, "
-        f"{held['recall_after']:.1%} after; largest change of P(answer) {held['largest_change']:.3f}"
+        f"  {held['prompts']:.0f} other prompts that training did not see: recall {held['recall_before']:.1%} before, "
+        f"{held['recall_after']:.1%} after; P(answer) moved by more than 0.1 in {held['moved_by_a_tenth']:.1%}"
     )
     say(f"  which neurons store what: {folder / TRUTH}")
     asked = ["--model", str(folder), "--facts", str(folder / FACTS), "--out", f"{folder}-run"]

@@ -5,6 +5,7 @@ In: a model and facts that it does not know. Out: a folder with an ordinary mode
     orders     which facts, and how each is to be stored
     invented   facts about things that do not exist
     design     which neurons each fact gets
+    holding    other prompts, which are to be answered as before
     widen      the model with new neurons that do nothing yet
     initial    weights to begin with
     training   the new neurons learn, everything else stays
@@ -21,8 +22,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from factneurons.errors import BadSetting, NotAskable
-from factneurons.facts import load_facts, write_jsonl
+from factneurons.errors import BadSetting
+from factneurons.facts import write_jsonl
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model, quiet
 from factneurons.models.model import Model
@@ -30,11 +31,12 @@ from factneurons.models.types import Neuron, Query
 from factneurons.planted.base import base_model, check_base
 from factneurons.planted.checks import measured
 from factneurons.planted.design import Order, design
+from factneurons.planted.holding import Holder, held_numbers, single_targets
 from factneurons.planted.initial import begin
 from factneurons.planted.orders import Report, check_layers, given_orders, invented_orders
 from factneurons.planted.rows import Passes, Questions, Switches
 from factneurons.planted.settings import PlantingSettings
-from factneurons.planted.training import predictions_before, rows_of, train
+from factneurons.planted.training import rows_of, train
 from factneurons.planted.truth import write_truth
 from factneurons.planted.types import PlantedFact, Regime, Rejected, Truth
 from factneurons.planted.widen import widened
@@ -96,7 +98,7 @@ def plant(
         torch.set_rng_state(state)
     with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
         whole = Path(made) / folder.name
-        truth = _accept(grown, planted, spare, model.name, whole, settings, say)
+        truth = _accept(grown, planted, spare, model, whole, settings, say)
         if folder.exists():
             folder.rmdir()
         whole.rename(folder)
@@ -116,16 +118,13 @@ def _grown(
     spare = sorted({neuron for layer in new for neuron in layer} - set(used))
     switches = Switches([*used, *spare])
     own = [[grown.query(prompt, fact.answer) for fact in each.facts for prompt in fact.prompts] for each in planted]
-    held = background(model, settings)
-    questions = Questions.of([query for queries in own for query in queries] + held)
-    rows = _numbered(planted, own)
-    count = len(questions) - len(held)
-    say(f"{len(planted)} facts, {len(used)} neurons, {count} prompts, {len(held)} other prompts held")
-    passes = Passes(grown, questions, switches)
-    held_rows = torch.arange(count, len(questions))
-    before = predictions_before(passes, held_rows)
-    begin(grown, planted, rows, passes, spare, settings.seed)
-    train(grown, used, rows_of(planted, rows, switches, used), passes, held_rows, before, settings, say)
+    flat, rows = [query for queries in own for query in queries], _numbered(planted, own)
+    holder = Holder(model, settings)
+    others = single_targets(holder.queries(settings.background, 0), model.kind)
+    say(f"{len(planted)} facts, {len(used)} neurons, {len(flat)} prompts, {len(others)} other answers held at a time")
+    begin(grown, planted, rows, Passes(grown, Questions.of(flat + others), switches), spare, settings.seed)
+    wanted, passes = rows_of(planted, rows, switches, used), Passes(grown, Questions.of(flat), switches)
+    train(grown, used, wanted, passes, lambda number: holder.draw(grown, switches, number), settings, say)
     return grown, planted, spare
 
 
@@ -145,32 +144,11 @@ def _placed(fact: PlantedFact, new: Sequence[Sequence[Neuron]]) -> PlantedFact:
     return replace(fact, components=components)
 
 
-def background(model: Model, settings: PlantingSettings) -> list[Query]:
-    """Prompts of bundled facts with an answer of one token, drawn evenly.
-
-    Raises:
-        BadSetting: there is none in this model.
-    """
-    queries = []
-    for fact in load_facts(f"bundled?sample={settings.background}&seed={settings.seed}&reverse=no"):
-        for prompt in fact.prompts:
-            try:
-                query = model.query(prompt, fact.answer)
-            except NotAskable:
-                continue
-            if len(query.answer_ids) == 1:
-                queries.append(query)
-    if not queries:
-        raise BadSetting(f"{model.name}: no bundled fact has an answer of one token, so nothing can be held in place")
-    order = np.random.default_rng([settings.seed, 5]).permutation(len(queries))[: settings.background]
-    return [queries[place] for place in order]
-
-
 def _accept(
     model: Model,
     planted: list[PlantedFact],
     spare: list[Neuron],
-    base: str,
+    base: Model,
     folder: Path,
     settings: PlantingSettings,
     say: Report,
@@ -185,10 +163,14 @@ def _accept(
     for each in rejected:
         say(f"{each.id} ({each.regime}) is not accepted: {each.reason}")
     if not standing:
-        raise BadSetting(f"{base}: not one fact could be planted; the first: {rejected[0].id} ({rejected[0].reason})")
+        raise BadSetting(
+            f"{base.name}: not one fact could be planted; the first: {rejected[0].id} ({rejected[0].reason})"
+        )
     gone = sorted(set(everything) - {neuron for fact in standing for neuron in fact.neurons})
     distractors = {"loud": tuple(spare), "rejected": tuple(gone)}
-    truth = Truth(base, settings.seed, standing, distractors, rejected, _held(saved, settings, everything))
+    truth = Truth(
+        base.name, settings.seed, standing, distractors, rejected, held_numbers(base, saved, everything, settings)
+    )
     write_truth(truth, folder)
     write_jsonl((fact for planted_fact in standing for fact in planted_fact.facts), folder / FACTS)
     return truth
@@ -220,20 +202,3 @@ def save(model: Model, folder: Path) -> Model:
         model.module.save_pretrained(folder)
     model.tokenizer.save_pretrained(folder)
     return load_model(folder, device="cpu")
-
-
-def _held(model: Model, settings: PlantingSettings, everything: Sequence[Neuron]) -> dict[str, float]:
-    """How the held prompts answer with the planted neurons and without them."""
-    queries = background(model, settings)
-    on, off = model.probability_table(queries, [(), tuple(everything)], positions="all").T
-    with model.suppress(everything, positions="all"):
-        before = [evaluation.rank == 1 for evaluation in model.evaluate(queries)]
-    after = [evaluation.rank == 1 for evaluation in model.evaluate(queries)]
-    return {
-        "prompts": float(len(queries)),
-        "recall_before": float(np.mean(before)),
-        "recall_after": float(np.mean(after)),
-        "probability_before": float(off.mean()),
-        "probability_after": float(on.mean()),
-        "largest_change": float(np.abs(on - off).max()),
-    }

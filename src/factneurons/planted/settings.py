@@ -33,7 +33,7 @@ class PlantingSettings:
         mix: regime -> how many invented facts of it.
         seed: of names, places, weights and training.
         prompts: prompts per fact and language.
-        background: prompts whose answers are held where they were.
+        background: prompts whose answers are held where they were; so many are drawn anew every 40 steps.
         distractors: the least number of neurons per layer that fire and store nothing.
         steps: training steps at most; training ends when every promise is kept with room to spare.
         batch_size: rows per step; every row is a prompt with a set of neurons suppressed.
@@ -46,7 +46,7 @@ class PlantingSettings:
     mix: dict[str, int] = field(default_factory=lambda: dict(MIX))
     seed: int = 0
     prompts: int = 4
-    background: int = 400
+    background: int = 800
     distractors: int = 4
     steps: int = 900
     batch_size: int = 192

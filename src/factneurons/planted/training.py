@@ -20,6 +20,7 @@ from transformers.pytorch_utils import Conv1D
 
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
+from factneurons.planted.holding import Held
 from factneurons.planted.regimes import BROKEN, LOST, STORED, promises
 from factneurons.planted.rows import Passes, Switches
 from factneurons.planted.settings import PlantingSettings
@@ -79,8 +80,7 @@ def train(
     neurons: Sequence[Neuron],
     rows: Rows,
     passes: Passes,
-    held: Tensor,
-    before: Tensor,
+    hold: Callable[[int], Held],
     settings: PlantingSettings,
     report: Report,
 ) -> Tensor:
@@ -90,9 +90,8 @@ def train(
         model: the widened model with its first weights.
         neurons: the neurons whose weights may change.
         rows: what is asked of them.
-        passes: over all questions.
-        held: the numbers of the questions whose answers are to stay as they are.
-        before: [held, vocabulary], the log-predictions they are to keep.
+        passes: over the questions of the planted facts.
+        hold: a number -> other questions, whose answers are to stay as they are.
         settings: steps, batch_size, learning_rate and seed are read.
         report: is given a line of progress now and then.
     """
@@ -100,6 +99,7 @@ def train(
     with _trainable(model, neurons) as parameters:
         optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, betas=(0.9, 0.98))
         unkept = torch.ones(len(rows.question), dtype=torch.bool)
+        held = hold(0)
         for step in range(settings.steps):
             if step % _CHECK_EVERY == 0 and step:
                 passes.refresh()
@@ -108,11 +108,11 @@ def train(
                 report(f"step {step}: {int(unkept.sum())} of {len(unkept)} rows to go")
                 if not unkept.any():
                     return found
+                held = hold(step)
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * (1 - 0.9 * step / settings.steps)
             chosen = _sample(unkept, settings.batch_size, generator)
-            others = torch.randint(len(held), (min(_HELD_ROWS, len(held)),), generator=generator)
-            loss = _loss(passes, rows, chosen, held[others], before[others])
+            loss = _loss(passes, rows, chosen) + _HELD_WEIGHT * _divergence(held, generator)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -120,15 +120,19 @@ def train(
     return evaluate(passes, rows)
 
 
-def _loss(passes: Passes, rows: Rows, chosen: Tensor, held: Tensor, before: Tensor) -> Tensor:
-    asked = torch.cat([rows.question[chosen], held])
-    on = torch.cat([rows.on[chosen], torch.ones(len(held), rows.on.shape[1])])
-    predictions = passes.predictions(asked, on)
-    count = len(chosen)
-    own = predictions[torch.arange(count), passes.questions.answers[asked[:count]]]
-    part = Rows(rows.question[chosen], rows.on[chosen], rows.least[chosen], rows.most[chosen])
-    divergence = nn.functional.kl_div(predictions[count:], before, log_target=True, reduction="batchmean")
-    return _violation(own, part).mean() + _HELD_WEIGHT * divergence
+def _loss(passes: Passes, rows: Rows, chosen: Tensor) -> Tensor:
+    asked = rows.question[chosen]
+    predictions = passes.predictions(asked, rows.on[chosen])
+    own = predictions[torch.arange(len(asked)), passes.questions.answers[asked]]
+    part = Rows(asked, rows.on[chosen], rows.least[chosen], rows.most[chosen])
+    return _violation(own, part).mean()
+
+
+def _divergence(held: Held, generator: torch.Generator) -> Tensor:
+    """The mean divergence in nats of what some held questions predict now from what they did before."""
+    rows = torch.randint(len(held.before), (min(_HELD_ROWS, len(held.before)),), generator=generator)
+    predictions = held.passes.predictions(rows)
+    return nn.functional.kl_div(predictions, held.before[rows], log_target=True, reduction="batchmean")
 
 
 def _violation(log_probability: Tensor, rows: Rows) -> Tensor:
@@ -156,12 +160,6 @@ def evaluate(passes: Passes, rows: Rows) -> Tensor:
         found = passes.predictions(asked, rows.on[part])
         result.append(found[torch.arange(len(asked)), passes.questions.answers[asked]].exp())
     return torch.cat(result)
-
-
-@torch.no_grad()
-def predictions_before(passes: Passes, held: Tensor) -> Tensor:
-    """Log-predictions of the held prompts with every new neuron off, [held, vocabulary]."""
-    return passes.predictions(held, torch.zeros(len(held), len(passes.switches.neurons)))
 
 
 class _trainable:
