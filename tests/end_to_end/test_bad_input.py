@@ -389,7 +389,6 @@ def test_other_settings_in_the_same_folder(gpt2, bert, facts_file, tmp_path, loc
     def refused(*arguments):
         return locate(*arguments).refused()
 
-    assert "locate.settings.limit was 3, is 4 now" in refused(gpt2, facts_file, out, "--limit", 4)
     assert 'attribution.method was "amig", is "dai"' in refused(gpt2, facts_file, out, "--limit", 3, "--method", "dai")
     assert "selection.share was 0.7, is 0.9" in refused(gpt2, facts_file, out, "--limit", 3, "--share", 0.9)
     assert "model.files.config.json" in refused(bert, facts_file, out, "--limit", 3)
