@@ -65,7 +65,7 @@ class BenchmarkSettings:
 
     bases: tuple[str, ...] = BASES
     seeds: tuple[int, ...] = SEEDS
-    grouped_by: tuple[str, ...] = (TRUE, "amig", "dai")
+    grouped_by: tuple[str, ...] = (TRUE, "amig", "dai in rounds")
     planting: PlantingSettings = field(default_factory=PlantingSettings)
 
     def __post_init__(self) -> None:
