@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from factneurons.cli import main
 from factneurons.facts import Fact, Prompt, write_jsonl
 from factneurons.models.load import load_model
 from factneurons.pocket.catalog import POCKET_MODELS, pocket_path
@@ -16,19 +15,6 @@ FACTS = [
     Fact("b", "capital", "Japan", "Tokyo", "en", (Prompt("The capital of Japan, ___, is large."),)),
     Fact("c", "size", "鲸", "大", "zh", (Prompt("鲸很___"),), date="2020"),
 ]
-
-
-@pytest.fixture
-def command(capsys):
-    """command("facts", "describe", ...): the lines that are printed, and the exit code."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return out.splitlines(), err, int(end.value.code or 0)
-
-    return run
 
 
 @pytest.fixture

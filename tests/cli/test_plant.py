@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import factneurons.cli.plant as command_module
-from factneurons.cli import main
 from factneurons.errors import BadSetting
 from factneurons.facts import Fact, Prompt, load_facts, write_jsonl
 from factneurons.planted import PlantingSettings, read_truth
@@ -34,19 +33,6 @@ def quick(monkeypatch):
     monkeypatch.setattr(command_module, "PlantingSettings", few)
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def command(capsys):
-    """command("plant", ...): lines of standard output, standard error, exit code."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return out.splitlines(), err, int(end.value.code or 0)
-
-    return run
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +23,7 @@ from factneurons.errors import BadSetting
 from factneurons.planted import PlantingSettings, plant
 from factneurons.planted.base import base_model, check_base
 from factneurons.planted.truth import TRUTH
-from factneurons.runs.files import disk_errors_in_one_line, replace_file
+from factneurons.runs.files import disk_errors_in_one_line, replace_file, sha256_of
 
 TABLE = "benchmark.parquet"
 """The table's name in the benchmark's folder."""
@@ -197,9 +198,16 @@ def _judged_path(folder: Path, place: Path, settings: BenchmarkSettings) -> Path
         "truth": (place / TRUTH).read_text(encoding="utf-8"),
         "contestants": [sorted(scorers()), {name: asdict(each) for name, each in groupers().items()}],
         "grouped_by": list(settings.grouped_by),
-        "version": factneurons.__version__,
+        "code": _code(),
     }
     return folder / "judged" / f"{place.name}-{_key(content)}.parquet"
+
+
+@cache
+def _code() -> str:
+    """A hash of this package's source: what was judged by other code is judged again."""
+    folder = Path(factneurons.__file__).parent
+    return _key({str(path.relative_to(folder)): sha256_of(path) for path in sorted(folder.rglob("*.py"))})
 
 
 def long_table(judged: Judged, base: str, seed: int) -> pd.DataFrame:
