@@ -1,13 +1,7 @@
-"""The tables of a run: every column, its type and its meaning, in one place.
-
-docs/runs.md shows the same tables; `write_tables_into` brings it up to date.
-"""
+"""The tables of the main job: facts, their neurons, components, and the tests of both."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from factneurons.errors import BadSetting, FactneuronsError
 from factneurons.runs.schema import (
     FLAG,
     INTEGER,
@@ -21,23 +15,23 @@ from factneurons.runs.schema import (
     Table,
 )
 
-_KEY = (
+KEY = (
     Column("fact_id", TEXT, "the fact's id"),
     Column("language", TEXT, "its language; fact_id and language together name one fact of the run"),
 )
-_RELATION = Column("relation", TEXT, "the fact's relation")
+RELATION = Column("relation", TEXT, "the fact's relation")
 
 FACTS = Table(
     "facts",
     "One row per fact that was asked.",
     (
-        *_KEY,
+        *KEY,
         Column(
             "key",
             TEXT,
             "hash of the fact's content (id, answer, prompts and so on); a resumed run skips by it",
         ),
-        _RELATION,
+        RELATION,
         Column("subject", TEXT, "who or what the fact is about"),
         Column("answer", TEXT, "the gold answer"),
         Column("date", TEXT, "the year or date the fact holds for; null where it does not change", optional=True),
@@ -61,8 +55,8 @@ NEURONS_TABLE = Table(
     "neurons",
     "One row per knowledge neuron of a fact.",
     (
-        *_KEY,
-        _RELATION,
+        *KEY,
+        RELATION,
         Column("layer", INTEGER, "the neuron's layer, from 0"),
         Column("index", INTEGER, "its place among the inputs of the layer's down-projection, from 0"),
         Column("score", NUMBER, "its score, mean over the prompts that found it, in units of probability"),
@@ -77,7 +71,7 @@ COMPLETENESS = Table(
     "completeness",
     "One row per prompt and layer: how well the scores add up.",
     (
-        *_KEY,
+        *KEY,
         Column("prompt", TEXT, "the prompt"),
         Column("layer", INTEGER, "the layer, from 0"),
         Column(
@@ -109,7 +103,7 @@ COMPONENTS = Table(
     "components",
     "One row per cluster of a fact's knowledge neurons that was tested as a base degenerate component.",
     (
-        *_KEY,
+        *KEY,
         Column("component", INTEGER, "its number within the fact, from 1, those that pass first"),
         Column(
             "role",
@@ -149,7 +143,7 @@ BARCODES = Table(
     "barcodes",
     "One row per cluster of the single-linkage tree of a fact's knowledge neurons.",
     (
-        *_KEY,
+        *KEY,
         Column("birth", NUMBER, "the distance at which the cluster formed"),
         Column("death", NUMBER, "the distance at which it merged into a larger one"),
         Column("size", INTEGER, "how many neurons it has"),
@@ -162,8 +156,8 @@ DEGENERATE = Table(
     "degenerate",
     "One row per fact: whether it has degenerate knowledge neurons, and the graded numbers behind it.",
     (
-        *_KEY,
-        _RELATION,
+        *KEY,
+        RELATION,
         Column("knowledge_neurons", INTEGER, "how many knowledge neurons the search started from"),
         Column("components", INTEGER, "how many components pass the filter; 0, or at least 2"),
         Column("candidates", INTEGER, "how many clusters were tested"),
@@ -204,7 +198,7 @@ ACQUISITION = Table(
     "acquisition",
     "One row per fact, kind of groups and number of groups suppressed: how much of the fact is lost.",
     (
-        *_KEY,
+        *KEY,
         Column("clusterer", TEXT, "what grouped the neurons"),
         Column(
             "which",
@@ -228,7 +222,7 @@ CARRIED = Table(
     "carried",
     "One row per component of a fact with degenerate knowledge neurons: what it carries beside the fact.",
     (
-        *_KEY,
+        *KEY,
         Column("component", INTEGER, "its number within the fact, as in the table components"),
         Column("others", INTEGER, "how many other facts were asked with it suppressed"),
         Column(
@@ -271,8 +265,8 @@ INTERVENTIONS = Table(
     "interventions",
     "One row per set of neurons, action and prompts: the probability before and after.",
     (
-        *_KEY,
-        _RELATION,
+        *KEY,
+        RELATION,
         Column(
             "neurons",
             TEXT,
@@ -306,76 +300,14 @@ INTERVENTIONS = Table(
     order=("neurons", "draw", "action", "prompts", "other_fact_id"),
 )
 
-SKIPPED = Table(
-    "skipped",
-    "One row per fact, prompt or record that was left out.",
-    (
-        Column("fact_id", TEXT, "the fact's id; empty text for a record that never became a fact"),
-        Column("language", TEXT, "its language; empty text likewise"),
-        Column("source", TEXT, "where it was read, FILE:LINE"),
-        Column("prompt", TEXT, "the prompt that was left out, or whose fault it is; empty text: no single prompt"),
-        Column("stage", TEXT, "the stage that left it out"),
-        Column("reason", TEXT, "a short fixed code, for counting"),
-        Column("detail", TEXT, "what is wrong, in words"),
-    ),
-    order=("stage", "source", "prompt", "reason", "detail"),
+TABLES = (
+    FACTS,
+    NEURONS_TABLE,
+    COMPLETENESS,
+    COMPONENTS,
+    BARCODES,
+    DEGENERATE,
+    ACQUISITION,
+    CARRIED,
+    INTERVENTIONS,
 )
-
-TABLES: dict[str, Table] = {
-    table.name: table
-    for table in (
-        FACTS,
-        NEURONS_TABLE,
-        COMPLETENESS,
-        COMPONENTS,
-        BARCODES,
-        DEGENERATE,
-        ACQUISITION,
-        CARRIED,
-        INTERVENTIONS,
-        SKIPPED,
-    )
-}
-
-
-def table_named(name: str) -> Table:
-    """The table of that name.
-
-    Raises:
-        BadSetting: there is none; the message lists those there are.
-    """
-    try:
-        return TABLES[name]
-    except KeyError:
-        raise BadSetting(f"a run has no table {name!r}; its tables are: {', '.join(TABLES)}") from None
-
-
-START_MARK, END_MARK = "<!-- tables: start -->", "<!-- tables: end -->"
-
-
-def describe_tables() -> str:
-    """All tables and columns as Markdown."""
-    return "\n\n".join(_described(table) for table in TABLES.values())
-
-
-def _described(table: Table) -> str:
-    lines = [f"### {table.name}", "", table.meaning, "", "| column | type | meaning |", "| --- | --- | --- |"]
-    for column in table.columns:
-        meaning = column.meaning.replace("|", "\\|")
-        lines.append(f"| `{column.name}` | {column.kind.label} | {meaning} |")
-    return "\n".join(lines)
-
-
-def write_tables_into(document: Path | str) -> None:
-    """Replace what stands between the two marks of a Markdown file by the present tables.
-
-    Raises:
-        FactneuronsError: the file has no such marks.
-    """
-    path = Path(document)
-    text = path.read_text(encoding="utf-8")
-    before, start, rest = text.partition(START_MARK)
-    _, end, after = rest.partition(END_MARK)
-    if not (start and end):
-        raise FactneuronsError(f"{path}: the marks {START_MARK} and {END_MARK} are missing")
-    path.write_text(f"{before}{START_MARK}\n{describe_tables()}\n{END_MARK}{after}", encoding="utf-8")
