@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from factneurons.experiments import degenerate_or_redundant
     from factneurons.facts import Fact, Prompt, describe, load_facts, write_jsonl
     from factneurons.models import Model, Neuron, Query, load_model
+    from factneurons.multilingual import (
+        LanguageIndependent,
+        LanguageSettings,
+        consistency,
+        language_agnostic,
+        language_independent,
+    )
     from factneurons.planted import PlantingSettings, Truth, plant, read_truth
     from factneurons.report import write_report
     from factneurons.runs import Run
@@ -41,6 +48,8 @@ __all__ = [
     "Fact",
     "FactneuronsError",
     "KnowledgeNeurons",
+    "LanguageIndependent",
+    "LanguageSettings",
     "Model",
     "Neuron",
     "NotAskable",
@@ -51,10 +60,13 @@ __all__ = [
     "SelectionSettings",
     "Truth",
     "attribute",
+    "consistency",
     "degenerate_or_redundant",
     "degenerate_pairs",
     "describe",
     "find_degenerate",
+    "language_agnostic",
+    "language_independent",
     "load_facts",
     "load_model",
     "locate",
@@ -78,6 +90,13 @@ _ROOMS = {
     "experiments": ("degenerate_or_redundant",),
     "facts": ("Fact", "Prompt", "describe", "load_facts", "write_jsonl"),
     "models": ("Model", "Neuron", "Query", "load_model"),
+    "multilingual": (
+        "LanguageIndependent",
+        "LanguageSettings",
+        "consistency",
+        "language_agnostic",
+        "language_independent",
+    ),
     "planted": ("PlantingSettings", "Truth", "plant", "read_truth"),
     "pocket": (),
     "report": ("write_report",),

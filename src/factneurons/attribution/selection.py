@@ -1,13 +1,14 @@
 """From scores to neurons: a coarse set per prompt, then what the prompts of one fact agree on.
 
 Source: Dai et al. (2022): threshold t = 0.2 of the maximum, kept where at least 70 % of the prompts agree;
-Journey to the Center of the Knowledge Neurons (AAAI 2024): thresholds per language.
+Journey to the Center of the Knowledge Neurons (AAAI 2024): thresholds per language;
+Query Localization (2024): the consistency-aware score, CAS(n) = mean_q s_q(n) - beta * std_q s_q(n) over prompts q.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +17,6 @@ import numpy as np
 from factneurons.attribution.types import Attribution, FloatArray
 from factneurons.errors import BadSetting
 from factneurons.models.types import Neuron
-
-_AGREEMENTS = ("refine", "union")
 
 
 def _fraction(scores: FloatArray, value: float) -> float:
@@ -54,10 +53,12 @@ class SelectionSettings:
         selector: "fraction" of the largest score over all layers, an "absolute" score, the "top" so many
             neurons, or a "percentile".
         threshold: the selector's value; None for the method's own fraction for the fact's language.
-        agreement: "refine" keeps what enough prompts share, "union" keeps everything.
+        agreement: a name of `AGREEMENTS`: "refine" keeps what enough prompts share, "union" keeps everything,
+            "consistency" keeps what scores high in all prompts (CAS).
         share: the share of the prompts that must agree.
         min_prompts: the least number of prompts that must agree; None: 2 where there are 3 or more, else 1.
         rounds: how often to look at most, each time with what was found before suppressed (`rounds`).
+        beta: consistency: how many standard deviations over the prompts are taken off the mean score.
 
     Raises:
         BadSetting: an unknown name (the valid ones are listed) or an impossible value.
@@ -69,9 +70,10 @@ class SelectionSettings:
     share: float = 0.7
     min_prompts: int | None = None
     rounds: int = 1
+    beta: float = 0.5
 
     def __post_init__(self) -> None:
-        for name, valid in (("selector", tuple(SELECTORS)), ("agreement", _AGREEMENTS)):
+        for name, valid in (("selector", SELECTORS), ("agreement", AGREEMENTS)):
             if getattr(self, name) not in valid:
                 raise BadSetting(f"unknown {name} {getattr(self, name)!r}; valid: {', '.join(valid)}")
         if self.selector != "fraction" and self.threshold is None:
@@ -82,6 +84,8 @@ class SelectionSettings:
             raise BadSetting(f"min_prompts must be at least 1, not {self.min_prompts}")
         if self.rounds < 1:
             raise BadSetting(f"rounds must be at least 1, not {self.rounds}")
+        if self.beta < 0:
+            raise BadSetting(f"beta must be 0 or more, not {self.beta}")
         self._check_threshold()
 
     def _check_threshold(self) -> None:
@@ -130,21 +134,53 @@ def choose(
         negatives: attributions of prompts that share words with the fact but ask something else; every
             neuron of their coarse sets is left out.
     """
-    kept: dict[Neuron, list[float]] = defaultdict(list)
-    for attribution in attributions:
-        for neuron, score in coarse_set(attribution.scores, settings.selector, threshold).items():
-            kept[neuron].append(score)
-    needed = 1 if settings.agreement == "union" else needed_prompts(len(attributions), settings)
-    unwanted = Counter(
-        neuron for found in negatives for neuron in coarse_set(found.scores, settings.selector, threshold)
-    )
-    agreed = {neuron: scores for neuron, scores in kept.items() if len(scores) >= needed and neuron not in unwanted}
-    ordered = sorted(agreed, key=lambda neuron: (-float(np.mean(agreed[neuron])), neuron))
+    coarse = [coarse_set(each.scores, settings.selector, threshold) for each in attributions]
+    unwanted = {neuron for each in negatives for neuron in coarse_set(each.scores, settings.selector, threshold)}
+    found = AGREEMENTS[settings.agreement](attributions, coarse, settings, threshold)
+    agreed = {neuron: score for neuron, score in found.items() if neuron not in unwanted}
+    ordered = sorted(agreed, key=lambda neuron: (-agreed[neuron], neuron))
     return Chosen(
         neurons=tuple(ordered),
-        scores=tuple(float(np.mean(agreed[neuron])) for neuron in ordered),
-        shares=tuple(len(agreed[neuron]) / len(attributions) for neuron in ordered),
+        scores=tuple(agreed[neuron] for neuron in ordered),
+        shares=tuple(sum(neuron in each for each in coarse) / len(coarse) for neuron in ordered),
     )
+
+
+CoarseSets = Sequence[dict[Neuron, float]]
+Agreement = Callable[[Sequence[Attribution], CoarseSets, SelectionSettings, float], dict[Neuron, float]]
+
+
+def _held_by(coarse: CoarseSets, needed: int) -> dict[Neuron, float]:
+    """The neurons of at least so many coarse sets, with the mean of their scores in these."""
+    kept: dict[Neuron, list[float]] = defaultdict(list)
+    for each in coarse:
+        for neuron, score in each.items():
+            kept[neuron].append(score)
+    return {neuron: float(np.mean(scores)) for neuron, scores in kept.items() if len(scores) >= needed}
+
+
+def _refined(
+    attributions: Sequence[Attribution], coarse: CoarseSets, settings: SelectionSettings, threshold: float
+) -> dict[Neuron, float]:
+    return _held_by(coarse, needed_prompts(len(coarse), settings))
+
+
+def _united(
+    attributions: Sequence[Attribution], coarse: CoarseSets, settings: SelectionSettings, threshold: float
+) -> dict[Neuron, float]:
+    return _held_by(coarse, 1)
+
+
+def _consistent(
+    attributions: Sequence[Attribution], coarse: CoarseSets, settings: SelectionSettings, threshold: float
+) -> dict[Neuron, float]:
+    """What the selector takes of the consistency-aware scores."""
+    scores = np.stack([attribution.scores.astype(np.float64) for attribution in attributions])
+    return coarse_set(scores.mean(0) - settings.beta * scores.std(0), settings.selector, threshold)
+
+
+AGREEMENTS: dict[str, Agreement] = {"refine": _refined, "union": _united, "consistency": _consistent}
+"""How the prompts of a fact come to one set: from their attributions and coarse sets to neurons with their scores."""
 
 
 def needed_prompts(prompts: int, settings: SelectionSettings) -> int:

@@ -1,0 +1,124 @@
+"""A language-agnostic score, MATRICE-style: high over all prompts and languages, and steady over both.
+
+With globally normalised scores s of every neuron, over the prompts q of a fact in language k, and over languages:
+
+    u_k(n) = mean_q s_q(n) - beta_prompts * std_q s_q(n)
+    v(n)   = mean_k u_k(n) - beta_languages * std_k u_k(n)         language-agnostic: v(n) >= tau * max v
+
+Source: after One Mind, Many Tongues (2024), in which uncertainty over paraphrases and over languages enters;
+the formula is ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.types import FloatArray, KnowledgeNeurons
+from factneurons.errors import BadSetting
+from factneurons.models.model import Model
+from factneurons.models.types import Neuron
+from factneurons.multilingual.join import by_fact, mean_jaccard, reason_of, without_neurons
+from factneurons.multilingual.plan import ByLanguage, Plan, plan_of
+from factneurons.multilingual.settings import LanguageSettings, languages_settings
+from factneurons.multilingual.types import LANGUAGE_MISSING, LanguageIndependent
+
+_DRAWS = 200
+
+
+def language_agnostic(
+    model: Model,
+    known: Iterable[KnowledgeNeurons],
+    settings: LanguageSettings | None = None,
+    *,
+    attribution: AttributionSettings | None = None,
+    **options: object,
+) -> Iterator[LanguageIndependent]:
+    """Language-agnostic neurons of facts that were located in several languages, by the score over all prompts.
+
+    Args:
+        model: the model in which they were located.
+        known: knowledge neurons with their queries, which are attributed anew.
+        settings: tau, the betas and the languages, or
+        attribution: how scores are made; default: the method that the knowledge neurons were located with.
+        **options: the settings' fields by name.
+
+    Yields:
+        One record per fact id, sorted. Chance is what the same scores give when each language's are dealt out anew
+        within each layer.
+
+    Raises:
+        BadSetting: as in `language_independent`.
+        BadNumber: scores that are NaN or infinite.
+    """
+    chosen = replace(languages_settings(settings, options), rule="agnostic")
+    facts = by_fact(known)
+    plan = plan_of(facts, chosen)
+    for fact_id in sorted(facts):
+        yield agnostic(model, facts[fact_id], plan, chosen, attribution)
+
+
+def agnostic(
+    model: Model, fact: ByLanguage, plan: Plan, settings: LanguageSettings, attribution: AttributionSettings | None
+) -> LanguageIndependent:
+    """The language-agnostic neurons of one fact (arguments as in `language_agnostic`)."""
+    known = plan.cut(fact)
+    if plan.missing(fact):
+        return without_neurons(known, plan, settings, LANGUAGE_MISSING)
+    how = replace(attribution or AttributionSettings(method=known[0].method), normalise="global")
+    steady = np.stack([_steady(_prompt_scores(model, each, how), settings.beta_prompts) for each in known])
+    scores = _steady(steady, settings.beta_languages)
+    bound = settings.tau * float(scores.max())
+    neurons = _reaching(scores, bound)
+    drawn = _dealt_out_anew(steady, bound, settings, known[0].fact.id)
+    return LanguageIndependent(
+        fact_id=known[0].fact.id,
+        known=known,
+        neurons=neurons,
+        rule=settings.rule,
+        needed=0,
+        jaccard=mean_jaccard([each.neurons for each in known]),
+        expected=float(np.mean(drawn)),
+        p_value=(1 + int(np.count_nonzero(drawn >= len(neurons)))) / (1 + len(drawn)),
+        exact=False,
+        reason=reason_of(known, neurons),
+    )
+
+
+def _prompt_scores(model: Model, known: KnowledgeNeurons, how: AttributionSettings) -> FloatArray:
+    """Scores of every neuron for every prompt, [prompts, layers, width]; each prompt's absolute scores sum to 1."""
+    if not known.queries:
+        raise BadSetting(f"fact {known.fact.id!r} ({known.fact.language}) has no queries to score")
+    return np.stack([each.scores.astype(np.float64) for each in attribute_all(model, known.queries, how)])
+
+
+def _steady(scores: FloatArray, beta: float) -> FloatArray:
+    """mean - beta * std over the first axis."""
+    result: FloatArray = scores.mean(0) - beta * scores.std(0)
+    return result
+
+
+def _reaching(scores: FloatArray, bound: float) -> tuple[Neuron, ...]:
+    """The neurons whose score is positive and reaches the bound, best first."""
+    layers, indices = np.nonzero((scores >= bound) & (scores > 0))
+    found = sorted(zip(-scores[layers, indices], layers.tolist(), indices.tolist(), strict=True))
+    return tuple(Neuron(layer, index) for _, layer, index in found)
+
+
+def _dealt_out_anew(
+    steady: Sequence[FloatArray] | FloatArray, bound: float, settings: LanguageSettings, fact_id: str
+) -> FloatArray:
+    """How many neurons reach the bound when each language's scores are permuted within each layer, [draws]."""
+    digest = hashlib.sha256(f"{settings.seed}/{fact_id}".encode()).digest()
+    generator = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+    array = np.asarray(steady)
+    counts = []
+    for _ in range(_DRAWS):
+        scores = _steady(generator.permuted(array, axis=-1), settings.beta_languages)
+        counts.append(np.count_nonzero((scores >= bound) & (scores > 0)))
+    return np.array(counts, dtype=np.float64)

@@ -1,0 +1,68 @@
+"""What joining a fact over languages gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.models.types import Neuron
+
+LANGUAGE_MISSING, HELD_OUT, NO_NEURONS, NOTHING_SHARED = "language-missing", "held-out", "no-neurons", "nothing-shared"
+
+REASONS: dict[str, str] = {
+    LANGUAGE_MISSING: "the fact was not located in every language",
+    HELD_OUT: "the thresholds were chosen on it",
+    NO_NEURONS: "it has no knowledge neurons in one of the languages",
+    NOTHING_SHARED: "its languages do not share enough neurons",
+}
+"""Why a fact has no language-independent neurons."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageIndependent:
+    """The language-independent neurons of one fact.
+
+    Attributes:
+        fact_id: the id that the fact has in every language.
+        known: its knowledge neurons, one record per language, in the order of the languages.
+        neurons: the language-independent ones, best first: by the mean over languages of the score as a share of
+            the language's largest.
+        rule: what makes a neuron one of them, a name of `RULES`.
+        needed: in how many languages a neuron must be found; 0: the rule is not about sets.
+        jaccard: |A and B| / |A or B| of the languages' neurons, mean over pairs of languages; NaN: no neurons at all.
+        expected: how many neurons the rule gives on average for random sets of the same sizes and layers;
+            NaN where the fact takes no part.
+        p_value: how often random sets share as much or more; NaN likewise.
+        exact: whether the p-value was computed, not estimated from random draws.
+        reason: why there are no neurons, a name of `REASONS`; "" where there are some.
+    """
+
+    fact_id: str
+    known: tuple[KnowledgeNeurons, ...]
+    neurons: tuple[Neuron, ...]
+    rule: str
+    needed: int
+    jaccard: float
+    expected: float
+    p_value: float
+    exact: bool
+    reason: str
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages in which the fact was located."""
+        return tuple(each.fact.language for each in self.known)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many knowledge neurons it has in each language."""
+        return tuple(len(each.neurons) for each in self.known)
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether the fact is there in every language, and was not held out for the choice of thresholds."""
+        return self.reason not in (LANGUAGE_MISSING, HELD_OUT)
+
+    def holders(self, neuron: Neuron) -> tuple[str, ...]:
+        """The languages whose knowledge neurons hold a neuron."""
+        return tuple(each.fact.language for each in self.known if neuron in each.neurons)
