@@ -188,7 +188,7 @@ def locate_batch(
 ) -> list[Located]:
     """Find the knowledge neurons of a few facts, whose prompts share passes (arguments as in `locate`)."""
     began = time.perf_counter()
-    asked = [_ask(model, fact, multi_mask) for fact in facts]
+    asked = [ask(model, fact, multi_mask) for fact in facts]
     against = [
         [model.query(prompt, answer, multi_mask=multi_mask) for prompt, answer in negatives(fact)] if negatives else []
         for fact in facts
@@ -212,7 +212,8 @@ def locate_batch(
     ]
 
 
-def _ask(model: Model, fact: Fact, multi_mask: bool) -> tuple[list[Query], list[Refusal]]:
+def ask(model: Model, fact: Fact, multi_mask: bool) -> tuple[list[Query], list[Refusal]]:
+    """The queries of a fact's prompts, and the prompts that this model cannot be asked."""
     queries, refusals = [], []
     for prompt in fact.prompts:
         try:
@@ -220,6 +221,12 @@ def _ask(model: Model, fact: Fact, multi_mask: bool) -> tuple[list[Query], list[
         except NotAskable as error:
             refusals.append(Refusal(fact, prompt, error.reason, str(error)))
     return queries, refusals
+
+
+def threshold_for(fact: Fact, settings: AttributionSettings, selection: SelectionSettings) -> float:
+    """The selector's value for a fact: the selection's own, or the method's for the fact's language."""
+    defaults = method_named(settings.method).threshold
+    return defaults.get(fact.language, defaults[""]) if selection.threshold is None else selection.threshold
 
 
 def _known(
@@ -231,10 +238,7 @@ def _known(
     settings: AttributionSettings,
     selection: SelectionSettings,
 ) -> KnowledgeNeurons:
-    defaults = method_named(settings.method).threshold
-    threshold = selection.threshold
-    if threshold is None:
-        threshold = defaults.get(fact.language, defaults[""])
+    threshold = threshold_for(fact, settings, selection)
     queries = [attribution.query for attribution in attributions]
     if selection.rounds > 1:
         search = search_in_rounds(
@@ -252,7 +256,7 @@ def _known(
         queries=tuple(queries),
         method=settings.method,
         threshold=threshold,
-        refined=len(attributions) > 1 and selection.agreement == "refine",
+        refined=len(attributions) > 1 and selection.agreement != "union",
         probability=float(np.mean([attribution.probability for attribution in attributions])),
         rank=rank,
     )
