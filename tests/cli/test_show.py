@@ -27,7 +27,7 @@ def interval(estimate, low, high):
     ],
 )
 def test_interval(found, text):
-    assert show._interval(found) == text
+    assert show.interval(found) == text
 
 
 class FewFacts:

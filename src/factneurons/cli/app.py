@@ -34,6 +34,8 @@ class Command:
 COMMANDS: dict[str, Command] = {
     "locate": Command("locate", "Find the knowledge neurons of facts, and test them."),
     "degenerate": Command("degenerate", "Find which of a run's neurons back each other up."),
+    "experiment": Command("experiment", "The experiments of the papers, one command each."),
+    "languages": Command("languages", "Find what the languages of a run's facts share."),
     "report": Command("report", "Write a run's report, one HTML file."),
     "doctor": Command("doctor", "Does this model fit, and what will it take?"),
     "verify": Command("verify", "Is a run still what was written?"),

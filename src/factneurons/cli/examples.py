@@ -6,8 +6,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "locate": (
         'factneurons locate --model pocket-gpt2 --facts "bundled?relation=capital&lang=en" --out runs/capital',
         "factneurons locate --model pocket-bert --facts facts.jsonl --method dai --out runs/own-facts --skip-bad",
+        'factneurons locate --model pocket-gpt2 --facts "bundled?relation=capital&lang=en,zh" --out runs/two-languages',
     ),
     "degenerate": ("factneurons degenerate runs/capital",),
+    "experiment list": ("factneurons experiment list",),
+    "experiment E1": (
+        'factneurons experiment E1 --model pocket-gpt2 --facts "bundled?limit=60" --out runs/experiments',
+    ),
+    "languages": ("factneurons languages runs/two-languages",),
     "report": (
         "factneurons report runs/capital",
         "factneurons report runs/capital --out capital.html --max-facts 10 --png",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.errors import NotAskable
 from factneurons.experiments.interventions import Others
 from factneurons.experiments.redundancy import OtherFacts
 from factneurons.facts import Fact
-from factneurons.models import Model, Query
+from factneurons.models import Model, Neuron, Query
 from factneurons.runs import Run, located_facts
 
 BATCH = 8
@@ -38,19 +40,16 @@ class RunFacts:
             if fact.key in self._done:
                 yield fact
                 continue
-            self._known[fact.key] = KnowledgeNeurons(
-                fact=fact,
-                neurons=tuple(neuron for neuron, _, _ in neurons),
-                scores=tuple(score for _, score, _ in neurons),
-                shares=tuple(share for _, _, share in neurons),
-                queries=(),
-                method=row["method"],
-                threshold=row["threshold"],
-                refined=row["refined"],
-                probability=row["probability"],
-                rank=row["rank"],
-            )
+            self._known[fact.key] = _known(fact, row, neurons)
             yield fact
+
+    def all_known(self) -> Iterator[KnowledgeNeurons]:
+        """The knowledge neurons of every fact, without queries."""
+        return (_known(fact, row, neurons) for fact, row, neurons in located_facts(self._run))
+
+    def with_queries(self, known: KnowledgeNeurons) -> KnowledgeNeurons:
+        """The same with its queries, made anew."""
+        return replace(known, queries=tuple(self._queries(known.fact)))
 
     def take(self, fact: Fact) -> KnowledgeNeurons:
         """The knowledge neurons of a fact that came out of the stream, with its queries made anew."""
@@ -59,8 +58,7 @@ class RunFacts:
         known = self._taken[fact.key]
         while len(self._taken) > 2 * BATCH:  # a batch that fails is taken once more, fact by fact
             del self._taken[next(iter(self._taken))]
-        values = {name: getattr(known, name) for name in KnowledgeNeurons.__slots__}
-        return KnowledgeNeurons(**{**values, "queries": tuple(self._queries(fact))})
+        return self.with_queries(known)
 
     def _queries(self, fact: Fact) -> Iterator[Query]:
         """The prompts of a fact that the model can be asked, made one by one as they are taken."""
@@ -82,3 +80,18 @@ class RunFacts:
 
     def _first_query(self, fact: Fact) -> Query | None:
         return next(self._queries(fact), None)
+
+
+def _known(fact: Fact, row: Mapping[str, Any], neurons: Sequence[tuple[Neuron, float, float]]) -> KnowledgeNeurons:
+    return KnowledgeNeurons(
+        fact=fact,
+        neurons=tuple(neuron for neuron, _, _ in neurons),
+        scores=tuple(score for _, score, _ in neurons),
+        shares=tuple(share for _, _, share in neurons),
+        queries=(),
+        method=row["method"],
+        threshold=row["threshold"],
+        refined=row["refined"],
+        probability=row["probability"],
+        rank=row["rank"],
+    )

@@ -12,11 +12,13 @@ import numpy as np
 from factneurons.cli.console import counted, say
 from factneurons.degeneracy.types import REASONS
 from factneurons.experiments.effects import effects_of
+from factneurons.experiments.experiment import Experiment
 from factneurons.experiments.statistics import Interval, Numbers, benjamini_hochberg, holm
+from factneurons.experiments.verdicts import verdicts_of
 from factneurons.report.text import EXPECTED_SKIPS
-from factneurons.runs import Run, Summary
+from factneurons.runs import Run, Summary, measurements_of
 
-_ACTIONS = {"suppress": "suppressed (values set to 0)", "enhance": "enhanced (values doubled)"}
+ACTIONS = {"suppress": "suppressed (values set to 0)", "enhance": "enhanced (values doubled)"}
 _PROMPTS = {"related": "the fact's own prompts", "unrelated": "prompts of other relations"}
 _EXAMPLE_WIDTH = 200
 
@@ -33,23 +35,24 @@ def located(run: Run, summary: Summary) -> None:
     for row in run.rows("facts"):
         known += row["known"]
         neurons.append(row["neurons"])
-    say(f"{run.folder}: {total.done} of {counted(total.read, 'fact')} located{_took(summary)}")
+    say(f"{run.folder}: {total.done} of {counted(total.read, 'fact')} located{took(summary)}")
     if neurons:
         none = f", none in {counted(neurons.count(0), 'fact')}" if 0 in neurons else ""
         say(
             f"  {known} of them the model knows (the answer comes first); knowledge neurons per fact: "
             f"median {np.median(neurons):g}, at most {max(neurons)}{none}"
         )
-    _left_out(run, "locate", "fact", total.skipped)
-    _left_out(run, "locate", "prompt", total.skipped_prompts)
+    left_out(run, "locate", "fact", total.skipped)
+    left_out(run, "locate", "prompt", total.skipped_prompts)
 
 
-def _took(summary: Summary) -> str:
+def took(summary: Summary) -> str:
+    """How long a stage took, and what was done before."""
     before = f", {summary.before} of them before" if summary.before else ""
     return f" in {summary.seconds:.1f} s{before}"
 
 
-def _left_out(run: Run, stage: str, what: str, reasons: Mapping[str, int]) -> None:
+def left_out(run: Run, stage: str, what: str, reasons: Mapping[str, int]) -> None:
     """One line per reason, with the first example of it in words."""
     if not reasons:
         return
@@ -69,16 +72,16 @@ def effects(run: Run, neurons: str) -> None:
     """What suppressing and enhancing did, against matched random neurons."""
     stage = f"test_{neurons}"
     reasons = run.counts(stage).skipped
-    _left_out(run, stage, "fact", {name: reasons[name] for name in reasons if name not in EXPECTED_SKIPS})
+    left_out(run, stage, "fact", {name: reasons[name] for name in reasons if name not in EXPECTED_SKIPS})
     table, facts = run.table("interventions"), run.table("facts")
     found = effects_of(table, facts, neurons) if len(table) else []
     if not found:
         return
     say(f"relative change of P(answer) with the {neurons} neurons changed, mean and 95 % interval over facts:")
     for effect in found:
-        what = f"{_ACTIONS[effect.action]}, {_PROMPTS[effect.prompts]}"
+        what = f"{ACTIONS[effect.action]}, {_PROMPTS[effect.prompts]}"
         missing = f", {effect.left_out} left out because P is 0" if effect.left_out else ""
-        say(f"  {what:56} {_interval(effect.found):26} random neurons {_interval(effect.random):26}{missing}".rstrip())
+        say(f"  {what:56} {interval(effect.found):26} random neurons {interval(effect.random):26}{missing}".rstrip())
     if 2 * facts["known"].sum() < len(facts):
         say(
             f"  (the model knows {facts['known'].sum()} of these {counted(len(facts), 'fact')}; where P is next to 0, "
@@ -88,10 +91,11 @@ def effects(run: Run, neurons: str) -> None:
         say("  (there are no facts of other relations in this run whose prompts could be asked as well)")
 
 
-def _interval(interval: Interval) -> str:
-    if not math.isfinite(interval.low):
-        return f"{_change(interval.estimate)} (one subject: no interval)"
-    return f"{_change(interval.estimate)} [{_change(interval.low)}, {_change(interval.high)}]"
+def interval(found: Interval) -> str:
+    """A relative change with its interval."""
+    if not math.isfinite(found.low):
+        return f"{_change(found.estimate)} (one subject: no interval)"
+    return f"{_change(found.estimate)} [{_change(found.low)}, {_change(found.high)}]"
 
 
 def _change(share: float) -> str:
@@ -117,7 +121,7 @@ def degeneracy(run: Run, summary: Summary) -> None:
     table = run.table("degenerate")
     having = table[table["components"] >= 2]
     facts = counted(len(table), "fact")
-    say(f"{run.folder}: {len(having)} of {facts} have degenerate knowledge neurons{_took(summary)}")
+    say(f"{run.folder}: {len(having)} of {facts} have degenerate knowledge neurons{took(summary)}")
     if len(having):
         p_values = having["p_value"].to_numpy(dtype=float)
         better = {name: int((p <= 0.05).sum()) for name, p in _corrected(p_values).items()}
@@ -133,4 +137,23 @@ def degeneracy(run: Run, summary: Summary) -> None:
         _carried(run)
     for reason, count in table.loc[table["components"] < 2, "reason"].value_counts().items():
         say(f"  {count} have none, {reason}: {REASONS.get(str(reason), str(reason))}")
-    _left_out(run, "degenerate", "fact", run.counts("degenerate").skipped)
+    left_out(run, "degenerate", "fact", run.counts("degenerate").skipped)
+
+
+def experiment(run: Run, asked: Experiment, summary: Summary) -> None:
+    """The claims of one experiment with their verdicts, and what was left out."""
+    table = measurements_of(run, asked.id)
+    stage = asked.id.lower()
+    total = run.counts(stage)
+    say(f"{asked.id} {asked.title}: {total.done} of {counted(total.read, 'fact')} measured{took(summary)}")
+    left_out(run, stage, "fact", total.skipped)
+    for tested in verdicts_of(table, asked):
+        numbers = "no facts have both" if tested.difference is None else _difference(tested.difference)
+        p_value = "" if tested.p_value is None else f", p = {tested.p_value:.2g} after Holm"
+        say(f"  {tested.verdict:11} ({tested.language}) {tested.claim.text} {numbers}{p_value}")
+
+
+def _difference(interval: Interval) -> str:
+    if not math.isfinite(interval.low):
+        return f"{interval.estimate:+.3g} (one subject: no interval)"
+    return f"{interval.estimate:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}]"

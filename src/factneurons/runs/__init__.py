@@ -7,7 +7,9 @@ from factneurons.runs.commits import Skip
 from factneurons.runs.counts import Counts
 from factneurons.runs.drive import Batch, Pace, Progress, Silent, Summary, drive
 from factneurons.runs.files import sha256_of
+from factneurons.runs.language_rows import fact_in_all, joined_sets, language_effect_row, language_rows
 from factneurons.runs.manifest import Manifest, StageRecord, command_line, differences
+from factneurons.runs.measurements import measurement_row, measurements_of
 from factneurons.runs.records import degenerate_neurons_of, intervention_row, located_facts, merged
 from factneurons.runs.rows import carried_rows, degenerate_rows, located_rows
 from factneurons.runs.schema import Row
@@ -36,9 +38,15 @@ __all__ = [
     "degenerate_rows",
     "differences",
     "drive",
+    "fact_in_all",
     "intervention_row",
+    "joined_sets",
+    "language_effect_row",
+    "language_rows",
     "located_facts",
     "located_rows",
+    "measurement_row",
+    "measurements_of",
     "merged",
     "sha256_of",
     "verify",

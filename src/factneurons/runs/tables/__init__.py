@@ -9,9 +9,11 @@ from pathlib import Path
 
 from factneurons.errors import BadSetting, FactneuronsError
 from factneurons.runs.schema import Table
-from factneurons.runs.tables import main, skipped
+from factneurons.runs.tables import experiments, languages, main, skipped
 
-TABLES: dict[str, Table] = {table.name: table for table in (*main.TABLES, *skipped.TABLES)}
+_SUBJECTS = (main, languages, experiments, skipped)
+
+TABLES: dict[str, Table] = {table.name: table for subject in _SUBJECTS for table in subject.TABLES}
 
 
 def table_named(name: str) -> Table:

@@ -1,0 +1,77 @@
+"""What the languages of a run share, in a few lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from factneurons.cli.console import counted, say
+from factneurons.cli.show import ACTIONS, interval, left_out, took
+from factneurons.experiments.languages import LanguageEffect, language_effects, shared_of
+from factneurons.multilingual.settings import RULES
+from factneurons.multilingual.types import HELD_OUT, REASONS
+from factneurons.runs import Run, Summary
+
+STAGE, TEST = "languages", "test_languages"
+
+
+def joined(run: Run, summary: Summary) -> None:
+    """How many facts have language-independent neurons, against chance, and what was left out."""
+    table, facts = run.table("languages"), run.table("facts")
+    settings = run.manifest.stages[STAGE].settings
+    names = ", ".join(settings["languages"])
+    if len(table):
+        found = shared_of(table, facts)
+        say(
+            f"{run.folder}: {found.having} of {counted(found.facts, 'fact')} in {names} have language-independent "
+            f"neurons{took(summary)}; rule {settings['rule']}: {RULES[settings['rule']]}"
+        )
+        sizes = ", ".join(f"{name} {size.estimate:.1f}" for name, size in found.sizes.items())
+        say(
+            f"  neurons per fact, mean: {sizes}; language-independent {_plain(found.size.estimate)} "
+            f"(by chance {_plain(found.expected.estimate)})"
+            + (f"; Jaccard index of two languages {found.jaccard.estimate:.3f}" if found.jaccard else "")
+        )
+        say(
+            f"  more than random neurons of the same layers: {counted(found.nominal, 'fact')} (p <= 0.05), "
+            f"{found.corrected} after Holm's correction, {found.discovered} after Benjamini and Hochberg's"
+        )
+        if any(settings["cuts"].values()):
+            cuts = ", ".join(f"{name} {cut:.2f}" for name, cut in settings["cuts"].items())
+            say(f"  cut at this share of the fact's largest score, so that sizes match: {cuts}")
+        for reason, count in found.reasons.items():
+            say(f"  {counted(count, 'fact')} without, {reason}: {REASONS[reason]}")
+    skipped = run.counts(STAGE).skipped
+    if HELD_OUT in skipped:
+        say(f"  {counted(skipped[HELD_OUT], 'fact')} held out: {REASONS[HELD_OUT]}")
+    left_out(run, STAGE, "fact", {reason: count for reason, count in skipped.items() if reason != HELD_OUT})
+
+
+def effects(run: Run) -> None:
+    """What suppressing and enhancing each set did in each language."""
+    reasons = run.counts(TEST).skipped
+    left_out(run, TEST, "fact", {reason: count for reason, count in reasons.items() if reason != "no-neurons"})
+    table = run.table("language_effects")
+    if table.empty:
+        return
+    say("relative change of P(answer), mean and 95 % interval over facts:")
+    found = language_effects(table, run.table("facts"))
+    for action, what in ACTIONS.items():
+        own = [each for each in found if each.action == action]
+        if own:
+            say(f"  {what}")
+            for line in _lines(own):
+                say(f"    {line}")
+
+
+def _lines(found: Sequence[LanguageEffect]) -> Iterator[str]:
+    elsewhere = {(each.asked, each.neurons_of): each for each in found if each.prompts == "unrelated"}
+    for each in found:
+        if each.prompts == "related":
+            name = f"{each.neurons_of} neurons" if each.neurons_of else "language-independent neurons"
+            line = f"{name}, asked in {each.asked:8} {interval(each.found):26} random {interval(each.random):26}"
+            other = elsewhere.get((each.asked, each.neurons_of))
+            yield f"{line} other relations {interval(other.found)}" if other else line.rstrip()
+
+
+def _plain(number: float) -> str:
+    return f"{number:.3g}"
