@@ -149,7 +149,8 @@ def experiment(run: Run, asked: Experiment, summary: Summary) -> None:
     left_out(run, stage, "fact", total.skipped)
     for tested in verdicts_of(table, asked):
         numbers = "no facts have both" if tested.difference is None else _difference(tested.difference)
-        p_value = "" if tested.p_value is None else f", p = {tested.p_value:.2g} after Holm"
+        p = tested.p_other if tested.verdict == "fails" else tested.p_value
+        p_value = "" if p is None else f", p = {p:.2g} after Holm"
         say(f"  {tested.verdict:11} ({tested.language}) {tested.claim.text} {numbers}{p_value}")
 
 

@@ -136,7 +136,7 @@ def run_locate(folder: Path, model: Model, asked: Locating) -> Summary:
     source = load_facts(
         asked.facts,
         skip_bad=asked.skip_bad,
-        on_skip=lambda left_out: skips.append(_skip(left_out)),
+        on_skip=lambda left_out: skips.append(skip_of(left_out)),
         limit=asked.limit,
     )
 
@@ -209,7 +209,8 @@ def _something(run: Run, model: Model, summary: Summary) -> Summary:
     return summary
 
 
-def _skip(left_out: Skipped) -> Skip:
+def skip_of(left_out: Skipped) -> Skip:
+    """What was left out on reading, as a run keeps it."""
     return Skip(
         reason=left_out.reason,
         detail=left_out.detail,

@@ -24,7 +24,7 @@ _FILTERS = (
         numbers.probability,
         numbers.p_value,
     ),
-    *(numbers.plain, numbers.signed, numbers.change_range, numbers.date),
+    *(numbers.plain, numbers.plain_range, numbers.signed, numbers.change_range, numbers.date),
 )
 
 

@@ -1,0 +1,170 @@
+"""What an experiment works with: a model, facts in memory, their queries and their knowledge neurons.
+
+Knowledge neurons are found with one half of a fact's prompts and tested with the other, so that no number rests on the
+prompts it was found with.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from factneurons.attribution import AttributionSettings, SelectionSettings
+from factneurons.attribution.locate import locate_batch
+from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.errors import BadSetting, NotAskable
+from factneurons.experiments.interventions import InterventionSettings, Others
+from factneurons.facts.types import Fact
+from factneurons.models.model import Model
+from factneurons.models.types import Query
+
+BATCH = 8
+"""Facts whose neurons are located together."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentSettings:
+    """How an experiment is made.
+
+    Attributes:
+        methods: attribution methods that are compared; the first is the one that claims are about.
+        draws: random neuron sets per fact.
+        unrelated: facts of other relations that are asked per fact.
+        multi_mask: masked models: answers of several tokens are asked with as many masks.
+        known_only: facts whose answer does not come first are left out, and counted.
+        seed: decides every draw.
+
+    Raises:
+        BadSetting: no methods, an unknown one, or an impossible number.
+    """
+
+    methods: tuple[str, ...] = ("amig", "dai", "activation")
+    draws: int = 20
+    unrelated: int = 5
+    multi_mask: bool = False
+    known_only: bool = True
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        if not self.methods:
+            raise BadSetting("an experiment needs at least one attribution method")
+        InterventionSettings(self.draws, self.unrelated, self.seed)
+
+    @property
+    def interventions(self) -> InterventionSettings:
+        """The settings of the intervention test."""
+        return InterventionSettings(self.draws, self.unrelated, self.seed)
+
+
+class Study:
+    """A model and facts, as experiments look at them.
+
+    Args:
+        model: the model.
+        facts: all facts, in memory.
+        settings: how the experiment is made.
+    """
+
+    def __init__(self, model: Model, facts: Sequence[Fact], settings: ExperimentSettings) -> None:
+        self.model, self.settings = model, settings
+        self.facts = tuple(facts)
+        self.others = Others(self.facts, self._first_query)
+        self._by_id: dict[str, dict[str, Fact]] = defaultdict(dict)
+        for fact in self.facts:
+            self._by_id[fact.id][fact.language] = fact
+        self._queries: dict[str, tuple[Query, ...]] = {}
+        self._known: dict[tuple[str, str], KnowledgeNeurons] = {}
+        self._next: dict[str, Sequence[Fact]] = {}
+
+    def languages(self, fact: Fact) -> dict[str, Fact]:
+        """The same fact in every language that the study has it in, itself included."""
+        return self._by_id[fact.id]
+
+    def queries(self, fact: Fact) -> tuple[Query, ...]:
+        """The prompts of a fact that the model can be asked.
+
+        Raises:
+            NotAskable: none can; the reason is that of the first prompt.
+        """
+        if fact.key not in self._queries:
+            self._queries[fact.key] = self._ask(fact)
+        return self._queries[fact.key]
+
+    def _ask(self, fact: Fact) -> tuple[Query, ...]:
+        asked: list[Query] = []
+        refusals: list[NotAskable] = []
+        for prompt in fact.prompts:
+            try:
+                asked.append(self.model.query(prompt, fact.answer, multi_mask=self.settings.multi_mask))
+            except NotAskable as error:
+                refusals.append(error)
+        if not asked:
+            first = refusals[0]
+            raise NotAskable(first.reason, f"none of its {len(refusals)} prompts can be asked: {first}")
+        return tuple(asked)
+
+    def _first_query(self, fact: Fact) -> Query | None:
+        try:
+            return self.queries(fact)[0]
+        except NotAskable:
+            return None
+
+    def halves(self, fact: Fact) -> tuple[tuple[Query, ...], tuple[Query, ...]]:
+        """Queries to find neurons with, and queries to test them with; the same ones if there is only one.
+
+        Raises:
+            NotAskable: no prompt can be asked.
+        """
+        queries = self.queries(fact)
+        return queries[::2], queries[1::2] or queries
+
+    def require_known(self, fact: Fact) -> None:
+        """Leave out a fact that the model does not know, if the settings say so.
+
+        Raises:
+            NotAskable: with the reason "not-known", if its answer comes first in none of its prompts.
+        """
+        if not self.settings.known_only:
+            return
+        rank = min(each.rank for each in self.model.evaluate(self.queries(fact)))
+        if rank > 1:
+            raise NotAskable("not-known", f"its answer {fact.answer!r} comes first in none of its prompts")
+
+    def knowledge(self, fact: Fact, method: str) -> KnowledgeNeurons:
+        """The knowledge neurons of a fact, found with the first of its halves.
+
+        Facts that are announced with `expect` are located together.
+
+        Raises:
+            NotAskable: no prompt can be asked, or no neuron was found.
+        """
+        if (fact.key, method) not in self._known:
+            self._locate(self._next.get(fact.key, (fact,)), method)
+        known = self._known[fact.key, method]
+        if not known.neurons:
+            raise NotAskable("no-knowledge-neurons", f"{method} finds no knowledge neurons for it")
+        return known
+
+    def expect(self, facts: Sequence[Fact]) -> None:
+        """Announce facts that come next."""
+        self._next = {fact.key: tuple(facts) for fact in facts}
+
+    def _locate(self, facts: Iterable[Fact], method: str) -> None:
+        halves = []
+        for fact in facts:
+            try:
+                first, _ = self.halves(fact)
+            except NotAskable:
+                continue
+            halves.append((fact, replace(fact, prompts=tuple(query.prompt for query in first))))
+        found = locate_batch(
+            self.model,
+            [half for _, half in halves],
+            AttributionSettings(method=method),
+            SelectionSettings(),
+            multi_mask=self.settings.multi_mask,
+        )
+        for (fact, _), each in zip(halves, found, strict=True):
+            assert each.known is not None, "every prompt of a half could be asked"
+            self._known[fact.key, method] = replace(each.known, fact=fact)

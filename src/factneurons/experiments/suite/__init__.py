@@ -1,0 +1,23 @@
+"""The experiments of the papers, one file each."""
+
+from __future__ import annotations
+
+from factneurons.errors import BadSetting
+from factneurons.experiments.experiment import Experiment
+from factneurons.experiments.suite import localisation
+
+_SUITE = (localisation,)
+
+EXPERIMENTS: dict[str, Experiment] = {module.EXPERIMENT.id: module.EXPERIMENT for module in _SUITE}
+
+
+def experiment_named(name: str) -> Experiment:
+    """The experiment with that id.
+
+    Raises:
+        BadSetting: there is none; the message lists those there are.
+    """
+    try:
+        return EXPERIMENTS[name]
+    except KeyError:
+        raise BadSetting(f"there is no experiment {name!r}; there are: {', '.join(EXPERIMENTS)}") from None
