@@ -80,7 +80,9 @@ class TestRulesThatAreExactForAStraightLine:
 def test_one_baseline_alone(toy, monkeypatch):
     """From (1, 0)."""
     sentence = torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
-    monkeypatch.setattr(baselines, "target_activations", lambda model, queries: [sentence] * 3)
+    monkeypatch.setattr(
+        baselines, "target_activations", lambda model, queries: [sentence.expand(len(queries), -1, -1)] * 3
+    )
     found = toy(method="amig_mean", rule="gauss_legendre")
     assert found.scores.tolist() == [[1.5, 4.5]] * 3
     assert found.scores.sum(1).tolist() == [6, 6, 6]

@@ -6,7 +6,7 @@ for baseline sentences, in which one word is replaced by the mask or end-of-text
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -69,12 +69,34 @@ def _per_item(
 ) -> list[list[Tensor]]:
     """The activations of every corrupted sentence at each item's target position: per item, layer [units, width]."""
     token, _ = replacement_token(model)
-    per_query = []
-    for query in captured.batch.queries:
-        sentences = [corrupted(query, group, token) for group in units_of(query, settings.units, model.kind)]
-        per_query.append(target_activations(model, sentences))
+    sentences = {
+        _text(query): [corrupted(query, group, token) for group in units_of(query, settings.units, model.kind)]
+        for query in captured.batch.queries
+    }
+    per_text: dict[_Text, list[Tensor]] = {}
+    for texts in _of_one_shape(sentences):
+        found = target_activations(model, [sentence for text in texts for sentence in sentences[text]])
+        parts = zip(*(values.split([len(sentences[text]) for text in texts]) for values in found), strict=True)
+        per_text.update(zip(texts, map(list, parts), strict=True))
+    per_query = [per_text[_text(query)] for query in captured.batch.queries]
     # a sentinel in an encoder is one position, whatever the answer token
     return [[values[:, 0 if values.shape[1] == 1 else tokens[0]] for values in per_query[row]] for row, tokens in items]
+
+
+_Text = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
+def _text(query: Query) -> _Text:
+    """What the baselines of a query depend on: candidates that fill one prompt share it."""
+    return query.input_ids, query.decoder_input_ids, query.target_positions
+
+
+def _of_one_shape(sentences: Iterable[_Text]) -> list[list[_Text]]:
+    """Texts that can be run side by side."""
+    shapes: dict[tuple[int, ...], list[_Text]] = {}
+    for text in sentences:
+        shapes.setdefault(tuple(len(part) for part in text), []).append(text)
+    return list(shapes.values())
 
 
 def units_of(query: Query, units: str, kind: Kind) -> list[tuple[int, ...]]:

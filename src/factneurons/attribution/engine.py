@@ -11,7 +11,7 @@ The path points of all layers, paths and items become rows of `models.rows`, in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -48,7 +48,13 @@ class Integral:
     points: Tensor
 
 
-def integrate(model: Model, captured: Capture, baselines: Baselines, settings: AttributionSettings) -> Integral:
+def integrate(
+    model: Model,
+    captured: Capture,
+    baselines: Baselines,
+    settings: AttributionSettings,
+    layers: Collection[int] | None = None,
+) -> Integral:
     """Integrate dF/da from each baseline to the activation, for every layer.
 
     Args:
@@ -56,10 +62,11 @@ def integrate(model: Model, captured: Capture, baselines: Baselines, settings: A
         captured: items at one target position each.
         baselines: the starts of the paths.
         settings: the rule, the target function and the tolerance.
+        layers: only these layers' paths are run, and all of the others' numbers are 0; None: all.
     """
     adaptive = settings.rule == ADAPTIVE
     first = quadrature("radau", ADAPTIVE_LEVELS[0]) if adaptive else quadrature(settings.rule, settings.points)
-    work = _Integration(model, captured, baselines, settings)
+    work = _Integration(model, captured, baselines, settings, layers)
     work.run(work.everything(), first)
     if adaptive:
         for count in ADAPTIVE_LEVELS[1:]:
@@ -73,13 +80,22 @@ def integrate(model: Model, captured: Capture, baselines: Baselines, settings: A
 class _Integration:
     """The state of one call: what is known of every layer, item and path so far."""
 
-    def __init__(self, model: Model, captured: Capture, baselines: Baselines, settings: AttributionSettings) -> None:
+    def __init__(
+        self,
+        model: Model,
+        captured: Capture,
+        baselines: Baselines,
+        settings: AttributionSettings,
+        layers: Collection[int] | None,
+    ) -> None:
         self._model, self._captured, self._settings = model, captured, settings
         starts = baselines.starts
-        self._starts, self._real = starts, baselines.real
+        self._starts = starts
         self._steps = [value - start for value, start in zip(captured.activations, starts, strict=True)]
         self._gradient = [torch.zeros_like(start) for start in starts]
         self.shape = (len(starts), *baselines.real.shape)
+        asked = torch.tensor([layers is None or layer in layers for layer in range(len(starts))])
+        self._real = baselines.real[None] & asked[:, None, None]
         self._start = torch.zeros(self.shape, dtype=torch.float64)
         self._sum = torch.zeros(self.shape, dtype=torch.float64)
         self._points = torch.zeros(self.shape, dtype=torch.long)
@@ -90,18 +106,18 @@ class _Integration:
 
     def everything(self) -> Tensor:
         """All paths that count, [layers, I, P]."""
-        return self._real[None].expand(self.shape)
+        return self._real
 
     def _error(self) -> Tensor:
         error = (self._sum - (self._end[None, :, None] - self._start)).abs()
-        return error * self._real[None]
+        return error * self._real
 
     def unfinished(self) -> Tensor:
         """Paths whose error exceeds the tolerance, or a hundredth of the item's largest change of F.
 
         Errors that float32 cannot resolve are not chased.
         """
-        change = (self._end[None, :, None] - self._start).abs() * self._real[None]
+        change = (self._end[None, :, None] - self._start).abs() * self._real
         largest = change.amax((0, 2), keepdim=True)
         noise = _NOISE * self._end.abs()[None, :, None] if self._model.dtype != torch.float64 else 0.0
         allowed = torch.maximum(torch.clamp(_RELATIVE * largest, max=self._settings.tolerance), noise + 0.0 * largest)

@@ -93,16 +93,24 @@ def _largest_over_paths(values: Tensor, real: Tensor) -> Tensor:
     return values.masked_fill(~real[..., None].to(values.device), float("-inf")).amax(1)
 
 
-def _paths(make: Callable[..., Baselines], combine: Callable[[Tensor, Tensor], Tensor]) -> Scorer:
-    """A method that integrates from baselines to the activation and combines the paths."""
+@dataclass(frozen=True, slots=True)
+class PathMethod:
+    """A method that integrates from baselines to the activation and combines the paths.
 
-    def score(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
-        baselines = make(model, captured, items, settings)
+    Attributes:
+        make: the baselines of captured items.
+        combine: scores of paths [I, P, neurons], and which paths count [I, P], to scores [I, neurons].
+    """
+
+    make: Callable[[Model, Capture, Sequence[Item], AttributionSettings], Baselines]
+    combine: Callable[[Tensor, Tensor], Tensor]
+
+    def __call__(self, model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
+        """Scores of all neurons."""
+        baselines = self.make(model, captured, items, settings)
         integral = integrate(model, captured, baselines, settings)
-        scores = [combine(value, baselines.real) for value in _difference(captured, baselines, integral)]
+        scores = [self.combine(value, baselines.real) for value in _difference(captured, baselines, integral)]
         return _scores(scores, integral, baselines.real)
-
-    return score
 
 
 def _scores(scores: list[Tensor], integral: Integral, real: Tensor) -> Scores:
@@ -194,17 +202,17 @@ _AMIG_THRESHOLD = {"en": 0.3, "": 0.2}
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
-        Method("dai", "integrated gradients from zero", _paths(zero_baseline, _sum_over_paths), {"": 0.2}),
+        Method("dai", "integrated gradients from zero", PathMethod(zero_baseline, _sum_over_paths), {"": 0.2}),
         Method(
             "amig",
             "integrated gradients from the prompt without one word, summed over words",
-            _paths(sentence_baselines, _sum_over_paths),
+            PathMethod(sentence_baselines, _sum_over_paths),
             _AMIG_THRESHOLD,
         ),
         Method(
             "amig_mean",
             "integrated gradients from the mean of AMIG's baselines; as many times cheaper as there are words",
-            _paths(mean_baseline, _sum_over_paths),
+            PathMethod(mean_baseline, _sum_over_paths),
             _AMIG_THRESHOLD,
         ),
         Method(
@@ -218,7 +226,7 @@ METHODS: dict[str, Method] = {
         Method(
             "sequential",
             "as amig, with the largest score over words instead of the sum",
-            _paths(sentence_baselines, _largest_over_paths),
+            PathMethod(sentence_baselines, _largest_over_paths),
             _AMIG_THRESHOLD,
         ),
         Method("gradient_x_activation", "the gradient at the activation, times it", _without_integral(True), {"": 0.2}),

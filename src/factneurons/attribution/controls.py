@@ -1,0 +1,83 @@
+"""Random neurons to compare with: of the same layers and about the same strength as the found ones.
+
+For each found neuron one of the same layer, not found itself, from the same decile of |value| x |out-weights|
+on the query: neurons that are silent on a prompt would make any comparison look good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from factneurons.errors import NotAskable
+from factneurons.models.model import Model
+from factneurons.models.types import Neuron, Query
+
+_DECILES = 10
+Strengths = npt.NDArray[np.floating]
+
+
+def strengths(model: Model, queries: Sequence[Query]) -> Strengths:
+    """|value| x |out-weights| of every neuron, mean over the queries, [layers, width]."""
+    values: Strengths = np.abs(model.activations(queries)).mean(0) * model.out_norms()
+    return values
+
+
+def matched_random(
+    strength: Strengths, neurons: Iterable[Neuron], *, draws: int, seed: int, name: str
+) -> list[tuple[Neuron, ...]]:
+    """Random sets matched to found neurons in size, layers and strength.
+
+    Args:
+        strength: [layers, width], from `strengths`.
+        neurons: the found neurons.
+        draws: how many sets.
+        seed: with `name`, decides the draws, whatever else is computed before.
+        name: for instance the fact's key.
+
+    Returns:
+        `draws` sets; no set holds a found neuron or a neuron twice.
+
+    Raises:
+        NotAskable: a layer has fewer other neurons than were found in it.
+    """
+    found = set(neurons)
+    by_layer: dict[int, list[int]] = defaultdict(list)
+    for neuron in sorted(found):
+        by_layer[neuron.layer].append(neuron.index)
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    generator = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+    layers = [_Pool(strength[layer], layer, indices) for layer, indices in by_layer.items()]
+    return [tuple(neuron for pool in layers for neuron in pool.draw(generator)) for _ in range(draws)]
+
+
+class _Pool:
+    """The neurons of one layer that may stand in for those found in it."""
+
+    def __init__(self, strength: Strengths, layer: int, indices: list[int]) -> None:
+        width = len(strength)
+        if width < 2 * len(indices):
+            raise NotAskable(
+                "too-few-other-neurons",
+                f"layer {layer} has {width} neurons, {len(indices)} of them found: too few others to compare with",
+            )
+        self._layer = layer
+        order = np.empty(width, dtype=np.int64)
+        order[np.argsort(strength, kind="stable")] = np.arange(width)
+        self._decile = order * _DECILES // width
+        self._wanted = self._decile[indices]
+        self._others = np.setdiff1d(np.arange(width), indices)
+
+    def draw(self, generator: np.random.Generator) -> list[Neuron]:
+        """One neuron for each found one, the nearest decile first where the own one is used up."""
+        free = generator.permutation(self._others)
+        taken: list[Neuron] = []
+        for wanted in self._wanted:
+            place = int(np.argmin(np.abs(self._decile[free] - wanted)))
+            taken.append(Neuron(self._layer, int(free[place])))
+            free = np.delete(free, place)
+        return taken
