@@ -28,7 +28,7 @@ _MOST_BARS = 30
 _LEAST_ERROR = 1e-12
 _WIDE_SPAN = 12.0
 _LEGEND_LETTERS = 40
-_NAMES_ABOVE_ROWS = alt.Axis(
+NAMES_ABOVE_ROWS = alt.Axis(
     labelAlign="left",
     labelPadding=-8,
     labelOffset=-26,
@@ -208,7 +208,7 @@ def effects(findings: Findings, action: str) -> Figure | None:
     sets = [NEURON_SET_NAMES[name] for name in NEURON_SETS if any(effect.neurons == name for effect in measured)]
     groups = [PROMPT_NAMES[name] for name in PROMPTS if any(effect.prompts == name for effect in measured)]
     base = chart_of(data).encode(
-        y=alt.Y("neurons:N", title=None, sort=sets, axis=_NAMES_ABOVE_ROWS, scale=alt.Scale(paddingInner=0.45)),
+        y=alt.Y("neurons:N", title=None, sort=sets, axis=NAMES_ABOVE_ROWS, scale=alt.Scale(paddingInner=0.45)),
         yOffset=alt.YOffset("prompts:N", sort=groups),
         color=colors("prompts", groups, [BLUE, ORANGE]),
     )

@@ -24,7 +24,15 @@ _FILTERS = (
         numbers.probability,
         numbers.p_value,
     ),
-    *(numbers.plain, numbers.plain_range, numbers.signed, numbers.change_range, numbers.date),
+    *(
+        numbers.plain,
+        numbers.plain_range,
+        numbers.signed,
+        numbers.change_range,
+        numbers.points,
+        numbers.points_range,
+        numbers.date,
+    ),
 )
 
 

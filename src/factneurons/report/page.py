@@ -14,6 +14,8 @@ from factneurons.report.facts import sections_of
 from factneurons.report.figures import Figure, figures_of
 from factneurons.report.findings import findings_of
 from factneurons.report.html import environment, render, write_figures, write_page
+from factneurons.report.language_figures import language_figures
+from factneurons.report.languages import told_of
 from factneurons.report.reading import LISTED_SKIPS, Reading, keys, read, records
 from factneurons.report.sentences import missing_of, sentences_of, tiles_of
 from factneurons.runs import Run
@@ -61,7 +63,9 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
     findings = findings_of(reading)
     sections = sections_of(reading, findings.degeneracy)
     figures = [*figures_of(reading, findings), *acquisition_figures(findings)]
-    drawn = [*figures, *(section.barcode for section in sections if section.barcode is not None)]
+    languages = told_of(reading.run, reading.facts, reading.layers)
+    by_language = [] if languages is None else list(language_figures(languages))
+    drawn = [*figures, *by_language, *(section.barcode for section in sections if section.barcode is not None)]
     templates = environment()
     templates.filters["place"] = text.place
     html = render(
@@ -74,6 +78,8 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
         tiles=tiles_of(findings),
         missing=missing_of(reading, findings),
         figures=figures,
+        languages=languages,
+        language_figures=by_language,
         sections=sections,
         others=_others(reading),
         others_left_out=max(0, len(reading.facts) - len(reading.shown) - _LISTED_FACTS),

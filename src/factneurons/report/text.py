@@ -16,6 +16,8 @@ STAGES: Mapping[str, str] = {
     "degenerate": "find degenerate knowledge neurons",
     "test_degenerate": "suppress and enhance degenerate knowledge neurons",
     "interventions": "suppress and enhance neurons",
+    "languages": "find what the languages of a fact share",
+    "test_languages": "suppress and enhance what they share, in every language",
 }
 """Stage -> what it does."""
 
@@ -30,6 +32,8 @@ _COMMANDS: Mapping[str, str] = {
     "test_knowledge": "factneurons locate --model MODEL --facts FACTS --out {folder}",
     "degenerate": "factneurons degenerate {folder}",
     "test_degenerate": "factneurons degenerate {folder}",
+    "languages": "factneurons languages {folder}",
+    "test_languages": "factneurons languages {folder}",
 }
 
 NEURON_SETS: Mapping[str, str] = {
@@ -50,7 +54,7 @@ CARRYING: Mapping[str, str] = {
 ACTIONS: Mapping[str, str] = {"suppress": "Suppress", "enhance": "Enhance"}
 PROMPTS: Mapping[str, str] = {"related": "the fact's own prompts", "unrelated": "facts of other relations"}
 
-EXPECTED_SKIPS = ("no-knowledge-neurons", "no-degenerate-neurons")
+EXPECTED_SKIPS = ("no-knowledge-neurons", "no-degenerate-neurons", "held-out", "no-neurons")
 """Reasons of a test that had nothing to change: counted, but no loss that a reader has to know of one by one."""
 
 _FEW_PARTITIONS = 20
