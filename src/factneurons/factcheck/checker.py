@@ -1,0 +1,346 @@
+"""`FactChecker`: tells statements that a model's neurons support from those they do not, with scikit-learn's manners.
+
+    checker = FactChecker(model, condition="degenerate").fit(facts)
+    checker.predict(statements)
+
+Sources: 'Journey to the Center of the Knowledge Neurons' (AAAI 2024) and 'Cracking Factual Knowledge' (ACL 2025). The
+papers fix one threshold per method by hand; here every condition chooses its own by one rule (`thresholds`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from factneurons.attribution import AttributionSettings, locate
+from factneurons.errors import BadSetting, NotAskable
+from factneurons.factcheck import saving
+from factneurons.factcheck.conditions import condition_named
+from factneurons.factcheck.relation_neurons import (
+    NeuronSets,
+    check_source,
+    find_degenerate_sets,
+    grouped,
+    neurons_by_relation,
+    random_sets,
+)
+from factneurons.factcheck.scoring import check_feature, enough_points, listen
+from factneurons.factcheck.statements import Case, Group, Statement, WrongAnswers, case_of
+from factneurons.factcheck.thresholds import Judges, judges_of
+from factneurons.facts.types import Fact, Prompt
+from factneurons.models.model import Model
+from factneurons.models.types import Neuron, Query
+
+Numbers = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+SPEAKERS = 5
+"""Neurons that a verdict names at most, those that say most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said of one statement.
+
+    Attributes:
+        statement: the statement.
+        true: whether its score reaches the threshold; False too where there is no score.
+        score: its score; NaN: none.
+        threshold: that of its relation.
+        probability: P(true), by the training statements with such a score; NaN: none.
+        speakers: the neurons that say most, each with its share of all that S_r says (of absolute values, signed).
+        reason: why there is no score, a short code; "": there is one.
+    """
+
+    statement: Statement
+    true: bool
+    score: float
+    threshold: float
+    probability: float
+    speakers: tuple[tuple[Neuron, float], ...] = ()
+    reason: str = ""
+
+
+class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Judges statements by the neurons of their relation, or by what they are compared with.
+
+    Args:
+        model: a loaded model.
+        condition: a name of `CONDITIONS`.
+        share: S_r holds the neurons that are in more than this share of as many facts as the most frequent one.
+        source: degenerate neurons are "components", "pairs", or "auto": components where enough facts have some.
+        method: how statements are attributed; a method that integrates along paths.
+        feature: what a neuron says: its "attribution", or its "activation" at the candidate's last token.
+        multi_mask: masked models: a mask for each token of a candidate.
+        seed: of all draws.
+
+    Attributes:
+        relation_neurons_: relation and language -> S_r.
+        judges_: threshold and probabilities of every relation, and of all together.
+        settings_: how statements are attributed, with as many path points as completeness asks for.
+        classes_: [False, True].
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        condition: str = "degenerate",
+        *,
+        share: float = 0.5,
+        source: str = "auto",
+        method: str = "amig_mean",
+        feature: str = "attribution",
+        multi_mask: bool = False,
+        seed: int = 42,
+    ) -> None:
+        self.model = model
+        self.condition = condition
+        self.share = share
+        self.source = source
+        self.method = method
+        self.feature = feature
+        self.multi_mask = multi_mask
+        self.seed = seed
+
+    def __repr__(self) -> str:
+        return f"FactChecker({self.model.name!r}, condition={self.condition!r})"
+
+    def fit(
+        self,
+        X: Iterable[Fact] | Iterable[Statement],
+        y: Sequence[bool] | Flags | None = None,
+        *,
+        neurons: Mapping[Group, Iterable[Collection[Neuron]]] | None = None,
+    ) -> Self:
+        """Find the neurons of every relation, and choose thresholds.
+
+        Facts that the model does not know blur both: leave them out.
+
+        Args:
+            X: facts, each giving a true and a false statement; or statements.
+            y: which statements are true; None: X is facts.
+            neurons: sets of neurons of training facts, by relation and language; None: they are searched for. With
+                the condition "random" the sets that random neurons are matched to.
+
+        Raises:
+            BadSetting: an unknown name, no true or no false statement, as many labels as statements missing, or no
+                relation in which neurons were found.
+        """
+        condition = condition_named(self.condition)
+        check_source(self.source)
+        check_feature(self.feature)
+        statements, queries, truth, facts = self._training(X, y)
+        self.settings_ = AttributionSettings(self.method)
+        self.relation_neurons_: NeuronSets = {}
+        if condition.by_neurons:
+            found = neurons if neurons is not None else self._search(facts)
+            self.relation_neurons_ = self._chosen(found, statements, queries)
+            if not self.relation_neurons_:
+                raise BadSetting(f"no relation of the training facts has {condition.title}, so nothing can be scored")
+            if self.feature == "attribution":
+                pairs = list(zip(queries, (each.group for each in statements), strict=True))
+                self.settings_ = enough_points(self.model, pairs, self.relation_neurons_, self.settings_).settings
+        scores = self._score(statements, queries)[0]
+        usable = np.isfinite(scores)
+        groups = [each.group for each, use in zip(statements, usable, strict=True) if use]
+        return self._judged_by(judges_of(groups, scores[usable], truth[usable]))
+
+    def _judged_by(self, judges: Judges) -> Self:
+        self.judges_ = judges
+        self.classes_ = np.array([False, True])
+        return self
+
+    @classmethod
+    def fitted(
+        cls, model: Model, judges: Judges, neurons: NeuronSets, settings: AttributionSettings, **parameters: Any
+    ) -> Self:
+        """A checker made of what was found elsewhere: thresholds, S_r and attribution settings."""
+        checker = cls(model, **parameters)
+        condition_named(checker.condition)
+        checker.relation_neurons_, checker.settings_ = dict(neurons), settings
+        return checker._judged_by(judges)
+
+    def _training(
+        self, X: Iterable[Fact] | Iterable[Statement], y: Sequence[bool] | Flags | None
+    ) -> tuple[list[Statement], list[Query], Flags, list[Fact]]:
+        """Statements, their queries, which are true, and the facts that the true ones state."""
+        items = list(X)
+        if y is None:
+            facts = [item for item in items if isinstance(item, Fact)]
+            if len(facts) < len(items):
+                raise BadSetting("statements need labels: fit(statements, y)")
+            cases = self.cases(facts)
+            statements = [statement for case in cases for statement in (case.true, case.false)]
+            queries = [query for case in cases for query in case.queries]
+            return statements, queries, np.arange(len(statements)) % 2 == 0, facts
+        statements = [item for item in items if isinstance(item, Statement)]
+        truth = np.asarray(y, dtype=bool)
+        if len(statements) < len(items) or truth.shape != (len(items),):
+            raise BadSetting(f"{len(items)} statements need as many labels, not {truth.size}; facts need none")
+        return statements, self._queries(statements), truth, _facts_of(statements, truth)
+
+    def cases(self, facts: Sequence[Fact]) -> list[Case]:
+        """The true and the false statement of every fact that this model can be asked."""
+        wrong_answers = WrongAnswers(facts)
+        made = []
+        for fact in facts:
+            try:
+                made.append(case_of(self.model, fact, wrong_answers, seed=self.seed, multi_mask=self.multi_mask))
+            except NotAskable:
+                continue
+        return made
+
+    def _search(self, facts: Sequence[Fact]) -> Mapping[Group, Iterable[Collection[Neuron]]]:
+        known = locate(self.model, facts, multi_mask=self.multi_mask)
+        if self.condition == "knowledge":
+            return {group: [each.neurons for each in own] for group, own in grouped(known).items()}
+        return {group: each.sets for group, each in find_degenerate_sets(self.model, known, self.source).items()}
+
+    def _chosen(
+        self,
+        found: Mapping[Group, Iterable[Collection[Neuron]]],
+        statements: Sequence[Statement],
+        queries: Sequence[Query],
+    ) -> NeuronSets:
+        sets = neurons_by_relation(found, self.share)
+        if self.condition != "random":
+            return sets
+        by_group: dict[Group, list[Query]] = defaultdict(list)
+        for statement, query in zip(statements, queries, strict=True):
+            by_group[statement.group].append(query)
+        usable = {group: neurons for group, neurons in sets.items() if group in by_group}
+        return random_sets(self.model, usable, by_group, draws=1, seed=self.seed)[0]
+
+    def _queries(self, statements: Sequence[Statement]) -> list[Query]:
+        return [self.model.query(each.prompt, each.candidate, multi_mask=self.multi_mask) for each in statements]
+
+    def _score(
+        self, statements: Sequence[Statement], queries: Sequence[Query]
+    ) -> tuple[Numbers, list[dict[Neuron, float]]]:
+        """Scores [n], and what each neuron of S_r says."""
+        score = condition_named(self.condition).score
+        if score is not None:
+            return score(self.model, statements, queries), [{}] * len(statements)
+        groups = [each.group for each in statements]
+        said = listen(self.model, queries, groups, [self.relation_neurons_], self.settings_, self.feature)
+        return said.scores[:, 0], [each[0] for each in said.neurons]
+
+    def _require_fitted(self) -> None:
+        if not hasattr(self, "judges_"):
+            raise NotFittedError(f"{self!r} was not fitted: call fit(facts), or FactChecker.load")
+
+    def score_statements(self, X: Sequence[Statement]) -> Numbers:
+        """The raw score of every statement, [n]; NaN where its relation has no neurons.
+
+        Raises:
+            NotAskable: this model cannot be asked a statement; `check` leaves such ones out instead.
+        """
+        self._require_fitted()
+        return self._score(X, self._queries(X))[0]
+
+    def decision_function(self, X: Sequence[Statement]) -> Numbers:
+        """Score minus threshold, [n]: 0 or more is true; NaN where there is no score."""
+        thresholds = np.array([self.judges_.of(each.group).threshold for each in X])
+        return np.subtract(self.score_statements(X), thresholds)
+
+    def predict(self, X: Sequence[Statement]) -> Flags:
+        """Which statements are judged true, [n]; one without a score is not."""
+        judged: Flags = self.decision_function(X) >= 0
+        return judged
+
+    def predict_proba(self, X: Sequence[Statement]) -> Numbers:
+        """P(false) and P(true), [n, 2], by the training statements with such scores; NaN where there is no score."""
+        true = np.array(
+            [self._probability(each, score) for each, score in zip(X, self.score_statements(X), strict=True)]
+        )
+        return np.stack([1 - true, true], axis=1)
+
+    def _probability(self, statement: Statement, score: float) -> float:
+        return float(self.judges_.of(statement.group).probability(np.array([score]))[0])
+
+    def score(self, X: Sequence[Statement], y: Sequence[bool] | Flags) -> float:
+        """The share of statements that are judged as they are labelled."""
+        return float(np.mean(self.predict(X) == np.asarray(y, dtype=bool)))
+
+    def check(self, statements: Sequence[Statement]) -> list[Verdict]:
+        """A verdict on every statement, with the neurons that spoke; a reason where there can be none."""
+        self._require_fitted()
+        reasons: dict[int, str] = {}
+        queries: dict[int, Query] = {}
+        for place, statement in enumerate(statements):
+            try:
+                queries[place] = self._queries([statement])[0]
+            except NotAskable as error:
+                reasons[place] = error.reason
+        asked = [statements[place] for place in queries]
+        scores, said = self._score(asked, list(queries.values())) if asked else (np.empty(0), [])
+        spoken = dict(zip(queries, zip(scores.tolist(), said, strict=True), strict=True))
+        return [
+            self._verdict(statement, *spoken.get(place, (float("nan"), {})), reasons.get(place, ""))
+            for place, statement in enumerate(statements)
+        ]
+
+    def _verdict(self, statement: Statement, score: float, said: Mapping[Neuron, float], reason: str) -> Verdict:
+        judge = self.judges_.of(statement.group)
+        if not np.isfinite(score):
+            reason = reason or "no-relation-neurons"
+        return Verdict(
+            statement=statement,
+            true=score >= judge.threshold,
+            score=score,
+            threshold=judge.threshold,
+            probability=self._probability(statement, score),
+            speakers=speakers(said),
+            reason=reason,
+        )
+
+    def save(self, folder: Path | str) -> Path:
+        """Write the checker as `checker.safetensors` and `checker.json` into a folder; the model is not copied.
+
+        Raises:
+            BadSetting: the folder is a file.
+        """
+        self._require_fitted()
+        parameters = {name: value for name, value in self.get_params().items() if name != "model"}
+        contents = saving.Contents(parameters, self.relation_neurons_, self.judges_, self.settings_)
+        return saving.save(Path(folder), self.model, contents)
+
+    @classmethod
+    def load(cls, folder: Path | str, model: Model) -> Self:
+        """Read a checker that was saved, for the model it was fitted with.
+
+        Raises:
+            BadSetting: no checker in the folder, a damaged one, or another model.
+        """
+        found = saving.load(Path(folder), model)
+        return cls.fitted(model, found.judges, found.neurons, found.settings, **found.parameters)
+
+
+def speakers(said: Mapping[Neuron, float], most: int = SPEAKERS) -> tuple[tuple[Neuron, float], ...]:
+    """The neurons that say most, each with its signed share of what all of them say together in absolute values."""
+    total = sum(abs(value) for value in said.values())
+    if not total:
+        return ()
+    ordered = sorted(said.items(), key=lambda item: (-abs(item[1]), item[0]))
+    return tuple((neuron, value / total) for neuron, value in ordered[:most])
+
+
+def _facts_of(statements: Sequence[Statement], truth: Flags) -> list[Fact]:
+    """The facts that true statements state: those of one subject and candidate are one fact."""
+    prompts: dict[tuple[Group, str, str], dict[Prompt, None]] = defaultdict(dict)
+    for statement, true in zip(statements, truth, strict=True):
+        if true:
+            name = statement.subject or statement.prompt.text
+            prompts[statement.group, name, statement.candidate].setdefault(statement.prompt)
+    return [
+        Fact(f"{relation}/{name}/{candidate}", relation, name, candidate, language, tuple(own))
+        for ((relation, language), name, candidate), own in prompts.items()
+    ]
