@@ -110,7 +110,8 @@ def matched_cuts(facts: Sequence[ByLanguage], languages: Sequence[str]) -> tuple
         languages: the languages.
 
     Returns:
-        One cut per language; 0 for the language with fewest neurons. A fact's best neuron always stays.
+        One cut per language; 0 for the language with fewest neurons, and for all where one has none at all. A fact's
+        best neuron always stays.
     """
     shares = {
         language: sorted((share for fact in facts for share in relative_scores(fact[language])), reverse=True)
