@@ -76,7 +76,7 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         model: a loaded model.
         condition: a name of `CONDITIONS`.
         share: S_r holds the neurons that are in more than this share of as many facts as the most frequent one.
-        source: degenerate neurons are "components", "pairs", or "auto": components where enough facts have some.
+        source: where degenerate neurons are taken from, a name of `relation_neurons.SOURCES`.
         method: how statements are attributed; a method that integrates along paths.
         feature: what a neuron says: its "attribution", or its "activation" at the candidate's last token.
         multi_mask: masked models: a mask for each token of a candidate.
@@ -249,7 +249,8 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     def decision_function(self, X: Sequence[Statement]) -> Numbers:
         """Score minus threshold, [n]: 0 or more is true; NaN where there is no score."""
         thresholds = np.array([self.judges_.of(each.group).threshold for each in X])
-        return np.subtract(self.score_statements(X), thresholds)
+        decisions: Numbers = self.score_statements(X) - thresholds
+        return decisions
 
     def predict(self, X: Sequence[Statement]) -> Flags:
         """Which statements are judged true, [n]; one without a score is not."""

@@ -15,17 +15,24 @@ from dataclasses import dataclass
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy import degenerate_pairs, find_degenerate
+from factneurons.degeneracy.pairs_table import DegeneratePairs
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.factcheck.statements import Group
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
 
-COMPONENTS, PAIRS, AUTO = "components", "pairs", "auto"
-SOURCES = (AUTO, COMPONENTS, PAIRS)
-"""What degenerate neurons are taken from; auto: components where enough facts have some, else pairs."""
+COMPONENTS, PAIRS, PROMPT_PAIRS, AUTO = "components", "pairs", "prompt_pairs", "auto"
+SOURCES: dict[str, str] = {
+    AUTO: "components where enough facts of the relation have some, else prompt_pairs",
+    COMPONENTS: "the components of degenerate knowledge neurons ('Cracking Factual Knowledge', ACL 2025)",
+    PAIRS: "degenerate pairs that a fact's prompts agree on",
+    PROMPT_PAIRS: "degenerate pairs of any prompt ('Journey to the Center of the Knowledge Neurons', AAAI 2024)",
+}
+"""What degenerate neurons are taken from: name -> meaning."""
 
-ENOUGH = 3
-"""Facts of a relation that must have components for "auto" to take them."""
+_IN_TURN = (COMPONENTS, PROMPT_PAIRS)
+ENOUGH, ENOUGH_SHARE = 3, 0.1
+"""For "auto" so many training facts of a relation, and this share of them, must have such neurons."""
 
 NeuronSets = Mapping[Group, tuple[Neuron, ...]]
 """Relation and language -> S_r."""
@@ -36,12 +43,14 @@ class Degenerate:
     """The degenerate neurons of the facts of one relation.
 
     Attributes:
-        source: "components" or "pairs".
+        source: a name of SOURCES, not "auto"; "" where "auto" found too few facts with any.
         sets: one per fact that has some.
+        facts: how many facts were searched.
     """
 
     source: str
     sets: tuple[frozenset[Neuron], ...]
+    facts: int
 
 
 def in_common(sets: Iterable[Collection[Neuron]], share: float) -> tuple[Neuron, ...]:
@@ -71,21 +80,27 @@ def grouped(known: Iterable[KnowledgeNeurons]) -> dict[Group, list[KnowledgeNeur
     return dict(groups)
 
 
-def degenerate_of(
-    components: Sequence[Collection[Neuron]], pairs: Sequence[Collection[Neuron]], source: str
-) -> Degenerate:
-    """The degenerate neurons of one relation's facts, from components or pairs.
+def degenerate_of(found: Mapping[str, Sequence[Collection[Neuron]]], facts: int, source: str) -> Degenerate:
+    """The degenerate neurons of one relation's facts.
 
     Args:
-        components: the neurons of each fact's components; empty sets do not count.
-        pairs: the neurons of each fact's pairs, likewise.
-        source: one of SOURCES.
+        found: source -> the neurons of each fact; empty sets do not count.
+        facts: how many facts were searched.
+        source: a name of SOURCES.
     """
     check_source(source)
-    sets = {COMPONENTS: [set(own) for own in components if own], PAIRS: [set(own) for own in pairs if own]}
-    if source == AUTO:
-        source = COMPONENTS if len(sets[COMPONENTS]) >= ENOUGH else PAIRS
-    return Degenerate(source, tuple(frozenset(own) for own in sets[source]))
+    sets = {name: tuple(frozenset(own) for own in each if own) for name, each in found.items()}
+    if source != AUTO:
+        return Degenerate(source, sets.get(source, ()), facts)
+    for name in _IN_TURN:
+        if enough(len(sets.get(name, ())), facts):
+            return Degenerate(name, sets[name], facts)
+    return Degenerate("", (), facts)
+
+
+def enough(having: int, facts: int) -> bool:
+    """Whether so many of so many facts are enough to say what they have in common."""
+    return having >= max(ENOUGH, ENOUGH_SHARE * facts)
 
 
 def check_source(source: str) -> None:
@@ -101,13 +116,21 @@ def check_source(source: str) -> None:
 def find_degenerate_sets(model: Model, known: Iterable[KnowledgeNeurons], source: str) -> dict[Group, Degenerate]:
     """Search the facts of every relation for components and pairs, as far as the source needs them."""
     check_source(source)
-    found = {}
+    result = {}
     for group, own in grouped(known).items():
-        components = [each.neurons for each in find_degenerate(model, own)] if source != PAIRS else []
-        enough = source == COMPONENTS or sum(bool(neurons) for neurons in components) >= ENOUGH
-        pairs = [] if enough else [each.neurons for each in degenerate_pairs(model, own)]
-        found[group] = degenerate_of(components, pairs, source)
-    return found
+        found: dict[str, list[tuple[Neuron, ...]]] = {}
+        if source in (AUTO, COMPONENTS):
+            found[COMPONENTS] = [each.neurons for each in find_degenerate(model, own)]
+        if source != COMPONENTS and not enough(sum(map(bool, found.get(COMPONENTS, ()))), len(own)):
+            pairs = list(degenerate_pairs(model, own))
+            found |= {PAIRS: [each.neurons for each in pairs], PROMPT_PAIRS: [prompt_pairs(each) for each in pairs]}
+        result[group] = degenerate_of(found, len(own), source)
+    return result
+
+
+def prompt_pairs(found: DegeneratePairs) -> tuple[Neuron, ...]:
+    """The neurons of the pairs of any prompt of a fact, sorted, each once."""
+    return tuple(sorted({neuron for prompt in found.prompts for pair in prompt.pairs for neuron in pair}))
 
 
 def random_sets(

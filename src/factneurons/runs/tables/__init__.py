@@ -9,9 +9,9 @@ from pathlib import Path
 
 from factneurons.errors import BadSetting, FactneuronsError
 from factneurons.runs.schema import Table
-from factneurons.runs.tables import experiments, languages, main, skipped
+from factneurons.runs.tables import checking, experiments, languages, main, skipped
 
-_SUBJECTS = (main, languages, experiments, skipped)
+_SUBJECTS = (main, languages, checking, experiments, skipped)
 
 TABLES: dict[str, Table] = {table.name: table for subject in _SUBJECTS for table in subject.TABLES}
 
