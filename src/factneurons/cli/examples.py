@@ -13,6 +13,15 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "experiment E1": (
         'factneurons experiment E1 --model pocket-gpt2 --facts "bundled?limit=60" --out runs/experiments',
     ),
+    "experiment E2": (
+        'factneurons experiment E2 --model pocket-gpt2 --facts "bundled?limit=60" --out runs/experiments',
+    ),
+    "experiment E3": (
+        'factneurons experiment E3 --model pocket-gpt2 --facts "bundled?limit=60" --out runs/experiments',
+    ),
+    "experiment E14": (
+        'factneurons experiment E14 --model pocket-gpt2 --facts "bundled?limit=60" --out runs/experiments',
+    ),
     "languages": ("factneurons languages runs/two-languages",),
     "report": (
         "factneurons report runs/capital",

@@ -128,14 +128,24 @@ def language_effects(table: pd.DataFrame, facts: pd.DataFrame) -> list[LanguageE
     random = random.assign(neurons=random["neurons"].str.removeprefix("random for "))
     both = found.merge(random, on=["fact_id", *_CONDITION], suffixes=("", "_random"))
     both = both.assign(difference=both["change"] - both["change_random"], subject=_subjects(both, facts))
-    asked = table[table["draw"] == 0].groupby(_CONDITION)["fact_id"].nunique()
+    asked = table[table["draw"] == 0].groupby(_CONDITION)["fact_id"].nunique().to_dict()
     effects = []
     for name, rows in both.groupby(_CONDITION):
-        assert isinstance(name, tuple)
-        intervals = [
-            _interval(rows[each], rows["subject"].tolist()) for each in ("change", "change_random", "difference")
-        ]
-        effects.append(LanguageEffect(*map(str, name), *intervals, left_out=int(asked[name]) - len(rows)))
+        language, neurons, neurons_of, action, prompts = map(str, name)
+        subjects = rows["subject"].tolist()
+        effects.append(
+            LanguageEffect(
+                asked=language,
+                neurons=neurons,
+                neurons_of=neurons_of,
+                action=action,
+                prompts=prompts,
+                found=_interval(rows["change"], subjects),
+                random=_interval(rows["change_random"], subjects),
+                difference=_interval(rows["difference"], subjects),
+                left_out=int(asked[name]) - len(rows),
+            )
+        )
     return sorted(effects, key=_order)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from factneurons.errors import BadSetting
 from factneurons.experiments.experiment import Experiment
-from factneurons.experiments.suite import localisation
+from factneurons.experiments.suite import consistency, cross_lingual, layers, localisation
 
-_SUITE = (localisation,)
+_SUITE = (localisation, cross_lingual, layers, consistency)
 
 EXPERIMENTS: dict[str, Experiment] = {module.EXPERIMENT.id: module.EXPERIMENT for module in _SUITE}
 

@@ -57,28 +57,35 @@ def prepare(study: Study) -> Work:
                 yield Measured(method, "neurons", 0.0)
                 continue
             found = intervene(study.model, asked, neurons, method, study.others, study.settings.interventions)
-            yield from _changes(method, found)
+            yield from changes(method, found)
             yield from _spread(method, neurons, study.model.layer_count)
 
     return work
 
 
-def _changes(method: str, found: Sequence[Measurement]) -> Iterator[Measured]:
-    for condition in (method, f"{RANDOM_FOR}{method}"):
+def changes(name: str, found: Sequence[Measurement], place: str = "") -> Iterator[Measured]:
+    """Relative changes and specificity of one set of neurons and of its random ones.
+
+    Args:
+        name: the condition, as it was given to `intervene`.
+        found: what `intervene` measured.
+        place: of every number.
+    """
+    for condition in (name, f"{RANDOM_FOR}{name}"):
         own = [each for each in found if each.neurons == condition]
         sizes = []
         for action in ACTIONS:
             related = _mean_change(each for each in own if each.action == action and each.other is None)
             unrelated = _mean_change(each for each in own if each.action == action and each.other is not None)
             if related is not None:
-                yield Measured(condition, f"related, {action}", related)
-                yield Measured(condition, f"right sign, {action}", float(related * _SIGN[action] > 0))
+                yield Measured(condition, f"related, {action}", related, place)
+                yield Measured(condition, f"right sign, {action}", float(related * _SIGN[action] > 0), place)
             if unrelated is not None:
-                yield Measured(condition, f"unrelated, {action}", unrelated)
+                yield Measured(condition, f"unrelated, {action}", unrelated, place)
             if related is not None and unrelated is not None:
                 sizes.append(abs(related) - abs(unrelated))
         if len(sizes) == len(ACTIONS):
-            yield Measured(condition, "specificity", float(np.mean(sizes)))
+            yield Measured(condition, "specificity", float(np.mean(sizes)), place)
 
 
 def _mean_change(measurements: Iterable[Measurement]) -> float | None:
@@ -98,6 +105,23 @@ def _ratio(values: Numbers) -> float:
     """Mean of the first column over the mean of the second."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(values[:, 0].mean() / values[:, 1].mean())
+
+
+SUCCESS_RATES = (
+    Summary(
+        "success rate, suppress",
+        "mean change on the fact's prompts over mean change on unrelated ones",
+        ("related, suppress", "unrelated, suppress"),
+        _ratio,
+    ),
+    Summary(
+        "success rate, enhance",
+        "the same, enhanced",
+        ("related, enhance", "unrelated, enhance"),
+        _ratio,
+    ),
+)
+"""The paper's measure of an action, over facts."""
 
 
 EXPERIMENT = Experiment(
@@ -135,18 +159,5 @@ EXPERIMENT = Experiment(
         Chart("Specificity", ("specificity",)),
         Chart("Where the neurons lie", ("share of layer",), across="place"),
     ),
-    summaries=(
-        Summary(
-            "success rate, suppress",
-            "mean change on the fact's prompts over mean change on unrelated ones",
-            ("related, suppress", "unrelated, suppress"),
-            _ratio,
-        ),
-        Summary(
-            "success rate, enhance",
-            "the same, enhanced",
-            ("related, enhance", "unrelated, enhance"),
-            _ratio,
-        ),
-    ),
+    summaries=SUCCESS_RATES,
 )

@@ -1,0 +1,178 @@
+"""E14: do the paraphrases of a fact agree on its neurons, and does it matter which of them one asks?
+
+'Query Localization' (2024): a fact is consistent if its prompts give the same neurons, CS >= 0.3, else inconsistent
+(type II). Per attribution method CS and the other measures of `factneurons.consistency`; the method `random`, whose
+scores are dealt out anew in every prompt, is the control. Then, with the first method, what suppressing and enhancing
+does to
+
+    the prompt itself       the prompt's own set, and the set of a neighbour, another prompt of the same fact
+    prompts held back       refined (found in most prompts), union (in any), consistency-aware (CAS)
+
+each against random neurons of the same layers and strength.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from factneurons.attribution import AttributionSettings, SelectionSettings
+from factneurons.attribution.locate import threshold_for
+from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.selection import AGREEMENTS, choose, coarse_set
+from factneurons.attribution.types import Attribution
+from factneurons.errors import NotAskable
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.interventions import Asked, intervene
+from factneurons.experiments.study import Study
+from factneurons.experiments.suite.localisation import changes
+from factneurons.facts.types import Fact
+from factneurons.models.types import Neuron
+from factneurons.multilingual.paraphrases import STATIC, Consistency, consistency_of
+
+OWN, NEIGHBOUR, RANDOM = "own set", "neighbour's set", "random"
+SELECTIONS = {"refine": "refined", "union": "union", "consistency": "consistency-aware"}
+
+MEASURES = {
+    "CS": "share of the neurons of all prompts that two or more of them give, 0 to 1",
+    "CS_strict": "share of the neurons of all prompts that every one of them gives, 0 to 1",
+    "Jaccard": "mean over pairs of prompts, 0 to 1",
+    "Sorensen": "of all prompts at once, 0 to 1",
+    "Morisita-Horn": "of all prompts at once, 0 to 1",
+    "inconsistent": f"1 if CS is below {STATIC}, else 0",
+    f"{STATIC} - CS": "how far CS is below that threshold",
+    "related, suppress": "relative change of P(answer) on the prompts that are asked, values set to 0",
+    "related, enhance": "the same, values doubled",
+    "unrelated, suppress": "relative change of P(answer) on facts of other relations, values set to 0",
+    "unrelated, enhance": "the same, values doubled",
+    "specificity": "|related change| - |unrelated change|, mean over both actions",
+    "neurons": "how many neurons were changed",
+}
+
+
+def prepare(study: Study) -> Work:
+    """Agreement under every method, then the sets of the first method, on one fact."""
+
+    def work(fact: Fact) -> Iterator[Measured]:
+        study.require_known(fact)
+        located, tested = study.halves(fact)
+        if len(located) < 2:
+            raise NotAskable("too-few-prompts", f"{fact.id!r}: at least three prompts are needed, two to locate with")
+        first: list[Attribution] = []
+        for method in dict.fromkeys([*study.settings.methods, RANDOM]):
+            settings = AttributionSettings(method=method)
+            attributions = attribute_all(study.model, located, settings)
+            sets = _sets(fact, settings, attributions)
+            if any(sets):
+                yield from _agreement(method, consistency_of(sets))
+            first = first or attributions
+        yield from _prompt_by_prompt(study, fact, first)
+        yield from _selections(study, Asked(fact, tested), first)
+
+    return work
+
+
+def _sets(fact: Fact, settings: AttributionSettings, attributions: Sequence[Attribution]) -> list[tuple[Neuron, ...]]:
+    """The neurons of every prompt."""
+    threshold = threshold_for(fact, settings, SelectionSettings())
+    return [tuple(coarse_set(each.scores, "fraction", threshold)) for each in attributions]
+
+
+def _agreement(method: str, found: Consistency) -> Iterator[Measured]:
+    values = {
+        "CS": found.relaxed,
+        "CS_strict": found.strict,
+        "Jaccard": found.jaccard,
+        "Sorensen": found.sorensen,
+        "Morisita-Horn": found.morisita_horn,
+        "inconsistent": float(found.relaxed < STATIC),
+        f"{STATIC} - CS": STATIC - found.relaxed,
+    }
+    for measure, value in values.items():
+        yield Measured(method, measure, value)
+
+
+def _prompt_by_prompt(study: Study, fact: Fact, attributions: Sequence[Attribution]) -> Iterator[Measured]:
+    """Every prompt asked with its own set changed, and with that of the next prompt; means over prompts."""
+    sets = _sets(fact, AttributionSettings(method=attributions[0].method), attributions)
+    values: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for number, attribution in enumerate(attributions):
+        asked = Asked(fact, (attribution.query,))
+        neighbour = sets[(number + 1) % len(sets)]
+        for condition, neurons in ((OWN, sets[number]), (NEIGHBOUR, neighbour)):
+            for each in _changed(study, asked, condition, neurons):
+                values[each.condition, each.measure].append(each.value)
+    for (condition, measure), found in values.items():
+        yield Measured(condition, measure, float(np.mean(found)))
+
+
+def _selections(study: Study, asked: Asked, attributions: Sequence[Attribution]) -> Iterator[Measured]:
+    """The prompts held back, with the neurons that the others come to in each way."""
+    threshold = threshold_for(asked.fact, AttributionSettings(method=attributions[0].method), SelectionSettings())
+    for agreement in AGREEMENTS:
+        neurons = choose(attributions, SelectionSettings(agreement=agreement), threshold).neurons
+        yield from _changed(study, asked, SELECTIONS[agreement], neurons)
+
+
+def _changed(study: Study, asked: Asked, condition: str, neurons: Sequence[Neuron]) -> Iterator[Measured]:
+    yield Measured(condition, "neurons", float(len(neurons)))
+    if neurons:
+        found = intervene(study.model, asked, neurons, condition, study.others, study.settings.interventions)
+        yield from (each for each in changes(condition, found) if each.measure in MEASURES)
+
+
+EXPERIMENT = Experiment(
+    id="E14",
+    title="Consistency",
+    source="Query Localization (2024)",
+    question="Do the paraphrases of a fact give the same neurons, and do a paraphrase's neurons carry the others?",
+    smallest="100 facts that the model knows, with four prompts or more each",
+    measures=MEASURES,
+    claims=(
+        Claim("Facts are inconsistent: CS is below 0.3.", f"{STATIC} - CS", "amig", "greater"),
+        Claim("Prompts agree more than prompts whose scores are dealt out anew.", "CS", "amig", "greater", RANDOM),
+        Claim(
+            "A prompt falls with its own neurons more than with a neighbour's.",
+            "related, suppress",
+            OWN,
+            "less",
+            NEIGHBOUR,
+        ),
+        Claim(
+            "A neighbour's neurons carry a prompt more than random ones do.",
+            "related, suppress",
+            NEIGHBOUR,
+            "less",
+            f"{RANDOM_FOR}{NEIGHBOUR}",
+        ),
+        Claim(
+            "Prompts held back fall with consistency-aware neurons more than with random ones.",
+            "related, suppress",
+            SELECTIONS["consistency"],
+            "less",
+            f"{RANDOM_FOR}{SELECTIONS['consistency']}",
+        ),
+        Claim(
+            "Consistency-aware neurons are more specific than the union.",
+            "specificity",
+            SELECTIONS["consistency"],
+            "greater",
+            SELECTIONS["union"],
+        ),
+        Claim(
+            "Consistency-aware neurons are more specific than refined ones.",
+            "specificity",
+            SELECTIONS["consistency"],
+            "greater",
+            SELECTIONS["refine"],
+        ),
+    ),
+    prepare=prepare,
+    charts=(
+        Chart("Agreement of prompts", ("CS", "CS_strict", "Jaccard", "Sorensen", "Morisita-Horn"), unit="number"),
+        Chart("Change of P(answer)", ("related, suppress", "related, enhance")),
+        Chart("Specificity", ("specificity",)),
+    ),
+)

@@ -1,0 +1,136 @@
+"""E3: in which layers do the neurons of facts lie?
+
+'Journey to the Center of the Knowledge Neurons' (AAAI 2024), distribution over layers: histograms of the knowledge
+neurons N, of the language-independent ones L, of the degenerate pairs, and of the components of degenerate knowledge
+neurons ('Cracking Factual Knowledge', ACL 2025). The paper finds L in the last one or two layers.
+
+    depth = mean layer of a fact's neurons / last layer, from 0 to 1
+
+What L's layers would be by chance follows from those of the N_k: in a layer of width m, random sets of the same sizes
+share prod_k |N_k in it| / m^(K-1) neurons on average. These shares are the control. Layers that hold many neurons of
+every language hold most of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.degeneracy import DegeneracySettings
+from factneurons.degeneracy.find import degenerate_neurons
+from factneurons.degeneracy.pairs import PairSettings, pairs_of
+from factneurons.errors import NotAskable
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.study import Study
+from factneurons.experiments.suite.cross_lingual import SHARED
+from factneurons.facts.types import Fact
+from factneurons.models.types import Neuron
+
+KNOWLEDGE, PAIRS, COMPONENTS = "knowledge neurons", "degenerate pairs", "components"
+
+MEASURES = {
+    "share of layer": "share of the fact's neurons that lie in the layer, 0 to 1",
+    "depth": "mean layer of the neurons as a share of the last layer, 0 (first) to 1 (last)",
+    "last two layers": "share of the neurons that lie in the last two layers, 0 to 1",
+    "neurons": "how many neurons there are",
+}
+
+
+def prepare(study: Study) -> Work:
+    """Every kind of neurons, on one fact."""
+
+    def work(fact: Fact) -> Iterator[Measured]:
+        study.require_known(fact)
+        known = study.knowledge(fact, study.settings.methods[0])
+        for condition, neurons in _kinds(study, known):
+            counts = Counter(neuron.layer for neuron in neurons)
+            if counts:
+                yield Measured(condition, "neurons", float(counts.total()))
+                yield from _spread(condition, counts, study.model.layer_count)
+        yield from _by_chance(study, fact)
+
+    return work
+
+
+def _kinds(study: Study, known: KnowledgeNeurons) -> Iterator[tuple[str, Sequence[Neuron]]]:
+    yield KNOWLEDGE, known.neurons
+    sets = [frozenset(each.neurons) for each in _in_all_languages(study, known.fact)]
+    yield SHARED, sorted(frozenset.intersection(*sets)) if len(sets) > 1 else ()
+    yield PAIRS, [neuron for pair in pairs_of(study.model, known, PairSettings()).pairs for neuron in pair.neurons]
+    found = degenerate_neurons(study.model, known, DegeneracySettings(seed=study.settings.seed))
+    yield COMPONENTS, [neuron for component in found.components for neuron in component.neurons]
+
+
+def _in_all_languages(study: Study, fact: Fact) -> list[KnowledgeNeurons]:
+    """Its knowledge neurons in every language that has some."""
+    found = []
+    for sister in study.languages(fact).values():
+        try:
+            study.require_known(sister)
+            found.append(study.knowledge(sister, study.settings.methods[0]))
+        except NotAskable:
+            continue
+    return found
+
+
+def _by_chance(study: Study, fact: Fact) -> Iterator[Measured]:
+    """The layers of what random sets of the same sizes and layers would share."""
+    known = _in_all_languages(study, fact)
+    if len(known) < 2:
+        return
+    counts = [Counter(neuron.layer for neuron in each.neurons) for each in known]
+    width = study.model.width
+    expected = {
+        layer: float(np.prod([own[layer] for own in counts])) / width ** (len(counts) - 1)
+        for layer in range(study.model.layer_count)
+    }
+    if any(expected.values()):
+        yield Measured(f"{RANDOM_FOR}{SHARED}", "neurons", sum(expected.values()))
+        yield from _spread(f"{RANDOM_FOR}{SHARED}", expected, study.model.layer_count)
+
+
+def _spread(condition: str, counts: Mapping[int, float], layers: int) -> Iterator[Measured]:
+    """Shares of the layers; `counts` is layer -> neurons, not all 0."""
+    total = sum(counts.values())
+    shares = [counts.get(layer, 0) / total for layer in range(layers)]
+    for layer, share in enumerate(shares):
+        yield Measured(condition, "share of layer", share, place=str(layer))
+    yield Measured(condition, "depth", float(np.dot(shares, range(layers))) / max(1, layers - 1))
+    yield Measured(condition, "last two layers", sum(shares[-2:]))
+
+
+EXPERIMENT = Experiment(
+    id="E3",
+    title="Layers",
+    source="Journey to the Center of the Knowledge Neurons (AAAI 2024); Cracking Factual Knowledge (ACL 2025)",
+    question="In which layers do knowledge neurons lie, those that languages share, and those that back each other up?",
+    smallest="50 facts that the model knows, of 5 relations, in two languages",
+    measures=MEASURES,
+    claims=(
+        Claim("Language-independent neurons lie deeper than knowledge neurons.", "depth", SHARED, "greater", KNOWLEDGE),
+        Claim(
+            "They lie in the last two layers more often than knowledge neurons.",
+            "last two layers",
+            SHARED,
+            "greater",
+            KNOWLEDGE,
+        ),
+        Claim(
+            "They lie deeper than what random sets of the same layers would share.",
+            "depth",
+            SHARED,
+            "greater",
+            f"{RANDOM_FOR}{SHARED}",
+        ),
+        Claim("Degenerate pairs lie deeper than knowledge neurons.", "depth", PAIRS, "greater", KNOWLEDGE),
+        Claim("Components lie deeper than knowledge neurons.", "depth", COMPONENTS, "greater", KNOWLEDGE),
+    ),
+    prepare=prepare,
+    charts=(
+        Chart("Where neurons lie", ("share of layer",), across="place"),
+        Chart("Depth", ("depth", "last two layers")),
+    ),
+)
