@@ -36,6 +36,7 @@ COMMANDS: dict[str, Command] = {
     "degenerate": Command("degenerate", "Find which of a run's neurons back each other up."),
     "experiment": Command("experiment", "The experiments of the papers, one command each."),
     "languages": Command("languages", "Find what the languages of a run's facts share."),
+    "check": Command("check", "Judge statements by the neurons of their relation."),
     "report": Command("report", "Write a run's report, one HTML file."),
     "doctor": Command("doctor", "Does this model fit, and what will it take?"),
     "verify": Command("verify", "Is a run still what was written?"),

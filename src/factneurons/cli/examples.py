@@ -23,6 +23,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'factneurons experiment E14 --model pocket-gpt2 --facts "bundled?limit=60" --out runs/experiments',
     ),
     "languages": ("factneurons languages runs/two-languages",),
+    "check": ("factneurons check runs/capital --statements statements.txt",),
     "report": (
         "factneurons report runs/capital",
         "factneurons report runs/capital --out capital.html --max-facts 10 --png",

@@ -154,7 +154,7 @@ class Parser:
         """
         if self._model is None:
             return statement
-        others = self._worded_anew(statement) if statement.subject else ()
+        others = list(self._worded_anew(statement)) if statement.subject else []
         refused: NotAskable | None = None
         for each in (statement, *others):
             try:
