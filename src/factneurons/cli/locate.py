@@ -9,7 +9,7 @@ import typer
 
 from factneurons.attribution import METHODS, RULES, AttributionSettings, SelectionSettings
 from factneurons.attribution.methods import method_named
-from factneurons.attribution.selection import SELECTORS
+from factneurons.attribution.selection import AGREEMENTS, SELECTORS
 from factneurons.attribution.settings import ANSWER_TOKENS, UNITS
 from factneurons.cli import show
 from factneurons.cli.options import (
@@ -50,7 +50,16 @@ def locate(
     units: Annotated[str, typer.Option(help=f"What AMIG replaces, one at a time: {listed(UNITS)}.")] = "tokens",
     selector: Annotated[str, typer.Option(help=f"How neurons are chosen, one of: {listed(SELECTORS)}.")] = "fraction",
     threshold: Annotated[float | None, typer.Option(help="The selector's value. Default: the method's.")] = None,
-    share: Annotated[float, typer.Option(help="Share of a fact's prompts that must agree on a neuron.")] = 0.7,
+    agreement: Annotated[
+        str,
+        typer.Option(
+            help=f"How a fact's prompts come to one set, one of: {listed(AGREEMENTS)} (score high in all of them)."
+        ),
+    ] = "refine",
+    share: Annotated[float, typer.Option(help="refine: share of a fact's prompts that must agree on a neuron.")] = 0.7,
+    beta: Annotated[
+        float, typer.Option(help="consistency: standard deviations over the prompts that are taken off a score.")
+    ] = 0.5,
     rounds: Annotated[
         int, typer.Option(help="How often to look, each time with what was found before suppressed: finds backups.")
     ] = 1,
@@ -71,7 +80,7 @@ def locate(
     """Find the knowledge neurons of facts, and test them against random ones."""
     method_named(method)
     settings = AttributionSettings(method, rule, points, target, answer_tokens, units)  # type: ignore[arg-type]
-    selection = SelectionSettings(selector, threshold, share=share, rounds=rounds)
+    selection = SelectionSettings(selector, threshold, agreement, share, rounds=rounds, beta=beta)
     interventions = InterventionSettings(draws, unrelated, seed)
     load_facts(facts, limit=limit)  # a missing file is told before a large model is loaded
     Run.check_folder(out)

@@ -64,11 +64,12 @@ def effects(run: Run) -> None:
 
 
 def _lines(found: Sequence[LanguageEffect]) -> Iterator[str]:
+    width = len("asked in , language-independent neurons") + max(len(each.asked) for each in found)
     elsewhere = {(each.asked, each.neurons_of): each for each in found if each.prompts == "unrelated"}
     for each in found:
         if each.prompts == "related":
-            name = f"{each.neurons_of} neurons" if each.neurons_of else "language-independent neurons"
-            line = f"{name}, asked in {each.asked:8} {interval(each.found):26} random {interval(each.random):26}"
+            name = f"asked in {each.asked}, {each.neurons_of or 'language-independent'} neurons"
+            line = f"{name:{width}} {interval(each.found):26} random {interval(each.random):26}"
             other = elsewhere.get((each.asked, each.neurons_of))
             yield f"{line} other relations {interval(other.found)}" if other else line.rstrip()
 
