@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         locate,
     )
     from factneurons.degeneracy import DegeneracySettings, DegenerateNeurons, degenerate_pairs, find_degenerate
+    from factneurons.editing import Edit, EditSettings, edit, read_edit, save_edited, stacked, write_edit
     from factneurons.errors import FactneuronsError, NotAskable
     from factneurons.experiments import degenerate_or_redundant
     from factneurons.facts import Fact, Prompt, describe, load_facts, write_jsonl
@@ -45,6 +46,8 @@ __all__ = [
     "AttributionSettings",
     "DegeneracySettings",
     "DegenerateNeurons",
+    "Edit",
+    "EditSettings",
     "Fact",
     "FactneuronsError",
     "KnowledgeNeurons",
@@ -64,6 +67,7 @@ __all__ = [
     "degenerate_or_redundant",
     "degenerate_pairs",
     "describe",
+    "edit",
     "find_degenerate",
     "language_agnostic",
     "language_independent",
@@ -71,7 +75,11 @@ __all__ = [
     "load_model",
     "locate",
     "plant",
+    "read_edit",
     "read_truth",
+    "save_edited",
+    "stacked",
+    "write_edit",
     "write_jsonl",
     "write_report",
 ]
@@ -86,6 +94,7 @@ _ROOMS = {
         "locate",
     ),
     "degeneracy": ("DegeneracySettings", "DegenerateNeurons", "degenerate_pairs", "find_degenerate"),
+    "editing": ("Edit", "EditSettings", "edit", "read_edit", "save_edited", "stacked", "write_edit"),
     "errors": ("FactneuronsError", "NotAskable"),
     "experiments": ("degenerate_or_redundant",),
     "facts": ("Fact", "Prompt", "describe", "load_facts", "write_jsonl"),

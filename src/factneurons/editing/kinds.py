@@ -83,8 +83,9 @@ def updated(lambda1: float, lambda2: float) -> Callable[[Task], Tensor]:
             second * _direction(task.model, wanted) - first * _direction(task.model, asked)
             for asked, wanted in zip(task.asked, task.wanted, strict=True)
         ]
-        lengths = torch.linalg.vector_norm(task.weights, dim=1, keepdim=True)
-        return task.weights + lengths * torch.stack(directions).mean(0)
+        lengths: Tensor = torch.linalg.vector_norm(task.weights, dim=1, keepdim=True)
+        moved: Tensor = task.weights + lengths * torch.stack(directions).mean(0)
+        return moved
 
     return formula
 
@@ -105,11 +106,11 @@ def _direction(model: Model, queries: Sequence[Query]) -> Tensor:
     rows = model.head.weight[[each[0] for each in ids]].detach().double().cpu()
     if rows.shape[1] != model.hidden_size:
         raise BadSetting(
-            f"{model.name} unembeds from {rows.shape[1]} numbers, neurons write {model.hidden_size}, so Dai et al.'s update "
-            "has no direction: use the kind least-change"
+            f"{model.name} unembeds from {rows.shape[1]} numbers, neurons write {model.hidden_size}, so Dai et al.'s "
+            "update has no direction: use the kind least-change"
         )
     mean: Tensor = rows.mean(0)
-    return mean / torch.linalg.vector_norm(mean)
+    return torch.nn.functional.normalize(mean, dim=0)
 
 
 def _least_change(task: Task) -> Tensor:
@@ -130,9 +131,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind("suppress", "the neurons write nothing", scaled(0.0)),
         Kind("enhance", "they write twice as much", scaled(2.0)),
-        Kind(
-            "erase", "they write nothing; neurons shared by over 10% of the relation stay", scaled(0.0), most_shared=0.1
-        ),
+        Kind("erase", "the same, except for neurons that over 10% of the relation have", scaled(0.0), most_shared=0.1),
         Kind("erase-relation", "the most frequent neurons of a relation write nothing", scaled(0.0), relation=True),
         Kind("update", "Dai et al.'s update to a new answer, weights 1 and 2", updated(1.0, 2.0), answer=True),
         Kind("update-paper", "the same with the paper's weights, 1 and 8", updated(1.0, 8.0), answer=True),

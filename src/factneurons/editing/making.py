@@ -61,8 +61,8 @@ def edit(
         The edit; `apply`, `undo` and `on` use it.
 
     Raises:
-        BadSetting: an unknown kind or method, a missing or needless new answer, a new answer equal to the old one, facts
-            that are not one fact, or a neuron the model does not have.
+        BadSetting: an unknown kind or method, a missing or needless new answer, a new answer equal to the old one,
+            facts that are not one fact, or a neuron the model does not have.
         NotAskable: the model cannot be asked this fact or its new answer, or no neurons are left.
         BadModel: the model's weights cannot be edited.
     """
@@ -86,7 +86,7 @@ def edit(
     )
     new = rule.formula(task).to(model.dtype)
     if not new.isfinite().all():
-        raise BadSetting(f"the kind {rule.name} gives weights that {str(model.dtype)} cannot hold: use float32")
+        raise BadSetting(f"the kind {rule.name} gives weights that {model.dtype!s} cannot hold: use float32")
     return Edit(found, columns(model, found), new, _description(task, splits, answers, rule, neurons is not None))
 
 

@@ -171,9 +171,7 @@ def check_made_for(model: Model, edit: Edit) -> None:
             f"load it with dtype={about.dtype}"
         )
     if edit.new.shape[1] != model.hidden_size or identity(model) != about.model_hash:
-        raise BadModel(
-            f"the edit was made for another model ({about.model}): the hash of its parameters differs from {model.name}'s"
-        )
+        raise BadModel(f"the edit was made for another model ({about.model}): its hash differs from {model.name}'s")
 
 
 def stacked(edits: Sequence[Edit]) -> Edit:
@@ -190,9 +188,7 @@ def stacked(edits: Sequence[Edit]) -> Edit:
     first = edits[0].description
     for other in edits[1:]:
         if (other.description.model_hash, other.description.dtype) != (first.model_hash, first.dtype):
-            raise BadSetting(
-                f"edits of different models cannot be stacked: {first.model} and {other.description.model}"
-            )
+            raise BadSetting(f"edits of different models cannot be stacked: {first.model}, {other.description.model}")
     old: dict[Neuron, Tensor] = {}
     new: dict[Neuron, Tensor] = {}
     for edit in edits:

@@ -1,7 +1,7 @@
 """The out-weights of neurons: whether they may be written, reading and writing them, and adding to what they write.
 
-In: a model, neurons, tensors [neurons, hidden]. Out: the model with other columns in its down-projections. What one unit
-of a neuron writes to the residual stream is one column; an edit changes such columns and nothing else.
+In: a model, neurons, tensors [neurons, hidden]. Out: the model with other columns in its down-projections. What one
+unit of a neuron writes to the residual stream is one column; an edit changes such columns and nothing else.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def check_editable(model: Model) -> None:
     places = getattr(model.module, "hf_device_map", None) or {}
     if len({str(place) for place in places.values()}) > 1:
         raise BadModel(
-            f"{model.name} is spread over {len(set(map(str, places.values())))} places by its device map, so its weights "
-            "cannot be edited: load it onto one device"
+            f"{model.name} is spread over {len(set(map(str, places.values())))} places by its device map, so its "
+            "weights cannot be edited: load it onto one device"
         )
     owners: dict[int, list[str]] = defaultdict(list)
     for name, parameter in model.module.named_parameters(remove_duplicate=False):
