@@ -10,6 +10,8 @@ from factneurons.errors import BadSetting
 from factneurons.report import drawing, text
 from factneurons.report.about import about
 from factneurons.report.acquisition import acquisition_figures
+from factneurons.report.checking import checks_of, title_of
+from factneurons.report.checking_figures import checking_figures
 from factneurons.report.facts import sections_of
 from factneurons.report.figures import Figure, figures_of
 from factneurons.report.findings import findings_of
@@ -65,9 +67,17 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
     figures = [*figures_of(reading, findings), *acquisition_figures(findings)]
     languages = told_of(reading.run, reading.facts, reading.layers)
     by_language = [] if languages is None else list(language_figures(languages))
-    drawn = [*figures, *by_language, *(section.barcode for section in sections if section.barcode is not None)]
+    checks = checks_of(reading.run)
+    of_checks = [] if checks is None else list(checking_figures(checks))
+    drawn = [
+        *figures,
+        *by_language,
+        *of_checks,
+        *(section.barcode for section in sections if section.barcode is not None),
+    ]
     templates = environment()
     templates.filters["place"] = text.place
+    templates.filters["condition_title"] = title_of
     html = render(
         templates,
         "report.html.j2",
@@ -80,6 +90,8 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
         figures=figures,
         languages=languages,
         language_figures=by_language,
+        checks=checks,
+        check_figures=of_checks,
         sections=sections,
         others=_others(reading),
         others_left_out=max(0, len(reading.facts) - len(reading.shown) - _LISTED_FACTS),

@@ -12,6 +12,8 @@ from factneurons.report.numbers import loss, p_value
 
 STAGES: Mapping[str, str] = {
     "locate": "find knowledge neurons",
+    "pairs": "find degenerate pairs",
+    "check": "score right and wrong statements",
     "test_knowledge": "suppress and enhance knowledge neurons",
     "degenerate": "find degenerate knowledge neurons",
     "test_degenerate": "suppress and enhance degenerate knowledge neurons",
@@ -29,6 +31,8 @@ STATES: Mapping[str, str] = {
 
 _COMMANDS: Mapping[str, str] = {
     "locate": "factneurons locate --model MODEL --facts FACTS --out {folder}",
+    "pairs": "factneurons check {folder}",
+    "check": "factneurons check {folder}",
     "test_knowledge": "factneurons locate --model MODEL --facts FACTS --out {folder}",
     "degenerate": "factneurons degenerate {folder}",
     "test_degenerate": "factneurons degenerate {folder}",
