@@ -59,7 +59,7 @@ class Checking:
 
     share: float = 0.5
     source: str = "auto"
-    method: str = "amig_mean"
+    method: str = "amig"
     feature: str = "attribution"
     test_share: float = 0.2
     draws: int = 20

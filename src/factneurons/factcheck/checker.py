@@ -96,7 +96,7 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         *,
         share: float = 0.5,
         source: str = "auto",
-        method: str = "amig_mean",
+        method: str = "amig",
         feature: str = "attribution",
         multi_mask: bool = False,
         seed: int = 42,

@@ -30,8 +30,8 @@ Numbers = npt.NDArray[np.float64]
 POINTS = (2, 3, 5, 8)
 """Gauss-Radau points that are tried, the fewest first."""
 
-COMPLETE, SHARE_COMPLETE = 0.05, 0.9
-"""Points are enough if the completeness error of 90 % of the statements is at most 5 % of the change."""
+COMPLETE, SHARE_COMPLETE = 0.1, 0.9
+"""Points are enough if the completeness error of 90 % of the statements is at most 10 % of the change."""
 
 _TRIED = 64
 

@@ -53,18 +53,18 @@ def mean_roc(judged: Judged) -> Numbers:
     curves = []
     for column in judged.scores.T:
         wrong, found = measures.roc(judged.truth, column)
-        curves.append(np.interp(_STEPS, wrong, found))
+        places, first = np.unique(wrong[::-1], return_index=True)  # the highest point above each place
+        curves.append(np.interp(_STEPS, places, found[::-1][first]))
     result: Numbers = np.mean(curves, axis=0)
-    result[0] = 0.0
     return result
 
 
 def roc(results: Sequence[CheckResult]) -> Figure:
     """The share of right statements found against the share of wrong ones taken for right."""
     data = [
-        {"condition": title, "wrong": float(x), "found": float(y)}
+        {"condition": title, "place": place, "wrong": float(x), "found": float(y)}
         for title, each in zip(_titles(results), results, strict=True)
-        for x, y in zip(_STEPS, mean_roc(each.judged), strict=True)
+        for place, (x, y) in enumerate(zip([0.0, *_STEPS], [0.0, *mean_roc(each.judged)], strict=True))
     ]
     diagonal = (
         chart_of([{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 1.0}])
@@ -78,7 +78,7 @@ def roc(results: Sequence[CheckResult]) -> Figure:
             x=alt.X("wrong:Q", title="wrong statements judged true", axis=alt.Axis(format="%")),
             y=alt.Y("found:Q", title="right statements judged true", axis=alt.Axis(format="%")),
             color=_palette(results),
-            order="wrong:Q",
+            order="place:Q",
             tooltip=[
                 alt.Tooltip("condition:N"),
                 alt.Tooltip("wrong:Q", title="wrong ones", format=".0%"),
@@ -119,7 +119,7 @@ def calibration(results: Sequence[CheckResult]) -> Figure:
         .encode(x="x:Q", y="y:Q")
     )
     base = chart_of(data).encode(
-        x=alt.X("predicted:Q", title="P(true) by the training statements", axis=alt.Axis(format=".1f")),
+        x=alt.X("predicted:Q", title="P(true) by the training statements", axis=alt.Axis(format=".1f", tickCount=5)),
         y=alt.Y("true:Q", title="share that is right", axis=alt.Axis(format="%")),
         color=_palette(results),
     )
@@ -162,7 +162,9 @@ def scores(results: Sequence[CheckResult]) -> Figure:
         chart_of(data)
         .mark_bar(opacity=0.6)
         .encode(
-            x=alt.X("low:Q", title="share of the test statements that score lower", axis=alt.Axis(format="%")),
+            x=alt.X(
+                "low:Q", bin="binned", title="share of the test statements that score lower", axis=alt.Axis(format="%")
+            ),
             x2="high:Q",
             y=alt.Y("share:Q", title=None, stack=None, axis=alt.Axis(format="%", tickCount=3)),
             color=colors("kind", list(kinds.values()), [BLUE, ORANGE]),
@@ -170,7 +172,7 @@ def scores(results: Sequence[CheckResult]) -> Figure:
                 "condition:N",
                 title=None,
                 sort=_titles(results),
-                header=alt.Header(labelAngle=0, labelAlign="left", labelOrient="top", labelFontWeight=600),
+                header=alt.Header(labelAngle=0, labelAnchor="start", labelOrient="top", labelFontWeight=600),
             ),
             tooltip=[
                 alt.Tooltip("kind:N"),

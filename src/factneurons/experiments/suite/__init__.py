@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from factneurons.errors import BadSetting
 from factneurons.experiments.experiment import Experiment
-from factneurons.experiments.suite import consistency, cross_lingual, layers, localisation
+from factneurons.experiments.suite import (
+    consistency,
+    cross_lingual,
+    fact_checking,
+    fact_checking_text,
+    layers,
+    localisation,
+)
 
-_SUITE = (localisation, cross_lingual, layers, consistency)
+_SUITE = (localisation, cross_lingual, layers, fact_checking, fact_checking_text, consistency)
 
 EXPERIMENTS: dict[str, Experiment] = {module.EXPERIMENT.id: module.EXPERIMENT for module in _SUITE}
 

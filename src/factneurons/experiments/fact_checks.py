@@ -1,0 +1,221 @@
+"""What the fact-checking experiments share: checkers fitted on some subjects, and verdicts on facts about others."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from factneurons.attribution import AttributionSettings
+from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.errors import BadSetting, NotAskable
+from factneurons.experiments.experiment import RANDOM_FOR, Measured, Summary
+from factneurons.experiments.statistics import Numbers
+from factneurons.experiments.study import Study
+from factneurons.factcheck import measures
+from factneurons.factcheck.conditions import CONDITIONS
+from factneurons.factcheck.relation_neurons import (
+    AUTO,
+    NeuronSets,
+    find_degenerate_sets,
+    grouped,
+    neurons_by_relation,
+    random_sets,
+)
+from factneurons.factcheck.scoring import enough_points, listen
+from factneurons.factcheck.statements import Case, Group, Statement, WrongAnswers, case_of, held_out_subjects
+from factneurons.factcheck.thresholds import Judges, judges_of
+from factneurons.facts.types import Fact
+from factneurons.models.types import Query
+
+SHARE = 0.5
+"""S_r: neurons of more than half as many facts as the most frequent one."""
+
+METHOD = "amig"
+
+MEASURES = {
+    "right verdicts": "share of a fact's two statements, its answer and a wrong one, that are judged rightly",
+    "right found": "1 if the right statement is judged true, else 0",
+    "wrong believed": "1 if the wrong statement is judged true, else 0",
+    "order": "1 if the right statement scores above the wrong one, 1/2 if equal, else 0",
+    "score, right": "score of the right statement, in the condition's own units",
+    "score, wrong": "score of the wrong statement",
+}
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """One condition: what it is called, and its thresholds."""
+
+    name: str
+    judges: Judges
+
+
+class FactChecks:
+    """Every condition, fitted on the known facts of four fifths of the subjects.
+
+    Neurons are found with the first half of a fact's prompts, as everywhere in the suite.
+
+    Args:
+        study: the model and the facts.
+
+    Raises:
+        BadSetting: no known fact to fit with.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._wrong_answers = WrongAnswers(study.facts)
+        self._held_out = held_out_subjects(study.facts, seed=study.settings.seed)
+        cases = list(self._training())
+        if not cases:
+            raise BadSetting("the model knows none of the training facts, so there is nothing to fit a check with")
+        known = [each for each in (self._knowledge(case.fact) for case in cases) if each is not None]
+        queries: dict[Group, list[Query]] = defaultdict(list)
+        for case in cases:
+            queries[case.true.group].append(case.queries[0])
+        self._sets = self._neurons(known, queries)
+        asked = [(query, group) for group, own in queries.items() for query in own]
+        self._settings = enough_points(
+            study.model, asked, self._sets["knowledge"], AttributionSettings(METHOD)
+        ).settings
+        self._conditions = self._fitted(cases)
+
+    def _training(self) -> Iterator[Case]:
+        for fact in self._study.facts:
+            if not self._is_held_out(fact):
+                try:
+                    case = self.case(fact)
+                except NotAskable:
+                    continue
+                if case.known:
+                    yield case
+
+    def _is_held_out(self, fact: Fact) -> bool:
+        return fact.subject in self._held_out[fact.relation, fact.language]
+
+    def case(self, fact: Fact) -> Case:
+        """The two statements of a fact.
+
+        Raises:
+            NotAskable: it cannot be asked.
+        """
+        settings = self._study.settings
+        return case_of(self._study.model, fact, self._wrong_answers, seed=settings.seed, multi_mask=settings.multi_mask)
+
+    def test_case(self, fact: Fact) -> Case:
+        """The two statements of a fact of the test.
+
+        Raises:
+            NotAskable: it was fitted with ("for-training"), cannot be asked, or is not known ("not-known").
+        """
+        if not self._is_held_out(fact):
+            raise NotAskable("for-training", "its subject is one of those that thresholds are chosen on")
+        case = self.case(fact)
+        if self._study.settings.known_only and not case.known:
+            raise NotAskable("not-known", f"its answer {fact.answer!r} comes first in none of its prompts")
+        return case
+
+    def _knowledge(self, fact: Fact) -> KnowledgeNeurons | None:
+        try:
+            return self._study.knowledge(fact, self._study.settings.methods[0])
+        except NotAskable:
+            return None
+
+    def _neurons(
+        self, known: Sequence[KnowledgeNeurons], queries: Mapping[Group, Sequence[Query]]
+    ) -> dict[str, NeuronSets]:
+        """Condition -> S_r; the random ones are matched to the degenerate neurons, else to the knowledge neurons."""
+        model, settings = self._study.model, self._study.settings
+        found = find_degenerate_sets(model, known, AUTO)
+        sets: dict[str, NeuronSets] = {
+            "degenerate": neurons_by_relation({group: each.sets for group, each in found.items()}, SHARE),
+            "knowledge": neurons_by_relation(
+                {group: [each.neurons for each in own] for group, own in grouped(known).items()}, SHARE
+            ),
+        }
+        matched = {**sets["knowledge"], **sets["degenerate"]}
+        drawn = random_sets(model, matched, queries, draws=settings.draws, seed=settings.seed)
+        return sets | {f"{RANDOM_FOR}degenerate/{number}": each for number, each in enumerate(drawn)}
+
+    def _scores(self, statements: Sequence[Statement], queries: Sequence[Query]) -> dict[str, Scores]:
+        """Condition (random ones by draw) -> scores [statements]."""
+        groups = [each.group for each in statements]
+        said = listen(self._study.model, queries, groups, list(self._sets.values()), self._settings).scores
+        scores = dict(zip(self._sets, said.T, strict=True))
+        for name, condition in CONDITIONS.items():
+            if condition.score is not None:
+                scores[name] = condition.score(self._study.model, statements, queries)
+        return scores
+
+    def _fitted(self, cases: Sequence[Case]) -> list[_Condition]:
+        statements = [each for case in cases for each in (case.true, case.false)]
+        truth = np.arange(len(statements)) % 2 == 0
+        fitted = []
+        for name, scores in self._scores(statements, [query for case in cases for query in case.queries]).items():
+            usable = np.isfinite(scores)
+            if usable.any():
+                groups = [each.group for each, use in zip(statements, usable, strict=True) if use]
+                fitted.append(_Condition(name, judges_of(groups, scores[usable], truth[usable])))
+        return fitted
+
+    def verdicts(self, case: Case, place: str = "") -> Iterator[Measured]:
+        """What every condition makes of the two statements; of random neurons the mean over the draws."""
+        scores = self._scores((case.true, case.false), case.queries)
+        found: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for condition in self._conditions:
+            right, wrong = scores[condition.name].tolist()
+            if not (np.isfinite(right) and np.isfinite(wrong)):
+                continue
+            threshold = condition.judges.of(case.true.group).threshold
+            name = condition.name.partition("/")[0]
+            values = (
+                (float(right >= threshold) + float(wrong < threshold)) / 2,
+                float(right >= threshold),
+                float(wrong >= threshold),
+                (1 + np.sign(right - wrong)) / 2,
+                right,
+                wrong,
+            )
+            for measure, value in zip(MEASURES, values, strict=True):
+                found[name, measure].append(value)
+        for (name, measure), numbers in found.items():
+            yield Measured(name, measure, float(np.mean(numbers)), place)
+
+
+def _f1(values: Numbers) -> float:
+    """From found right statements and believed wrong ones, one of each per fact."""
+    found, believed = values.sum(axis=0)
+    return float(2 * found / (found + believed + len(values)))
+
+
+def _precision(values: Numbers) -> float:
+    found, believed = values.sum(axis=0)
+    return float(found / (found + believed)) if found + believed else 0.0
+
+
+def _auroc(values: Numbers) -> float:
+    truth = np.arange(2 * len(values)) < len(values)
+    return measures.auroc(truth, values.T.ravel())
+
+
+SUMMARIES = (
+    Summary(
+        "F1", "harmonic mean of precision and recall, all relations pooled", ("right found", "wrong believed"), _f1
+    ),
+    Summary(
+        "precision", "of the statements judged true, the share that is", ("right found", "wrong believed"), _precision
+    ),
+    Summary(
+        "AUROC",
+        "chance that a right statement scores above a wrong one of any fact; of random neurons, by their mean score",
+        ("score, right", "score, wrong"),
+        _auroc,
+    ),
+)
+"""The papers' measures, over facts."""
