@@ -19,11 +19,26 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "experiment E3": (
         'factneurons experiment E3 --model pocket-gpt2 --facts "bundled?limit=60" --out runs/experiments',
     ),
+    "experiment E4": (
+        'factneurons experiment E4 --model pocket-bert --facts "bundled?lang=en&limit=60" --out runs/experiments',
+    ),
+    "experiment E8": (
+        'factneurons experiment E8 --model pocket-gpt2 --facts "bundled?lang=en&limit=60" --out runs/experiments',
+    ),
     "experiment E14": (
         'factneurons experiment E14 --model pocket-gpt2 --facts "bundled?limit=60" --out runs/experiments',
     ),
     "languages": ("factneurons languages runs/two-languages",),
     "check": ("factneurons check runs/capital --statements statements.txt",),
+    "edit": (
+        "factneurons edit pocket-gpt2 --fact capital/spain --to Paris --out edits/spain",
+        "factneurons edit pocket-gpt2 --fact capital/spain --to Paris --languages en,zh --out edits/both --dry-run",
+    ),
+    "delta show": ("factneurons delta show edits/spain",),
+    "delta list": ("factneurons delta list edits",),
+    "delta apply": ("factneurons delta apply pocket-gpt2 edits/spain --out models/edited",),
+    "delta undo": ("factneurons delta undo models/edited edits/spain --out models/as-it-was",),
+    "delta stack": ("factneurons delta stack edits/spain --out edits/stack",),
     "report": (
         "factneurons report runs/capital",
         "factneurons report runs/capital --out capital.html --max-facts 10 --png",
