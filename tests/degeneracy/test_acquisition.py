@@ -31,7 +31,9 @@ def measured(blocks, known_neurons):
         *groups, rest = blocks(*sizes, spare)
         known = known_neurons([neuron for group in [*groups, rest] for neuron in group])
         described = tuple(component(group) for group in groups)
-        found = DegenerateNeurons(known.fact, described[:passed], described, (), "", 0.9, 1.0, 0.01, 1.0, "components")
+        found = DegenerateNeurons(
+            known.fact, described[:passed], described, (), "", 0.9, 1.0, 0.01, 1.0, "components", "degenerate"
+        )
         asked = []
 
         def suppressed(sets):

@@ -47,7 +47,7 @@ def sum_of_neurons(suppressed):
 
 def judged(probability, groups, carries=no, neurons=ALL):
     drops = Drops(lambda sets: np.array([probability(frozenset(each)) for each in sets]))
-    return storage_of(neurons, groups, drops, carries, DegeneracySettings())
+    return storage_of(neurons, groups, drops, carries, DegeneracySettings(), fact_key="a fact")
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,37 @@ def test_verdicts(probability, groups, carries, verdict):
 
 def test_no_neurons_no_storage():
     found = judged(both, [], neurons=frozenset())
-    assert (found.verdict, found.components, found.evidence) == ("none", (), {"drop_all": 0.0})
+    assert (found.verdict, found.groups, found.reason) == ("none", (), "one-cluster")
 
 
 def test_evidence():
-    loss = 1 - 0.01 / 0.95
     found = judged(either, [A, B], lambda group: group == A)
-    assert set(found.components) == {A, B}
-    assert found.evidence == pytest.approx({"drop_all": loss, "drop_halves": loss, "carry_others": 0.5})
-    found = judged(both, [A, B])
-    assert found.evidence == pytest.approx({"drop_all": loss, "share_of_each": 1.0})
+    assert set(found.groups) == {A, B}
+    assert found.evidence == {"carry_others": 0.5}
+    assert found.controls["knowledge"].drop_halves == pytest.approx(1 - 0.01 / 0.95)
+    assert judged(both, [A, B]).evidence == pytest.approx({"share_of_each": 1.0})
     found = judged(sum_of_neurons, [A, B])
     assert found.evidence["share_of_each"] == pytest.approx(0.5)
     assert found.evidence["share_of_each"] < NEEDED
-    assert found.components == (ALL,)
+    assert found.groups == (ALL,)
+
+
+def test_a_p_value_that_cannot_be_small_does_not_decide():
+    """Two groups of two can be formed in three ways, so that p is at least 1/3; halves settle it."""
+    control = judged(either, [A, B]).controls["knowledge"]
+    assert (control.partitions_possible, control.decisive) == (3, False)
+    assert control.p_value > 0.05
+    assert control.real(1 - 0.01 / 0.95)
+    assert not judged(half, [A, B], yes).controls["knowledge"].real(1 - 0.01 / 0.95)
+
+
+def test_a_p_value_that_can_be_small_decides():
+    """Any eleven of twelve neurons can be spared: every grouping does as well."""
+    neurons = [Neuron(0, index) for index in range(12)]
+    first, second = frozenset(neurons[:6]), frozenset(neurons[6:])
+
+    found = judged(lambda suppressed: 0.95 if len(suppressed) != 12 else 0.01, [first, second], yes, first | second)
+    control = found.controls["knowledge"]
+    assert control.decisive
+    assert control.p_value == 1
+    assert found.verdict == "interchangeable"

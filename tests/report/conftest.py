@@ -182,6 +182,7 @@ class Invented:
             p_value=p_value,
             coverage=0.6 if components else 0.0,
             verdict="none" if not components else "components" if p_value <= 0.05 else "interchangeable",
+            storage="single" if not components else "degenerate" if p_value <= 0.05 else "interchangeable",
             details=details if components else {},
         )
         return {

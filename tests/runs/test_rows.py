@@ -70,6 +70,7 @@ def test_degenerate_rows_put_what_passes_first(tmp_path, small, fact):
         p_value=0.01,
         coverage=0.8,
         verdict="components",
+        storage="degenerate",
         details={"margin": 0.5},
     )
     manifest = small.make_manifest("degenerate", seed=1)
@@ -89,7 +90,7 @@ def test_degenerate_rows_put_what_passes_first(tmp_path, small, fact):
 
 
 def test_no_degenerate_neurons_is_a_row_with_its_reason(fact):
-    nothing = DegenerateNeurons(fact, (), (), (), "too few neurons", *[math.nan] * 4, "none")
+    nothing = DegenerateNeurons(fact, (), (), (), "too few neurons", *[math.nan] * 4, "none", "none")
     rows = degenerate_rows(nothing, knowledge_neurons=1)
     assert rows["degenerate"][0]["reason"] == "too few neurons"
     assert rows["components"] == rows["barcodes"] == []

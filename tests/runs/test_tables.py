@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from factneurons.degeneracy.types import STORAGE
 from factneurons.errors import BadFact, BadNumber, BadSetting, FactneuronsError
 from factneurons.models.types import Neuron
 from factneurons.runs import TABLES
@@ -115,3 +116,8 @@ def test_yes_and_no_are_nothing_else():
     assert column.convert(np.bool_(True)) is True
     with pytest.raises(TypeError):
         column.convert(1)
+
+
+def test_the_choices_are_those_of_the_search():
+    columns = {column.name: column for column in table_named("degenerate").columns}
+    assert columns["storage"].choices == tuple(STORAGE)

@@ -17,6 +17,7 @@ from sklearn.metrics import adjusted_rand_score, average_precision_score
 from factneurons.attribution import KnowledgeNeurons, SelectionSettings
 from factneurons.attribution.selection import coarse_set, needed_prompts
 from factneurons.benchmark.contestants import groupers, scorers
+from factneurons.degeneracy.carrying import OtherNeurons
 from factneurons.degeneracy.clusterers import CLUSTERERS, Context
 from factneurons.degeneracy.find import neuron_distances, suppressed_by
 from factneurons.degeneracy.functional import Drops, NeuronSet
@@ -95,21 +96,11 @@ class _Sets:
             self.drops[key] = Drops(suppressed_by(self.model, _known(unit, self.neurons[key])))
         return self.drops[key]
 
-    def carries(self, group: NeuronSet, but: Unit, settings: DegeneracySettings) -> bool:
-        """Whether a group carries a fact other than this one.
-
-        It does if it holds neurons of the other fact that suffice for it, or whose loss costs it.
-        """
-        for other in self.units:
-            own = self.of(other) & group
-            if other.fact.id == but.fact.id or 2 * len(own) < len(group):
-                continue
-            drops, everything = self.losses(other), self.of(other)
-            without, left = drops([own, everything - own])
-            suffices = left <= settings.t_sufficient and drops.of(everything) >= settings.t_high
-            if suffices or without >= settings.t_high:
-                return True
-        return False
+    def others(self, settings: DegeneracySettings) -> OtherNeurons:
+        """Whose neurons a group may carry."""
+        units = {unit.fact.key: unit for unit in self.units}
+        facts = ((unit.fact, self.of(unit)) for unit in self.units)
+        return OtherNeurons(facts, lambda fact: self.losses(units[fact.key]), settings)
 
 
 def judge(folder: Path, *, grouped_by: Sequence[str] = (TRUE, "amig")) -> Judged:
@@ -220,11 +211,8 @@ def _verdict(sets: _Sets, unit: Unit, groups: Sequence[NeuronSet], settings: Deg
     drops = sets.losses(unit)
     if not drops.probability > 0:
         return "none"
-
-    def carries(group: NeuronSet) -> bool:
-        return sets.carries(group, unit, settings)
-
-    return storage_of(sets.of(unit), groups, drops, carries, settings).verdict
+    carries = sets.others(settings).carrying(unit.fact)
+    return storage_of(sets.of(unit), groups, drops, carries, settings, fact_key=unit.fact.key).verdict
 
 
 def grouping_metrics(

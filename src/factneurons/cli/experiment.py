@@ -173,7 +173,7 @@ def _work(experiment: Experiment, study: Study) -> Callable[[list[Fact]], Batch]
         skips = []
         for fact in facts:
             try:
-                own = [measurement_row(experiment.id, fact, measured) for measured in work(fact)]
+                own = [measurement_row(experiment.id, fact, **asdict(measured)) for measured in work(fact)]
             except NotAskable as error:
                 skips.append(Skip.of(fact, error.reason, str(error), askable=True))
                 continue

@@ -39,7 +39,7 @@ import numpy as np
 import numpy.typing as npt
 
 from factneurons.degeneracy.functional import Drops, NeuronSet, degeneracy_index, union
-from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.degeneracy.settings import SIGNIFICANCE, DegeneracySettings
 from factneurons.models.types import Neuron
 
 FloatArray = npt.NDArray[np.float64]
@@ -87,6 +87,19 @@ class Control:
     def p_value(self) -> float:
         """The larger p-value: components have to beat random partitions in both."""
         return max(self.p_value_degeneracy_index, self.p_value_jump)
+
+    @property
+    def decisive(self) -> bool:
+        """Whether the p-value could be small at all: too few possible groupings leave it to the halves."""
+        return self.partitions_possible * SIGNIFICANCE >= 1
+
+    def real(self, drop_all: float) -> bool:
+        """Whether the components are components, and not any grouping of interchangeable neurons.
+
+        Half of every component must lose about as much as all, and the p-value must be small where it can be.
+        """
+        better = self.p_value <= SIGNIFICANCE or not self.decisive
+        return better and halves_lose_as_much(self.drop_halves, drop_all)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +252,7 @@ def _measure(
     proper = lost[:, :-1] @ weights
     indices = [degeneracy_index(float(row[-1]), row[left_alone]) for row in lost]
     passed = (
-        (lost[:, singles] < settings.t_low).all(axis=1)
+        (lost[:, singles] < settings.dispensable).all(axis=1)
         & (lost[:, left_alone] <= settings.t_sufficient).all(axis=1)
         & (drop_all >= settings.t_high)
     )

@@ -10,27 +10,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.degeneracy.carrying import Carries, OtherNeurons, carries_nothing
 from factneurons.degeneracy.clusterers import CLUSTERERS, Cluster, Clustering, Context
-from factneurons.degeneracy.control import halves_lose_as_much, partition_control
 from factneurons.degeneracy.distances import distance_matrix
 from factneurons.degeneracy.functional import (
     Drops,
     NeuronSet,
     Suppressed,
     degeneracy_index,
-    functional_filter,
     union,
     without_others,
 )
 from factneurons.degeneracy.mediation import ActiveModel, passed_on
 from factneurons.degeneracy.scale import GapUnits, WeightModel
-from factneurons.degeneracy.settings import SIGNIFICANCE, DegeneracySettings
+from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.degeneracy.storage import Storage, storage_of
 from factneurons.degeneracy.table import DegeneracyTable
 from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
 from factneurons.errors import BadNumber
@@ -70,13 +71,28 @@ def find_degenerate(
     settings = settings or DegeneracySettings()
     if seed is not None:
         settings = replace(settings, seed=seed)
-    many = [known] if isinstance(known, KnowledgeNeurons) else known
+    many = [known] if isinstance(known, KnowledgeNeurons) else list(known)
     units = GapUnits(model, settings)
-    return DegeneracyTable(tuple(degenerate_neurons(model, each, settings, units) for each in many), settings)
+    others = other_neurons(model, many, settings)
+    found = (degenerate_neurons(model, each, settings, units, others.carrying(each.fact)) for each in many)
+    return DegeneracyTable(tuple(found), settings)
+
+
+def other_neurons(
+    model: SuppressibleModel, known: Iterable[KnowledgeNeurons], settings: DegeneracySettings
+) -> OtherNeurons:
+    """The knowledge neurons of many facts, to look up which facts a group of neurons carries."""
+    asked = {each.fact.key: each for each in known}
+    drops_of = cache(lambda fact: Drops(suppressed_by(model, asked[fact.key])))
+    return OtherNeurons(((each.fact, each.neurons) for each in asked.values()), drops_of, settings)
 
 
 def degenerate_neurons(
-    model: SuppressibleModel, known: KnowledgeNeurons, settings: DegeneracySettings, units: GapUnits | None = None
+    model: SuppressibleModel,
+    known: KnowledgeNeurons,
+    settings: DegeneracySettings,
+    units: GapUnits | None = None,
+    carries: Carries = carries_nothing,
 ) -> DegenerateNeurons:
     """The degenerate knowledge neurons of one fact; the order of its neurons does not matter.
 
@@ -85,15 +101,16 @@ def degenerate_neurons(
         known: the knowledge neurons of the fact.
         settings: every option.
         units: of `scale="layer-gap"`, to be shared by the facts of one model; None: measured anew.
+        carries: whether a group of neurons carries other facts; without them nothing is degenerate or shared.
 
     Raises:
         BadNumber: a weight or a probability that is NaN; names the neuron, or the fact and the prompt.
     """
     neurons = sorted(known.neurons)
-    if len(neurons) < 2:
-        return _none(known, "too-few-neurons")
-    distances = neuron_distances(model, neurons, settings, units)
     drops = Drops(suppressed_by(model, known))
+    if len(neurons) < 2:
+        return _too_few(known, drops, carries, settings)
+    distances = neuron_distances(model, neurons, settings, units)
     score = dict(zip(known.neurons, known.scores, strict=True))
     context = Context(
         distances=distances,
@@ -110,13 +127,32 @@ def degenerate_neurons(
         frozenset(component.neurons): component
         for component in (_component(cluster, clustering, context) for cluster in clustering.clusters)
     }
-    if clustering.reason:
-        return _none(known, clustering.reason, tuple(clusters.values()), barcode)
     everything = union(clusters)
     drops.measure([*clusters, *(everything - cluster for cluster in clusters), everything, frozenset(neurons)])
+    found = _none(known, clustering.reason, tuple(clusters.values()), barcode)
     if not drops.probability > 0:
-        return _none(known, "zero-probability", tuple(clusters.values()), barcode)
-    return _tested(known, clusters, barcode, drops, settings)
+        return replace(found, reason=clustering.reason or "zero-probability")
+    groups = () if clustering.reason in _NO_GROUPS else tuple(clusters)
+    stored = storage_of(frozenset(neurons), groups, drops, carries, settings, fact_key=known.fact.key)
+    found = replace(found, storage=stored.verdict, details=dict(stored.evidence))
+    if clustering.reason:
+        return found
+    return _tested(known, found, clusters, stored, drops, settings)
+
+
+def _too_few(
+    known: KnowledgeNeurons, drops: Drops, carries: Carries, settings: DegeneracySettings
+) -> DegenerateNeurons:
+    """One neuron can hold a fact; it has no components."""
+    found = _none(known, "too-few-neurons")
+    if not known.neurons or not drops.probability > 0:
+        return found
+    stored = storage_of(frozenset(known.neurons), (), drops, carries, settings, fact_key=known.fact.key)
+    return replace(found, storage=stored.verdict)
+
+
+_NO_GROUPS = ("no-finite-distance", "below-tau1")
+"""Reasons of a clusterer whose clusters are none that it stands for."""
 
 
 def _random_numbers(known: KnowledgeNeurons, settings: DegeneracySettings) -> np.random.Generator:
@@ -126,35 +162,32 @@ def _random_numbers(known: KnowledgeNeurons, settings: DegeneracySettings) -> np
 
 def _tested(
     known: KnowledgeNeurons,
+    found: DegenerateNeurons,
     clusters: dict[NeuronSet, Component],
-    barcode: tuple[Bar, ...],
+    stored: Storage,
     drops: Drops,
     settings: DegeneracySettings,
 ) -> DegenerateNeurons:
-    candidates = _with_drops(clusters, tuple(clusters), drops)
-    details = _graded(known, tuple(clusters), drops)
-    passed, reason = functional_filter(tuple(clusters), drops, settings)
-    if reason:
-        return _none(known, reason, candidates, barcode, details)
-    pools = {"knowledge": known.neurons, "components": tuple(union(passed))}
-    controls = {
-        null: partition_control(passed, pool, drops, settings, fact_key=known.fact.key) for null, pool in pools.items()
-    }
-    control = controls[settings.null]
+    graded = replace(
+        found,
+        candidates=_with_drops(clusters, tuple(clusters), drops),
+        reason=stored.reason,
+        details=_graded(known, tuple(clusters), drops) | found.details,
+    )
+    if stored.reason:
+        return graded
+    passed, control = stored.groups, stored.controls[settings.null]
     drop_all = drops.of(union(passed))
-    better, modular = control.p_value <= SIGNIFICANCE, halves_lose_as_much(control.drop_halves, drop_all)
-    return DegenerateNeurons(
-        fact=known.fact,
+    p_values = {f"p_value_{null}": each.p_value for null, each in stored.controls.items()}
+    return replace(
+        graded,
         components=_with_drops(clusters, passed, drops),
-        candidates=candidates,
-        barcode=barcode,
-        reason="",
         drop_all=drop_all,
         degeneracy_index=degeneracy_index(drop_all, without_others(passed, drops)),
         p_value=control.p_value,
         coverage=_coverage(union(passed), known),
-        verdict="components" if better and modular else "interchangeable",
-        details=details | asdict(control) | {f"p_value_{null}": each.p_value for null, each in controls.items()},
+        verdict="components" if control.real(drop_all) else "interchangeable",
+        details=graded.details | asdict(control) | p_values,
     )
 
 
@@ -163,7 +196,6 @@ def _none(
     reason: str,
     candidates: tuple[Component, ...] = (),
     barcode: tuple[Bar, ...] = (),
-    details: dict[str, float] | None = None,
 ) -> DegenerateNeurons:
     return DegenerateNeurons(
         fact=known.fact,
@@ -176,7 +208,7 @@ def _none(
         p_value=math.nan,
         coverage=0.0,
         verdict="none",
-        details=details or {},
+        storage="none",
     )
 
 

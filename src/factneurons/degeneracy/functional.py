@@ -105,7 +105,7 @@ def functional_filter(
     Args:
         clusters: disjoint sets of neurons.
         drops: measured losses.
-        settings: filter, t_low, t_sufficient and t_high are read.
+        settings: filter, t_low (through `dispensable`), t_sufficient and t_high are read.
     """
     standing = tuple(sorted(clusters, key=sorted))
     for reason, test in _FILTERS[settings.filter]:
@@ -118,7 +118,7 @@ def functional_filter(
 def _dispensable(clusters: tuple[NeuronSet, ...], drops: Drops, settings: DegeneracySettings) -> tuple[NeuronSet, ...]:
     """F1."""
     lost = drops(clusters)
-    return tuple(cluster for cluster, drop in zip(clusters, lost, strict=True) if drop < settings.t_low)
+    return tuple(cluster for cluster, drop in zip(clusters, lost, strict=True) if drop < settings.dispensable)
 
 
 def _sufficient(clusters: tuple[NeuronSet, ...], drops: Drops, settings: DegeneracySettings) -> tuple[NeuronSet, ...]:

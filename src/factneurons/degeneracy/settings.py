@@ -25,6 +25,9 @@ stream. With "adjacent" (the released code of 'Cracking Factual Knowledge', ACL 
 knowledge neuron in every layer between, and with the ten or thirty neurons that a fact has over many
 layers most distances are then infinite."""
 
+_T_LOW: dict[Filter, float] = {"definition": 0.2, "authors": 0.05}
+"""Of two components, one suppressed is the other one left: what F2 allows F1 must allow too, or F1 decides alone."""
+
 SIGNIFICANCE = 0.05
 """The p-value up to which components count as better than random partitions of the same sizes."""
 
@@ -86,7 +89,8 @@ class DegeneracySettings:
             a "quantile" of the persistences of all candidate clusters.
         cover: components are the "chosen" clusters, or these grown to a partition of "all" neurons.
         filter: functional tests: "definition" (F1, F2, F3) or "authors" (F1 only).
-        t_low: F1: a component suppressed alone loses less than this share of P(answer).
+        t_low: F1: a component suppressed alone loses less than this share of P(answer); None: 0.2, or 0.05 with
+            the filter "authors", the value in the code of 'Cracking Factual Knowledge' (ACL 2025).
         t_sufficient: F2: one component left loses at most this share.
         t_high: F3: all components suppressed lose at least this share.
         partitions: random partitions per fact behind the p-value, at least 19.
@@ -113,7 +117,7 @@ class DegeneracySettings:
     tau1_rule: ThresholdRule = "fraction"
     cover: Cover = "chosen"
     filter: Filter = "definition"
-    t_low: float = 0.05
+    t_low: float | None = None
     t_sufficient: float = 0.2
     t_high: float = 0.3
     partitions: int = 100
@@ -132,10 +136,16 @@ class DegeneracySettings:
             raise BadSetting(f"fold_norm_gain = {self.fold_norm_gain!r}: valid are True and False")
         if not isinstance(self.comparison, ComparisonSettings):
             raise BadSetting(f"comparison = {self.comparison!r}: it is a ComparisonSettings")
-        if self.r_max is not None:
-            _check_number("r_max", self.r_max, math.inf)
+        for name, most in (("r_max", math.inf), ("t_low", 1.0)):
+            if getattr(self, name) is not None:
+                _check_number(name, getattr(self, name), most)
         if self.tau1_rule != "absolute" and self.tau1 > 1:
             raise BadSetting(f"tau1 = {self.tau1!r}: with tau1_rule {self.tau1_rule!r} it is from 0 to 1")
+
+    @property
+    def dispensable(self) -> float:
+        """t_low, as given or as the filter has it."""
+        return _T_LOW[self.filter] if self.t_low is None else self.t_low
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -151,7 +161,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "null": get_args(Null),
 }
 _WHOLE = {"max_span": 1, "min_size": 2, "partitions": FEWEST_PARTITIONS, "seed": 0}
-_NUMBERS = {"tau1": math.inf, "t_low": 1.0, "t_sufficient": 1.0, "t_high": 1.0}
+_NUMBERS = {"tau1": math.inf, "t_sufficient": 1.0, "t_high": 1.0}
 
 
 def check_choice(name: str, value: object, valid: tuple[str, ...]) -> None:

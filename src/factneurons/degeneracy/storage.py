@@ -13,24 +13,20 @@ In: a fact's neurons, groups of them from any clusterer, measured losses, and wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
-from factneurons.degeneracy.control import drop_halves, halves_lose_as_much
+from factneurons.degeneracy.carrying import Carries
+from factneurons.degeneracy.control import Control, partition_control
 from factneurons.degeneracy.functional import Drops, NeuronSet, functional_filter, union
 from factneurons.degeneracy.interaction import log_odds_lost
 from factneurons.degeneracy.settings import DegeneracySettings
-
-StorageVerdict = Literal["degenerate", "redundant", "interchangeable", "conjunctive", "shared", "single", "none"]
+from factneurons.degeneracy.types import StorageVerdict
 
 NEEDED = 0.7
 """A stage of a conjunctive fact costs on average at least this share of what all cost, in log-odds."""
-
-Carries = Callable[[NeuronSet], bool]
-"""Whether a group of neurons carries a fact other than this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +35,16 @@ class Storage:
 
     Attributes:
         verdict: in one word, see this module.
-        components: the groups that the verdict speaks of.
-        evidence: the numbers it rests on: a name -> a number.
+        groups: the groups that the verdict speaks of.
+        reason: why the groups are no components of a degenerate knowledge neuron; "" where they are or may be.
+        controls: what random partitions are drawn from -> how the components compare; empty without components.
+        evidence: further numbers it rests on: a name of `types.DETAILS` -> a number.
     """
 
     verdict: StorageVerdict
-    components: tuple[NeuronSet, ...]
+    groups: tuple[NeuronSet, ...]
+    reason: str = ""
+    controls: Mapping[str, Control] = field(default_factory=dict)
     evidence: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -54,40 +54,50 @@ def storage_of(
     drops: Drops,
     carries: Carries,
     settings: DegeneracySettings,
+    *,
+    fact_key: str,
 ) -> Storage:
-    """The verdict over one fact.
+    """The verdict over one fact whose P(answer) is not 0.
 
     Args:
         neurons: all neurons of the fact.
         groups: disjoint groups of them; none where a clusterer found none.
         drops: measured losses.
         carries: whether a group carries other facts.
-        settings: the thresholds of the functional tests, and the seed.
+        settings: the thresholds of the functional tests, partitions and the seed.
+        fact_key: makes the draws of every fact its own.
     """
-    lost = drops.of(neurons) if neurons else 0.0
-    if lost < settings.t_high:
-        return Storage("none", (), {"drop_all": lost})
-    passed, _ = functional_filter(groups, drops, settings) if len(groups) > 1 else ((), "")
+    passed, reason = functional_filter(groups, drops, settings) if len(groups) > 1 else ((), "one-cluster")
     if passed:
-        return _substitutes(passed, drops, carries, settings)
+        return _substitutes(neurons, passed, drops, carries, settings, fact_key)
+    if not neurons or drops.of(neurons) < settings.t_high:
+        return Storage("none", (), reason)
     share = _share_of_each(neurons, groups, drops) if len(groups) > 1 else math.nan
     if share >= NEEDED:
-        return Storage("conjunctive", tuple(groups), {"drop_all": lost, "share_of_each": share})
+        return Storage("conjunctive", tuple(groups), reason, evidence={"share_of_each": share})
     one = groups[0] if len(groups) == 1 else neurons
-    evidence = {"drop_all": lost, "share_of_each": share}
-    return Storage("shared" if carries(one) else "single", (one,), evidence)
+    verdict: StorageVerdict = "shared" if carries(one) else "single"
+    return Storage(verdict, (one,), reason, evidence={} if math.isnan(share) else {"share_of_each": share})
 
 
 def _substitutes(
-    passed: tuple[NeuronSet, ...], drops: Drops, carries: Carries, settings: DegeneracySettings
+    neurons: NeuronSet,
+    passed: tuple[NeuronSet, ...],
+    drops: Drops,
+    carries: Carries,
+    settings: DegeneracySettings,
+    fact_key: str,
 ) -> Storage:
-    lost = drops.of(union(passed))
-    halves = drop_halves(passed, drops, np.random.default_rng(settings.seed))
+    pools = {"knowledge": neurons | union(passed), "components": union(passed)}
+    controls = {
+        null: partition_control(passed, sorted(pool), drops, settings, fact_key=fact_key)
+        for null, pool in pools.items()
+    }
     carrying = [carries(group) for group in passed]
-    evidence = {"drop_all": lost, "drop_halves": halves, "carry_others": float(np.mean(carrying))}
-    if not halves_lose_as_much(halves, lost):
-        return Storage("interchangeable", passed, evidence)
-    return Storage("degenerate" if all(carrying) else "redundant", passed, evidence)
+    evidence = {"carry_others": float(np.mean(carrying))}
+    if not controls[settings.null].real(drops.of(union(passed))):
+        return Storage("interchangeable", passed, "", controls, evidence)
+    return Storage("degenerate" if all(carrying) else "redundant", passed, "", controls, evidence)
 
 
 def _share_of_each(neurons: NeuronSet, groups: Sequence[NeuronSet], drops: Drops) -> float:

@@ -10,6 +10,7 @@ from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 
 Verdict = Literal["components", "interchangeable", "none"]
+StorageVerdict = Literal["degenerate", "redundant", "interchangeable", "conjunctive", "shared", "single", "none"]
 RedundancyVerdict = Literal["degenerate", "redundant", "undecided"]
 
 
@@ -77,8 +78,9 @@ class DegenerateNeurons:
         p_value: share of random partitions of the same sizes that do at least as well: the larger of
             the two in `details`, as both have to be beaten; NaN without components.
         coverage: share of the fact's knowledge neurons that the components hold.
-        verdict: "components" beats its random partitions and loses as much with half of every component suppressed
-            (`control.HALVES`), "interchangeable" does not, "none" has no DKN.
+        verdict: "components": losing half of every component costs as much as losing all (`control.HALVES`), and they
+            beat their random partitions where there are enough of them; "interchangeable" do not; "none" has no DKN.
+        storage: how the fact is stored, a key of `STORAGE`: what the verdict says, and what else the neurons carry.
         details: further graded numbers, by a name documented in `DETAILS`.
     """
 
@@ -92,6 +94,7 @@ class DegenerateNeurons:
     p_value: float
     coverage: float
     verdict: Verdict
+    storage: StorageVerdict
     details: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -143,6 +146,17 @@ class CarriedFacts:
     verdict: RedundancyVerdict
 
 
+STORAGE: dict[str, str] = {
+    "degenerate": "components that suffice each, and carry other facts too",
+    "redundant": "components that suffice each, of which one or more carry nothing else",
+    "interchangeable": "neurons that stand in for each other in any grouping",
+    "conjunctive": "groups that are all needed, as each works only through the others",
+    "shared": "one group, which carries other facts too",
+    "single": "one group, which carries nothing else",
+    "none": "not in these neurons: suppressing all of them loses too little",
+}
+"""How a fact is stored in its neurons: verdict -> meaning. Other facts are those that were located beside it."""
+
 REASONS: dict[str, str] = {
     "too-few-neurons": "fewer knowledge neurons than two components of the smallest size need",
     "no-finite-distance": "no two knowledge neurons are connected",
@@ -171,6 +185,8 @@ DETAILS: dict[str, str] = {
     "partitions_possible": "how many different partitions the random ones are drawn from",
     "partitions_drawn": "how many random partitions were drawn; fewer than asked for where the first ones settle it",
     "drop_halves": "mean relative loss with half of every component suppressed; near drop_all in real components",
+    "carry_others": "share of the components that carry other facts too",
+    "share_of_each": "mean loss without one group, as a share of the loss without all neurons, in log-odds",
     "p_value_knowledge": "the p-value with partitions drawn from all of the fact's knowledge neurons",
     "p_value_components": "the p-value with partitions of the components' own neurons",
 }

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import pandas as pd
 
-from factneurons.experiments.experiment import Measured
 from factneurons.facts.types import Fact
 from factneurons.runs.schema import Row
 from factneurons.runs.store import Run
 
 
-def measurement_row(experiment: str, fact: Fact, measured: Measured) -> Row:
-    """One row of `measurements`.
-
-    Args:
-        experiment: the experiment's id.
-        fact: the fact that was worked on.
-        measured: the number.
-    """
+def measurement_row(experiment: str, fact: Fact, *, condition: str, measure: str, value: float, place: str) -> Row:
+    """One row of `measurements`: a number that an experiment measured on a fact."""
     return {
         "fact_id": fact.id,
         "language": fact.language,
         "relation": fact.relation,
         "subject": fact.subject,
         "experiment": experiment,
-        "condition": measured.condition,
-        "measure": measured.measure,
-        "place": measured.place,
-        "value": measured.value,
+        "condition": condition,
+        "measure": measure,
+        "place": place,
+        "value": value,
     }
 
 

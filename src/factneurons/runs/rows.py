@@ -152,6 +152,7 @@ def degenerate_rows(found: DegenerateNeurons, *, knowledge_neurons: int) -> dict
         "p_value": found.p_value,
         "coverage": found.coverage,
         "verdict": found.verdict,
+        "storage": found.storage,
         "details": found.details,
     }
     return {"degenerate": [row], "components": components, "barcodes": barcodes}

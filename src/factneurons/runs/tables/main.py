@@ -185,9 +185,16 @@ DEGENERATE = Table(
         Column(
             "verdict",
             TEXT,
-            "components: better than its random partitions, and half of every component is as good as none;"
-            " interchangeable: not; none: no such neurons",
+            "components: losing half of every component costs as much as losing all, and they beat random partitions"
+            " where there are enough of them; interchangeable: not; none: no such neurons",
             choices=("components", "interchangeable", "none"),
+        ),
+        Column(
+            "storage",
+            TEXT,
+            "how the fact is stored, in one word (docs/degeneracy.md); other facts that its neurons carry are looked"
+            " for among those of the run",
+            choices=("degenerate", "redundant", "interchangeable", "conjunctive", "shared", "single", "none"),
         ),
         Column("details", NAMED_NUMBERS, "further numbers of the search, by name"),
     ),

@@ -1,0 +1,80 @@
+"""Which other facts a group of neurons carries, judged by those facts' own knowledge neurons.
+
+In: a group, other facts with their neurons, losses of P(answer). Out: the facts it carries. With S the neurons that
+group B shares with fact g, and N(g) all of g's:
+
+    B carries g  if  |S| >= |B| / 2  and  S is needed:   drop_g(S) >= t_high
+                                      or  S suffices:    drop_g(N(g) - S) <= t_sufficient and drop_g(N(g)) >= t_high
+
+A component that backs up another one may be suppressed without loss, and carries its facts all the same: so it is
+asked what suffices, not only what is needed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from factneurons.degeneracy.functional import Drops, NeuronSet
+from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.facts.types import Fact
+from factneurons.models.types import Neuron
+
+Carries = Callable[[NeuronSet], bool]
+"""Whether a group of neurons carries a fact other than its own."""
+
+
+def carries_nothing(_: NeuronSet) -> bool:
+    """Where no other facts are known."""
+    return False
+
+
+class OtherNeurons:
+    """Facts with their knowledge neurons, to be looked up by neuron.
+
+    Args:
+        facts: the facts; those that are not known to the model hold nothing.
+        drops_of: the losses of one fact, asked for only where it shares neurons; None: it cannot be asked.
+        settings: t_sufficient and t_high are read.
+    """
+
+    def __init__(
+        self,
+        facts: Iterable[tuple[Fact, Collection[Neuron]]],
+        drops_of: Callable[[Fact], Drops | None],
+        settings: DegeneracySettings,
+    ) -> None:
+        self._drops_of, self._settings = drops_of, settings
+        self._neurons: dict[str, NeuronSet] = {}
+        self._facts: dict[str, Fact] = {}
+        self._holding: dict[Neuron, list[str]] = defaultdict(list)
+        for fact, neurons in facts:
+            self._facts[fact.key], self._neurons[fact.key] = fact, frozenset(neurons)
+            for neuron in self._neurons[fact.key]:
+                self._holding[neuron].append(fact.key)
+
+    def carried_by(self, group: NeuronSet, but: Fact) -> Iterator[Fact]:
+        """The facts that a group carries, other than the one it was found for (in any language, or reversed)."""
+        held = Counter(key for neuron in group for key in self._holding.get(neuron, ()))
+        for key, count in held.items():
+            fact = self._facts[key]
+            if 2 * count >= len(group) and _base(fact.id) != _base(but.id) and self._carries(group, fact):
+                yield fact
+
+    def carrying(self, but: Fact) -> Carries:
+        """Whether a group carries any fact other than this one."""
+        return lambda group: next(self.carried_by(group, but), None) is not None
+
+    def _carries(self, group: NeuronSet, fact: Fact) -> bool:
+        drops = self._drops_of(fact)
+        if drops is None or not drops.probability > 0:
+            return False
+        everything = self._neurons[fact.key]
+        own = group & everything
+        needed, left, lost = drops([own, everything - own, everything])
+        t_high = self._settings.t_high
+        return bool(needed >= t_high or (left <= self._settings.t_sufficient and lost >= t_high))
+
+
+def _base(fact_id: str) -> str:
+    return fact_id.removesuffix("/reverse")
