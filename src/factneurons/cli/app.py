@@ -37,6 +37,8 @@ COMMANDS: dict[str, Command] = {
     "experiment": Command("experiment", "The experiments of the papers, one command each."),
     "languages": Command("languages", "Find what the languages of a run's facts share."),
     "check": Command("check", "Judge statements by the neurons of their relation."),
+    "edit": Command("edit", "Change a fact through its neurons."),
+    "delta": Command("delta", "Show, apply, undo and stack stored edits."),
     "report": Command("report", "Write a run's report, one HTML file."),
     "doctor": Command("doctor", "Does this model fit, and what will it take?"),
     "verify": Command("verify", "Is a run still what was written?"),

@@ -66,8 +66,7 @@ def _changed(rows: pd.DataFrame, when: str) -> Values:
     """Before nothing has changed."""
     if when == "before":
         return np.zeros(len(rows))
-    changed: Values = (rows["prediction_before"] != rows["prediction_after"]).to_numpy(dtype=np.float64)
-    return changed
+    return np.asarray(rows["prediction_before"] != rows["prediction_after"], dtype=np.float64)
 
 
 def _nats_and_tokens(rows: pd.DataFrame, when: str) -> Values:

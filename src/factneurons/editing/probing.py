@@ -73,7 +73,7 @@ def probes_of(
         neighbours, unrelated: how many other facts are asked, two prompts each and one statement.
     """
     asking = _Asking(model, settings)
-    first = splits[0].fact
+    first, subjects = splits[0].fact, {split.fact.subject for split in splits}
     edited = {split.fact.language for split in splits}
     probes: list[Probe] = []
     for split in splits:
@@ -87,7 +87,7 @@ def probes_of(
             probes += _reverse(asking, split.fact, new[split.fact.language], around)
             probes += _synonyms(asking, split.fact, new[split.fact.language], around)
     for group, facts, count in (
-        ("neighbours", around.neighbours(first), neighbours),
+        ("neighbours", [each for each in around.neighbours(first) if each.subject not in subjects], neighbours),
         ("unrelated", around.unrelated(first), unrelated),
     ):
         probes += asking.others(group, drawn(facts, settings.seed), count)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -103,6 +103,10 @@ class Edit:
         """
         self._check(model, self.new, "the edit is not applied, or a later one changed them: undo that first")
         write_columns(model, self.neurons, self.old)
+
+    def reversed(self) -> Edit:
+        """The edit that takes this one back."""
+        return replace(self, old=self.new, new=self.old)
 
     def on(self, model: Model, *, by: str = "weights") -> _Block:
         """The edited model for the time of a `with` block.

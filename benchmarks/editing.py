@@ -1,0 +1,156 @@
+"""How well edits work on the pocket models, and what else they change: every kind, the same facts, random neurons beside.
+
+    python benchmarks/editing.py --facts 50 --out editing.csv
+
+Facts are drawn from all bundled relations; both answers are one token, so that Dai et al.'s update is defined, and the
+old one comes first in the fact's first prompt. The new answer is another one of the relation. Edits are made with every
+second prompt. Neurons are found once per fact, with amig, and all kinds change the same ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+import factneurons as fn
+from factneurons.editing import EditSettings
+from factneurons.editing.making import drawn, split_prompts
+from factneurons.editing.surroundings import Surroundings
+from factneurons.experiments.edits import RANDOM, Trial, Tried, lines_of, try_edit
+from factneurons.experiments.statistics import bootstrap_interval
+from factneurons.facts import Fact
+
+KINDS = {
+    "update 1, 1": EditSettings(kind="update", lambda2=1.0),
+    "update 1, 2": EditSettings(kind="update"),
+    "update 1, 4": EditSettings(kind="update", lambda2=4.0),
+    "update 1, 8": EditSettings(kind="update-paper"),
+    "least-change": EditSettings(kind="least-change"),
+    "least-change, nothing kept": EditSettings(kind="least-change", kept=0),
+}
+SHARED = {
+    "update 1, 8, unshared": EditSettings(kind="update-paper", most_shared=0.1),
+    "least-change, unshared": EditSettings(kind="least-change", most_shared=0.1),
+}
+BOTH = {
+    "least-change, both languages": EditSettings(kind="least-change"),
+    "least-change, shared neurons": EditSettings(kind="least-change", join="shared"),
+}
+SHOWN = (
+    ("edit", "success rate"),
+    ("paraphrases", "change rate"),
+    ("paraphrases", "success rate"),
+    ("paraphrases", "success@5"),
+    ("paraphrases", "MRR, new answer"),
+    ("other languages", "success rate"),
+    ("reverse", "success rate"),
+    ("synonyms", "success rate"),
+    ("neighbours", "change rate"),
+    ("neighbours", "perplexity"),
+    ("unrelated", "change rate"),
+    ("unrelated", "perplexity"),
+)
+
+
+def chosen(model: fn.Model, around: Surroundings, count: int) -> Iterator[tuple[Fact, str]]:
+    """Facts that the model knows, each with another answer of its relation, both of one token."""
+    facts = [each for each in around.facts if each.language == "en" and not each.relation.endswith("_reverse")]
+    for fact in drawn(facts, 42):
+        others = [other.answer for other in around.neighbours(fact) if other.answer not in (fact.answer, *fact.aliases)]
+        try:
+            split = split_prompts(model, fact)
+        except fn.NotAskable:
+            continue
+        first = split.used[0]
+        if not split.held_out or len(first.answer_ids) > 1 or model.evaluate([first])[0].rank > 1:
+            continue
+        for new in drawn_answers(others, fact):
+            try:
+                if len(model.query(first.prompt, new).answer_ids) == 1:
+                    yield fact, new
+                    count -= 1
+                    break
+            except fn.NotAskable:
+                continue
+        if not count:
+            return
+
+
+def drawn_answers(answers: list[str], fact: Fact) -> list[str]:
+    """Other answers in a random order, a few of them."""
+    stand_ins = [replace(fact, id=answer, answer=answer) for answer in sorted(set(answers))]
+    return [each.answer for each in drawn(stand_ins, 42)][:8]
+
+
+def tried_kinds(model: fn.Model, around: Surroundings, fact: Fact, new: str, draws: int) -> Iterator[tuple[str, Tried]]:
+    """Every kind on one fact."""
+    to = around.translated(fact, new)
+    neurons = fn.edit(model, fact, kind="suppress").neurons
+    for name, settings in KINDS.items():
+        yield name, try_edit(model, Trial((fact,), to, settings, draws, neurons), around)
+    conditions = [(name, settings, (fact,)) for name, settings in SHARED.items()]
+    here = around.languages(fact)
+    if "zh" in here and "zh" in to:
+        conditions += [(name, settings, (fact, here["zh"])) for name, settings in BOTH.items()]
+    for name, settings, facts in conditions:
+        try:
+            yield name, try_edit(model, Trial(facts, to, settings, 0), around)
+        except fn.NotAskable as error:
+            print(f"  {fact.id}, {name}: {error.reason}")
+
+
+def run(model: fn.Model, around: Surroundings, count: int, draws: int) -> pd.DataFrame:
+    """All rows of all facts and kinds."""
+    tables = []
+    began = time.perf_counter()
+    for number, (fact, new) in enumerate(chosen(model, around, count), start=1):
+        for name, tried in tried_kinds(model, around, fact, new, draws):
+            sizes = dict(enumerate(tried.sizes))
+            table = tried.table.assign(kind=name, edited=fact.id, about=fact.subject, model=model.name)
+            tables.append(table.assign(size=table["draw"].map(sizes)))
+        print(f"{model.name} {number}: {fact.id} -> {new}, {time.perf_counter() - began:.0f} s", flush=True)
+    return pd.concat(tables, ignore_index=True)
+
+
+def show(table: pd.DataFrame) -> None:
+    """One line per kind and measure, facts that were edited resampled."""
+    for (model, kind), rows in table.groupby(["model", "kind"], sort=False):
+        edited = rows["edited"].nunique()
+        own = rows[rows["draw"] == 0].drop_duplicates("edited")
+        size = bootstrap_interval(own["size"], clusters=own["about"].tolist(), statistic="median")
+        print(f"\n{model}, {kind}: {edited} facts")
+        line = f"  size of the edit, median {size.estimate:.2f} [{size.low:.2f}, {size.high:.2f}]"
+        random = rows[rows["neurons"] == RANDOM].drop_duplicates(["edited", "draw"])
+        print(line + (f"; random {random['size'].median():.2f}" if len(random) else ""))
+        lines = {(each.group, each.measure.name): each for each in lines_of(rows.assign(subject=rows["about"]))}
+        for key in SHOWN:
+            if key in lines:
+                each = lines[key]
+                text = f"{each.found.estimate:8.3f} [{each.found.low:.3f}, {each.found.high:.3f}]"
+                control = "" if each.random is None else f"  random {each.random.estimate:.3f}"
+                print(f"  {key[0]:16}{key[1]:18} before {each.before:8.3f}  after {text}{control}")
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--facts", type=int, default=50)
+    parser.add_argument("--draws", type=int, default=1, help="random neuron sets per fact and kind")
+    parser.add_argument("--model", action="append", help="default: pocket-gpt2 and pocket-bert")
+    parser.add_argument("--out", type=Path, help="write all rows as CSV")
+    arguments = parser.parse_args()
+    around = Surroundings(fn.load_facts("bundled?reverse=yes"))
+    names = arguments.model or ["pocket-gpt2", "pocket-bert"]
+    table = pd.concat([run(fn.load_model(name), around, arguments.facts, arguments.draws) for name in names])
+    if arguments.out:
+        table.to_csv(arguments.out, index=False)
+    show(table)
+
+
+if __name__ == "__main__":
+    main()

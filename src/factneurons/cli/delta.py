@@ -1,0 +1,102 @@
+"""`factneurons delta`: edits on disk: look at them, stack them, make models with them and without them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from factneurons.cli import show_edit
+from factneurons.cli.console import counted, say
+from factneurons.cli.examples import shown
+from factneurons.cli.options import MODEL_HELP, Device, RemoteCode, Revision
+from factneurons.editing import read_edit, save_edited, stacked, write_edit
+from factneurons.editing.storage import edits_in
+from factneurons.models import Model, load_model
+from factneurons.runs.files import disk_errors_in_one_line
+
+commands = typer.Typer(invoke_without_command=True)
+
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
+Edits = Annotated[
+    list[Path], typer.Argument(metavar="EDIT...", help="Folders of edits, in the order they are applied.")
+]
+Out = Annotated[Path, typer.Option(metavar="FOLDER", help="The folder to write; it must not exist yet.")]
+
+
+@commands.callback()
+def _group(context: typer.Context) -> None:
+    """Look at edits, stack them, and make models with and without them."""
+    if context.invoked_subcommand is None:
+        say(context.get_help())
+
+
+@commands.command("show", epilog=shown("delta show"))
+def show_command(edit: Annotated[Path, typer.Argument(metavar="EDIT", help="The folder of an edit.")]) -> None:
+    """Say what an edit changes and what it was made for."""
+    found = read_edit(edit)
+    about = found.description
+    show_edit.described(found)
+    say(f"  made for {about.model}, {about.dtype} weights, hash {about.model_hash[:16]}")
+    for prompt in about.prompts:
+        say(f"  made with: {prompt}")
+
+
+@commands.command("list", epilog=shown("delta list"))
+def list_command(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that holds folders of edits.")],
+) -> None:
+    """List the edits in a folder."""
+    places = edits_in(folder)
+    for place in places:
+        edit = read_edit(place)
+        say(f"{place}: {edit.description} ({counted(len(edit.neurons), 'neuron')}, {edit.description.model})")
+    if not places:
+        say(f"{folder}: no edits in it")
+
+
+@commands.command("apply", epilog=shown("delta apply"))
+def apply_command(
+    model: ModelName,
+    edits: Edits,
+    out: Out,
+    device: Device = None,
+    revision: Revision = None,
+    trust_remote_code: RemoteCode = False,
+) -> None:
+    """Write the edited model as an ordinary Hugging Face folder."""
+    together = stacked([read_edit(each) for each in edits])
+    loaded = _load(model, together.description.dtype, device, revision, trust_remote_code)
+    with disk_errors_in_one_line(out):
+        save_edited(loaded, together, out)
+    say(f"{out}: {loaded.name} with {counted(len(edits), 'edit')}, {counted(len(together.neurons), 'neuron')} changed")
+
+
+@commands.command("undo", epilog=shown("delta undo"))
+def undo_command(
+    model: ModelName,
+    edits: Edits,
+    out: Out,
+    device: Device = None,
+    trust_remote_code: RemoteCode = False,
+) -> None:
+    """Take edits out of an edited model: its weights become what they were, bit for bit."""
+    together = stacked([read_edit(each) for each in edits])
+    loaded = _load(model, together.description.dtype, device, None, trust_remote_code)
+    with disk_errors_in_one_line(out):
+        save_edited(loaded, together.reversed(), out)
+    say(f"{out}: {loaded.name} without {counted(len(edits), 'edit')}")
+
+
+@commands.command("stack", epilog=shown("delta stack"))
+def stack_command(edits: Edits, out: Out) -> None:
+    """Put several edits of one model together into one."""
+    together = stacked([read_edit(each) for each in edits])
+    with disk_errors_in_one_line(out):
+        write_edit(together, out)
+    say(f"{out}: {counted(len(edits), 'edit')}, {counted(len(together.neurons), 'neuron')}")
+
+
+def _load(name: str, dtype: str, device: str | None, revision: str | None, trust_remote_code: bool) -> Model:
+    return load_model(name, dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)

@@ -1,0 +1,203 @@
+"""The page of one edit: before and after, with the same edit of random neurons beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import torch
+
+from factneurons.editing.types import Edit
+from factneurons.experiments.edits import FOUND, Line, Tried
+from factneurons.experiments.statistics import Interval
+from factneurons.report import numbers
+from factneurons.report.figures import BLUE, GREY, NAMES_ABOVE_ROWS, ORANGE, Figure, chart_of, colors, finite
+from factneurons.report.html import environment, render, write_page
+
+PAGE = "edit.html"
+
+_STATES = ("before", "after the edit", "after the same edit of random neurons")
+_DRAWN = {"success rate": "Where the new answer comes first", "old answer first": "Where the old answer comes first"}
+_PROMPTS = ("edit", "paraphrases", "other languages", "reverse", "synonyms")
+_LISTED = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """What one prompt says before and after.
+
+    Attributes:
+        group: why it is asked.
+        prompt: the text.
+        before, after: the model's top prediction.
+        new, old: P before and after of the new and of the old answer; None where it was not asked.
+    """
+
+    group: str
+    prompt: str
+    language: str
+    before: str
+    after: str
+    new: tuple[float, float] | None
+    old: tuple[float, float] | None
+
+
+def write_edit_page(path: Path, tried: Tried, lines: Sequence[Line]) -> Path:
+    """Write the page as one self-contained HTML file.
+
+    Raises:
+        BadRun: it cannot be written.
+    """
+    figures = edit_figures(tried.edit, lines)
+    html = render(
+        environment(),
+        "edit.html.j2",
+        figures,
+        about=tried.edit.description,
+        edit=tried.edit,
+        notes=tried.notes,
+        random_size=size_of_random(tried),
+        random_draws=len(tried.sizes) - 1,
+        lines=[(line, *in_words(line)) for line in lines],
+        prompts=list(_prompts(tried.table)),
+        figures=figures,
+    )
+    write_page(path, html)
+    return path
+
+
+def size_of_random(tried: Tried) -> float | None:
+    """The mean size of the random neurons' edits; None without any."""
+    return float(np.mean(tried.sizes[1:])) if len(tried.sizes) > 1 else None
+
+
+def in_words(line: Line) -> tuple[str, str, str, str]:
+    """Before, after, its interval, and after with random neurons, as text."""
+    written = numbers.percent if line.measure.unit == "share" else numbers.plain
+    control = "" if line.random is None else written(line.random.estimate)
+    return written(line.before), written(line.found.estimate), _interval(line), control
+
+
+def _interval(line: Line) -> str:
+    if line.found.clusters < 2:
+        return ""
+    ranges = numbers.percent_range if line.measure.unit == "share" else numbers.plain_range
+    return ranges(line.found)
+
+
+def edit_figures(edit: Edit, lines: Sequence[Line]) -> list[Figure]:
+    """What comes first before and after, and how much each neuron changes."""
+    drawn = [
+        _answers(name, title, [line for line in lines if line.measure.name == name]) for name, title in _DRAWN.items()
+    ]
+    return [*(figure for figure in drawn if figure is not None), _neurons(edit)]
+
+
+def _answers(name: str, title: str, lines: Sequence[Line]) -> Figure | None:
+    """One measure of every group of prompts: before, after, and after random neurons' edit."""
+    if not lines:
+        return None
+    data = [datum for line in lines for datum in _data(line)]
+    states = [state for state in _STATES if any(each["state"] == state for each in data)]
+    base = chart_of(data).encode(
+        y=alt.Y(
+            "group:N",
+            title=None,
+            sort=[line.group for line in lines],
+            axis=NAMES_ABOVE_ROWS,
+            scale=alt.Scale(paddingInner=0.45),
+        ),
+        yOffset=alt.YOffset("state:N", sort=states),
+        color=colors("state", states, [GREY, BLUE, ORANGE]),
+    )
+    tooltip = [
+        alt.Tooltip("group:N", title="prompts"),
+        alt.Tooltip("state:N", title="model"),
+        alt.Tooltip("value:Q", title="share", format=".0%"),
+    ]
+    scale = alt.Scale(domain=[0, 1], padding=10)
+    layers = alt.layer(
+        base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q"),
+        base.mark_point(filled=True, size=70, opacity=1).encode(
+            x=alt.X("value:Q", title="share of prompts", axis=alt.Axis(format=".0%", grid=False), scale=scale),
+            tooltip=tooltip,
+        ),
+    ).properties(height=alt.Step(18))
+    rows = tuple((line.group, *in_words(line)) for line in lines)
+    caption = "Lines: 95% bootstrap intervals, facts resampled; prompts where there is one fact."
+    columns = ("prompts", "before", "after", "95% interval", "random neurons")
+    return Figure(f"edit_{name.replace(' ', '_')}", title, caption, layers, columns, rows)
+
+
+def _data(line: Line) -> Iterator[dict[str, object]]:
+    states: list[tuple[str, float, Interval | None]] = [
+        (_STATES[0], line.before, None),
+        (_STATES[1], line.found.estimate, line.found),
+    ]
+    if line.random is not None:
+        states.append((_STATES[2], line.random.estimate, line.random))
+    for state, value, interval in states:
+        yield {
+            "group": line.group,
+            "state": state,
+            "value": value,
+            "low": None if interval is None else finite(interval.low),
+            "high": None if interval is None else finite(interval.high),
+        }
+
+
+def _neurons(edit: Edit) -> Figure:
+    """How long each neuron's out-weights are, and how much of them the edit changes."""
+    before = torch.linalg.vector_norm(edit.old.double(), dim=1)
+    change = torch.linalg.vector_norm(edit.new.double() - edit.old.double(), dim=1)
+    names = [f"{neuron.layer}.{neuron.index}" for neuron in edit.neurons]
+    data = [
+        {"neuron": name, "kind": kind, "length": float(length)}
+        for kind, lengths in (("before", before), ("change", change))
+        for name, length in zip(names, lengths, strict=True)
+    ]
+    chart = (
+        chart_of(data)
+        .mark_bar()
+        .encode(
+            x=alt.X("neuron:N", title="neuron (layer.index)", sort=names, axis=alt.Axis(labelAngle=-45)),
+            xOffset=alt.XOffset("kind:N", sort=["before", "change"]),
+            y=alt.Y("length:Q", title="length of the out-weights"),
+            color=colors("kind", ["before", "change"], [GREY, BLUE]),
+            tooltip=[alt.Tooltip("neuron:N"), alt.Tooltip("kind:N"), alt.Tooltip("length:Q", format=".3")],
+        )
+        .properties(height=220)
+    )
+    rows = tuple(
+        (name, numbers.plain(float(old)), numbers.plain(float(new)))
+        for name, old, new in zip(names, before, change, strict=True)
+    )
+    caption = "What one unit of each neuron writes to the residual stream: its length before, and that of the change."
+    return Figure("edit_neurons", "What changes", caption, chart, ("neuron", "before", "change"), rows)
+
+
+def _prompts(table: pd.DataFrame) -> Iterator[Prompted]:
+    """The first prompts about the fact itself."""
+    own = table[(table["neurons"] == FOUND) & table["group"].isin(_PROMPTS)]
+    for (group, prompt), rows in list(own.groupby(["group", "prompt"], sort=False))[:_LISTED]:
+        first = rows.iloc[0]
+        yield Prompted(
+            str(group),
+            str(prompt),
+            str(first["language"]),
+            str(first["prediction_before"]),
+            str(first["prediction_after"]),
+            _pair(rows[rows["role"] == "new"]),
+            _pair(rows[rows["role"] == "old"]),
+        )
+
+
+def _pair(rows: pd.DataFrame) -> tuple[float, float] | None:
+    if rows.empty:
+        return None
+    before, after = np.exp(rows[["log_probability_before", "log_probability_after"]].iloc[0].to_numpy(dtype=float))
+    return float(before), float(after)
