@@ -37,7 +37,7 @@ FRAMES: dict[str, tuple[str, ...]] = {
         "{prompt}今天早上收到的信里就是这么写的，前面说了天气，后面又问到{subject}。",
     ),
 }
-"""Language -> texts with the prompt, and its subject, in their places; those that end with the prompt suit any model."""
+"""Language -> texts with the prompt and its subject in their places; those that end with the prompt suit any model."""
 
 
 def complex_prompts(prompt: Prompt, subject: str, language: str, *, seed: int = 42) -> Iterator[Prompt]:

@@ -163,7 +163,7 @@ def scores(results: Sequence[CheckResult]) -> Figure:
         .mark_bar(opacity=0.6)
         .encode(
             x=alt.X(
-                "low:Q", bin="binned", title="share of the test statements that score lower", axis=alt.Axis(format="%")
+                "low:Q", bin="binned", title="share of test statements that score lower", axis=alt.Axis(format="%")
             ),
             x2="high:Q",
             y=alt.Y("share:Q", title=None, stack=None, axis=alt.Axis(format="%", tickCount=3)),
