@@ -6,10 +6,10 @@ random neurons, over the draws. Intervals resample subjects.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from factneurons.experiments.statistics import Interval, benjamini_hochberg, bootstrap_interval, holm
@@ -153,10 +153,10 @@ def _order(effect: LanguageEffect) -> tuple[bool, str, bool, str, str]:
     return (effect.action != "suppress", effect.asked, effect.neurons != "shared", effect.neurons_of, effect.prompts)
 
 
-def neuron_shares(neurons: pd.DataFrame) -> pd.DataFrame:
-    """How many neurons of every layer are in which languages: columns layer, languages (joined by commas), count."""
-    if neurons.empty:
-        return pd.DataFrame({"layer": np.array([], dtype=int), "languages": [], "count": np.array([], dtype=int)})
-    names = neurons["languages"].map(lambda own: ", ".join(own))
-    counts = neurons.assign(languages=names).groupby(["layer", "languages"]).size()
-    return counts.rename("count").reset_index()
+def held_by(neurons: pd.DataFrame) -> Counter[tuple[int, tuple[str, ...]]]:
+    """(layer, languages) -> how many neurons are knowledge neurons in just these, over the facts of a run.
+
+    Args:
+        neurons: the table `language_neurons`.
+    """
+    return Counter((int(la), tuple(held)) for la, held in zip(neurons["layer"], neurons["languages"], strict=True))

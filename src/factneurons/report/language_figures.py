@@ -31,7 +31,7 @@ _FOUND = "found, mean"
 
 def language_figures(told: Told) -> Iterator[Figure]:
     """The charts there are numbers for."""
-    if told.by_layer["count"].sum():
+    if told.held:
         yield by_layer(told)
         yield held_by(told)
     yield sizes(told)
@@ -43,9 +43,9 @@ def language_figures(told: Told) -> Iterator[Figure]:
 def by_layer(told: Told) -> Figure:
     """The layers of each language's neurons, and of those they share."""
     counts: dict[str, Counter[int]] = {name: Counter() for name in told.names.values()}
-    for layer, held, count in told.by_layer.itertuples(index=False):
-        for language in filter(None, held.split(", ")):
-            counts[told.names[language]][int(layer)] += int(count)
+    for (layer, held), count in told.held.items():
+        for language in held:
+            counts[told.names[language]][layer] += count
     counts[SHARED] = Counter(told.shared_by_layer)
     counts = {name: own for name, own in counts.items() if own.total()}
     data = [
@@ -83,10 +83,10 @@ def held_by(told: Told) -> Figure:
     """Which languages hold the neurons of every layer."""
     kinds: Counter[str] = Counter()
     cells: Counter[tuple[int, str]] = Counter()
-    for layer, held, count in told.by_layer.itertuples(index=False):
-        kind = _holders(told, [language for language in held.split(", ") if language])
-        kinds[kind] += int(count)
-        cells[int(layer), kind] += int(count)
+    for (layer, held), count in told.held.items():
+        kind = _holders(told, held)
+        kinds[kind] += count
+        cells[layer, kind] += count
     order = sorted(kinds, key=lambda kind: (kind.count(","), kind))
     data = [
         {"layer": layer, "kind": kind, "count": cells[layer, kind], "place": order.index(kind)}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
-from factneurons.experiments.languages import LanguageEffect, Shared, language_effects, neuron_shares, shared_of
+from factneurons.experiments.languages import LanguageEffect, Shared, held_by, language_effects, shared_of
 from factneurons.multilingual.settings import RULES
 from factneurons.multilingual.types import REASONS
 from factneurons.report import numbers
@@ -49,7 +49,7 @@ class Told:
         cuts: language -> share of the largest score that was asked; empty: as located.
         held_out: facts that the cuts were chosen on.
         sizes: language-independent neurons of every fact.
-        by_layer: columns layer, languages, count; see `neuron_shares`.
+        held: (layer, languages) -> neurons that are knowledge neurons in just these languages, over all facts.
         shared_by_layer: layer -> language-independent neurons, summed over facts.
         layers: how many layers the model has.
         effects: what changing neurons does in each language.
@@ -62,7 +62,7 @@ class Told:
     cuts: dict[str, float]
     held_out: int
     sizes: list[int]
-    by_layer: pd.DataFrame
+    held: Counter[tuple[int, tuple[str, ...]]]
     shared_by_layer: dict[int, int]
     layers: int
     effects: list[LanguageEffect]
@@ -107,7 +107,7 @@ def told_of(run: Run, facts: pd.DataFrame, layers: int) -> Told | None:
         cuts=cuts if any(cuts.values()) else {},
         held_out=run.counts("languages").skipped.get("held-out", 0),
         sizes=[int(size) for size in table["size"]],
-        by_layer=neuron_shares(neurons),
+        held=held_by(neurons),
         shared_by_layer={int(str(layer)): int(count) for layer, count in by_layer.items()},
         layers=max(layers, 1 + (int(neurons["layer"].max()) if len(neurons) else 0)),
         effects=language_effects(effects, facts) if len(effects) else [],
