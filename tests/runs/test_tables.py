@@ -10,6 +10,7 @@ import pytest
 from factneurons.degeneracy.types import STORAGE
 from factneurons.errors import BadFact, BadNumber, BadSetting, FactneuronsError
 from factneurons.models.types import Neuron
+from factneurons.multilingual.settings import RULES
 from factneurons.runs import TABLES
 from factneurons.runs.tables import END_MARK, START_MARK, describe_tables, table_named, write_tables_into
 
@@ -121,3 +122,5 @@ def test_yes_and_no_are_nothing_else():
 def test_the_choices_are_those_of_the_search():
     columns = {column.name: column for column in table_named("degenerate").columns}
     assert columns["storage"].choices == tuple(STORAGE)
+    columns = {column.name: column for column in table_named("languages").columns}
+    assert columns["rule"].choices == tuple(RULES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from factneurons.multilingual.settings import RULES
 from factneurons.runs.schema import (
     FLAG,
     INTEGER,
@@ -27,7 +26,12 @@ LANGUAGES = Table(
     (
         *_KEY_OF_ALL,
         RELATION,
-        Column("rule", TEXT, "what makes a neuron language-independent", choices=tuple(RULES)),
+        Column(
+            "rule",
+            TEXT,
+            "what makes a neuron language-independent",
+            choices=("intersection", "at_least", "union", "agnostic"),
+        ),
         Column("needed", INTEGER, "in how many languages a neuron must be found; 0: the rule is not about sets"),
         Column("sizes", NAMED_NUMBERS, "language -> knowledge neurons in it, after its cut"),
         Column("cuts", NAMED_NUMBERS, "language -> share of the fact's largest score asked of a neuron; 0: as located"),
