@@ -22,7 +22,7 @@ from types import ModuleType
 
 if __name__ == "__main__":
     source = Path(find_spec("factneurons").origin).parent
-    for room in ("", "facts", "models", "attribution", "degeneracy"):
+    for room in ("", "facts", "models", "attribution", "degeneracy", "multilingual", "factcheck"):
         bare = ModuleType(f"factneurons.{room}".rstrip("."))
         bare.__path__ = [str(source / room)]
         sys.modules[bare.__name__] = bare
