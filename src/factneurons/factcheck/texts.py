@@ -11,8 +11,6 @@ from collections.abc import Iterator
 
 from factneurons.facts.types import Prompt
 
-PROMPT, SUBJECT = "{prompt}", "{subject}"
-
 FRAMES: dict[str, tuple[str, ...]] = {
     "en": (
         "The guide had read about {subject} for many years, and before the group went on she told them one more "
@@ -44,7 +42,7 @@ def complex_prompts(prompt: Prompt, subject: str, language: str, *, seed: int = 
     """The prompt inside each frame of its language, in an order drawn for this prompt; none for another language."""
     frames = FRAMES.get(language, ())
     for frame in sorted(frames, key=lambda frame: _hash(f"{seed}/{subject}/{prompt.text}/{frame}")):
-        yield Prompt(frame.replace(SUBJECT, subject).replace(PROMPT, prompt.text))
+        yield Prompt(frame.format(subject=subject, prompt=prompt.text))
 
 
 def _hash(text: str) -> str:

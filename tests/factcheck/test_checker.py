@@ -1,0 +1,158 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from factneurons.errors import BadSetting
+from factneurons.factcheck import FactChecker, Statement
+from factneurons.factcheck.conditions import CONDITIONS
+from factneurons.facts import Prompt
+from factneurons.models import Neuron
+
+
+@pytest.fixture(scope="module")
+def fitted(gpt2, capitals, neurons):
+    """Condition -> a checker, fitted on eight facts with given neurons."""
+    return {name: FactChecker(gpt2, name).fit(capitals[:8], neurons=neurons) for name in CONDITIONS}
+
+
+@pytest.fixture(scope="module")
+def statements(gpt2, capitals):
+    cases = FactChecker(gpt2).cases(capitals[8:])
+    return [statement for case in cases for statement in (case.true, case.false)]
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_scores_verdicts_and_labels_agree(fitted, statements, name):
+    checker = fitted[name]
+    scores, decisions = checker.score_statements(statements), checker.decision_function(statements)
+    judged, chances = checker.predict(statements), checker.predict_proba(statements)
+    assert judged.dtype == bool
+    assert (judged == (decisions >= 0)).all()
+    assert chances.sum(1) == pytest.approx(1)
+    truth = [True, False] * (len(statements) // 2)
+    assert checker.score(statements, truth) == np.mean(judged == truth)
+    for verdict, score, decision, true in zip(checker.check(statements), scores, decisions, judged, strict=True):
+        assert (verdict.true, verdict.reason) == (true, "")
+        assert (verdict.score, verdict.score - verdict.threshold) == pytest.approx((score, decision))
+        assert bool(verdict.speakers) == CONDITIONS[name].by_neurons
+        assert sum(abs(share) for _, share in verdict.speakers) <= 1 + 1e-9
+
+
+def test_asking_and_probability_know_what_the_model_knows(fitted, statements):
+    truth = [True, False] * (len(statements) // 2)
+    assert fitted["asking"].score(statements, truth) == fitted["probability"].score(statements, truth) == 1
+
+
+def test_relation_neurons(fitted):
+    assert fitted["knowledge"].relation_neurons_ == {("capital", "en"): (Neuron(2, 296), Neuron(3, 130))}
+    other = fitted["random"].relation_neurons_["capital", "en"]
+    assert [neuron.layer for neuron in other] == [2, 3]
+    assert not {Neuron(2, 296), Neuron(3, 130)} & set(other)
+    assert fitted["asking"].relation_neurons_ == {}
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_saved_and_loaded_it_says_the_same(fitted, statements, gpt2, tmp_path, name):
+    again = FactChecker.load(fitted[name].save(tmp_path / "checker"), gpt2)
+    assert again.get_params() == fitted[name].get_params()
+    assert again.relation_neurons_ == fitted[name].relation_neurons_
+    assert again.settings_ == fitted[name].settings_
+    assert again.score_statements(statements).tolist() == fitted[name].score_statements(statements).tolist()
+    assert again.predict(statements).tolist() == fitted[name].predict(statements).tolist()
+    assert again.predict_proba(statements).tolist() == fitted[name].predict_proba(statements).tolist()
+
+
+def test_another_model_is_refused(fitted, bert, tmp_path):
+    fitted["knowledge"].save(tmp_path)
+    with pytest.raises(BadSetting, match="was fitted with pocket-gpt2, and the files of pocket-bert are others"):
+        FactChecker.load(tmp_path, bert)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wrong"),
+    [
+        ("checker.json", None, "holds no fact checker"),
+        ("checker.safetensors", b"", "is damaged"),
+        ("checker.json", b"{", "is damaged"),
+        ("checker.json", b"{}", "missing or wrong: 'format'"),
+        ("checker.json", b'{"format": 99}', "its format is 99, this version reads 1"),
+    ],
+)
+def test_damaged_files(fitted, gpt2, tmp_path, name, content, wrong):
+    fitted["knowledge"].save(tmp_path)
+    (tmp_path / name).unlink()
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadSetting, match=wrong) as refused:
+        FactChecker.load(tmp_path, gpt2)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_json_says_what_it_is(fitted, tmp_path):
+    written = json.loads((fitted["knowledge"].save(tmp_path) / "checker.json").read_text())
+    assert written["parameters"]["condition"] == "knowledge"
+    assert written["neurons"] == [{"relation": "capital", "language": "en"}]
+    assert written["model"]["name"] == "pocket-gpt2"
+
+
+def test_a_file_is_no_folder(fitted, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadSetting, match="is a file"):
+        fitted["asking"].save(tmp_path / "file")
+
+
+def test_statements_of_unknown_relations_and_such_that_cannot_be_asked(fitted, statements):
+    strange = replace(statements[0], relation="colour")
+    middle = Statement(Prompt("___ is a city in France."), "Paris", "capital")
+    found = fitted["knowledge"].check([strange, middle, statements[0]])
+    assert [each.reason for each in found] == ["no-relation-neurons", "blank-not-at-end", ""]
+    assert not found[0].true
+    assert np.isnan(found[0].score)
+    assert not fitted["knowledge"].predict([strange])[0]
+
+
+def test_labelled_statements_are_searched_for_neurons(gpt2, statements):
+    checker = FactChecker(gpt2, "knowledge", method="amig_mean").fit(statements[:4], [True, False, True, False])
+    assert checker.relation_neurons_["capital", "en"]
+    assert checker.judges_.own == {}
+
+
+def test_scikit_learns_manners(gpt2, capitals):
+    checker = FactChecker(gpt2, "probability", share=0.3)
+    assert checker.get_params()["share"] == 0.3
+    assert checker.set_params(seed=7).seed == 7
+    assert repr(checker) == "FactChecker('pocket-gpt2', condition='probability')"
+    with pytest.raises(NotFittedError, match="was not fitted"):
+        checker.predict([])
+    assert checker.fit(capitals[:2]) is checker
+    assert checker.classes_.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [
+        ({"condition": "luck"}, "unknown condition 'luck'; valid: degenerate, knowledge"),
+        ({"source": "x"}, "unknown source"),
+        ({"feature": "x"}, "unknown feature"),
+        ({"condition": "knowledge", "method": "activation"}, "cannot score a few neurons alone"),
+        ({"share": 1.0}, "below 1"),
+    ],
+)
+def test_bad_settings(gpt2, capitals, neurons, options, wrong):
+    with pytest.raises(BadSetting, match=wrong):
+        FactChecker(gpt2, **options).fit(capitals[:2], neurons=neurons)
+
+
+def test_bad_input(gpt2, capitals, statements):
+    checker = FactChecker(gpt2, "probability")
+    with pytest.raises(BadSetting, match="statements need labels"):
+        checker.fit(statements)
+    with pytest.raises(BadSetting, match="as many labels"):
+        checker.fit(statements, [True])
+    with pytest.raises(BadSetting, match="there is no false one"):
+        checker.fit(statements[:2], [True, True])
+    with pytest.raises(BadSetting, match="no relation of the training facts has knowledge neurons"):
+        FactChecker(gpt2, "knowledge").fit(capitals[:2], neurons={})
