@@ -38,7 +38,7 @@ CHECKS = Table(
             NUMBER,
             "neurons: mean attribution of the relation's neurons, in units of probability; asking: 1 if the candidate"
             " is the top prediction, else 0; probability: P(candidate); true_false: log P(true) - log P(false), in"
-            " nats. Higher: rather true. Null: the relation has no such neurons, or the model cannot be asked so",
+            " nats. Higher: rather true; null: the relation has no such neurons, or the model cannot be asked so",
             optional=True,
         ),
         Column(
