@@ -1,4 +1,4 @@
-"""How well edits work on the pocket models, and what else they change: every kind, the same facts, random neurons beside.
+"""How well edits work on the pocket models, and what else they change: every kind, the same facts, random neurons too.
 
     python benchmarks/editing.py --facts 50 --out editing.csv
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,14 +33,7 @@ KINDS = {
     "least-change": EditSettings(kind="least-change"),
     "least-change, nothing kept": EditSettings(kind="least-change", kept=0),
 }
-SHARED = {
-    "update 1, 8, unshared": EditSettings(kind="update-paper", most_shared=0.1),
-    "least-change, unshared": EditSettings(kind="least-change", most_shared=0.1),
-}
-BOTH = {
-    "least-change, both languages": EditSettings(kind="least-change"),
-    "least-change, shared neurons": EditSettings(kind="least-change", join="shared"),
-}
+WITH_RANDOM = ("update 1, 2", "update 1, 8", "least-change")
 SHOWN = (
     ("edit", "success rate"),
     ("paraphrases", "change rate"),
@@ -87,29 +80,45 @@ def drawn_answers(answers: list[str], fact: Fact) -> list[str]:
     return [each.answer for each in drawn(stand_ins, 42)][:8]
 
 
-def tried_kinds(model: fn.Model, around: Surroundings, fact: Fact, new: str, draws: int) -> Iterator[tuple[str, Tried]]:
-    """Every kind on one fact."""
+def tried_kinds(
+    model: fn.Model, around: Surroundings, fact: Fact, new: str, draws: int, unshared: bool
+) -> Iterator[tuple[str, Tried]]:
+    """Every kind on one fact; least-change on it in both languages too."""
     to = around.translated(fact, new)
     neurons = fn.edit(model, fact, kind="suppress").neurons
     for name, settings in KINDS.items():
-        yield name, try_edit(model, Trial((fact,), to, settings, draws, neurons), around)
-    conditions = [(name, settings, (fact,)) for name, settings in SHARED.items()]
-    here = around.languages(fact)
-    if "zh" in here and "zh" in to:
-        conditions += [(name, settings, (fact, here["zh"])) for name, settings in BOTH.items()]
-    for name, settings, facts in conditions:
-        try:
-            yield name, try_edit(model, Trial(facts, to, settings, 0), around)
-        except fn.NotAskable as error:
-            print(f"  {fact.id}, {name}: {error.reason}")
+        kind_draws = draws if name in WITH_RANDOM else 0
+        yield name, try_edit(model, Trial((fact,), to, settings, kind_draws, neurons), around)
+    conditions: dict[str, tuple[set[fn.Neuron], EditSettings, tuple[Fact, ...]]] = {}
+    other = around.languages(fact).get("zh")
+    if other is not None and "zh" in to:
+        theirs = set(_neurons(model, other, ()))
+        conditions["both languages"] = (theirs | set(neurons), KINDS["least-change"], (fact, other))
+        conditions["both, shared neurons"] = (theirs & set(neurons), KINDS["least-change"], (fact, other))
+    if unshared:
+        own = set(_neurons(model, fact, around.neighbours(fact)))
+        conditions["update 1, 8, unshared"] = (own, KINDS["update 1, 8"], (fact,))
+        conditions["least-change, unshared"] = (own, KINDS["least-change"], (fact,))
+    for name, (chosen_neurons, settings, facts) in conditions.items():
+        if chosen_neurons:
+            yield name, try_edit(model, Trial(facts, to, settings, 0, tuple(sorted(chosen_neurons))), around)
 
 
-def run(model: fn.Model, around: Surroundings, count: int, draws: int) -> pd.DataFrame:
+def _neurons(model: fn.Model, fact: Fact, relation: Sequence[Fact]) -> tuple[fn.Neuron, ...]:
+    """A fact's neurons; with other facts of the relation, without those that over 10 % of 20 of them share."""
+    settings = EditSettings(kind="erase" if relation else "suppress")
+    try:
+        return fn.edit(model, fact, relation=relation, settings=settings).neurons
+    except fn.NotAskable:
+        return ()
+
+
+def run(model: fn.Model, around: Surroundings, count: int, draws: int, unshared: bool) -> pd.DataFrame:
     """All rows of all facts and kinds."""
     tables = []
     began = time.perf_counter()
     for number, (fact, new) in enumerate(chosen(model, around, count), start=1):
-        for name, tried in tried_kinds(model, around, fact, new, draws):
+        for name, tried in tried_kinds(model, around, fact, new, draws, unshared):
             sizes = dict(enumerate(tried.sizes))
             table = tried.table.assign(kind=name, edited=fact.id, about=fact.subject, model=model.name)
             tables.append(table.assign(size=table["draw"].map(sizes)))
@@ -141,12 +150,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--facts", type=int, default=50)
     parser.add_argument("--draws", type=int, default=1, help="random neuron sets per fact and kind")
+    parser.add_argument("--unshared", action="store_true", help="also without neurons that the relation shares")
     parser.add_argument("--model", action="append", help="default: pocket-gpt2 and pocket-bert")
     parser.add_argument("--out", type=Path, help="write all rows as CSV")
     arguments = parser.parse_args()
     around = Surroundings(fn.load_facts("bundled?reverse=yes"))
     names = arguments.model or ["pocket-gpt2", "pocket-bert"]
-    table = pd.concat([run(fn.load_model(name), around, arguments.facts, arguments.draws) for name in names])
+    runs = [run(fn.load_model(name), around, arguments.facts, arguments.draws, arguments.unshared) for name in names]
+    table = pd.concat(runs)
     if arguments.out:
         table.to_csv(arguments.out, index=False)
     show(table)

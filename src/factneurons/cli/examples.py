@@ -25,6 +25,15 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "experiment E8": (
         'factneurons experiment E8 --model pocket-gpt2 --facts "bundled?lang=en&limit=60" --out runs/experiments',
     ),
+    "experiment E12": (
+        'factneurons experiment E12 --model pocket-gpt2 --facts "bundled?lang=en&sample=60" --methods amig --draws 5 '
+        "--out runs/experiments",
+    ),
+    "experiment E13": (
+        "factneurons experiment E13 --model pocket-gpt2 --facts "
+        '"bundled?relation=chemical_symbol,capital&lang=en&reverse=yes&sample=60" --methods amig --draws 5 '
+        "--out runs/edits",
+    ),
     "experiment E14": (
         'factneurons experiment E14 --model pocket-gpt2 --facts "bundled?limit=60" --out runs/experiments',
     ),

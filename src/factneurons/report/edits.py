@@ -15,7 +15,7 @@ from factneurons.editing.types import Edit
 from factneurons.experiments.edits import FOUND, Line, Tried
 from factneurons.experiments.statistics import Interval
 from factneurons.report import numbers
-from factneurons.report.figures import BLUE, GREY, NAMES_ABOVE_ROWS, ORANGE, Figure, chart_of, colors, finite
+from factneurons.report.figures import BLUE, GREY, ORANGE, Figure, chart_of, colors, finite
 from factneurons.report.html import environment, render, write_page
 
 PAGE = "edit.html"
@@ -24,6 +24,8 @@ _STATES = ("before", "after the edit", "after the same edit of random neurons")
 _DRAWN = {"success rate": "Where the new answer comes first", "old answer first": "Where the old answer comes first"}
 _PROMPTS = ("edit", "paraphrases", "other languages", "reverse", "synonyms")
 _LISTED = 60
+_LETTERS = 160
+_TICKS = [0, 0.25, 0.5, 0.75, 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def _answers(name: str, title: str, lines: Sequence[Line]) -> Figure | None:
             "group:N",
             title=None,
             sort=[line.group for line in lines],
-            axis=NAMES_ABOVE_ROWS,
+            axis=alt.Axis(labelLimit=_LETTERS),
             scale=alt.Scale(paddingInner=0.45),
         ),
         yOffset=alt.YOffset("state:N", sort=states),
@@ -123,7 +125,7 @@ def _answers(name: str, title: str, lines: Sequence[Line]) -> Figure | None:
     layers = alt.layer(
         base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q"),
         base.mark_point(filled=True, size=70, opacity=1).encode(
-            x=alt.X("value:Q", title="share of prompts", axis=alt.Axis(format=".0%", grid=False), scale=scale),
+            x=alt.X("value:Q", title="share of prompts", axis=alt.Axis(format=".0%", values=_TICKS), scale=scale),
             tooltip=tooltip,
         ),
     ).properties(height=alt.Step(18))

@@ -6,14 +6,25 @@ from factneurons.errors import BadSetting
 from factneurons.experiments.experiment import Experiment
 from factneurons.experiments.suite import (
     consistency,
+    critical_checks,
     cross_lingual,
     fact_checking,
     fact_checking_text,
     layers,
     localisation,
+    update_and_erase,
 )
 
-_SUITE = (localisation, cross_lingual, layers, fact_checking, fact_checking_text, consistency)
+_SUITE = (
+    localisation,
+    cross_lingual,
+    layers,
+    fact_checking,
+    fact_checking_text,
+    update_and_erase,
+    critical_checks,
+    consistency,
+)
 
 EXPERIMENTS: dict[str, Experiment] = {module.EXPERIMENT.id: module.EXPERIMENT for module in _SUITE}
 

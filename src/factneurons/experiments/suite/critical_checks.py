@@ -1,0 +1,123 @@
+"""E13: does an edit change what is known, or only what a prompt brings up?
+
+'What does the Knowledge Neuron Thesis have to do with Knowledge?' (2024). After a fact's answer is updated:
+
+    symmetry      for one-to-one relations, who has the new answer? must be the edited subject
+    synonymy      other names of the new answer must come first as well
+    categorical   did the top prediction change, or only probabilities?
+
+Places are where the answer is looked for: the fact's other prompts, the relation asked backwards, other names. The
+categorical check suppresses the neurons and compares how often P(answer) falls with how often the prediction changes.
+The paper's syntactic control needs minimal pairs, which are no facts, and is not part of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from factneurons.editing.measuring import number
+from factneurons.editing.surroundings import Surroundings
+from factneurons.errors import NotAskable
+from factneurons.experiments.edits import FOUND, RANDOM, Tried
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.study import Study
+from factneurons.experiments.suite.update_and_erase import LEAST, PAPER, UPDATES, new_answer, tried
+from factneurons.facts.types import Fact
+
+SUPPRESS = "suppress"
+OWN, REVERSE, SYNONYMS = "paraphrases", "reverse", "synonyms"
+FELL, CHANGED = "P(answer) fell", "prediction changed"
+
+MEASURES = {
+    "success rate": "share of prompts whose top prediction is the new answer, by where it is looked for",
+    "effect": "share of the fact's other prompts where P(answer) fell, and where the top prediction changed",
+}
+
+
+def prepare(study: Study) -> Work:
+    """Update and suppress one fact; a kind that cannot take its answers is left out."""
+    around = Surroundings(study.facts)
+
+    def work(fact: Fact) -> Iterator[Measured]:
+        study.require_known(fact)
+        neurons = study.knowledge(fact, study.settings.methods[0]).neurons
+        yield from _effects(tried(study, around, fact, {}, neurons, "suppress"))
+        for condition, kind in UPDATES.items():
+            try:
+                new = new_answer(study, around, fact, one_token=condition == PAPER)
+            except NotAskable:
+                continue
+            result = tried(study, around, fact, {fact.language: new}, neurons, kind)
+            for name, table in _tables(condition, result):
+                for place in (OWN, REVERSE, SYNONYMS):
+                    value = number(table, place, "success rate")
+                    if value is not None:
+                        yield Measured(name, "success rate", value, place)
+
+    return work
+
+
+def _tables(condition: str, result: Tried) -> Iterator[tuple[str, pd.DataFrame]]:
+    for name, own in ((condition, FOUND), (f"{RANDOM_FOR}{condition}", RANDOM)):
+        table = result.table[result.table["neurons"] == own]
+        if len(table):
+            yield name, table
+
+
+def _effects(result: Tried) -> Iterator[Measured]:
+    for name, table in _tables(SUPPRESS, result):
+        rows = table[(table["group"] == OWN) & (table["role"] == "old")]
+        if rows.empty:
+            rows = table[(table["group"] == "edit") & (table["role"] == "old")]
+        fell = rows["log_probability_after"] < rows["log_probability_before"]
+        changed = rows["prediction_after"] != rows["prediction_before"]
+        yield Measured(name, "effect", float(np.mean(fell)), FELL)
+        yield Measured(name, "effect", float(np.mean(changed)), CHANGED)
+
+
+EXPERIMENT = Experiment(
+    id="E13",
+    title="Critical checks of edits",
+    source="What does the Knowledge Neuron Thesis have to do with Knowledge? (2024)",
+    question="Does what an edit changes hold backwards, in other names, and in what the model says?",
+    smallest="100 facts that the model knows, half of them of one-to-one relations with their reverse (reverse=yes)",
+    measures=MEASURES,
+    claims=(
+        *(
+            Claim(text.format(name=name), "success rate", condition, "less", condition, place, OWN)
+            for condition, name in ((PAPER, "Dai et al.'s update"), (LEAST, "the smallest change"))
+            for place, text in (
+                (
+                    REVERSE,
+                    "After {name} the relation asked backwards follows less often than the fact's own paraphrases.",
+                ),
+                (SYNONYMS, "After {name} other names of the new answer come first less often than the answer itself."),
+            )
+        ),
+        Claim(
+            "Suppressing the neurons changes the top prediction less often than it lowers P(answer).",
+            "effect",
+            SUPPRESS,
+            "less",
+            SUPPRESS,
+            CHANGED,
+            FELL,
+        ),
+        Claim(
+            "It changes the top prediction more often than random neurons do.",
+            "effect",
+            SUPPRESS,
+            "greater",
+            f"{RANDOM_FOR}{SUPPRESS}",
+            CHANGED,
+        ),
+    ),
+    prepare=prepare,
+    charts=(
+        Chart("Where the new answer comes first", ("success rate",)),
+        Chart("What suppressing does", ("effect",)),
+    ),
+)

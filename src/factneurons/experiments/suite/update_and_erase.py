@@ -1,0 +1,232 @@
+"""E12: can a fact be updated, and a relation erased, through knowledge neurons?
+
+Dai et al. (2022), 'Knowledge Neurons in Pretrained Transformers':
+
+    update a fact      o(n) += -lambda1 |o(n)| e(old) / |e(old)| + lambda2 |o(n)| e(new) / |e(new)|
+    erase a relation   the out-weights of the 20 neurons most frequent over its facts := 0
+
+and, beside them, the smallest change of the same neurons' out-weights that puts the new answer first. The new answer is
+another one of the relation; both answers are one token, as the paper's formula asks. Edits are made with half of a
+fact's prompts and measured with the others. Random neurons go through the same edits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from math import log
+
+import numpy as np
+
+from factneurons.editing import EditSettings, edit
+from factneurons.editing.measuring import number
+from factneurons.editing.surroundings import Surroundings
+from factneurons.errors import NotAskable
+from factneurons.experiments.controls import matched_random, strengths
+from factneurons.experiments.edits import FOUND, RANDOM, Trial, Tried, try_edit
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.study import Study
+from factneurons.facts.types import Fact
+from factneurons.models.types import Neuron, Query
+
+PAPER, LEAST, ERASE = "update", "least change", "erase relation"
+UPDATES = {PAPER: "update-paper", LEAST: "least-change"}
+"""Condition -> kind of edit."""
+
+_NUMBERS = {
+    "change rate": ("paraphrases", "change rate"),
+    "success rate": ("paraphrases", "success rate"),
+    "success@5": ("paraphrases", "success@5"),
+    "reciprocal rank of new answer": ("paraphrases", "MRR, new answer"),
+    "neighbours changed": ("neighbours", "change rate"),
+    "unrelated changed": ("unrelated", "change rate"),
+}
+_SURPRISE = {"surprise, relation": "neighbours", "surprise, others": "unrelated"}
+
+MEASURES = {
+    "change rate": "share of the fact's other prompts whose top prediction is another one after the edit",
+    "success rate": "share of them whose top prediction is the new answer",
+    "success@5": "share of them with the new answer among the first five",
+    "reciprocal rank of new answer": "mean of 1 / rank of the new answer",
+    "neighbours changed": "share of prompts of other facts of the relation whose top prediction changes",
+    "unrelated changed": "the same for facts of other relations",
+    "surprise, relation": "log of perplexity after / before, in nats per token of 10 statements of the relation",
+    "surprise, others": "the same for statements of other relations",
+    "size": "|change| / |out-weights| of the neurons that are changed",
+    "erased, own relation": "relative change of P(answer) on the fact's other prompts, its relation erased",
+    "erased, other relations": "relative change of P(answer) on facts of other relations",
+}
+
+
+def prepare(study: Study) -> Work:
+    """Update and erase, one fact at a time; a relation's neurons are found once."""
+    around = Surroundings(study.facts)
+    erasing = _Erasing(study)
+
+    def work(fact: Fact) -> Iterator[Measured]:
+        study.require_known(fact)
+        neurons = study.knowledge(fact, study.settings.methods[0]).neurons
+        to = {fact.language: new_answer(study, around, fact)}
+        for condition, kind in UPDATES.items():
+            yield from updated(condition, tried(study, around, fact, to, neurons, kind))
+        yield from erasing.measured(fact)
+
+    return work
+
+
+def tried(
+    study: Study, around: Surroundings, fact: Fact, to: dict[str, str], neurons: Sequence[Neuron], kind: str
+) -> Tried:
+    """One edit of a fact, and of random neurons."""
+    settings = EditSettings(kind=kind, multi_mask=study.settings.multi_mask, seed=study.settings.seed)
+    return try_edit(study.model, Trial((fact,), to, settings, study.settings.draws, tuple(neurons)), around)
+
+
+def new_answer(study: Study, around: Surroundings, fact: Fact, *, one_token: bool = True) -> str:
+    """Another answer of the relation, the same one every time.
+
+    Raises:
+        NotAskable: the relation has no other answer, or (with `one_token`) no answer is one token.
+    """
+    prompt = study.queries(fact)[0].prompt
+    if one_token and len(study.queries(fact)[0].answer_ids) > 1:
+        raise NotAskable("several-answer-tokens", f"{fact.id}: Dai et al.'s update is defined for answers of one token")
+    right = {name.casefold() for name in (fact.answer, *fact.aliases)}
+    answers = {other.answer for other in around.neighbours(fact)}
+    for answer in sorted(answers, key=lambda each: _hash(f"{study.settings.seed}/{fact.key}/{each}")):
+        try:
+            query = study.model.query(prompt, answer, multi_mask=study.settings.multi_mask)
+        except NotAskable:
+            continue
+        if answer.casefold() not in right and (len(query.answer_ids) == 1 or not one_token):
+            return answer
+    raise NotAskable("no-other-answer", f"{fact.id}: its relation has no other answer to update it to")
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def updated(condition: str, result: Tried) -> Iterator[Measured]:
+    """The numbers of one edit, and of random neurons'; those of several draws together."""
+    for name, own, sizes in (
+        (condition, FOUND, result.sizes[:1]),
+        (f"{RANDOM_FOR}{condition}", RANDOM, result.sizes[1:]),
+    ):
+        table = result.table[result.table["neurons"] == own]
+        if table.empty:
+            continue
+        yield Measured(name, "size", float(np.mean(sizes)))
+        for measure, (group, of) in _NUMBERS.items():
+            value = number(table, group, of)
+            if value is not None:
+                yield Measured(name, measure, value)
+        for measure, group in _SURPRISE.items():
+            before, after = (number(table, group, "perplexity", when) for when in ("before", "after"))
+            if before is not None and after is not None:
+                yield Measured(name, measure, log(after / before))
+
+
+class _Erasing:
+    """The neurons most frequent over a relation's facts, and what is left without them."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._sets: dict[tuple[str, str], list[tuple[Neuron, ...]]] = {}
+        self._relations: dict[tuple[str, str], list[Fact]] = defaultdict(list)
+        for fact in study.facts:
+            self._relations[fact.relation, fact.language].append(fact)
+
+    def measured(self, fact: Fact) -> Iterator[Measured]:
+        """Relative changes of P(answer), with the relation's neurons erased and with random ones."""
+        study = self._study
+        asked = study.halves(fact)[1]
+        others = study.others.unrelated(fact, study.settings.unrelated, study.settings.seed)
+        for draw, neurons in enumerate(self._of(fact)):
+            edited = edit(study.model, fact, kind="suppress", neurons=neurons)
+            condition = f"{RANDOM_FOR}{ERASE}" if draw else ERASE
+            for place, queries in (
+                ("own relation", asked),
+                ("other relations", tuple(query for other in others for query in other.queries)),
+            ):
+                if queries:
+                    before = study.model.probabilities(queries)
+                    with edited.on(study.model):
+                        after = study.model.probabilities(queries)
+                    yield Measured(condition, f"erased, {place}", float(np.mean(after / before - 1.0)))
+
+    def _of(self, fact: Fact) -> list[tuple[Neuron, ...]]:
+        """The relation's neurons and one matched random set."""
+        key = (fact.relation, fact.language)
+        if key not in self._sets:
+            self._sets[key] = self._find(key)
+        return self._sets[key]
+
+    def _find(self, key: tuple[str, str]) -> list[tuple[Neuron, ...]]:
+        study, counts, queries = self._study, Counter[Neuron](), list[Query]()
+        facts = self._relations[key][:_SAMPLE]
+        study.expect(facts)
+        for fact in facts:
+            try:
+                found = study.knowledge(fact, study.settings.methods[0])
+            except NotAskable:
+                continue
+            counts.update(found.neurons)
+            queries += found.queries
+        neurons = tuple(sorted(counts, key=lambda neuron: (-counts[neuron], neuron))[:_ERASED])
+        random = matched_random(
+            strengths(study.model, queries), neurons, draws=1, seed=study.settings.seed, name="/".join(key)
+        )
+        return [neurons, *random]
+
+
+_SAMPLE = 20
+_ERASED = 20
+
+
+def _random(condition: str) -> str:
+    return f"{RANDOM_FOR}{condition}"
+
+
+EXPERIMENT = Experiment(
+    id="E12",
+    title="Updating facts and erasing relations",
+    source="Knowledge Neurons in Pretrained Transformers (2022)",
+    question="Can a fact be updated, and a relation erased, through knowledge neurons and nothing else?",
+    smallest="10 facts of each of 3 relations that the model knows, answers of one token",
+    measures=MEASURES,
+    claims=(
+        Claim(
+            "Dai et al.'s update puts the new answer first more often through these neurons than through random ones.",
+            "success rate",
+            PAPER,
+            "greater",
+            _random(PAPER),
+        ),
+        Claim("It changes the prediction more often.", "change rate", PAPER, "greater", _random(PAPER)),
+        Claim(
+            "The smallest change puts the new answer first more often than Dai et al.'s update of the same neurons.",
+            "success rate",
+            LEAST,
+            "greater",
+            PAPER,
+        ),
+        Claim("It changes fewer other facts of the relation.", "neighbours changed", LEAST, "less", PAPER),
+        Claim("It changes fewer facts of other relations.", "unrelated changed", LEAST, "less", PAPER),
+        Claim("Knowledge neurons need a smaller change than random ones.", "size", LEAST, "less", _random(LEAST)),
+        Claim(
+            "Erasing a relation's neurons lowers its facts more than random neurons do.",
+            "erased, own relation",
+            ERASE,
+            "less",
+            _random(ERASE),
+        ),
+    ),
+    prepare=prepare,
+    charts=(
+        Chart("Success", ("success rate", "success@5")),
+        Chart("Side effects", ("neighbours changed", "unrelated changed")),
+        Chart("Erasing a relation", ("erased, own relation", "erased, other relations")),
+    ),
+)
