@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from factneurons.editing import Edit, EditSettings, edit, read_edit, save_edited, stacked, write_edit
     from factneurons.errors import FactneuronsError, NotAskable
     from factneurons.experiments import degenerate_or_redundant
+    from factneurons.factcheck import FactChecker, Statement
     from factneurons.facts import Fact, Prompt, describe, load_facts, write_jsonl
     from factneurons.models import Model, Neuron, Query, load_model
     from factneurons.multilingual import (
@@ -49,6 +50,7 @@ __all__ = [
     "Edit",
     "EditSettings",
     "Fact",
+    "FactChecker",
     "FactneuronsError",
     "KnowledgeNeurons",
     "LanguageIndependent",
@@ -61,6 +63,7 @@ __all__ = [
     "Query",
     "Run",
     "SelectionSettings",
+    "Statement",
     "Truth",
     "attribute",
     "consistency",
@@ -97,6 +100,7 @@ _ROOMS = {
     "editing": ("Edit", "EditSettings", "edit", "read_edit", "save_edited", "stacked", "write_edit"),
     "errors": ("FactneuronsError", "NotAskable"),
     "experiments": ("degenerate_or_redundant",),
+    "factcheck": ("FactChecker", "Statement"),
     "facts": ("Fact", "Prompt", "describe", "load_facts", "write_jsonl"),
     "models": ("Model", "Neuron", "Query", "load_model"),
     "multilingual": (
