@@ -46,7 +46,7 @@ class LanguageSettings:
     languages: tuple[str, ...] = ()
     thresholds: str = "fixed"
     held_out: float = 0.2
-    tau: float = 0.2
+    tau: float = 0.5
     beta_prompts: float = 0.5
     beta_languages: float = 0.5
     seed: int = 42
