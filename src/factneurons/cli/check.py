@@ -35,7 +35,7 @@ def check(
     ] = None,
     condition: Annotated[
         str, typer.Option(help=f"What judges the statements, one of: {listed(CONDITIONS)}.")
-    ] = "degenerate",
+    ] = "knowledge",
     share: Annotated[
         float, typer.Option(help="A relation's neurons are in more than this share of as many facts as the first one.")
     ] = _USUAL.share,

@@ -27,7 +27,7 @@ from factneurons.models.types import Neuron, Query
 
 Numbers = npt.NDArray[np.float64]
 
-POINTS = (2, 3, 5, 8)
+POINTS = (2, 3, 4)
 """Gauss-Radau points that are tried, the fewest first."""
 
 COMPLETE, SHARE_COMPLETE = 0.1, 0.9
