@@ -31,7 +31,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "experiment E13": (
         "factneurons experiment E13 --model pocket-gpt2 --facts "
-        '"bundled?relation=chemical_symbol,capital&lang=en&reverse=yes&sample=60" --methods amig --draws 5 '
+        '"bundled?relation=dynasty_founder,province_capital&lang=en&reverse=yes" --methods amig --draws 5 '
         "--out runs/edits",
     ),
     "experiment E14": (

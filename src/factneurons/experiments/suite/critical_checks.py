@@ -83,7 +83,7 @@ EXPERIMENT = Experiment(
     title="Critical checks of edits",
     source="What does the Knowledge Neuron Thesis have to do with Knowledge? (2024)",
     question="Does what an edit changes hold backwards, in other names, and in what the model says?",
-    smallest="100 facts that the model knows, half of them of one-to-one relations with their reverse (reverse=yes)",
+    smallest="whole one-to-one relations with their reverse (reverse=yes), 50 facts that the model knows",
     measures=MEASURES,
     claims=(
         *(
