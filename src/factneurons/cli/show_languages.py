@@ -40,10 +40,21 @@ def joined(run: Run, summary: Summary) -> None:
             say(f"  cut at this share of the fact's largest score, so that sizes match: {cuts}")
         for reason, count in found.reasons.items():
             say(f"  {counted(count, 'fact')} without, {reason}: {REASONS[reason]}")
+    for language, count in _not_located(run).items():
+        say(f"  no fact was located in {language}: {counted(count, 'fact')} left out there by locate")
     skipped = run.counts(STAGE).skipped
     if HELD_OUT in skipped:
         say(f"  {counted(skipped[HELD_OUT], 'fact')} held out: {REASONS[HELD_OUT]}")
     left_out(run, STAGE, "fact", {reason: count for reason, count in skipped.items() if reason != HELD_OUT})
+
+
+def _not_located(run: Run) -> dict[str, int]:
+    """Language -> facts that were left out, for languages in which none could be asked."""
+    table = run.table("skipped")
+    facts = table[(table["stage"] == "locate") & (table["prompt"] == "") & (table["language"] != "")]
+    counts = facts["language"].value_counts()
+    located = set(run.table("facts")["language"])
+    return {str(language): int(count) for language, count in counts.items() if language not in located}
 
 
 def effects(run: Run) -> None:
