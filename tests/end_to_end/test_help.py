@@ -71,6 +71,7 @@ def place(tmp_path_factory, gpt2, bert, facts_file):
     lines = facts_file.read_text(encoding="utf-8").splitlines()
     (folder / "facts.jsonl").write_text("\n".join(lines[:4]), encoding="utf-8")
     (folder / "new.jsonl").write_text(lines[4], encoding="utf-8")
+    (folder / "statements.txt").write_text("The capital of France is Paris.\nI like cheese.\n", encoding="utf-8")
     (folder / "val.jsonl").write_text("\n".join(map(json.dumps, TEMPLAMA)), encoding="utf-8")
     return folder
 
