@@ -118,12 +118,12 @@ def calibration(results: Sequence[CheckResult]) -> Figure:
         .mark_line(color=GREY, strokeDash=[4, 4], opacity=0.7)
         .encode(x="x:Q", y="y:Q")
     )
-    base = chart_of(data).encode(
+    placed = chart_of(data).encode(
         x=alt.X("predicted:Q", title="P(true) by the training statements", axis=alt.Axis(format=".1f", tickCount=5)),
         y=alt.Y("true:Q", title="share that is right", axis=alt.Axis(format="%")),
         color=_palette(results),
     )
-    points = base.mark_point(filled=True, opacity=0.9).encode(
+    points = placed.mark_point(filled=True, opacity=0.8).encode(
         size=alt.Size("statements:Q", scale=alt.Scale(range=[40, 400]), legend=None),
         tooltip=[
             alt.Tooltip("condition:N"),
@@ -132,7 +132,7 @@ def calibration(results: Sequence[CheckResult]) -> Figure:
             alt.Tooltip("statements:Q", format=","),
         ],
     )
-    chart = alt.layer(diagonal, base.mark_line(strokeWidth=1.5, opacity=0.6), points).properties(height=_SIDE)
+    chart = alt.layer(diagonal, points).properties(height=_SIDE)
     rows = tuple(
         (str(each["condition"]), f"{each['predicted']:.2f}", f"{each['true']:.2f}", str(each["statements"]))
         for each in data
@@ -181,6 +181,7 @@ def scores(results: Sequence[CheckResult]) -> Figure:
             ],
         )
         .properties(height=70)
+        .resolve_scale(y="independent")
     )
     caption = (
         "Scores of different conditions have different units, so statements are placed by rank. What tells right from "
