@@ -29,6 +29,7 @@ from factneurons.models.types import Neuron, Query
 
 _STEPS = 40
 _TOKENS = 1024
+_SLACK = 0.01
 _SATISFIED = 0.95
 """A constraint that reaches this share of its margin is satisfied: the rest is rounding of the weights."""
 
@@ -109,7 +110,7 @@ def least_change(
 
 
 def _search(model: Model, neurons: Sequence[Neuron], places: Sequence[_Place], start: FloatArray) -> LeastChange:
-    """Linearise and solve until nothing is broken; where a step makes things worse, half of it is taken."""
+    """Linearise and solve until nothing is broken; where a step makes things worse, later ones are half as long."""
     change, share = start, 1.0
     best: LeastChange | None = None
     last, worst_so_far = start, np.inf
@@ -124,9 +125,10 @@ def _search(model: Model, neurons: Sequence[Neuron], places: Sequence[_Place], s
         if broken.max() > worst_so_far:
             share = max(share / 2, 1 / 16)
         worst_so_far = float(broken.max())
-        target = _least_norm(linear.gradient, linear.bound - linear.value + linear.gradient @ change)
+        bound = linear.bound - linear.value + linear.gradient @ change
+        target = _least_norm(linear.gradient, bound)
         if target is None:
-            break
+            target = _nearly(linear.gradient, bound)
         last, change = change, change + share * (target - change)
         if np.abs(change - last).max() == 0:
             break
@@ -170,6 +172,16 @@ def _least_norm(gradient: FloatArray, bound: FloatArray) -> FloatArray | None:
         return None
     shortest: FloatArray = basis @ (-residual[:-1] / residual[-1]) * scale
     return shortest
+
+
+def _nearly(gradient: FloatArray, bound: FloatArray) -> FloatArray:
+    """Where no x satisfies all: the shortest x and slack together, a slack being as dear as a long step.
+
+    gradient @ x + root @ slack >= bound always has a solution.
+    """
+    root = np.sqrt(_SLACK * np.square(gradient).sum(1).mean())
+    wide = _least_norm(np.hstack([gradient, root * np.eye(len(bound))]), bound)
+    return np.zeros(gradient.shape[1]) if wide is None else wide[: gradient.shape[1]]
 
 
 def _places(queries: Sequence[Query], margin: float, *, wanted: bool) -> list[_Place]:

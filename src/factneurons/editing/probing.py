@@ -86,11 +86,10 @@ def probes_of(
         if split.fact.language in new:
             probes += _reverse(asking, split.fact, new[split.fact.language], around)
             probes += _synonyms(asking, split.fact, new[split.fact.language], around)
-    for group, facts, count in (
-        ("neighbours", [each for each in around.neighbours(first) if each.subject not in subjects], neighbours),
-        ("unrelated", around.unrelated(first), unrelated),
-    ):
-        probes += asking.others(group, drawn(facts, settings.seed), count)
+    near = [each for each in around.neighbours(first) if each.subject not in subjects]
+    for group, facts, count in (("neighbours", near, neighbours), ("unrelated", around.unrelated(first), unrelated)):
+        # From the end of the order: its beginning are the facts that a least change keeps.
+        probes += asking.others(group, reversed(drawn(facts, settings.seed)), count)
     return probes
 
 

@@ -1,0 +1,55 @@
+"""Tiny facts, the pocket model and an edit of it that tests share; they leave the model as it was."""
+
+import pytest
+import torch
+
+import factneurons as fn
+from factneurons.editing import Edit, edit
+from factneurons.editing.surroundings import Surroundings
+from factneurons.editing.types import Description
+from factneurons.editing.weights import columns, identity
+
+
+@pytest.fixture(scope="session")
+def around():
+    return Surroundings(fn.load_facts("bundled?relation=chemical_symbol,currency&reverse=yes"))
+
+
+@pytest.fixture(scope="session")
+def gpt2():
+    return fn.load_model("pocket-gpt2", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def spain(around):
+    return next(fact for fact in around.facts if (fact.id, fact.language) == ("currency/spain", "en"))
+
+
+@pytest.fixture(scope="session")
+def made(gpt2, spain, around):
+    """The smallest change that makes Spain's currency the rupee."""
+    return edit(gpt2, spain, to="rupee", relation=around.neighbours(spain))
+
+
+@pytest.fixture
+def some_edit():
+    """some_edit(model, neurons, seed): an edit with random new weights."""
+
+    def make(model, neurons, seed=0, on_top_of=None):
+        neurons = tuple(sorted(fn.Neuron(*neuron) for neuron in neurons))
+        old = columns(model, neurons)
+        noise = torch.randn(old.shape, generator=torch.Generator().manual_seed(seed)).to(old.dtype)
+        about = Description(
+            kind="suppress", relation="r", facts=("f",), subject="s", old={"en": "a"}, new={}, neurons_from="given",
+            prompts=("p ___",), settings={}, notes=(), model=model.name, model_hash=identity(model),
+            dtype=str(model.dtype).removeprefix("torch."),
+        )  # fmt: skip
+        return Edit(neurons, old, old + noise, about)
+
+    return make
+
+
+@pytest.fixture
+def bytes_of():
+    """bytes_of(model): every parameter, byte for byte."""
+    return lambda model: {name: each.detach().numpy().tobytes() for name, each in model.module.named_parameters()}

@@ -1,0 +1,171 @@
+"""Edits are applied, undone bit for bit, stacked, and refused where they do not belong."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from factneurons.editing import stacked
+from factneurons.editing.weights import columns, same_bits
+from factneurons.errors import BadModel, BadSetting
+from factneurons.models.types import Neuron
+
+NEURONS = [(0, 1), (0, 4), (1, 2)]
+
+
+def neuron_sets():
+    return st.sets(st.tuples(st.integers(0, 1), st.integers(0, 23)), min_size=1, max_size=6)
+
+
+class TestEveryFamily:
+    def test_undo_gives_back_every_bit(self, every_family, shared_model, some_edit, bytes_of):
+        model = shared_model(every_family)
+        before = bytes_of(model)
+        edit = some_edit(model, NEURONS)
+        edit.apply(model)
+        assert same_bits(columns(model, edit.neurons), edit.new)
+        after = bytes_of(model)
+        edit.undo(model)
+        assert bytes_of(model) == before
+        assert sum(after[name] != before[name] for name in before) == len({n.layer for n in edit.neurons})
+
+    def test_weights_do_what_a_plain_matrix_product_says(self, one_of_each, shared_model, family_row, some_edit):
+        """The down-projection's output moves by the neurons' values times the change, and by nothing else."""
+        model = shared_model(one_of_each)
+        edit = some_edit(model, NEURONS)
+        down = family_row[one_of_each].downs(model.module)[0]
+        values = torch.randn(2, 3, model.width, generator=torch.Generator().manual_seed(1)).to(model.dtype)
+        own = [number for number, neuron in enumerate(edit.neurons) if neuron.layer == 0]
+        change = (edit.new - edit.old)[own]
+        expected = down(values) + values[..., [edit.neurons[number].index for number in own]] @ change
+        with edit.on(model):
+            found = down(values)
+        assert torch.allclose(found, expected, atol=1e-12 if model.dtype == torch.float64 else 1e-5)
+
+    def test_by_values_equals_by_weights_at_target_positions(self, one_of_each, shared_model, new_query, some_edit):
+        """A causal model of one layer's difference: with one token the target is every position."""
+        model = shared_model(one_of_each)
+        query = new_query(model.kind)
+        edit = some_edit(model, [(model.layer_count - 1, 3), (model.layer_count - 1, 7)])
+        with edit.on(model):
+            by_weights = model.probabilities([query])
+        before = model.probabilities([query])
+        with edit.on(model, by="values"):
+            by_values = model.probabilities([query])
+        # The last layer's other positions reach no output at the target.
+        assert by_values == pytest.approx(by_weights, rel=1e-6)
+        assert by_values != pytest.approx(before, rel=1e-6)
+        assert model.interventions == 0
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chosen=st.lists(neuron_sets(), min_size=1, max_size=4), seed=st.integers(0, 100))
+def test_any_stack_undoes_bit_for_bit(chosen, seed, shared_model, some_edit, bytes_of):
+    """Edits made on top of each other: as one edit they do the same, and undoing gives back every bit."""
+    model = shared_model("gpt2", torch.float32)
+    before = bytes_of(model)
+    edits = []
+    for number, neurons in enumerate(chosen):
+        edits.append(some_edit(model, neurons, seed + number))
+        edits[-1].apply(model)
+    after = bytes_of(model)
+    for edit in reversed(edits):
+        edit.undo(model)
+    assert bytes_of(model) == before
+    together = stacked(edits)
+    with together.on(model):
+        assert bytes_of(model) == after
+    assert bytes_of(model) == before
+    together.apply(model)
+    together.reversed().apply(model)
+    assert bytes_of(model) == before
+
+
+def test_changes_made_side_by_side_add_up(shared_model, some_edit):
+    model = shared_model("gpt2", torch.float32)
+    first, second = some_edit(model, [(0, 1), (0, 2)], 1), some_edit(model, [(0, 2), (1, 3)], 2)
+    together = stacked([first, second])
+    assert together.neurons == (Neuron(0, 1), Neuron(0, 2), Neuron(1, 3))
+    assert torch.allclose(together.new[1], first.new[1] + second.new[0] - second.old[0])
+    assert together.description.kind == "stack"
+    assert len(together.description.notes) == 2
+
+
+def test_a_block_undoes_after_an_error(shared_model, some_edit, bytes_of):
+    model = shared_model("bert")
+    before, edit = bytes_of(model), some_edit(model, NEURONS)
+    for by in ("weights", "values"):
+        with pytest.raises(ZeroDivisionError), edit.on(model, by=by):
+            raise ZeroDivisionError
+        assert bytes_of(model) == before
+    assert model.interventions == 0
+
+
+def test_size(shared_model, some_edit):
+    edit = some_edit(shared_model("gpt2"), NEURONS)
+    expected = np.linalg.norm(edit.new.numpy() - edit.old.numpy()) / np.linalg.norm(edit.old.numpy())
+    assert edit.size == pytest.approx(expected)
+
+
+class TestRefusals:
+    def test_another_model(self, shared_model, some_edit):
+        edit = some_edit(shared_model("gpt2"), NEURONS)
+        with pytest.raises(BadModel, match="made for another model"):
+            edit.apply(shared_model("llama"))
+
+    def test_other_parameters(self, new_model, some_edit):
+        edit, other = some_edit(new_model("gpt2"), NEURONS), new_model("gpt2")
+        with torch.no_grad():
+            other.layers[0].up.weight[0, 0] += 1
+        with pytest.raises(BadModel, match="hash differs"):
+            edit.apply(other)
+
+    def test_another_type(self, shared_model, some_edit):
+        edit = some_edit(shared_model("gpt2"), NEURONS)
+        with pytest.raises(BadModel, match="dtype=float64"):
+            edit.apply(shared_model("gpt2", torch.float32))
+
+    def test_twice_and_not_applied(self, new_model, some_edit):
+        model = new_model("gpt2")
+        edit = some_edit(model, NEURONS)
+        with pytest.raises(BadModel, match="not applied"):
+            edit.undo(model)
+        edit.apply(model)
+        with pytest.raises(BadModel, match="applied already"):
+            edit.apply(model)
+
+    def test_undone_in_the_wrong_order(self, new_model, some_edit):
+        model = new_model("gpt2")
+        first = some_edit(model, NEURONS, 1)
+        first.apply(model)
+        second = some_edit(model, NEURONS[:1], 2)
+        second.apply(model)
+        with pytest.raises(BadModel, match="a later one changed"):
+            first.undo(model)
+
+    def test_quantised_spread_and_tied(self, new_model, some_edit):
+        model = new_model("gpt2")
+        edit = some_edit(model, NEURONS)
+        model.module.is_quantized = True
+        with pytest.raises(BadModel, match="is quantised"):
+            edit.apply(model)
+        del model.module.is_quantized
+        model.module.hf_device_map = {"transformer.h.0": 0, "transformer.h.1": "cpu"}
+        with pytest.raises(BadModel, match="2 places"):
+            edit.apply(model)
+        del model.module.hf_device_map
+        model.layers[1].down.weight = model.layers[0].down.weight
+        with pytest.raises(BadModel, match="are one tensor"):
+            edit.apply(model)
+
+    def test_unknown_way(self, shared_model, some_edit):
+        model = shared_model("gpt2")
+        with pytest.raises(BadSetting, match="weights, values"):
+            some_edit(model, NEURONS).on(model, by="magic")
+
+    def test_stacks_of_nothing_and_of_two_models(self, shared_model, some_edit):
+        with pytest.raises(BadSetting, match="at least one"):
+            stacked([])
+        with pytest.raises(BadSetting, match="different models"):
+            stacked([some_edit(shared_model(name), NEURONS) for name in ("gpt2", "llama")])
