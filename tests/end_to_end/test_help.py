@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -104,10 +105,24 @@ def _benchmark_results(out, table, models, *, figures):
     return Written(out / "benchmark.html", out / "summary.csv", out / "comparisons.csv")
 
 
+def _measure_little(run):
+    """Experiments take minutes, and small models know none of the facts; here every fact has the numbers of a claim."""
+    from factneurons.experiments.experiment import Measured
+
+    def experiment_run(experiment, load, spec, out, settings, **options):
+        claim = experiment.claims[0]
+        numbers = [Measured(claim.condition, claim.measure, 1.0)]
+        few = replace(experiment, prepare=lambda study: lambda fact: numbers)
+        return run(few, load, spec, out, settings, **{**options, "limit": 3})
+
+    return experiment_run
+
+
 @pytest.fixture
 def quick(monkeypatch, place):
     """Small models, few facts and few steps, with the very lines of the examples."""
     import factneurons.cli.benchmark as benchmark
+    import factneurons.cli.experiment as experiment
     import factneurons.cli.locate as locate
     import factneurons.cli.plant as plant
     import factneurons.cli.stages as stages
@@ -121,6 +136,7 @@ def quick(monkeypatch, place):
 
     monkeypatch.setattr(stages, "load_facts", few)
     monkeypatch.setattr(locate, "load_facts", few)
+    monkeypatch.setattr(experiment, "_run", _measure_little(experiment._run))
     monkeypatch.setattr(plant, "plant_facts", _plant)
     monkeypatch.setattr(benchmark, "run_benchmark", _benchmark)
     monkeypatch.setattr(benchmark, "write_results", _benchmark_results)
@@ -129,8 +145,6 @@ def quick(monkeypatch, place):
     original = recipes.base_recipe
 
     def short(name):
-        from dataclasses import replace
-
         return replace(original(name), max_steps=2, check_every=2, vocabulary_size=600)
 
     monkeypatch.setattr("factneurons.pocket.training.base_recipe", short)

@@ -20,14 +20,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'factneurons experiment E3 --model pocket-gpt2 --facts "bundled?limit=60" --out runs/experiments',
     ),
     "experiment E4": (
-        'factneurons experiment E4 --model pocket-bert --facts "bundled?lang=en&limit=60" --out runs/experiments',
+        'factneurons experiment E4 --model pocket-bert --facts "bundled?lang=en&limit=60" --out runs/checks-bert',
     ),
     "experiment E8": (
-        'factneurons experiment E8 --model pocket-gpt2 --facts "bundled?lang=en&limit=60" --out runs/experiments',
+        'factneurons experiment E8 --model pocket-gpt2 --facts "bundled?lang=en&limit=60" --out runs/checks-gpt2',
     ),
     "experiment E12": (
         'factneurons experiment E12 --model pocket-gpt2 --facts "bundled?lang=en&sample=60" --methods amig --draws 5 '
-        "--out runs/experiments",
+        "--out runs/updates",
     ),
     "experiment E13": (
         "factneurons experiment E13 --model pocket-gpt2 --facts "
