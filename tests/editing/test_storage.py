@@ -1,0 +1,159 @@
+"""Edits on disk: what is read is what was written, and what is damaged is refused in one line."""
+
+import json
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+import factneurons as fn
+from factneurons.editing import read_edit, save_edited, stacked, write_edit
+from factneurons.editing.storage import DELTA, DESCRIPTION, edits_in
+from factneurons.editing.weights import same_bits
+from factneurons.errors import BadModel, BadSetting
+
+NEURONS = [(0, 1), (1, 4), (2, 2)]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    neurons=st.sets(st.tuples(st.integers(0, 2), st.integers(0, 23)), min_size=1),
+    dtype=st.sampled_from([torch.float64, torch.float32]),
+    seed=st.integers(0, 99),
+)
+def test_read_is_what_was_written(neurons, dtype, seed, shared_model, some_edit, tmp_path_factory):
+    edit = some_edit(shared_model("gpt2", dtype), neurons, seed)
+    found = read_edit(write_edit(edit, tmp_path_factory.mktemp("edit")))
+    assert found.neurons == edit.neurons
+    assert same_bits(found.old, edit.old)
+    assert same_bits(found.new, edit.new)
+    assert found.description == edit.description
+
+
+def test_it_is_small(made, tmp_path):
+    write_edit(made, tmp_path / "edit")
+    size = sum(path.stat().st_size for path in (tmp_path / "edit").iterdir())
+    assert size < 8_000 + 2 * made.new.numel() * made.new.element_size()
+
+
+def test_no_second_edit_in_a_folder(made, tmp_path):
+    write_edit(made, tmp_path)
+    with pytest.raises(BadSetting, match="exists already"):
+        write_edit(made, tmp_path)
+
+
+class TestDamage:
+    @pytest.fixture
+    def folder(self, shared_model, some_edit, tmp_path):
+        return write_edit(some_edit(shared_model("gpt2"), NEURONS), tmp_path / "edit")
+
+    @staticmethod
+    def refused(folder, said):
+        with pytest.raises(BadSetting, match=said) as caught:
+            read_edit(folder)
+        assert "\n" not in str(caught.value)
+
+    def change(self, folder, **values):
+        record = json.loads((folder / DESCRIPTION).read_text())
+        (folder / DESCRIPTION).write_text(json.dumps({**record, **values}))
+
+    def test_nothing_there(self, tmp_path):
+        self.refused(tmp_path, "holds no edit")
+        self.refused(tmp_path / "nowhere", "holds no edit")
+
+    def test_another_delta(self, folder):
+        data = (folder / DELTA).read_bytes()
+        (folder / DELTA).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        self.refused(folder, "its hash differs")
+
+    @pytest.mark.parametrize("text", ["", "{", "[1]", "[" * 100_000])
+    def test_no_json(self, folder, text):
+        (folder / DESCRIPTION).write_text(text)
+        self.refused(folder, "no JSON")
+
+    @pytest.mark.parametrize(
+        ("values", "said"),
+        [
+            ({"format": 2}, "format 2, this version reads 1"),
+            ({"kind": 3}, "kind is int, not str"),
+            ({"facts": "f"}, "facts is str, not list"),
+            ({"settings": []}, "settings is list, not dict"),
+            ({"path": "/etc"}, "unknown: path"),
+        ],
+    )
+    def test_other_fields(self, folder, values, said):
+        self.change(folder, **values)
+        self.refused(folder, said)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda tensors: tensors.pop("old"),
+            lambda tensors: tensors.update(old=tensors["old"][:1].clone()),
+            lambda tensors: tensors.update(neurons=tensors["neurons"].float()),
+            lambda tensors: tensors.update(neurons=torch.zeros_like(tensors["neurons"])),
+        ],
+    )
+    def test_tensors_that_do_not_fit(self, folder, change):
+        from factneurons.models.fingerprint import file_hash
+
+        tensors = load_file(folder / DELTA)
+        change(tensors)
+        save_file(tensors, folder / DELTA)
+        self.change(folder, delta_sha256=file_hash(folder / DELTA))
+        self.refused(folder, "fit together|holds")
+
+    def test_no_safetensors(self, folder):
+        from factneurons.models.fingerprint import file_hash
+
+        (folder / DELTA).write_bytes(b"\x80\x04 a pickle")
+        self.change(folder, delta_sha256=file_hash(folder / DELTA))
+        self.refused(folder, "cannot be read as safetensors")
+
+
+def test_edits_in(made, tmp_path):
+    for name in ("b", "a"):
+        write_edit(made, tmp_path / name)
+    (tmp_path / "c").mkdir()
+    assert [path.name for path in edits_in(tmp_path)] == ["a", "b"]
+    assert edits_in(tmp_path / "a") == [tmp_path / "a"]
+    with pytest.raises(BadSetting, match="no folder"):
+        edits_in(tmp_path / "d")
+
+
+class TestSavedModel:
+    def test_plain_transformers_loads_it(self, gpt2, spain, made, tmp_path, bytes_of):
+        before = bytes_of(gpt2)
+        folder = save_edited(gpt2, made, tmp_path / "edited")
+        assert bytes_of(gpt2) == before
+        plain = AutoModelForCausalLM.from_pretrained(folder)
+        query = gpt2.query(spain.prompts[0], "rupee")
+        with torch.no_grad():
+            top = int(plain(torch.tensor([query.input_ids])).logits[0, -1].argmax())
+        assert top == query.answer_ids[0]
+        assert not list(folder.glob("*.bin"))
+
+    def test_undone_from_disk(self, gpt2, made, tmp_path, bytes_of):
+        """Save with the edit, load, take it out, and every bit is back."""
+        before = bytes_of(gpt2)
+        loaded = fn.load_model(save_edited(gpt2, made, tmp_path / "edited"), device="cpu")
+        write_edit(made, tmp_path / "edit")
+        read_edit(tmp_path / "edit").undo(loaded)
+        assert bytes_of(loaded) == before
+
+    def test_a_second_edit_on_top_of_a_saved_one(self, gpt2, spain, made, tmp_path, bytes_of):
+        loaded = fn.load_model(save_edited(gpt2, made, tmp_path / "edited"), device="cpu")
+        second = fn.edit(loaded, spain, kind="enhance", neurons=made.neurons)
+        with pytest.raises(BadModel, match="not what they should be"):
+            second.apply(gpt2)
+        together = stacked([made, second])
+        with together.on(gpt2), second.on(loaded):
+            assert bytes_of(gpt2) == bytes_of(loaded)
+
+    def test_not_over_something(self, gpt2, made, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(BadSetting, match="exists already"):
+            save_edited(gpt2, made, tmp_path)
