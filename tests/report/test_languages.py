@@ -101,6 +101,7 @@ def test_what_languages_share(folder):
     assert found.nominal == 3
     assert found.reasons == {"nothing-shared": 1}
     assert found.expected.estimate < 0.1
+    assert found.p_value == 2 / 16  # of 4 facts one shares less than chance, by next to nothing
 
 
 def test_effects_in_each_language(folder):

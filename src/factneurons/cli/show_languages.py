@@ -28,7 +28,7 @@ def joined(run: Run, summary: Summary) -> None:
         sizes = ", ".join(f"{name} {size.estimate:.1f}" for name, size in found.sizes.items())
         say(
             f"  neurons per fact, mean: {sizes}; language-independent {_plain(found.size.estimate)} "
-            f"(by chance {_plain(found.expected.estimate)})"
+            f"(by chance {_plain(found.expected.estimate)}, p = {found.p_value:.2g} over facts)"
             + (f"; Jaccard index of two languages {found.jaccard.estimate:.3f}" if found.jaccard else "")
         )
         say(

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from factneurons.experiments.statistics import Interval, benjamini_hochberg, bootstrap_interval, holm
+from factneurons.experiments.statistics import (
+    Interval,
+    benjamini_hochberg,
+    bootstrap_interval,
+    holm,
+    paired_permutation_test,
+)
 
 SIGNIFICANCE = 0.05
 """The p-value up to which a fact's languages share more than chance."""
@@ -32,6 +38,7 @@ class Shared:
         sizes: language -> knowledge neurons per fact, mean.
         size: language-independent neurons per fact, mean.
         expected: the same for random neurons of the same layers.
+        p_value: of the paired test that facts together share more than that (rule union: that their union is smaller).
         jaccard: mean over the facts that have neurons; None if none has.
         nominal: facts that share more than chance, p at most `SIGNIFICANCE`.
         corrected: those that stay so after Holm's correction.
@@ -45,6 +52,7 @@ class Shared:
     sizes: dict[str, Interval]
     size: Interval
     expected: Interval
+    p_value: float
     jaccard: Interval | None
     nominal: int
     corrected: int
@@ -89,6 +97,10 @@ def shared_of(languages: pd.DataFrame, facts: pd.DataFrame) -> Shared:
     subjects = _subjects(languages, facts)
     sizes = pd.DataFrame([{each["name"]: each["value"] for each in row} for row in languages["sizes"]])
     p_values = languages["p_value"].to_numpy(dtype=float)
+    smaller = bool((languages["rule"] == "union").all())
+    together = paired_permutation_test(
+        languages["size"], languages["expected"], clusters=subjects, alternative="less" if smaller else "greater"
+    )
     reasons = languages.loc[languages["reason"] != "", "reason"].value_counts()
     return Shared(
         facts=len(languages),
@@ -97,6 +109,7 @@ def shared_of(languages: pd.DataFrame, facts: pd.DataFrame) -> Shared:
         sizes={str(name): _interval(sizes[name], subjects) for name in sizes.columns},
         size=_interval(languages["size"], subjects),
         expected=_interval(languages["expected"], subjects),
+        p_value=together.p_value,
         jaccard=_interval(languages["jaccard"], subjects) if languages["jaccard"].notna().any() else None,
         nominal=int((p_values <= SIGNIFICANCE).sum()),
         corrected=int((holm(p_values) <= SIGNIFICANCE).sum()),

@@ -141,7 +141,7 @@ def _sentences(told: Told) -> Iterator[Markup]:
     names = ", ".join(told.names.values())
     yield Markup(
         "{} of {} facts in {} have language-independent neurons: {}. On average {} {} per fact; random neurons of the"
-        " same layers would give {}."
+        " same layers would give {} (paired test over facts: p\u00a0=\u00a0{})."
     ).format(
         _strong(numbers.count(found.having)),
         numbers.count(found.facts),
@@ -150,6 +150,7 @@ def _sentences(told: Told) -> Iterator[Markup]:
         _strong(numbers.plain(found.size.estimate)),
         numbers.plain_range(found.size),
         numbers.plain(found.expected.estimate),
+        numbers.p_value(found.p_value),
     )
     jaccard = ""
     if found.jaccard is not None:
