@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from factneurons.degeneracy.types import STORAGE
 from factneurons.experiments.statistics import Interval
 from factneurons.report import write_report
 from factneurons.report.acquisition import MOST_GROUPS, acquisition_figures
@@ -80,10 +81,8 @@ def test_counts_of_corrections_and_verdicts(run, findings):
     assert found.nominal == (having["p_value"] <= 0.05).sum()
     assert found.whole == (having["verdict"] == "components").sum()
     assert found.corrected <= found.discovered <= found.nominal
-    carried = run.table("carried")
-    verdicts = carried.drop_duplicates(["fact_id", "language"])["verdict"].value_counts().to_dict()
-    assert findings.carried.verdicts == verdicts
-    assert findings.carried.degenerate.estimate == pytest.approx(verdicts["degenerate"] / len(having))
+    assert found.storage == {name: (table["storage"] == name).sum() for name in STORAGE}
+    assert sum(found.storage.values()) == len(table)
     assert findings.carried.other_facts.estimate == pytest.approx(0.35)
     assert findings.carried.random.estimate == pytest.approx(0.05)
 
@@ -92,9 +91,8 @@ def test_sentences_tell_all_of_it(findings):
     said = " ".join(sentences_of(findings))
     assert "Benjamini and Hochberg" in said
     assert "half of every group suppressed" in said
-    verdicts = findings.carried.verdicts
-    assert f"<strong>{verdicts['degenerate']}</strong> of the facts are degenerate" in said
-    assert f"<strong>{verdicts['redundant']}</strong> merely redundant" in said
+    assert f"<strong>{findings.degeneracy.whole}</strong> are components" in said
+    assert "Do these groups have work of their own?" in said
     summary = next(each for each in findings.acquisition if each.which == "components")
     assert f"{-100 * summary.proper.estimate:.1f}%".replace("-", "\N{MINUS SIGN}") in said
 
@@ -103,8 +101,9 @@ def test_the_page_shows_what_components_carry(whole_run, tmp_path, parsed):
     page = parsed(write_report(whole_run, out=tmp_path / "page.html"))
     assert "What is lost as groups of neurons are suppressed" in page.text
     assert "Other facts it changes" in page.text
-    assert "20 other facts were asked" in page.text
-    assert "Redundant: no component carries other facts" in page.text
+    assert "What suppressing a component does to 20 other facts" in page.text
+    assert "How facts are stored" in page.text
+    assert all(meaning in page.text for meaning in STORAGE.values())
 
 
 def test_a_run_from_before_has_neither(make_run, invented_facts, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from factneurons.cli.console import counted, say
-from factneurons.degeneracy.types import REASONS
+from factneurons.degeneracy.types import REASONS, STORAGE
 from factneurons.experiments.effects import effects_of
 from factneurons.experiments.experiment import Experiment
 from factneurons.experiments.statistics import Interval, Numbers, benjamini_hochberg, holm
@@ -108,12 +108,14 @@ def _corrected(p_values: Numbers) -> dict[str, Numbers]:
 
 
 def _carried(run: Run) -> None:
-    """Of how many facts the components carry other facts, too."""
-    verdicts = run.table("carried").drop_duplicates(["fact_id", "language"])["verdict"].value_counts()
-    say(
-        f"  {verdicts.get('degenerate', 0)} are degenerate (each component carries other facts, and different ones), "
-        f"{verdicts.get('redundant', 0)} merely redundant (none carries any), {verdicts.get('undecided', 0)} undecided"
-    )
+    """What suppressing components does to other facts."""
+    table = run.table("carried")
+    random = table["random_other_facts"].dropna()
+    if len(random):
+        say(
+            f"  suppressing one component changes {table['other_facts'].mean():.1%} of other facts, "
+            f"matched random neurons {random.mean():.1%}"
+        )
 
 
 def degeneracy(run: Run, summary: Summary) -> None:
@@ -131,10 +133,12 @@ def degeneracy(run: Run, summary: Summary) -> None:
             f"Holm's correction, {better['Benjamini-Hochberg']} after Benjamini and Hochberg's"
         )
         say(
-            f"  {int((having['verdict'] == 'components').sum())} of those with p <= 0.05 also lose as much with half "
-            "of every component suppressed: components; all others: interchangeable neurons"
+            f"  {int((having['verdict'] == 'components').sum())} are components: half of every one suppressed costs as "
+            "much as all, and they beat random partitions where there are enough; all others: interchangeable neurons"
         )
         _carried(run)
+    stored = table["storage"].value_counts()
+    say("  how facts are stored: " + ", ".join(f"{stored[name]} {name}" for name in STORAGE if name in stored))
     for reason, count in table.loc[table["components"] < 2, "reason"].value_counts().items():
         say(f"  {count} have none, {reason}: {REASONS.get(str(reason), str(reason))}")
     left_out(run, "degenerate", "fact", run.counts("degenerate").skipped)

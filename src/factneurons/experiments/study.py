@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from factneurons.attribution import AttributionSettings, SelectionSettings
 from factneurons.attribution.locate import locate_batch
+from factneurons.attribution.methods import method_named
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.experiments.interventions import InterventionSettings, Others
@@ -49,6 +50,8 @@ class ExperimentSettings:
     def __post_init__(self) -> None:
         if not self.methods:
             raise BadSetting("an experiment needs at least one attribution method")
+        for name in self.methods:
+            method_named(name)
         InterventionSettings(self.draws, self.unrelated, self.seed)
 
     @property

@@ -184,7 +184,7 @@ def _carried(row: Mapping[str, Any]) -> CarriedLine:
 
 
 def _carrying(rows: Sequence[Mapping[str, Any]]) -> str:
-    return f"{text.CARRYING[rows[0]['verdict']]} ({rows[0]['others']} other facts were asked)." if rows else ""
+    return f"What suppressing a component does to {rows[0]['others']} other facts:" if rows else ""
 
 
 def _numbers(named: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from factneurons.degeneracy.types import STORAGE
 from factneurons.experiments.acquisition import AcquisitionSummary, acquisition_summaries
 from factneurons.experiments.statistics import Interval, benjamini_hochberg, bootstrap_interval, holm
 from factneurons.report.reading import KEY, FactKey, Numbers, Reading, keys
@@ -88,12 +89,14 @@ class Degeneracy:
         components: components per fact.
         tested: facts with a p-value.
         nominal: those with p at most `SIGNIFICANCE`.
-        whole: those of `nominal` that also lose as much with half of every component suppressed.
+        whole: those whose groups are components: losing half of every one costs as much as losing all, and they beat
+            random groups where there are enough of them.
         corrected: those of `nominal` that stay so after Holm's correction over the tested facts.
         discovered: those that stay so after Benjamini and Hochberg's.
         adjusted: fact -> p-value after Holm's correction.
         partitions: random partitions per fact, if the manifest tells.
         reasons: reason -> facts that have none because of it, the most frequent first.
+        storage: how facts are stored -> how many, in the order of `STORAGE`.
     """
 
     searched: int
@@ -111,6 +114,7 @@ class Degeneracy:
     adjusted: Mapping[FactKey, float]
     partitions: int | None
     reasons: Mapping[str, int]
+    storage: Mapping[str, int]
 
     @property
     def smallest_p(self) -> float | None:
@@ -150,15 +154,11 @@ class CarriedFindings:
     """What the components of facts carry beside their fact.
 
     Attributes:
-        verdicts: "degenerate", "redundant", "undecided" -> facts.
-        degenerate: share of the first.
         other_facts: share of the other facts that a component changes, mean over a fact's components; None if no
             other facts were asked.
         random: the same by random neurons of the same layers and strength.
     """
 
-    verdicts: Mapping[str, int]
-    degenerate: Interval
     other_facts: Interval | None
     random: Interval | None
 
@@ -326,6 +326,7 @@ def _degeneracy(reading: Reading) -> Degeneracy | None:
         adjusted=dict(zip(keys(tested), adjusted.tolist(), strict=True)),
         partitions=_partitions(reading),
         reasons=_most_frequent_first(rows.loc[rows["components"] < 2, "reason"].tolist()),
+        storage={name: int((rows["storage"] == name).sum()) for name in STORAGE},
     )
 
 
@@ -350,12 +351,8 @@ def _carried(reading: Reading) -> CarriedFindings | None:
     if reading.carried.empty:
         return None
     rows = reading.carried.merge(reading.facts[[*KEY, "subject"]], on=KEY, how="left")
-    shares = rows.groupby([*KEY, "subject", "verdict"], as_index=False)[["other_facts", "random_other_facts"]].mean()
-    degenerate = _interval(shares.assign(degenerate=shares["verdict"] == "degenerate"), "degenerate")
-    assert degenerate is not None
+    shares = rows.groupby([*KEY, "subject"], as_index=False)[["other_facts", "random_other_facts"]].mean()
     return CarriedFindings(
-        verdicts=_most_frequent_first(shares["verdict"].tolist()),
-        degenerate=degenerate,
         other_facts=_interval(shares, "other_facts"),
         random=_interval(shares, "random_other_facts"),
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from factneurons.degeneracy.types import STORAGE
 from factneurons.errors import BadSetting
 from factneurons.report import drawing, text
 from factneurons.report.about import about
@@ -99,6 +100,7 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
         skipped=reading.skipped,
         skipped_left_out=max(0, reading.skipped_total - LISTED_SKIPS),
         no_degenerate=text.no_degenerate,
+        storage=STORAGE,
         reported_by=reading.run.folder.name,
     )
     return html, drawn
@@ -107,5 +109,5 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
 def _others(reading: Reading) -> list[dict[str, Any]]:
     """The facts without a section of their own, with their verdicts where there are any."""
     rest = reading.facts.iloc[len(reading.shown) : len(reading.shown) + _LISTED_FACTS]
-    verdicts = dict(zip(keys(reading.degenerate), reading.degenerate["verdict"], strict=True))
+    verdicts = dict(zip(keys(reading.degenerate), reading.degenerate["storage"], strict=True))
     return [{**row, "verdict": verdicts.get((row["fact_id"], row["language"]), "")} for row in records(rest)]

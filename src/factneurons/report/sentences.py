@@ -207,8 +207,9 @@ def _against_random(found: Degeneracy) -> Markup:
     sentence = Markup(
         "Of the {} facts whose groups were compared with random groups of the same sizes, {} do better"
         " (p at most {}; {} would by chance), {} after Holm's correction for so many tests, {} after Benjamini and"
-        " Hochberg's, which lets 5% of those it names be wrong. Of the {}, {} also lose as much with only half of every"
-        " group suppressed, as groups whose neurons need each other do."
+        " Hochberg's, which lets 5% of those it names be wrong. {} are components: with only half of every group"
+        " suppressed as much is lost as with all, as in groups whose neurons need each other, and they beat random"
+        " groups where there are at least 20 of them."
     ).format(
         numbers.count(found.tested),
         _strong(numbers.count(found.nominal)),
@@ -216,7 +217,6 @@ def _against_random(found: Degeneracy) -> Markup:
         numbers.half(found.tested * SIGNIFICANCE),
         _strong(numbers.count(found.corrected)),
         _strong(numbers.count(found.discovered)),
-        numbers.count(found.nominal),
         _strong(numbers.count(found.whole)),
     )
     if not found.correction_is_out_of_reach or found.partitions is None or found.smallest_p is None:
@@ -249,18 +249,13 @@ def _carried(findings: Findings) -> Iterator[Markup]:
     found = findings.carried
     if found is None or found.other_facts is None or found.random is None:
         return
-    counts = [numbers.count(found.verdicts.get(name, 0)) for name in ("degenerate", "redundant", "undecided")]
     yield Markup(
         "Do these groups have work of their own? A group changes {} {} of the other facts that were asked, random"
-        " neurons of the same layers and strength {}. {} of the facts are degenerate (each group carries other facts,"
-        " and different ones), {} merely redundant (no group carries any), {} undecided."
+        " neurons of the same layers and strength {}."
     ).format(
         _strong(numbers.percent(found.other_facts.estimate)),
         numbers.percent_range(found.other_facts),
         numbers.percent(found.random.estimate),
-        _strong(counts[0]),
-        _strong(counts[1]),
-        counts[2],
     )
 
 

@@ -48,13 +48,6 @@ NEURON_SETS: Mapping[str, str] = {
 }
 """Neurons that were changed -> what they are called."""
 
-CARRYING: Mapping[str, str] = {
-    "degenerate": "Degenerate, not merely redundant: each component also carries other facts, and different ones",
-    "redundant": "Redundant: no component carries other facts",
-    "undecided": "Whether degenerate or merely redundant is undecided",
-}
-"""Verdict of the table `carried` -> what it says of the fact."""
-
 ACTIONS: Mapping[str, str] = {"suppress": "Suppress", "enhance": "Enhance"}
 PROMPTS: Mapping[str, str] = {"related": "the fact's own prompts", "unrelated": "facts of other relations"}
 
@@ -104,6 +97,11 @@ def verdict(
     if probability is None:
         return f"{groups}. They were not compared with random groups."
     tested = f"random groups of the fact's neurons, of the same sizes, do as well in {_share(probability)}"
+    if code == "components" and probability > SIGNIFICANCE:
+        return (
+            f"{groups}. With only {int(possible or 0)} possible groupings random groups cannot tell, but half of each"
+            " group is as good as none: they are components."
+        )
     if code == "components":
         return f"{groups}, and it matters which neurons are grouped: {tested} (p\u00a0=\u00a0{p_value(probability)})."
     if probability <= SIGNIFICANCE and drop_all is not None and drop_halves is not None:

@@ -1,0 +1,153 @@
+"""Verdicts and means from rows that are written down."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Summary
+from factneurons.experiments.statistics import holm, paired_permutation_test
+from factneurons.experiments.verdicts import LEVEL, cells_of, verdicts_of
+
+MEASURES = {"loss": "what is lost", "gain": "what is won"}
+
+
+def ratio(values):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(values[:, 0].mean() / values[:, 1].mean())
+
+
+def experiment(*claims, summaries=()):
+    return Experiment(
+        id="E0",
+        title="Nothing",
+        source="nobody",
+        question="Is it so?",
+        smallest="one fact",
+        measures=MEASURES,
+        claims=claims,
+        prepare=lambda study: lambda fact: (),
+        charts=(Chart("Loss", ("loss",)),),
+        summaries=summaries,
+    )
+
+
+def row(number, value, condition="amig", measure="loss", place="", language="en", subject=None):
+    return {
+        "fact_id": f"fact/{number}",
+        "language": language,
+        "relation": "capital",
+        "subject": subject or f"subject {number}",
+        "experiment": "E0",
+        "condition": condition,
+        "measure": measure,
+        "place": place,
+        "value": value,
+    }
+
+
+LESS = Claim("It is lost.", "loss", "amig", "less")
+
+
+def judged(rows, *claims):
+    return verdicts_of(pd.DataFrame(rows), experiment(*claims))
+
+
+def test_a_clear_difference_holds_its_reverse_fails_and_none_cannot_be_told():
+    down = [row(number, -0.5 - number / 100) for number in range(12)]
+    up = [row(number, 0.5 + number / 100) for number in range(12)]
+    mixed = [row(number, (-1.0) ** number) for number in range(12)]
+    assert [judged(rows, LESS)[0].verdict for rows in (down, up, mixed)] == ["holds", "fails", "cannot tell"]
+
+
+def test_too_few_facts_decide_nothing():
+    """Four facts can be flipped in 16 ways: p is at least 1/16."""
+    (only,) = judged([row(number, -1.0) for number in range(4)], LESS)
+    assert (only.verdict, only.facts, only.p_value) == ("cannot tell", 4, 1 / 16)
+
+
+def test_facts_of_one_subject_are_one_piece_of_evidence():
+    rows = [row(number, -1.0, subject="one") for number in range(40)]
+    (only,) = judged(rows, LESS)
+    assert (only.verdict, only.p_value) == ("cannot tell", 0.5)
+
+
+def test_conditions_are_compared_fact_by_fact_and_only_where_both_are_there():
+    against = Claim("More than random.", "loss", "amig", "less", f"{RANDOM_FOR}amig")
+    rows = [row(number, -0.1 * number - 0.2) for number in range(10)]
+    rows += [row(number, -0.1 * number, f"{RANDOM_FOR}amig") for number in range(8)]
+    (only,) = judged(rows, against)
+    assert only.facts == 8
+    assert only.difference.estimate == pytest.approx(-0.2)
+    assert only.verdict == "holds"
+
+
+def test_places_are_averaged_or_compared():
+    rows = [row(number, value, place=place) for number in range(10) for place, value in (("en", -1.0), ("zh", 1.0))]
+    mean = Claim("On average.", "loss", "amig", "less")
+    here = Claim("In English.", "loss", "amig", "less", place="en")
+    between = Claim("English below Chinese.", "loss", "amig", "less", "amig", place="en", against_place="zh")
+    found = judged(rows, mean, here, between)
+    assert [each.difference.estimate for each in found] == [0, -1, -2]
+    assert [each.verdict for each in found] == ["cannot tell", "holds", "holds"]
+
+
+def test_every_language_is_tested_and_all_are_corrected_together():
+    rows = [row(number, -1.0, language=language) for number in range(6) for language in ("en", "zh")]
+    gain = Claim("It is won.", "gain", "amig", "greater")
+    found = judged(rows, LESS, gain)
+    assert [(each.claim.measure, each.language) for each in found] == [
+        ("loss", "en"),
+        ("loss", "zh"),
+        ("gain", "en"),
+        ("gain", "zh"),
+    ]
+    assert [each.p_value for each in found] == [2 / 64, 2 / 64, None, None]
+    assert [each.difference for each in found[2:]] == [None, None]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-4, 4), min_size=5, max_size=12), st.lists(st.integers(-4, 4), min_size=5, max_size=12))
+def test_p_values_are_those_of_the_plain_test_corrected(first, second):
+    rows = [row(number, value) for number, value in enumerate(first)]
+    rows += [row(number, value, measure="gain") for number, value in enumerate(second)]
+    claims = (LESS, Claim("It is won.", "gain", "amig", "greater"))
+    plain = [
+        paired_permutation_test(values, np.zeros(len(values)), alternative=direction).p_value
+        for values, direction in ((first, "less"), (second, "greater"))
+    ]
+    found = judged(rows, *claims)
+    assert [each.p_value for each in found] == pytest.approx(holm(plain).tolist())
+    for each in found:
+        assert (each.verdict == "holds") == (each.p_value <= LEVEL)
+        assert each.verdict != "fails" or each.p_other <= LEVEL
+
+
+def test_means_come_in_the_order_of_the_measures_each_control_beside_its_condition():
+    rows = [
+        row(number, float(number), condition, measure, place)
+        for number in range(3)
+        for condition in (f"{RANDOM_FOR}amig", "dai", "amig")
+        for measure, place in (("gain", ""), ("loss", "10"), ("loss", "2"))
+    ]
+    cells = cells_of(pd.DataFrame(rows), experiment())
+    assert [(cell.measure, cell.condition, cell.place) for cell in cells] == [
+        *(("loss", condition, place) for condition in ("amig", f"{RANDOM_FOR}amig", "dai") for place in ("2", "10")),
+        *(("gain", condition, "") for condition in ("amig", f"{RANDOM_FOR}amig", "dai")),
+    ]
+    assert {cell.interval.estimate for cell in cells} == {1.0}
+
+
+def test_a_summary_is_of_all_facts_that_have_its_measures():
+    rows = [row(number, 2.0) for number in range(5)] + [row(number, 4.0, measure="gain") for number in range(4)]
+    (summary,) = cells_of(pd.DataFrame(rows), experiment(summaries=(Summary("r", "", ("loss", "gain"), ratio),)))[2:]
+    assert (summary.measure, summary.interval.estimate, summary.interval.n) == ("r", 0.5, 4)
+
+
+def test_a_summary_that_is_no_number_is_left_out():
+    rows = [row(number, value, measure=measure) for number in range(5) for measure, value in (("loss", 1), ("gain", 0))]
+    found = cells_of(pd.DataFrame(rows), experiment(summaries=(Summary("r", "", ("loss", "gain"), ratio),)))
+    assert {cell.measure for cell in found} == {"loss", "gain"}
