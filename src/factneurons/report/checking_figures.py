@@ -53,8 +53,7 @@ def mean_roc(judged: Judged) -> Numbers:
     curves = []
     for column in judged.scores.T:
         wrong, found = measures.roc(judged.truth, column)
-        places, first = np.unique(wrong[::-1], return_index=True)  # the highest point above each place
-        curves.append(np.interp(_STEPS, places, found[::-1][first]))
+        curves.append(np.interp(_STEPS, wrong, found))  # where the curve is upright: its upper end
     result: Numbers = np.mean(curves, axis=0)
     return result
 
