@@ -73,10 +73,11 @@ def effect_rows(fact, languages):
         for number in range(DRAWS + 1):
             for action in ("suppress", "enhance"):
                 for other in (None, replace(fact, id="other")):
+                    name = f"random for {neurons}" if number else neurons
+                    after = 0.8 * (left if not number and other is None else 1.0)
                     yield language_effect_row(
-                        of, fact=fact, neurons=f"random for {neurons}" if number else neurons, draw=number, action=action,
-                        other=other, size=1, before=0.8, after=0.8 * (left if not number and other is None else 1.0),
-                        prompts=1,
+                        of, fact=fact, neurons=name, draw=number, action=action, other=other, size=1, before=0.8,
+                        after=after, prompts=1,
                     )  # fmt: skip
 
 
