@@ -65,13 +65,19 @@ def effects(run: Run) -> None:
     if table.empty:
         return
     say("relative change of P(answer), mean and 95 % interval over facts:")
-    found = language_effects(table, run.table("facts"))
+    facts = run.table("facts")
+    found = language_effects(table, facts)
     for action, what in ACTIONS.items():
         own = [each for each in found if each.action == action]
         if own:
             say(f"  {what}")
             for line in _lines(own):
                 say(f"    {line}")
+    if 2 * facts["known"].sum() < len(facts):
+        say(
+            f"  (the model knows {facts['known'].sum()} of these {counted(len(facts), 'fact')}; where P is next to 0, "
+            f"its relative change says little)"
+        )
 
 
 def _lines(found: Sequence[LanguageEffect]) -> Iterator[str]:
