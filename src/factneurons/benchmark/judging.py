@@ -5,7 +5,7 @@ In: a planted model and its truth. Out: three tables, one row per fact and conte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,7 +79,7 @@ class Judged:
 
 
 @dataclass(slots=True)
-class _Sets:
+class Sets:
     """The neurons of every unit from one source, and the losses measured for them."""
 
     model: Model
@@ -88,9 +88,11 @@ class _Sets:
     drops: dict[tuple[str, str], Drops] = field(default_factory=dict)
 
     def of(self, unit: Unit) -> NeuronSet:
+        """A unit's neurons."""
         return self.neurons[unit.fact.id, unit.fact.language]
 
     def losses(self, unit: Unit) -> Drops:
+        """What suppressing sets of neurons costs a unit; each set is measured once."""
         key = (unit.fact.id, unit.fact.language)
         if key not in self.drops:
             self.drops[key] = Drops(suppressed_by(self.model, _known(unit, self.neurons[key])))
@@ -121,7 +123,7 @@ def judge(folder: Path, *, grouped_by: Sequence[str] = (TRUE, "amig")) -> Judged
     ]
     localisation, found = _localised(model, units)
     sources = {TRUE: {(unit.fact.id, unit.fact.language): unit.neurons for unit in units}, **found}
-    tables = [_grouped(model, units, name, sources[name]) for name in grouped_by]
+    tables = [grouped(model, units, name, sources[name], groupers()) for name in grouped_by]
     return Judged(
         pd.DataFrame(localisation),
         pd.concat([pd.DataFrame(rows) for rows, _ in tables], ignore_index=True),
@@ -170,17 +172,21 @@ def localisation_metrics(true: NeuronSet, chosen: NeuronSet, scores: npt.NDArray
     }
 
 
-def _grouped(
-    model: Model, units: Sequence[Unit], source: str, neurons: dict[tuple[str, str], NeuronSet]
+def grouped(
+    model: Model,
+    units: Sequence[Unit],
+    source: str,
+    neurons: dict[tuple[str, str], NeuronSet],
+    contestants: Mapping[str, DegeneracySettings],
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """Rows of the grouping table and of the verdict table for neurons from one source."""
-    sets = _Sets(model, neurons, units)
-    gaps = {name: GapUnits(model, settings) for name, settings in groupers().items()}
+    sets = Sets(model, neurons, units)
+    gaps = {name: GapUnits(model, settings) for name, settings in contestants.items()}
     grouping, verdicts = [], []
     for unit in units:
         if unit.planted.regime not in JUDGED:
             continue
-        for name, settings in groupers().items():
+        for name, settings in contestants.items():
             groups = groups_of(model, sets, unit, settings, gaps[name])
             row = {**unit.row(), "neurons": source, "clusterer": name}
             if unit.planted.regime in GROUPED:
@@ -189,7 +195,7 @@ def _grouped(
     return grouping, verdicts
 
 
-def groups_of(model: Model, sets: _Sets, unit: Unit, settings: DegeneracySettings, units: GapUnits) -> list[NeuronSet]:
+def groups_of(model: Model, sets: Sets, unit: Unit, settings: DegeneracySettings, units: GapUnits) -> list[NeuronSet]:
     """The groups a clusterer makes of a unit's neurons; none where it finds none."""
     neurons = tuple(sorted(sets.of(unit)))
     if len(neurons) < 2:
@@ -207,7 +213,7 @@ def groups_of(model: Model, sets: _Sets, unit: Unit, settings: DegeneracySetting
     return [frozenset(neurons[member] for member in cluster.members) for cluster in clustering.clusters]
 
 
-def _verdict(sets: _Sets, unit: Unit, groups: Sequence[NeuronSet], settings: DegeneracySettings) -> str:
+def _verdict(sets: Sets, unit: Unit, groups: Sequence[NeuronSet], settings: DegeneracySettings) -> str:
     drops = sets.losses(unit)
     if not drops.probability > 0:
         return "none"
