@@ -2,7 +2,7 @@
 
     python benchmarks/degeneracy.py --out docs/degeneracy_bundled.csv
 
-For thresholds, distances and coverage: for what share of the facts the components that topology clustering finds
+For clusterers, thresholds, distances and coverage: for what share of the facts the components that are found
 pass the functional tests, how many of these beat random partitions of the same sizes and lose as much with half of
 every component suppressed, what share of the knowledge neurons the clusters cover, and, beside it, for what share of
 the facts random partitions of all their knowledge neurons pass the same tests: one into three parts, and parts as many
@@ -34,6 +34,14 @@ from factneurons.pocket.catalog import POCKET_MODELS
 
 PARTS = 3
 
+VARIANTS = (
+    ("interaction", "residual", "chosen"),
+    ("ntc", "residual", "chosen"),
+    ("ntc", "residual", "all"),
+    ("ntc", "adjacent", "chosen"),
+)
+"""Clusterer, span and coverage."""
+
 
 def random_passes(model: Model, known: KnowledgeNeurons, settings: DegeneracySettings) -> bool:
     """Whether one random partition of a fact's neurons into three parts passes F1 to F3."""
@@ -47,7 +55,7 @@ def random_passes(model: Model, known: KnowledgeNeurons, settings: DegeneracySet
 
 
 def rows_of(name: str, facts: list[Fact], methods: list[str], thresholds: list[float]) -> list[dict[str, object]]:
-    """One row per method, threshold, distance and coverage."""
+    """One row per method, threshold and variant."""
     model = load_model(name)
     rows = []
     for method in methods:
@@ -56,9 +64,16 @@ def rows_of(name: str, facts: list[Fact], methods: list[str], thresholds: list[f
             known = list(locate(model, facts, AttributionSettings(method=method), selection, multi_mask=True))
             known = [each for each in known if each.rank == 1]
             by_random = sum(random_passes(model, each, DegeneracySettings()) for each in known)
-            for span, cover in (("residual", "chosen"), ("residual", "all"), ("adjacent", "chosen")):
-                settings = replace(DegeneracySettings(), span=span, cover=cover)  # type: ignore[arg-type]
-                row = {"model": name, "method": method, "threshold": threshold, "span": span, "cover": cover}
+            for clusterer, span, cover in VARIANTS:
+                settings = DegeneracySettings(clusterer=clusterer, span=span, cover=cover)  # type: ignore[arg-type]
+                row = {
+                    "model": name,
+                    "method": method,
+                    "threshold": threshold,
+                    "clusterer": clusterer,
+                    "span": span,
+                    "cover": cover,
+                }
                 rows.append(
                     row | _summary(model, known, settings) | {"random partition passes": _share(by_random, known)}
                 )
@@ -90,6 +105,7 @@ def _summary(model: Model, known: list[KnowledgeNeurons], settings: DegeneracySe
         "after Holm": int((holm(p_values) <= 0.05).sum()),
         "after Benjamini-Hochberg": int((benjamini_hochberg(p_values) <= 0.05).sum()),
         "and lose as much by halves": sum(each.verdict == "components" for each in having),
+        "how stored": ", ".join(f"{name} {n}" for name, n in Counter(each.storage for each in found).most_common()),
         "reasons": ", ".join(
             f"{reason} {n}" for reason, n in Counter(e.reason for e in found if e.reason).most_common()
         ),
