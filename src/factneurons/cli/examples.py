@@ -11,19 +11,23 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "degenerate": ("factneurons degenerate runs/capital",),
     "experiment list": ("factneurons experiment list",),
     "experiment E1": (
-        'factneurons experiment E1 --model pocket-gpt2 --facts "bundled?limit=60" --out runs/experiments',
+        'factneurons experiment E1 --model pocket-gpt2 --facts "bundled?sample=60&seed=1" --out runs/experiments',
     ),
     "experiment E2": (
-        'factneurons experiment E2 --model pocket-gpt2 --facts "bundled?limit=60" --out runs/experiments',
+        'factneurons experiment E2 --model pocket-gpt2 --facts "bundled?relation=island_country,olympic_host" '
+        "--out runs/two-languages-shared",
     ),
     "experiment E3": (
-        'factneurons experiment E3 --model pocket-gpt2 --facts "bundled?limit=60" --out runs/experiments',
+        'factneurons experiment E3 --model pocket-gpt2 --facts "bundled?relation=island_country,olympic_host" '
+        "--out runs/two-languages-shared",
     ),
     "experiment E4": (
-        'factneurons experiment E4 --model pocket-bert --facts "bundled?lang=en&limit=60" --out runs/checks-bert',
+        'factneurons experiment E4 --model pocket-bert --facts "bundled?relation=capital,currency&lang=en" '
+        "--out runs/checks-bert",
     ),
     "experiment E8": (
-        'factneurons experiment E8 --model pocket-gpt2 --facts "bundled?lang=en&limit=60" --out runs/checks-gpt2',
+        'factneurons experiment E8 --model pocket-gpt2 --facts "bundled?relation=capital,currency&lang=en" '
+        "--out runs/checks-gpt2",
     ),
     "experiment E12": (
         'factneurons experiment E12 --model pocket-gpt2 --facts "bundled?lang=en&sample=60" --methods amig --draws 5 '
@@ -35,7 +39,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "--out runs/edits",
     ),
     "experiment E14": (
-        'factneurons experiment E14 --model pocket-gpt2 --facts "bundled?limit=60" --out runs/experiments',
+        'factneurons experiment E14 --model pocket-gpt2 --facts "bundled?sample=60&seed=1" --out runs/experiments',
     ),
     "languages": ("factneurons languages runs/two-languages",),
     "check": ("factneurons check runs/capital --statements statements.txt",),
