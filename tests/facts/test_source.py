@@ -77,6 +77,31 @@ def test_a_sample_is_seeded_in_order_and_even(path: Path, adds_up: Callable[[Fac
     assert all(60 < times < 140 for times in drawn.values())  # 100 expected, 8.2 standard deviation
 
 
+def test_joined_facts_are_in_every_language_and_a_sample_draws_their_ids(adds_up):
+    source = load_facts("bundled?relation=capital&joined=yes&sample=5&seed=1")
+    facts = list(source)
+    adds_up(source)
+    ids = {fact.id for fact in facts}
+    assert len(ids) == 5
+    assert len(facts) == 10
+    assert {fact.language for fact in facts} == {"en", "zh"}
+    assert ids != {fact.id for fact in load_facts("bundled?relation=capital&joined=yes&sample=5&seed=2")}
+    everything = list(load_facts("bundled?relation=capital"))
+    joined = list(load_facts("bundled?relation=capital&joined=yes"))
+    assert joined == [fact for fact in everything if sum(other.id == fact.id for other in everything) == 2]
+
+
+def test_facts_that_a_language_lacks_are_counted(tmp_path):
+    path = tmp_path / "facts.jsonl"
+    line = '{{"id": "{}", "relation": "r", "subject": "s", "answer": "a", "language": "{}", "prompts": ["s ___"]}}\n'
+    path.write_text("".join(line.format(*each) for each in (("x", "en"), ("y", "en"), ("y", "fr"), ("z", "fr"))))
+    source = load_facts(f"{path}?joined=yes")
+    assert [(fact.id, fact.language) for fact in source] == [("y", "en"), ("y", "fr")]
+    assert source.left_out == {"not_joined": 2}
+    assert list(load_facts(f"{path}?joined=yes&lang=en,fr,zh")) == []
+    assert len(list(load_facts(f"{path}?joined=yes&lang=en"))) == 2
+
+
 def test_a_sample_larger_than_the_source_is_all_of_it(path: Path) -> None:
     assert len(list(load_facts(f"{path}?sample=100"))) == 12
 
@@ -86,7 +111,7 @@ def test_a_sample_larger_than_the_source_is_all_of_it(path: Path) -> None:
     [
         ("nonsense:x.jsonl", "unknown scheme 'nonsense'; valid: bundled, counterfact, csv,"),
         ("facts.xml", "which format is that? Give a file that ends in .jsonl, .csv, .parquet, or a scheme: bundled,"),
-        ("bundled?langg=en", "unknown option 'langg'; valid for bundled: dated, lang, limit, relation, reverse,"),
+        ("bundled?langg=en", "unknown option 'langg'; valid for bundled: dated, joined, lang, limit, relation, reverse,"),
         ("templama:x?evidence=yes", "unknown option 'evidence'; valid for templama: dated, form,"),
         ("bundled?lang", "the option 'lang' needs a value"),
         ("bundled?lang=", "the option 'lang' needs a value"),

@@ -14,11 +14,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'factneurons experiment E1 --model pocket-gpt2 --facts "bundled?sample=60&seed=1" --out runs/experiments',
     ),
     "experiment E2": (
-        'factneurons experiment E2 --model pocket-gpt2 --facts "bundled?relation=island_country,olympic_host" '
+        'factneurons experiment E2 --model pocket-gpt2 --facts "bundled?joined=yes&sample=60&seed=1" '
         "--out runs/two-languages-shared",
     ),
     "experiment E3": (
-        'factneurons experiment E3 --model pocket-gpt2 --facts "bundled?relation=island_country,olympic_host" '
+        'factneurons experiment E3 --model pocket-gpt2 --facts "bundled?joined=yes&sample=60&seed=1" '
         "--out runs/two-languages-shared",
     ),
     "experiment E4": (

@@ -102,7 +102,7 @@ class Reading:
         read: facts handed on.
         skipped: reason code -> records that were no usable fact.
         skipped_parts: reason code -> prompts, patterns or wrong answers left out of facts that were read.
-        left_out: reason -> facts that the spec's own options left out ("not_selected", "not_sampled",
+        left_out: reason -> facts that the spec's own options left out ("not_selected", "not_joined", "not_sampled",
             "excluded"); they are no fault and are not reported one by one.
     """
 

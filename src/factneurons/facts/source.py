@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ COMMON_OPTIONS: Mapping[str, Option] = {
     "relation": Option("relations to read, with commas between them", None, words),
     "dated": Option("yes: only facts with a date; no: only facts without", None, choice("yes", "no")),
     "limit": Option("stop after so many facts", None, count),
+    "joined": Option("yes: only facts that every language has; sample then draws ids", "no", choice("yes", "no")),
     "sample": Option("so many facts, drawn evenly from the whole source", None, count),
     "seed": Option("the seed of `sample`", 0, whole_number),
 }
@@ -93,7 +95,9 @@ class FactSource:
         read = _distinct(self._format.read(self._request, reading), reading, self._format.derived_ids)
         options = {name: value for name, value in self._request.options.items() if name not in self._format.selects}
         facts = _filtered(read, reading, options)
-        if options.get("sample") is None:
+        if options.get("joined") == "yes":
+            yield from _joined(facts, reading, self._request.options.get("lang"), options["sample"], options["seed"])
+        elif options.get("sample") is None:
             yield from facts
         else:
             yield from _sampled(facts, reading, options["sample"], options["seed"])
@@ -292,6 +296,28 @@ def _sampled(facts: Iterator[Fact], reading: Reading, size: int, seed: int) -> I
         reading.left_out["not_sampled"] += 1
     for _, fact in sorted(kept, key=lambda item: item[0]):
         yield fact
+
+
+def _joined(
+    facts: Iterator[Fact], reading: Reading, languages: Sequence[str] | None, size: int | None, seed: int
+) -> Iterator[Fact]:
+    """The facts that every language has, or so many of their ids, in the order of the source.
+
+    All facts are held: the last language may be the last file.
+    """
+    held = list(facts)
+    has: dict[str, set[str]] = defaultdict(set)
+    for fact in held:
+        has[fact.id].add(fact.language)
+    wanted = set(languages or ()) or set().union(*has.values())
+    ids = [name for name, own in has.items() if own >= wanted]
+    drawn = set(ids if size is None or size >= len(ids) else random.Random(seed).sample(ids, size))
+    whole = set(ids)
+    for fact in held:
+        if fact.id in drawn:
+            yield fact
+        else:
+            reading.left_out["not_sampled" if fact.id in whole else "not_joined"] += 1
 
 
 def _file_sha256(path: Path) -> str:
