@@ -39,7 +39,10 @@ def degenerate(
     filter: Annotated[
         str, typer.Option(help="Functional tests: definition (F1, F2, F3) or authors (F1 only).")
     ] = "definition",
-    t_low: Annotated[float, typer.Option(help="F1: largest loss with one component suppressed.")] = 0.05,
+    t_low: Annotated[
+        float | None,
+        typer.Option(help="F1: largest loss with one component suppressed. Default: 0.2, or 0.05 with filter authors."),
+    ] = None,
     t_sufficient: Annotated[float, typer.Option(help="F2: largest loss with one component left.")] = 0.2,
     t_high: Annotated[float, typer.Option(help="F3: least loss with all components suppressed.")] = 0.3,
     partitions: Annotated[int, typer.Option(help="Random partitions per fact behind the p-value.")] = 100,
