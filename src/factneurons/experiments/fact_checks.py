@@ -41,9 +41,11 @@ MEASURES = {
     "right found": "1 if the right statement is judged true, else 0",
     "wrong believed": "1 if the wrong statement is judged true, else 0",
     "order": "1 if the right statement scores above the wrong one, 1/2 if equal, else 0",
-    "score, right": "score of the right statement, in the condition's own units",
-    "score, wrong": "score of the wrong statement",
+    "score, right": "score of the right statement, in the condition's own units; of random neurons, in the first draw",
+    "score, wrong": "score of the wrong statement, likewise",
 }
+
+_SCORES = ("score, right", "score, wrong")
 
 Scores = npt.NDArray[np.float64]
 
@@ -165,7 +167,10 @@ class FactChecks:
         return fitted
 
     def verdicts(self, case: Case, place: str = "") -> Iterator[Measured]:
-        """What every condition makes of the two statements; of random neurons the mean over the draws."""
+        """What every condition makes of the two statements; of random neurons the mean over the draws.
+
+        Their scores are those of the first draw: a mean over draws would be a larger ensemble than what it is beside.
+        """
         scores = self._scores((case.true, case.false), case.queries)
         found: dict[tuple[str, str], list[float]] = defaultdict(list)
         for condition in self._conditions:
@@ -185,7 +190,7 @@ class FactChecks:
             for measure, value in zip(MEASURES, values, strict=True):
                 found[name, measure].append(value)
         for (name, measure), numbers in found.items():
-            yield Measured(name, measure, float(np.mean(numbers)), place)
+            yield Measured(name, measure, numbers[0] if measure in _SCORES else float(np.mean(numbers)), place)
 
 
 def _f1(values: Numbers) -> float:
@@ -213,7 +218,7 @@ SUMMARIES = (
     ),
     Summary(
         "AUROC",
-        "chance that a right statement scores above a wrong one of any fact; of random neurons, by their mean score",
+        "chance that a right statement scores above a wrong one of any fact; of random neurons, by the first draw",
         ("score, right", "score, wrong"),
         _auroc,
     ),
