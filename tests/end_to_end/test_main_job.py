@@ -61,8 +61,10 @@ def test_every_line_of_output(commands, tmp_path, run):
     assert "better than random partitions of the same sizes" in degenerate.out
     assert "after Holm's correction" in degenerate.out
     assert "after Benjamini and Hochberg's" in degenerate.out
-    assert "also lose as much with half of every component suppressed" in degenerate.out
-    assert "merely redundant" in degenerate.out
+    assert "are components: half of every one suppressed costs as much as all" in degenerate.out
+    assert "of other facts, matched random neurons" in degenerate.out
+    stored = next(line for line in lines if "how facts are stored: " in line)
+    assert sum(int(part.split()[0]) for part in stored.partition(": ")[2].split(", ")) == 12
     assert "the degenerate neurons changed" in degenerate.out
     assert lines[-1] == f"next: factneurons report '{out}'"
 
