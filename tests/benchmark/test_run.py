@@ -64,6 +64,17 @@ def test_what_changed_is_done_again(counted, tmp_path):
     assert (len(counted["plant"]), len(counted["judge"])) == (10, 14)
 
 
+def test_a_base_with_other_weights_is_another_model(tmp_path):
+    base = tmp_path / "base"
+    base.mkdir()
+    settings = replace(SETTINGS, bases=(str(base),), seeds=(0,))
+    places = []
+    for content in (b"first", b"second", b"first"):
+        (base / "model.safetensors").write_bytes(content)
+        places += model_folders(tmp_path, settings)
+    assert places[0] == places[2] != places[1]
+
+
 def test_what_was_done_before_a_stop_is_kept(counted, tmp_path, monkeypatch, copy_of_tiny):
     def stop(base, place, *, settings, report):
         if base == "pocket-gpt2":

@@ -21,7 +21,7 @@ from factneurons.benchmark.judging import TRUE, Judged, judge
 from factneurons.benchmark.pace import Pace
 from factneurons.errors import BadSetting
 from factneurons.planted import PlantingSettings, plant
-from factneurons.planted.base import base_model, check_base
+from factneurons.planted.base import base_model, check_base, weight_files
 from factneurons.planted.truth import TRUTH
 from factneurons.runs.files import disk_errors_in_one_line, replace_file, sha256_of
 
@@ -166,9 +166,11 @@ def model_folders(folder: Path, settings: BenchmarkSettings) -> list[Path]:
 def _jobs(folder: Path, settings: BenchmarkSettings) -> list[_Job]:
     """All models, seed by seed: what is stopped early has every base."""
     jobs = []
+    weights = {base: [sha256_of(path) for path in weight_files(base)] for base in settings.bases}
     for seed in settings.seeds:
         for base in settings.bases:
-            key = _key({"base": base, "settings": asdict(replace(settings.planting, seed=seed))})
+            planting = asdict(replace(settings.planting, seed=seed))
+            key = _key({"base": base, "weights": weights[base], "settings": planting})
             jobs.append(_Job(base, seed, folder / "models" / f"{model_name(base, seed)}-{key}"))
     return jobs
 

@@ -48,6 +48,12 @@ def base_model(name: str, seed: int) -> Model:
     return Model(module, tokenizer, name=name, kind="cloze" if tokenizer.mask_token is not None else "causal")
 
 
+def weight_files(name: str) -> list[Path]:
+    """The files that hold a base's weights; none for a name of the hub, and for weights that are made anew."""
+    folder = pocket_path(name) if name in POCKET_MODELS else Path(name)
+    return sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+
+
 def check_base(model: Model) -> None:
     """Refuse a model that nothing can be planted in, before anything is computed.
 
