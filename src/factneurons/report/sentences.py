@@ -65,7 +65,7 @@ def tiles_of(findings: Findings) -> list[Tile]:
         tiles.append(Tile(numbers.change(effect.relative.estimate), "P(answer) if suppressed", against))
     if findings.degeneracy is not None:
         found = findings.degeneracy
-        better = f"{numbers.count(found.nominal)} beat random partitions" if found.tested else ""
+        better = f"{numbers.count(found.whole)} of them real components" if found.tested else ""
         tiles.append(Tile(numbers.count(found.having), "facts with degenerate neurons", better))
     return tiles
 
