@@ -29,7 +29,8 @@ class ExperimentSettings:
     """How an experiment is made.
 
     Attributes:
-        methods: attribution methods that are compared; the first is the one that claims are about.
+        methods: attribution methods; experiments that use only one take the first. A claim about a method that is not
+            among them cannot be told.
         draws: random neuron sets per fact.
         unrelated: facts of other relations that are asked per fact.
         multi_mask: masked models: answers of several tokens are asked with as many masks.
