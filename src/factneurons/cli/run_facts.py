@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.degeneracy import DegeneracySettings
+from factneurons.degeneracy.carrying import OtherNeurons
+from factneurons.degeneracy.find import suppressed_by
+from factneurons.degeneracy.functional import Drops
 from factneurons.errors import NotAskable
-from factneurons.experiments.interventions import Others
+from factneurons.experiments.interventions import Asked, Others
 from factneurons.experiments.redundancy import OtherFacts
 from factneurons.facts import Fact
 from factneurons.models import Model, Neuron, Query
@@ -77,6 +82,16 @@ class RunFacts:
         """Facts to look for what components carry, with their knowledge neurons."""
         facts = ((fact, [neuron for neuron, _, _ in neurons]) for fact, _, neurons in located_facts(self._run))
         return OtherFacts(facts, self._first_query)
+
+    def other_neurons(self, settings: DegeneracySettings) -> OtherNeurons:
+        """The same facts, to look up which of them a group of neurons carries; each is asked with all its prompts."""
+
+        @cache
+        def drops_of(fact: Fact) -> Drops | None:
+            queries = tuple(self._queries(fact))
+            return Drops(suppressed_by(self._model, Asked(fact, queries))) if queries else None
+
+        return OtherNeurons(self.other_facts(), drops_of, settings)
 
     def _first_query(self, fact: Fact) -> Query | None:
         return next(self._queries(fact), None)

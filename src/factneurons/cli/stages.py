@@ -291,10 +291,10 @@ def _degenerate_work(
     model: Model, facts: RunFacts, settings: DegeneracySettings, carried: RedundancySettings
 ) -> Callable[[list[Fact]], Batch]:
     units = GapUnits(model, settings)
-    others = facts.other_facts()
+    others, neurons = facts.other_facts(), facts.other_neurons(settings)
 
     def rows_of(known: KnowledgeNeurons) -> Iterator[dict[str, list[Row]]]:
-        found = degenerate_neurons(model, known, settings, units)
+        found = degenerate_neurons(model, known, settings, units, neurons.carrying(known.fact))
         yield degenerate_rows(found, knowledge_neurons=len(known.neurons))
         curves = measure_acquisition(model, known, found, settings)
         yield {"acquisition": list(acquisition_rows(known.fact, settings.clusterer, curves))}

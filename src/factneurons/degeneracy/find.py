@@ -35,6 +35,7 @@ from factneurons.degeneracy.storage import Storage, storage_of
 from factneurons.degeneracy.table import DegeneracyTable
 from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
 from factneurons.errors import BadNumber
+from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
 
 FloatArray = npt.NDArray[np.float64]
@@ -47,6 +48,18 @@ class SuppressibleModel(WeightModel, ActiveModel, Protocol):
         self, query: Query, neuron_sets: Sequence[Collection[Neuron]], factor: float = 0.0
     ) -> FloatArray:
         """[sets], P(answer) with the values of each set's neurons multiplied by the factor."""
+
+
+class AskedFact(Protocol):
+    """A fact and its prompts, as a model is asked them."""
+
+    @property
+    def fact(self) -> Fact:
+        """The fact."""
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        """Its prompts."""
 
 
 def find_degenerate(
@@ -249,7 +262,7 @@ def neuron_distances(
 _UNITS: dict[str, Callable[[GapUnits], GapUnits | None]] = {"none": lambda _: None, "layer-gap": lambda units: units}
 
 
-def suppressed_by(model: SuppressibleModel, known: KnowledgeNeurons) -> Suppressed:
+def suppressed_by(model: SuppressibleModel, known: AskedFact) -> Suppressed:
     """P(answer) under suppression, the mean over the prompts that were asked of the model."""
 
     def ask(neuron_sets: Sequence[Collection[Neuron]]) -> FloatArray:

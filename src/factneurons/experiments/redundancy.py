@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import insort
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from operator import itemgetter
 
 from factneurons.attribution.types import KnowledgeNeurons
@@ -52,6 +52,10 @@ class OtherFacts:
         found = list(known)
         queries = {each.fact.key: each.queries[0] if each.queries else None for each in found}
         return cls(((each.fact, each.neurons) for each in found), lambda fact: queries[fact.key])
+
+    def __iter__(self) -> Iterator[tuple[Fact, frozenset[Neuron]]]:
+        """The facts that are kept, with their knowledge neurons."""
+        return ((fact, neurons) for kept in self._kept.values() for _, fact, neurons in kept)
 
     def sample(self, fact: Fact, count: int, seed: int) -> list[OtherFact]:
         """`count` other facts of the same language (fewer if there are fewer); the fact's own reverse is not one."""
