@@ -51,6 +51,16 @@ def test_what_was_measured_is_not_measured_again(e1):
     assert "6 of them before" in out[0]
 
 
+def test_report_writes_the_page_of_a_folder_of_experiments(command, e1, folder):
+    assert e1()[2] == 0
+    out, _, code = command("report", folder)
+    assert (out, code) == ([str(folder / "experiments.html")], 0)
+    assert not (folder / "report.html").exists()
+    _, err, code = command("report", folder, "--out", folder / "other.html")
+    assert code == 2
+    assert "leave out --out" in err
+
+
 def test_other_settings_are_refused(e1):
     _, err, code = e1("--seed", "7")
     assert code == 2

@@ -9,7 +9,10 @@ import typer
 
 from factneurons.cli.console import say
 from factneurons.cli.options import RunFolder
+from factneurons.errors import BadSetting
 from factneurons.report import write_report
+from factneurons.report.experiments import PAGE, experiments_in, write_experiments
+from factneurons.runs import Run
 
 
 def report(
@@ -21,6 +24,15 @@ def report(
     svg: Annotated[bool, typer.Option("--svg", help="Write the figures as SVG too, under RUN/figures.")] = False,
     max_facts: Annotated[int, typer.Option(help="How many facts get a section of their own.")] = 40,
 ) -> None:
-    """Write a run's report, one HTML file that needs no network, and print its path."""
+    """Write a run's report, one HTML file that needs no network, and print its path.
+
+    A folder of experiments gets their page, experiments.html.
+    """
     figures = [name for name, wanted in (("png", png), ("svg", svg)) if wanted]
-    say(str(write_report(run, out=out, figures=figures, max_facts=max_facts)))
+    opened = Run.open(run)
+    if "locate" in opened.manifest.stages or not experiments_in(opened):
+        say(str(write_report(opened, out=out, figures=figures, max_facts=max_facts)))
+        return
+    if out is not None:
+        raise BadSetting(f"{run} holds experiments: their page is {run / PAGE}; leave out --out")
+    say(str(write_experiments(opened, figures=figures)[0]))
