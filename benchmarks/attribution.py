@@ -21,9 +21,10 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from factneurons.attribution import AttributionSettings
 from factneurons.attribution.methods import attribute_all
-from factneurons.models import Model, Query
+from factneurons.attribution.settings import AttributionSettings
+from factneurons.models.model import Model
+from factneurons.models.types import Query
 from measuring import (
     MODELS,
     TINY,

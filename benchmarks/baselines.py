@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
-from factneurons.models import Model, Query
-from factneurons.models.corrupted import corrupted, replacement_token, target_activations
+from factneurons.models.model import Model
+from factneurons.models.passes.corrupted import corrupted, replacement_token, target_activations
+from factneurons.models.types import Query
 from measuring import MODELS, Contender, interleave, prompt_of, random_model
 
 

@@ -23,14 +23,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from factneurons.attribution import AttributionSettings, KnowledgeNeurons, SelectionSettings, locate
-from factneurons.degeneracy import DegeneracySettings, find_degenerate
-from factneurons.degeneracy.find import suppressed_by
+from factneurons.attribution.locate import locate
+from factneurons.attribution.selection import SelectionSettings
+from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.degeneracy.find import find_degenerate, suppressed_by
 from factneurons.degeneracy.functional import Drops, functional_filter
-from factneurons.experiments.statistics import benjamini_hochberg, holm
-from factneurons.facts import Fact, load_facts
-from factneurons.models import Model, load_model
-from factneurons.pocket.catalog import POCKET_MODELS
+from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.facts.source import load_facts
+from factneurons.facts.types import Fact
+from factneurons.models.bundled import POCKET_MODELS
+from factneurons.models.load import load_model
+from factneurons.models.model import Model
+from factneurons.statistics import benjamini_hochberg, holm
 
 PARTS = 3
 

@@ -18,12 +18,12 @@ from pathlib import Path
 import pandas as pd
 
 import factneurons as fn
-from factneurons.editing import EditSettings
-from factneurons.editing.making import drawn, split_prompts
-from factneurons.editing.surroundings import Surroundings
-from factneurons.experiments.edits import RANDOM, Trial, Tried, lines_of, try_edit
-from factneurons.experiments.statistics import bootstrap_interval
-from factneurons.facts import Fact
+from factneurons.editing.build import drawn, split_prompts
+from factneurons.editing.settings import EditSettings
+from factneurons.editing.trial import RANDOM, Trial, Tried, lines_of, try_edit
+from factneurons.facts.related import Surroundings
+from factneurons.facts.types import Fact
+from factneurons.statistics import bootstrap_interval
 
 KINDS = {
     "update 1, 1": EditSettings(kind="update", lambda2=1.0),

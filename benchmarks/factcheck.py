@@ -17,12 +17,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from factneurons.attribution import AttributionSettings
 from factneurons.attribution.methods import attribute_all
-from factneurons.factcheck import FactChecker
+from factneurons.attribution.settings import AttributionSettings
+from factneurons.factcheck.checker import FactChecker
 from factneurons.factcheck.scoring import listen
-from factneurons.facts import load_facts
-from factneurons.models import load_model
+from factneurons.facts.source import load_facts
+from factneurons.models.load import load_model
 
 
 def processor_time(work: Callable[[], object]) -> float:

@@ -18,12 +18,14 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 sys.path.insert(0, str(Path(__file__).parent))
-from factneurons.attribution import AttributionSettings, SelectionSettings
 from factneurons.attribution.locate import locate_batch
 from factneurons.attribution.methods import attribute_all
-from factneurons.facts import load_facts
-from factneurons.models import Model, load_model
-from factneurons.pocket.catalog import POCKET_MODELS
+from factneurons.attribution.selection import SelectionSettings
+from factneurons.attribution.settings import AttributionSettings
+from factneurons.facts.source import load_facts
+from factneurons.models.bundled import POCKET_MODELS
+from factneurons.models.load import load_model
+from factneurons.models.model import Model
 from measuring import Contender, interleave, prompt_of, random_model, word_tokenizer
 
 FIXED = AttributionSettings(method="dai", rule="gauss_legendre", points=8)

@@ -16,12 +16,16 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from factneurons.attribution import KnowledgeNeurons, locate
-from factneurons.experiments.statistics import bootstrap_interval
-from factneurons.models import Model, load_model
-from factneurons.multilingual import LanguageIndependent, language_agnostic, language_independent
-from factneurons.planted import read_truth
+from factneurons.attribution.locate import locate
+from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.models.load import load_model
+from factneurons.models.model import Model
+from factneurons.multilingual.agnostic import language_agnostic
+from factneurons.multilingual.join import language_independent
+from factneurons.multilingual.types import LanguageIndependent
+from factneurons.planted.truth import read_truth
 from factneurons.planted.types import PlantedFact
+from factneurons.statistics import bootstrap_interval
 
 METHODS = ("amig", "dai", "activation", "random")
 RULES = ("intersection", "agnostic")

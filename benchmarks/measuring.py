@@ -28,9 +28,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from factneurons.facts import Prompt
-from factneurons.models import Model
-from factneurons.models.matmul import routing
+from factneurons.facts.types import Prompt
+from factneurons.models.model import Model
+from factneurons.models.passes.matmul import routing
 
 PACKAGES = ("factneurons", "torch", "transformers", "numpy", "knowledge-neurons", "captum")
 

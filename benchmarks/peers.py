@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from factneurons.models import Model, Query
+from factneurons.models.model import Model
+from factneurons.models.types import Query
 
 POINTS = 20
 

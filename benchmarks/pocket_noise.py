@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import factneurons as fn
-from factneurons.experiments.controls import matched_random, strengths
+from factneurons.attribution.controls import matched_random, strengths
 from factneurons.pocket.training import train_pocket
 
 CELLS = [(0.0, 0.0), (0.01, 0.0), (0.05, 0.0), (0.0, 0.1), (0.05, 0.1)]

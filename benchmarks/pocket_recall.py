@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 import factneurons as fn
-from factneurons.pocket.catalog import POCKET_MODELS, WEIGHTS, pocket_path
+from factneurons.models.bundled import POCKET_MODELS, WEIGHTS, pocket_path
 from factneurons.pocket.recall import measure_recall, write_recall
 from factneurons.pocket.training import BUNDLED
 

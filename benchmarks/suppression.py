@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from factneurons.models import Model, Neuron, Query
+from factneurons.models.model import Model
+from factneurons.models.types import Neuron, Query
 from measuring import MODELS, Contender, interleave, prompt_of, random_model
 
 

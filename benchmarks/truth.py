@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from factneurons.benchmark import summary
 from factneurons.benchmark.judging import TRUE
 from factneurons.benchmark.run import TABLE
+from factneurons.benchmark.summary import summary
 from factneurons.benchmark.tables import Table, confusion_table, fill, markdown, ranked, source_name, sources, table_of
 
 MARK = "benchmark"

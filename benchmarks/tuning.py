@@ -20,14 +20,15 @@ from pathlib import Path
 
 import numpy as np
 
+from factneurons.attribution.controls import matched_random, strengths
 from factneurons.benchmark.contestants import groupers
 from factneurons.benchmark.judging import JUDGED, TRUE, Sets, Unit, grouped, groups_of
 from factneurons.degeneracy.control import drop_halves
 from factneurons.degeneracy.functional import functional_filter, union
 from factneurons.degeneracy.scale import GapUnits
-from factneurons.experiments.controls import matched_random, strengths
-from factneurons.models import Model, load_model
-from factneurons.planted import read_truth
+from factneurons.models.load import load_model
+from factneurons.models.model import Model
+from factneurons.planted.truth import read_truth
 
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3)
 DRAWS = 99

@@ -63,7 +63,7 @@ def run_example(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
         pytest.fail("the network was asked")
 
     monkeypatch.setattr(fn, "load_facts", few)
-    monkeypatch.setattr("factneurons.pocket.catalog.WEIGHTS", weights)
+    monkeypatch.setattr("factneurons.models.bundled.WEIGHTS", weights)
     monkeypatch.setattr(socket.socket, "connect", blocked)
 
     def run(text: str) -> dict[str, object]:

@@ -14,31 +14,42 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from factneurons.attribution import (
-        Attribution,
-        AttributionSettings,
-        KnowledgeNeurons,
-        SelectionSettings,
-        attribute,
-        locate,
-    )
-    from factneurons.degeneracy import DegeneracySettings, DegenerateNeurons, degenerate_pairs, find_degenerate
-    from factneurons.editing import Edit, EditSettings, edit, read_edit, save_edited, stacked, write_edit
+    from factneurons.attribution.locate import locate
+    from factneurons.attribution.methods import attribute
+    from factneurons.attribution.selection import SelectionSettings
+    from factneurons.attribution.settings import AttributionSettings
+    from factneurons.attribution.types import Attribution, KnowledgeNeurons
+    from factneurons.degeneracy.carried_facts import degenerate_or_redundant
+    from factneurons.degeneracy.find import find_degenerate
+    from factneurons.degeneracy.pairs import degenerate_pairs
+    from factneurons.degeneracy.settings import DegeneracySettings
+    from factneurons.degeneracy.types import DegenerateNeurons
+    from factneurons.editing.build import edit
+    from factneurons.editing.saved_model import save_edited
+    from factneurons.editing.settings import EditSettings
+    from factneurons.editing.storage import read_edit, write_edit
+    from factneurons.editing.types import Edit, stacked
     from factneurons.errors import FactneuronsError, NotAskable
-    from factneurons.experiments import degenerate_or_redundant
-    from factneurons.factcheck import FactChecker, Statement
-    from factneurons.facts import Fact, Prompt, describe, load_facts, write_jsonl
-    from factneurons.models import Model, Neuron, Query, load_model
-    from factneurons.multilingual import (
-        LanguageIndependent,
-        LanguageSettings,
-        consistency,
-        language_agnostic,
-        language_independent,
-    )
-    from factneurons.planted import PlantingSettings, Truth, plant, read_truth
-    from factneurons.report import write_report
-    from factneurons.runs import Run
+    from factneurons.factcheck.checker import FactChecker
+    from factneurons.factcheck.statements import Statement
+    from factneurons.facts.description import describe
+    from factneurons.facts.source import load_facts
+    from factneurons.facts.types import Fact, Prompt
+    from factneurons.facts.writing import write_jsonl
+    from factneurons.models.load import load_model
+    from factneurons.models.model import Model
+    from factneurons.models.types import Neuron, Query
+    from factneurons.multilingual.agnostic import language_agnostic
+    from factneurons.multilingual.join import language_independent
+    from factneurons.multilingual.paraphrases import consistency
+    from factneurons.multilingual.settings import LanguageSettings
+    from factneurons.multilingual.types import LanguageIndependent
+    from factneurons.planted.plant import plant
+    from factneurons.planted.settings import PlantingSettings
+    from factneurons.planted.truth import read_truth
+    from factneurons.planted.types import Truth
+    from factneurons.report.page import write_report
+    from factneurons.runs.store import Run
 
 __version__ = "0.1.0"
 
@@ -87,47 +98,73 @@ __all__ = [
     "write_report",
 ]
 
-_ROOMS = {
-    "attribution": (
+_MODULES = {
+    "attribution.locate": ("locate",),
+    "attribution.methods": ("attribute",),
+    "attribution.selection": ("SelectionSettings",),
+    "attribution.settings": ("AttributionSettings",),
+    "attribution.types": (
         "Attribution",
-        "AttributionSettings",
         "KnowledgeNeurons",
-        "SelectionSettings",
-        "attribute",
-        "locate",
     ),
-    "degeneracy": ("DegeneracySettings", "DegenerateNeurons", "degenerate_pairs", "find_degenerate"),
-    "editing": ("Edit", "EditSettings", "edit", "read_edit", "save_edited", "stacked", "write_edit"),
-    "errors": ("FactneuronsError", "NotAskable"),
-    "experiments": ("degenerate_or_redundant",),
-    "factcheck": ("FactChecker", "Statement"),
-    "facts": ("Fact", "Prompt", "describe", "load_facts", "write_jsonl"),
-    "models": ("Model", "Neuron", "Query", "load_model"),
-    "multilingual": (
-        "LanguageIndependent",
-        "LanguageSettings",
-        "consistency",
-        "language_agnostic",
-        "language_independent",
+    "degeneracy.carried_facts": ("degenerate_or_redundant",),
+    "degeneracy.find": ("find_degenerate",),
+    "degeneracy.pairs": ("degenerate_pairs",),
+    "degeneracy.settings": ("DegeneracySettings",),
+    "degeneracy.types": ("DegenerateNeurons",),
+    "editing.build": ("edit",),
+    "editing.saved_model": ("save_edited",),
+    "editing.settings": ("EditSettings",),
+    "editing.storage": (
+        "read_edit",
+        "write_edit",
     ),
-    "planted": ("PlantingSettings", "Truth", "plant", "read_truth"),
-    "pocket": (),
-    "report": ("write_report",),
-    "runs": ("Run",),
+    "editing.types": (
+        "Edit",
+        "stacked",
+    ),
+    "errors": (
+        "FactneuronsError",
+        "NotAskable",
+    ),
+    "factcheck.checker": ("FactChecker",),
+    "factcheck.statements": ("Statement",),
+    "facts.description": ("describe",),
+    "facts.source": ("load_facts",),
+    "facts.types": (
+        "Fact",
+        "Prompt",
+    ),
+    "facts.writing": ("write_jsonl",),
+    "models.load": ("load_model",),
+    "models.model": ("Model",),
+    "models.types": (
+        "Neuron",
+        "Query",
+    ),
+    "multilingual.agnostic": ("language_agnostic",),
+    "multilingual.join": ("language_independent",),
+    "multilingual.paraphrases": ("consistency",),
+    "multilingual.settings": ("LanguageSettings",),
+    "multilingual.types": ("LanguageIndependent",),
+    "planted.plant": ("plant",),
+    "planted.settings": ("PlantingSettings",),
+    "planted.truth": ("read_truth",),
+    "planted.types": ("Truth",),
+    "report.page": ("write_report",),
+    "runs.store": ("Run",),
 }
-"""Where each name lives. A room is imported when something of it is first used: PyTorch takes seconds."""
+"""Where each name lives. A module is imported when something of it is first used: PyTorch takes seconds."""
 
 
 def __getattr__(name: str) -> object:
-    for room, names in _ROOMS.items():
-        if name == room:
-            return import_module(f"{__name__}.{room}")
+    for module, names in _MODULES.items():
         if name in names:
-            value = globals()[name] = getattr(import_module(f"{__name__}.{room}"), name)
+            value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
             return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     own = (name for name in globals() if name.startswith("__"))
-    return sorted({*own, *__all__, *_ROOMS})
+    return sorted({*own, *__all__})

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from factneurons.attribution import AttributionSettings
 from factneurons.attribution.chosen import attribute_neurons
 from factneurons.attribution.methods import METHODS, PathMethod, attribute_all
+from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
 from factneurons.models.types import Neuron
 

@@ -337,7 +337,7 @@ class TestChunks:
             return real(model, captured, points, target)
 
         monkeypatch.setattr(engine, "values_and_gradients", count)
-        monkeypatch.setattr("factneurons.models.memory.gc.collect", lambda: 0)
+        monkeypatch.setattr("factneurons.models.passes.memory.gc.collect", lambda: 0)
         return seen, limit
 
     @pytest.mark.parametrize(("method", "paths"), [("dai", 1), ("amig", 5), ("amig_mean", 1), ("sequential", 5)])

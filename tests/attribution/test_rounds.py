@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from factneurons.attribution import AttributionSettings, SelectionSettings, locate
+from factneurons.attribution.locate import locate
 from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.rounds import scores_in_rounds, search_in_rounds
-from factneurons.attribution.selection import choose
+from factneurons.attribution.selection import SelectionSettings, choose
+from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
-from factneurons.facts import load_facts
-from factneurons.models import load_model
+from factneurons.facts.source import load_facts
+from factneurons.models.load import load_model
 
 SETTINGS = AttributionSettings("dai")
 

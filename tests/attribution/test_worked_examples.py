@@ -8,7 +8,7 @@ from factneurons.attribution.methods import METHODS, attribute_all
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.facts.types import Prompt
 from factneurons.models.batches import Batch
-from factneurons.models.capture import Capture
+from factneurons.models.passes.capture import Capture
 from factneurons.models.types import Query
 
 END = (2.0, 3.0)

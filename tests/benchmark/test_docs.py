@@ -10,7 +10,7 @@ import pytest
 from factneurons.benchmark.contestants import CAPTUM, IN_ROUNDS, groupers
 from factneurons.benchmark.run import COLUMNS, TABLE
 from factneurons.benchmark.tables import MEASURE_NAMES, fill
-from factneurons.degeneracy.clusterers import CLUSTERERS
+from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "benchmark.md"

@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from factneurons.benchmark import BenchmarkSettings, run_benchmark
 from factneurons.benchmark.pace import Pace
 from factneurons.benchmark.page import write_results
-from factneurons.benchmark.run import COLUMNS, TABLE, check_bases, model_folders
+from factneurons.benchmark.run import COLUMNS, TABLE, BenchmarkSettings, check_bases, model_folders, run_benchmark
 from factneurons.errors import BadModel, BadSetting
-from factneurons.planted import PlantingSettings
+from factneurons.planted.settings import PlantingSettings
 
 SETTINGS = BenchmarkSettings(bases=("pocket-bert", "pocket-gpt2"), seeds=(0, 1), grouped_by=("true",))
 

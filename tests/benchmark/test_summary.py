@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from factneurons.benchmark import by_regime, comparisons, confusion, summary
 from factneurons.benchmark.run import COLUMNS, long_table
+from factneurons.benchmark.summary import by_regime, comparisons, confusion, summary
 from factneurons.benchmark.tables import confusion_table, fill, markdown, plain, ranked, sources, table_of
 from factneurons.errors import BadSetting
 

@@ -11,9 +11,9 @@ import torch
 
 import factneurons as fn
 from factneurons.cli import main
-from factneurons.report import write_report
-from factneurons.runs import Run
-from factneurons.runs import verify as problems_in
+from factneurons.report.page import write_report
+from factneurons.runs.store import Run
+from factneurons.runs.verify import verify as problems_in
 
 FEW = ("--draws", "2")
 STATEMENTS = [

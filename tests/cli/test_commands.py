@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from factneurons.facts import Fact, Prompt, write_jsonl
+from factneurons.facts.types import Fact, Prompt
+from factneurons.facts.writing import write_jsonl
+from factneurons.models.bundled import POCKET_MODELS, pocket_path
 from factneurons.models.load import load_model
-from factneurons.pocket.catalog import POCKET_MODELS, pocket_path
 
 FACTS = [
     Fact("a", "capital", "France", "Paris", "en", (Prompt("The capital of France is ___."), Prompt("___ is it."))),

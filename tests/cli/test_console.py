@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from factneurons.cli import console
-from factneurons.runs import Pace
+from factneurons.runs.drive import Pace
 
 
 def test_an_error_is_one_line(capsys):

@@ -8,7 +8,7 @@ import pytest
 
 from factneurons.cli import degenerate as command
 from factneurons.cli import main
-from factneurons.degeneracy import DegeneracySettings
+from factneurons.degeneracy.settings import DegeneracySettings
 
 
 class Reached(Exception):

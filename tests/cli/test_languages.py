@@ -10,9 +10,9 @@ import torch
 
 from factneurons.cli import main
 from factneurons.multilingual.settings import LanguageSettings
-from factneurons.report import write_report
-from factneurons.runs import Run
-from factneurons.runs import verify as problems_in
+from factneurons.report.page import write_report
+from factneurons.runs.store import Run
+from factneurons.runs.verify import verify as problems_in
 
 FEW = ("--draws", "2", "--unrelated", "1")
 

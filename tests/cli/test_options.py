@@ -15,7 +15,7 @@ from factneurons.cli.locate import locate
 from factneurons.cli.report import report
 from factneurons.cli.verify import verify
 from factneurons.facts.formats import FORMATS, SUFFIXES
-from factneurons.pocket.catalog import POCKET_MODELS
+from factneurons.models.bundled import POCKET_MODELS
 
 COMMANDS = (locate, degenerate, report, doctor, verify, describe_command)
 

@@ -10,8 +10,11 @@ import torch
 
 import factneurons.cli.plant as command_module
 from factneurons.errors import BadSetting
-from factneurons.facts import Fact, Prompt, load_facts, write_jsonl
-from factneurons.planted import PlantingSettings, read_truth
+from factneurons.facts.source import load_facts
+from factneurons.facts.types import Fact, Prompt
+from factneurons.facts.writing import write_jsonl
+from factneurons.planted.settings import PlantingSettings
+from factneurons.planted.truth import read_truth
 
 ROOM = import_module("factneurons.planted.plant")
 NEW = [

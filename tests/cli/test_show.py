@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from factneurons.cli import show
-from factneurons.experiments.effects import Effect
-from factneurons.experiments.statistics import Interval
-from factneurons.runs import Counts
+from factneurons.findings.effects import Effect
+from factneurons.runs.counts import Counts
+from factneurons.statistics import Interval
 
 
 def interval(estimate, low, high):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from factneurons.runs import Run
+from factneurons.runs.store import Run
 
 
 @pytest.fixture

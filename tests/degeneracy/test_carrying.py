@@ -7,7 +7,7 @@ import numpy as np
 from factneurons.degeneracy.carrying import OtherNeurons, carries_nothing
 from factneurons.degeneracy.functional import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.facts import Fact, Prompt
+from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
 
 A, B, C, D = (Neuron(0, index) for index in range(4))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from factneurons.degeneracy.clusterers import CLUSTERERS
+from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.table import BARCODE_COLUMNS, COMPONENT_COLUMNS, FACT_COLUMNS
 from factneurons.degeneracy.types import REASONS, STORAGE

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from factneurons.degeneracy import DegeneracySettings, degenerate_neurons, find_degenerate
-from factneurons.degeneracy.settings import ComparisonSettings
+from factneurons.degeneracy.find import degenerate_neurons, find_degenerate
+from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings
 from factneurons.degeneracy.types import DETAILS, REASONS
 from factneurons.errors import BadNumber
 from factneurons.models.types import Neuron

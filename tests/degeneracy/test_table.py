@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from factneurons.degeneracy import DegeneracySettings, find_degenerate
+from factneurons.degeneracy.find import find_degenerate
+from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.table import BARCODE_COLUMNS, COMPONENT_COLUMNS, FACT_COLUMNS
 from factneurons.errors import BadFact
 

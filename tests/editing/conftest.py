@@ -4,10 +4,10 @@ import pytest
 import torch
 
 import factneurons as fn
-from factneurons.editing import Edit, edit
-from factneurons.editing.surroundings import Surroundings
-from factneurons.editing.types import Description
+from factneurons.editing.build import edit
+from factneurons.editing.types import Description, Edit
 from factneurons.editing.weights import columns, identity
+from factneurons.facts.related import Surroundings
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from factneurons.editing import KINDS, EditSettings, edit
+from factneurons.editing.build import edit
+from factneurons.editing.kinds import KINDS
+from factneurons.editing.settings import EditSettings
 from factneurons.errors import BadSetting
 
 NEURONS = [(1, 3), (2, 40), (3, 7)]

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from factneurons.editing.making import split_prompts
+from factneurons.editing.build import split_prompts
+from factneurons.editing.held_out import GROUPS, probes_of, statement_queries
 from factneurons.editing.measuring import COLUMNS, MEASURES, measure, number, numbers_of, perplexity
-from factneurons.editing.probing import GROUPS, probes_of, statement_queries
 from factneurons.editing.settings import EditSettings
-from factneurons.editing.surroundings import Surroundings
-from factneurons.facts import Fact, Prompt
+from factneurons.facts.related import Surroundings
+from factneurons.facts.types import Fact, Prompt
 
 
 def row(group, role, rank, log_probability, prediction, tokens=1):

@@ -10,8 +10,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 import factneurons as fn
-from factneurons.editing import read_edit, save_edited, stacked, write_edit
-from factneurons.editing.storage import DELTA, DESCRIPTION, edits_in
+from factneurons.editing.saved_model import save_edited
+from factneurons.editing.storage import DELTA, DESCRIPTION, edits_in, read_edit, write_edit
+from factneurons.editing.types import stacked
 from factneurons.editing.weights import same_bits
 from factneurons.errors import BadModel, BadSetting
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from factneurons.editing import stacked
+from factneurons.editing.types import stacked
 from factneurons.editing.weights import columns, same_bits
 from factneurons.errors import BadModel, BadSetting
 from factneurons.models.types import Neuron

@@ -16,10 +16,10 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import factneurons as fn
-from factneurons.attribution import METHODS
-from factneurons.cli import stages
+from factneurons.attribution.methods import METHODS
 from factneurons.errors import BadNumber
-from factneurons.runs import verify
+from factneurons.runs.verify import verify
+from factneurons.stages import locate as stages
 
 GOOD = {"relation": "capital", "subject": "France", "answer": "Paris", "prompts": ["The capital of France is ___."]}
 BAD_LINES = {
@@ -424,8 +424,8 @@ def test_settings_of_degenerate(options, words, tmp_path, run):
 
 
 def test_degenerate_before_locate(gpt2, facts_file, tmp_path, locate, run, monkeypatch):
-    monkeypatch.setattr("factneurons.cli.stages.locate_batch", lambda *_, **__: pytest.fail("not reached"))
-    monkeypatch.setattr("factneurons.cli.stages.load_facts", load_nothing(fn.load_facts))
+    monkeypatch.setattr("factneurons.stages.locate.locate_batch", lambda *_, **__: pytest.fail("not reached"))
+    monkeypatch.setattr("factneurons.stages.locate.load_facts", load_nothing(fn.load_facts))
     assert locate(gpt2, facts_file, tmp_path / "run").code == 2
     assert "nothing was located in it; run factneurons locate" in run("degenerate", tmp_path / "run").refused()
 

@@ -79,7 +79,8 @@ def place(tmp_path_factory, gpt2, bert, facts_file):
 
 def _plant(base, out, *, facts, regime, settings, report):
     """Planting takes minutes with the examples' own options; here only what the command hands on is looked at."""
-    from factneurons.planted import Planted, Truth
+    from factneurons.planted.plant import Planted
+    from factneurons.planted.types import Truth
 
     assert base in ("pocket-gpt2", "random-llama")
     assert (facts is None) == (regime == "single")
@@ -125,10 +126,10 @@ def quick(monkeypatch, place):
     import factneurons.cli.experiment as experiment
     import factneurons.cli.locate as locate
     import factneurons.cli.plant as plant
-    import factneurons.cli.stages as stages
+    import factneurons.stages.locate as stages
 
     monkeypatch.chdir(place)
-    monkeypatch.setattr("factneurons.pocket.catalog.WEIGHTS", place / "weights")
+    monkeypatch.setattr("factneurons.models.bundled.WEIGHTS", place / "weights")
     load_facts = stages.load_facts
 
     def few(spec, **options):

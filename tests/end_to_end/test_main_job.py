@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 import factneurons as fn
-from factneurons.attribution import SelectionSettings
+from factneurons.attribution.selection import SelectionSettings
 from factneurons.cli import main
-from factneurons.runs import verify
+from factneurons.runs.verify import verify
 
 
 class Reader(html.parser.HTMLParser):
@@ -214,7 +214,7 @@ def test_a_finished_run_is_not_done_again(finished, commands, run, monkeypatch):
         pytest.fail("nothing is left to do")
 
     for name in ("locate_batch", "intervene", "degenerate_neurons"):
-        monkeypatch.setattr(f"factneurons.cli.stages.{name}", never)
+        monkeypatch.setattr(f"factneurons.stages.locate.{name}", never)
     again = run(*commands.locate(finished))
     assert again.code == 0
     assert "40 of 40 facts located in 0.0 s, 40 of them before" in again.out

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import factneurons as fn
-from factneurons.runs import verify
+from factneurons.runs.verify import verify
 
 
 def commits(folder: Path, stage: str = "") -> int:

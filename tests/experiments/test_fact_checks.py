@@ -8,8 +8,9 @@ from factneurons.errors import BadSetting, NotAskable
 from factneurons.experiments.fact_checks import MEASURES, SUMMARIES, FactChecks
 from factneurons.experiments.study import ExperimentSettings, Study
 from factneurons.experiments.suite import EXPERIMENTS
-from factneurons.facts import Fact, Prompt, load_facts
-from factneurons.models import load_model
+from factneurons.facts.source import load_facts
+from factneurons.facts.types import Fact, Prompt
+from factneurons.models.load import load_model
 
 SETTINGS = ExperimentSettings(methods=("dai",), draws=2)
 

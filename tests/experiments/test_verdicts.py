@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Summary
-from factneurons.experiments.statistics import holm, paired_permutation_test
 from factneurons.experiments.verdicts import LEVEL, cells_of, verdicts_of
+from factneurons.statistics import holm, paired_permutation_test
 
 MEASURES = {"loss": "what is lost", "gain": "what is won"}
 

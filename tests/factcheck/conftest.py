@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from factneurons.facts import load_facts
-from factneurons.models import Neuron, load_model
+from factneurons.facts.source import load_facts
+from factneurons.models.load import load_model
+from factneurons.models.types import Neuron
 
 GROUP = ("capital", "en")
 

@@ -6,10 +6,11 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from factneurons.errors import BadSetting
-from factneurons.factcheck import FactChecker, Statement
+from factneurons.factcheck.checker import FactChecker
 from factneurons.factcheck.conditions import CONDITIONS
-from factneurons.facts import Prompt
-from factneurons.models import Neuron
+from factneurons.factcheck.statements import Statement
+from factneurons.facts.types import Prompt
+from factneurons.models.types import Neuron
 
 
 @pytest.fixture(scope="module")

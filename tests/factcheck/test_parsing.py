@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factneurons.factcheck.parsing import REASONS, Parser, pattern_of
-from factneurons.facts import Fact, Prompt
+from factneurons.facts.types import Fact, Prompt
 
 PATTERNS = ("The capital of [X] is ___.", "___ is the seat of [X].", "Which city governs [X]? ___")
 ZH = ("[X]的首都是___。", "[X]定都于___")

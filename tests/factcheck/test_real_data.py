@@ -6,7 +6,7 @@ import pytest
 
 from factneurons.errors import NotAskable
 from factneurons.factcheck.statements import WrongAnswers, case_of, held_out_subjects
-from factneurons.facts import load_facts
+from factneurons.facts.source import load_facts
 
 FILE = Path(__file__).parents[2].parent / "shared" / "data" / "dkn" / "factcheck" / "simple.jsonl"
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factneurons.attribution import locate
-from factneurons.degeneracy import degenerate_pairs
+from factneurons.attribution.locate import locate
+from factneurons.degeneracy.pairs import degenerate_pairs
 from factneurons.errors import BadSetting
 from factneurons.factcheck.relation_neurons import (
     degenerate_of,
@@ -13,7 +13,7 @@ from factneurons.factcheck.relation_neurons import (
     prompt_pairs,
     random_sets,
 )
-from factneurons.models import Neuron
+from factneurons.models.types import Neuron
 
 A, B, C = Neuron(0, 1), Neuron(0, 2), Neuron(3, 4)
 SETS = st.lists(st.sets(st.sampled_from([A, B, C])), max_size=12)

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from factneurons.attribution import AttributionSettings
 from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
 from factneurons.factcheck.scoring import enough_points, filled, listen
-from factneurons.models import Neuron
+from factneurons.models.types import Neuron
 
 R, S = ("r", "en"), ("s", "en")
 N = [Neuron(0, 3), Neuron(2, 1), Neuron(2, 9), Neuron(3, 300)]

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.factcheck.statements import WrongAnswers, case_of, held_out_subjects
-from factneurons.facts import Fact, Prompt
+from factneurons.facts.types import Fact, Prompt
 
 
 def fact(subject, answer="Paris", relation="capital", **more):

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from factneurons.errors import NotAskable
 from factneurons.factcheck.texts import FRAMES, complex_prompts
-from factneurons.facts import Prompt
+from factneurons.facts.types import Prompt
 
 
 @given(st.sampled_from(sorted(FRAMES)), st.sampled_from(["France", "法国", "{prompt}"]), st.integers(0, 5))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from factneurons.facts import FactSource
+from factneurons.facts.source import FactSource
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from factneurons.errors import BadFact
-from factneurons.facts import FactSource, load_facts
+from factneurons.facts.source import FactSource, load_facts
 
 EDIT: dict[str, Any] = {
     "case_id": 3,

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from factneurons.errors import BadFact, NotAskable
-from factneurons.facts import Fact, Prompt, describe, load_facts
+from factneurons.facts.description import describe
+from factneurons.facts.source import load_facts
+from factneurons.facts.types import Fact, Prompt
 
 
 def made(number: int, *texts: str, relation: str = "capital", language: str = "en", date: str | None = None) -> Fact:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from factneurons.facts import load_facts
 from factneurons.facts.formats import FORMATS
-from factneurons.facts.source import COMMON_OPTIONS
+from factneurons.facts.source import COMMON_OPTIONS, load_facts
 
 TEXT = (Path(__file__).parents[2] / "docs" / "facts.md").read_text(encoding="utf-8")
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from factneurons.errors import BadFact
-from factneurons.facts import Skipped, load_facts
+from factneurons.facts.problems import Skipped
+from factneurons.facts.source import load_facts
 
 ROW: dict[str, Any] = {
     "uuid": "Q1_P54_2014",

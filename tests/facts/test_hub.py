@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from factneurons.errors import BadSetting
-from factneurons.facts import load_facts
+from factneurons.facts.source import load_facts
 
 
 def test_a_missing_extra_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:

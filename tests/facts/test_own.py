@@ -11,7 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from factneurons.errors import BadFact
-from factneurons.facts import REASONS, Fact, FactSource, Prompt, Skipped, load_facts, write_jsonl
+from factneurons.facts.problems import REASONS, Skipped
+from factneurons.facts.source import FactSource, load_facts
+from factneurons.facts.types import Fact, Prompt
+from factneurons.facts.writing import write_jsonl
 
 IN_ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from factneurons.errors import BadFact
-from factneurons.facts import FactSource, load_facts
 from factneurons.facts.formats.pararel import shared_words
+from factneurons.facts.source import FactSource, load_facts
 
 
 def bag(subject: str, answer: str) -> list[list[str]]:

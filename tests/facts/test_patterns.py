@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from factneurons.errors import BadFact, BadSetting
-from factneurons.facts import FactSource, load_facts
+from factneurons.facts.source import FactSource, load_facts
 
 ADA: dict[str, Any] = {"sub_uri": "Q1", "obj_uri": "Q2", "sub_label": "Ada Vale", "obj_label": "Lyon", "lineid": 7}
 ADA_ZH = {**ADA, "sub_label": "艾达", "obj_label": "里昂"}

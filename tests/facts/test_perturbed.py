@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from factneurons.facts import FactSource, load_facts
+from factneurons.facts.source import FactSource, load_facts
 
 
 def row(query: str, relation: str = "P54") -> dict[str, Any]:

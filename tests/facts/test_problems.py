@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 
 import factneurons.facts
-from factneurons.facts import REASONS
-from factneurons.facts.problems import BadRecord, shown
+from factneurons.facts.problems import REASONS, BadRecord, shown
 
 SOURCES = Path(factneurons.facts.types.__file__).parent
 DOCS = Path(__file__).parents[2] / "docs" / "facts.md"

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from factneurons.errors import BadFact, BadSetting
-from factneurons.facts import Fact, FactSource, load_facts
 from factneurons.facts.relations import gives_away
+from factneurons.facts.source import FactSource, load_facts
+from factneurons.facts.types import Fact
 
 CAPITAL: dict[str, Any] = {
     "relation": "capital",

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from factneurons.errors import BadFact
-from factneurons.facts import Skipped, load_facts
 from factneurons.facts.fields import Fields
 from factneurons.facts.formats.own import FIELDS, SCHEMA, fact_from_fields
-from factneurons.facts.problems import BadRecord
+from factneurons.facts.problems import BadRecord, Skipped
 from factneurons.facts.reading import Reading
+from factneurons.facts.source import load_facts
 
 DEFINITION = json.loads(SCHEMA.read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(DEFINITION)

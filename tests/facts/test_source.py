@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factneurons.errors import BadSetting, FactneuronsError
-from factneurons.facts import Fact, FactSource, Prompt, load_facts
 from factneurons.facts.formats import FORMATS
+from factneurons.facts.source import FactSource, load_facts
+from factneurons.facts.types import Fact, Prompt
 
 
 def made(number: int, relation: str = "capital", language: str = "en", date: str | None = None) -> Fact:

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from factneurons.errors import BadFact, BadSetting
-from factneurons.facts import REASONS, FactSource, load_facts
+from factneurons.facts.problems import REASONS
+from factneurons.facts.source import FactSource, load_facts
 
 HEADER = "id,relation,subject,answer,language,prompt,date,aliases,wrong_answers\n"
 ROW = "1,capital,Fooland,Barville,en,The capital of Fooland is ___.,2014,Bar City|B,Baz\n"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from factneurons.errors import BadFact, BadSetting
-from factneurons.facts import FactSource, load_facts
+from factneurons.facts.source import FactSource, load_facts
 
 
 def row(subject: int, year: int, query: str, *answers: str, relation: str = "P54") -> dict[str, Any]:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from factneurons.errors import BadSetting
-from factneurons.facts import Fact, Prompt, load_facts, write_jsonl
+from factneurons.facts.source import load_facts
+from factneurons.facts.types import Fact, Prompt
+from factneurons.facts.writing import write_jsonl
 
 FACT = Fact("i", "r", "城", "A", "en", (Prompt("It is ___"),))
 

@@ -16,12 +16,12 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, BertConfig, BertModel, MixtralConfig, ViTConfig, ViTModel
 
 from factneurons.errors import BadModel, BadNumber, BadSetting
+from factneurons.models import bundled as catalog
 from factneurons.models import load, source
+from factneurons.models.bundled import POCKET_MODELS, pocket_path
 from factneurons.models.fingerprint import file_hash, fingerprint, tensor_hash
 from factneurons.models.load import kind_of, load_config, load_model, load_tokenizer, model_fingerprint
 from factneurons.models.source import find_source
-from factneurons.pocket import catalog
-from factneurons.pocket.catalog import POCKET_MODELS, pocket_path
 
 KINDS = {"bert": "cloze", "roberta": "cloze", "gpt2": "causal", "llama": "causal", "t5": "encoder-decoder"}
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from factneurons.errors import BadModel, BadSetting
 from factneurons.facts.types import Prompt
-from factneurons.models import asking
+from factneurons.models import probabilities as asking
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
 

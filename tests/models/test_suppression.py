@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from factneurons.errors import BadSetting
 from factneurons.models import suppression
-from factneurons.models.rows import UnsupportedPrompt
+from factneurons.models.passes.rows import UnsupportedPrompt
 from factneurons.models.types import Neuron
 
 SETS = (

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import factneurons as fn
-from factneurons.attribution import AttributionSettings
 from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
 
 TAU, BETA_PROMPTS, BETA_LANGUAGES = 0.3, 0.7, 0.4

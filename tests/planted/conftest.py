@@ -14,7 +14,8 @@ import torch
 from factneurons.errors import BadSetting
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
-from factneurons.planted import Planted, PlantingSettings, plant
+from factneurons.planted.plant import Planted, plant
+from factneurons.planted.settings import PlantingSettings
 
 ARCHITECTURES = ("bert", "gpt2", "llama")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from factneurons.planted import PlantingSettings
 from factneurons.planted.checks import ADDITIVE, GATED
 from factneurons.planted.invented import GUESSED
 from factneurons.planted.regimes import BROKEN, LOST, STORED
+from factneurons.planted.settings import PlantingSettings
 from factneurons.planted.truth import SCHEMA
 from factneurons.planted.types import REGIMES
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from factneurons.planted.holding import Holder, held_numbers, single_targets
-from factneurons.planted.rows import Switches
+from factneurons.planted.passes import Switches
 from factneurons.planted.settings import PlantingSettings
 from factneurons.planted.widen import widened
 

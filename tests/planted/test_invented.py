@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from factneurons.errors import BadFact, BadSetting
 from factneurons.facts.types import Fact, Prompt
-from factneurons.planted import PlantingSettings
 from factneurons.planted.invented import GUESSED, Inventor, _spelled, probability
 from factneurons.planted.orders import check_layers, given_orders, invented_orders
+from factneurons.planted.settings import PlantingSettings
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 import factneurons as fn
 from factneurons.errors import BadSetting
-from factneurons.planted import plant
+from factneurons.planted.plant import plant
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
-from factneurons.planted import PlantedComponent, PlantedFact
 from factneurons.planted.regimes import BROKEN, LOST, STORED, promises
+from factneurons.planted.types import PlantedComponent, PlantedFact
 
 A, B, C, D, E, F = (Neuron(layer, index) for layer in (1, 2) for index in (0, 1, 2))
 OTHER = Neuron(3, 0)

@@ -7,8 +7,7 @@ import math
 import pytest
 
 from factneurons.errors import BadSetting
-from factneurons.planted import PlantingSettings
-from factneurons.planted.settings import MIX, ORDERED
+from factneurons.planted.settings import MIX, ORDERED, PlantingSettings
 from factneurons.planted.types import REGIMES
 
 

@@ -10,8 +10,8 @@ from transformers.pytorch_utils import Conv1D
 
 from factneurons.models.adapters import matrix
 from factneurons.planted.holding import Held
+from factneurons.planted.passes import Passes, Questions, Switches
 from factneurons.planted.regimes import BROKEN, LOST, STORED
-from factneurons.planted.rows import Passes, Questions, Switches
 from factneurons.planted.training import Rows, _sample, _violation, evaluate, train
 from factneurons.planted.widen import widened
 

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from factneurons.errors import BadRun
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
-from factneurons.planted import PlantedComponent, PlantedFact, Truth, read_truth
-from factneurons.planted.truth import SCHEMA, TRUTH, write_truth
-from factneurons.planted.types import REGIMES, Check, Rejected
+from factneurons.planted.truth import SCHEMA, TRUTH, read_truth, write_truth
+from factneurons.planted.types import REGIMES, Check, PlantedComponent, PlantedFact, Rejected, Truth
 
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
-from factneurons.facts import load_facts
+from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
-from factneurons.pocket.catalog import POCKET_MODELS, WEIGHTS
+from factneurons.models.bundled import POCKET_MODELS, WEIGHTS
 from factneurons.pocket.recall import measure_recall
 from factneurons.pocket.recipe import PocketRecipe
 

@@ -16,7 +16,10 @@ from factneurons.degeneracy.acquisition import AcquisitionCurve, AcquisitionPoin
 from factneurons.degeneracy.types import Bar, Carried, CarriedFacts, Component, DegenerateNeurons
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
-from factneurons.runs import Manifest, Run, Skip, carried_rows, degenerate_rows, located_rows
+from factneurons.runs.commits import Skip
+from factneurons.runs.manifest import Manifest
+from factneurons.runs.rows import carried_rows, degenerate_rows, located_rows
+from factneurons.runs.store import Run
 
 LAYERS, WIDTH = 8, 512
 STAGES = ("locate", "test_knowledge", "degenerate", "test_degenerate")

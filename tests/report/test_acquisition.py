@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 
 from factneurons.degeneracy.types import STORAGE
-from factneurons.experiments.statistics import Interval
-from factneurons.report import write_report
+from factneurons.findings.overview import LossByGroups, findings_of
 from factneurons.report.acquisition import MOST_GROUPS, acquisition_figures
 from factneurons.report.drawing import page_specification
 from factneurons.report.facts import sections_of
-from factneurons.report.findings import LossByGroups, findings_of
+from factneurons.report.page import write_report
 from factneurons.report.reading import read
 from factneurons.report.sentences import sentences_of
-from factneurons.runs import Run
+from factneurons.runs.store import Run
+from factneurons.statistics import Interval
 
 
 @pytest.fixture(scope="module")

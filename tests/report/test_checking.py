@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from factneurons.experiments.checking import results_of
+from factneurons.findings.checks import results_of
 from factneurons.report import drawing
 from factneurons.report.checking import Checks, title_of
 from factneurons.report.checking_figures import checking_figures, mean_roc

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from factneurons.editing.measuring import COLUMNS
+from factneurons.editing.trial import Tried, lines_of
 from factneurons.editing.types import Description, Edit
-from factneurons.experiments.edits import Tried, lines_of
 from factneurons.models.types import Neuron
 from factneurons.report.drawing import draw
 from factneurons.report.edits import edit_figures, in_words, write_edit_page

@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from factneurons.report import write_report
+from factneurons.findings.overview import findings_of
 from factneurons.report.drawing import page_specification
 from factneurons.report.figures import barcode, completeness, effects, figures_of, neuron_counts
-from factneurons.report.findings import findings_of
+from factneurons.report.page import write_report
 from factneurons.report.reading import read
-from factneurons.runs import Run
+from factneurons.runs.store import Run
 
 
 @pytest.fixture(scope="module")

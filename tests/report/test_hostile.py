@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from factneurons.facts.types import Fact, Prompt
-from factneurons.report import write_report
 from factneurons.report.embed import visible
-from factneurons.runs import Run, Skip
+from factneurons.report.page import write_report
+from factneurons.runs.commits import Skip
+from factneurons.runs.store import Run
 
 PAYLOADS = [
     "<script>alert(1)</script>",

@@ -9,15 +9,18 @@ from dataclasses import replace
 import pytest
 
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.experiments.languages import language_effects, shared_of
 from factneurons.facts.types import Fact, Prompt
+from factneurons.findings.languages import language_effects, shared_of
 from factneurons.models.types import Neuron
-from factneurons.multilingual import language_independent
-from factneurons.report import write_report
+from factneurons.multilingual.join import language_independent
 from factneurons.report.drawing import draw, page_specification
 from factneurons.report.language_figures import language_figures
 from factneurons.report.languages import told_of
-from factneurons.runs import Manifest, Run, fact_in_all, language_effect_row, language_rows, located_facts
+from factneurons.report.page import write_report
+from factneurons.runs.language_rows import fact_in_all, language_effect_row, language_rows
+from factneurons.runs.manifest import Manifest
+from factneurons.runs.reading import located_facts
+from factneurons.runs.store import Run
 
 DRAWS = 3
 

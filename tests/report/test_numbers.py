@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factneurons.experiments.statistics import Interval
 from factneurons.report import numbers
+from factneurons.statistics import Interval
 
 FINITE = st.floats(-1e9, 1e9)
 

@@ -6,9 +6,10 @@ import re
 import pytest
 
 from factneurons.errors import BadRun, BadSetting
-from factneurons.report import write_report
 from factneurons.report.embed import content_security_policy
-from factneurons.runs import Run, Skip
+from factneurons.report.page import write_report
+from factneurons.runs.commits import Skip
+from factneurons.runs.store import Run
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from factneurons.errors import BadRun
 from factneurons.report import reading as module
 from factneurons.report.reading import effects_of, read
-from factneurons.runs import Run
+from factneurons.runs.store import Run
 
 
 def measurement(fact_id, before, after, draw=0):

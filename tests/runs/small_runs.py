@@ -29,7 +29,10 @@ if __name__ == "__main__":
 
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
-from factneurons.runs import Batch, Manifest, Run, Skip, drive
+from factneurons.runs.commits import Skip
+from factneurons.runs.drive import Batch, drive
+from factneurons.runs.manifest import Manifest
+from factneurons.runs.store import Run
 
 STAGE = "locate"
 

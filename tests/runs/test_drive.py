@@ -9,7 +9,11 @@ import pytest
 
 from factneurons.errors import BadFact, BadModel, BadNumber, BadSetting, FactneuronsError, NotAskable
 from factneurons.facts.types import Fact
-from factneurons.runs import Batch, Counts, Interrupted, Pace, Run, Skip, drive
+from factneurons.runs.commits import Skip
+from factneurons.runs.counts import Counts
+from factneurons.runs.drive import Batch, Pace, drive
+from factneurons.runs.stop import Interrupted
+from factneurons.runs.store import Run
 
 
 @pytest.fixture

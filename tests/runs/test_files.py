@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from factneurons.errors import BadRun, FactneuronsError
-from factneurons.runs import Run, sha256_of, verify
-from factneurons.runs.files import FolderLock
+from factneurons.runs.files import FolderLock, sha256_of
+from factneurons.runs.store import Run
+from factneurons.runs.verify import verify
 
 
 def test_everything_is_flushed_before_it_gets_its_name_and_the_folder_after(tmp_path, small, monkeypatch):

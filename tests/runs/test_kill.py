@@ -6,7 +6,8 @@ import os
 import pytest
 
 from factneurons.errors import BadRun
-from factneurons.runs import Run, verify
+from factneurons.runs.store import Run
+from factneurons.runs.verify import verify
 
 
 def test_kill_at_random_moments_and_resume(tmp_path, small, start_script):

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factneurons.errors import BadRun, BadSetting
-from factneurons.runs import Counts, Manifest, Run, differences
-from factneurons.runs.manifest import NOT_SET, git_state, is_untouched, plain
+from factneurons.runs.counts import Counts
+from factneurons.runs.manifest import NOT_SET, Manifest, differences, git_state, is_untouched, plain
+from factneurons.runs.store import Run
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),

@@ -9,7 +9,8 @@ from factneurons.attribution.types import Attribution, KnowledgeNeurons
 from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
-from factneurons.runs import Run, degenerate_rows, located_rows
+from factneurons.runs.rows import degenerate_rows, located_rows
+from factneurons.runs.store import Run
 
 
 @pytest.fixture

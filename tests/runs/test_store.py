@@ -7,7 +7,10 @@ import pytest
 
 from factneurons.errors import BadFact, BadNumber, BadRun, BadSetting
 from factneurons.facts.types import Fact, Prompt
-from factneurons.runs import Counts, Run, Skip, verify
+from factneurons.runs.commits import Skip
+from factneurons.runs.counts import Counts
+from factneurons.runs.store import Run
+from factneurons.runs.verify import verify
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from factneurons.degeneracy.types import STORAGE
 from factneurons.errors import BadFact, BadNumber, BadSetting, FactneuronsError
 from factneurons.models.types import Neuron
 from factneurons.multilingual.settings import RULES
-from factneurons.runs import TABLES
-from factneurons.runs.tables import END_MARK, START_MARK, describe_tables, table_named, write_tables_into
+from factneurons.runs.tables import END_MARK, START_MARK, TABLES, describe_tables, table_named, write_tables_into
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "runs.md"
 

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from factneurons.runs import Run, verify
+from factneurons.runs.store import Run
+from factneurons.runs.verify import verify
 
 
 @pytest.fixture

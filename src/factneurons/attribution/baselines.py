@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.models.capture import Capture, Item
-from factneurons.models.corrupted import corrupted, replacement_token, target_activations
 from factneurons.models.model import Kind, Model
+from factneurons.models.passes.capture import Capture, Item
+from factneurons.models.passes.corrupted import corrupted, replacement_token, target_activations
 from factneurons.models.types import Query
 
 

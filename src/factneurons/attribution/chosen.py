@@ -19,10 +19,10 @@ from factneurons.attribution.methods import METHODS, PathMethod, method_named
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.models.batches import groups
-from factneurons.models.capture import Capture, Item
 from factneurons.models.interventions import existing
-from factneurons.models.memory import in_parts
 from factneurons.models.model import Model
+from factneurons.models.passes.capture import Capture, Item
+from factneurons.models.passes.memory import in_parts
 from factneurons.models.types import Neuron, Query
 
 FloatArray = npt.NDArray[np.float64]

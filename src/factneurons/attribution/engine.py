@@ -20,10 +20,10 @@ from torch import Tensor
 from factneurons.attribution.baselines import Baselines
 from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, Rule, quadrature
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.models.capture import Capture
-from factneurons.models.gradients import values_and_gradients
-from factneurons.models.memory import row_budget, with_backoff
 from factneurons.models.model import Model
+from factneurons.models.passes.capture import Capture
+from factneurons.models.passes.gradients import values_and_gradients
+from factneurons.models.passes.memory import row_budget, with_backoff
 
 _RELATIVE = 0.01
 _NOISE = 1e-5

@@ -23,10 +23,10 @@ from factneurons.attribution.types import Attribution, FloatArray, IntArray
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.facts.types import Prompt
 from factneurons.models.batches import groups
-from factneurons.models.capture import Capture, Item
-from factneurons.models.gradients import values_and_gradients
-from factneurons.models.memory import budget_bytes, in_parts
 from factneurons.models.model import Model
+from factneurons.models.passes.capture import Capture, Item
+from factneurons.models.passes.gradients import values_and_gradients
+from factneurons.models.passes.memory import budget_bytes, in_parts
 from factneurons.models.types import Query
 
 _FACTS = 16

@@ -10,12 +10,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from factneurons.attribution import AttributionSettings
 from factneurons.attribution.methods import METHODS, attribute_all, method_named
 from factneurons.attribution.rounds import ROUNDS, search_in_rounds
 from factneurons.attribution.rounds import scores_in_rounds as scores_of_rounds
 from factneurons.attribution.selection import SelectionSettings
-from factneurons.degeneracy.clusterers import CLUSTERERS
+from factneurons.attribution.settings import AttributionSettings
+from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.model import Model
 from factneurons.models.types import Query

@@ -9,15 +9,7 @@ import pandas as pd
 
 from factneurons.benchmark.judging import JUDGED
 from factneurons.benchmark.summary import COMPARED, by_regime, confusion
-from factneurons.benchmark.tables import (
-    HEADINGS,
-    MEASURE_NAMES,
-    SHOWN,
-    ranked,
-    source_name,
-    sources,
-    with_interval,
-)
+from factneurons.benchmark.tables import HEADINGS, MEASURE_NAMES, SHOWN, ranked, source_name, sources, with_interval
 from factneurons.planted.types import REGIMES
 from factneurons.report.figures import BLUE, GREEN, GREY, ORANGE, Figure, chart_of, colors, finite
 

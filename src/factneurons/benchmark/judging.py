@@ -14,17 +14,17 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score, average_precision_score
 
-from factneurons.attribution import KnowledgeNeurons, SelectionSettings
-from factneurons.attribution.selection import coarse_set, needed_prompts
+from factneurons.attribution.selection import SelectionSettings, coarse_set, needed_prompts
+from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.benchmark.contestants import groupers, scorers
 from factneurons.degeneracy.carrying import OtherNeurons
-from factneurons.degeneracy.clusterers import CLUSTERERS, Context
+from factneurons.degeneracy.clusterers.registry import CLUSTERERS, Context
 from factneurons.degeneracy.find import neuron_distances, suppressed_by
 from factneurons.degeneracy.functional import Drops, NeuronSet
+from factneurons.degeneracy.judge import storage_of
 from factneurons.degeneracy.mediation import passed_on
 from factneurons.degeneracy.scale import GapUnits
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.storage import storage_of
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model

@@ -20,8 +20,9 @@ from factneurons.benchmark.contestants import groupers, scorers
 from factneurons.benchmark.judging import TRUE, Judged, judge
 from factneurons.benchmark.pace import Pace
 from factneurons.errors import BadSetting
-from factneurons.planted import PlantingSettings, plant
 from factneurons.planted.base import base_model, check_base, weight_files
+from factneurons.planted.plant import plant
+from factneurons.planted.settings import PlantingSettings
 from factneurons.planted.truth import TRUTH
 from factneurons.runs.files import disk_errors_in_one_line, replace_file, sha256_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from factneurons.experiments.statistics import bootstrap_interval, holm, paired_permutation_test
+from factneurons.statistics import bootstrap_interval, holm, paired_permutation_test
 
 MEASURES: dict[str, tuple[str, ...]] = {
     "localisation": ("precision", "recall", "average_precision"),

@@ -9,11 +9,20 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from factneurons.benchmark import BenchmarkSettings, run_benchmark, summary
 from factneurons.benchmark.contestants import has_captum, scorers
 from factneurons.benchmark.judging import TRUE
 from factneurons.benchmark.page import Written, write_results
-from factneurons.benchmark.run import BASES, SEEDS, SMALL, TABLE, check_bases, model_folders
+from factneurons.benchmark.run import (
+    BASES,
+    SEEDS,
+    SMALL,
+    TABLE,
+    BenchmarkSettings,
+    check_bases,
+    model_folders,
+    run_benchmark,
+)
+from factneurons.benchmark.summary import summary
 from factneurons.benchmark.tables import confusion_table, plain, ranked, table_of
 from factneurons.cli.console import say, tell
 from factneurons.cli.options import MODEL_HELP, listed

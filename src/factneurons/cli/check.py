@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 
 from factneurons.cli import show, show_check
-from factneurons.cli.checking import Checking, fitted_checkers, run_check
 from factneurons.cli.options import Device, DeviceMap, RemoteCode, RunFolder, Seed, SkipBad, listed
-from factneurons.cli.stages import model_of
 from factneurons.errors import BadSetting
 from factneurons.factcheck.conditions import CONDITIONS, condition_named
 from factneurons.factcheck.parsing import Parser
 from factneurons.factcheck.relation_neurons import SOURCES, check_source
 from factneurons.factcheck.scoring import FEATURES, check_feature
+from factneurons.stages.check import Checking, fitted_checkers, run_check
+from factneurons.stages.locate import model_of
 
 _USUAL = Checking()
 _STDIN = "-"

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 if TYPE_CHECKING:
-    from factneurons.runs import Pace
+    from factneurons.runs.drive import Pace
 
 err = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
 

@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
+from factneurons.attribution.effects import InterventionSettings
 from factneurons.cli import show
 from factneurons.cli.options import Device, DeviceMap, Draws, RemoteCode, RunFolder, Seed, SkipBad, Unrelated
-from factneurons.cli.stages import model_of, run_degenerate, run_intervene
-from factneurons.degeneracy import DegeneracySettings
-from factneurons.degeneracy.clusterers import CLUSTERERS
-from factneurons.degeneracy.settings import ComparisonSettings
-from factneurons.experiments.interventions import InterventionSettings
-from factneurons.runs import Run
+from factneurons.degeneracy.clusterers.registry import CLUSTERERS
+from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings
+from factneurons.runs.store import Run
+from factneurons.stages.locate import model_of, run_degenerate, run_intervene
 
 
 def degenerate(

@@ -11,9 +11,11 @@ from factneurons.cli import show_edit
 from factneurons.cli.console import counted, say
 from factneurons.cli.examples import shown
 from factneurons.cli.options import MODEL_HELP, Device, RemoteCode, Revision
-from factneurons.editing import read_edit, save_edited, stacked, write_edit
-from factneurons.editing.storage import edits_in
-from factneurons.models import Model, load_model
+from factneurons.editing.saved_model import save_edited
+from factneurons.editing.storage import edits_in, read_edit, write_edit
+from factneurons.editing.types import stacked
+from factneurons.models.load import load_model
+from factneurons.models.model import Model
 from factneurons.runs.files import disk_errors_in_one_line
 
 commands = typer.Typer(invoke_without_command=True)

@@ -11,17 +11,18 @@ import typer
 
 from factneurons.cli import show_edit
 from factneurons.cli.options import FACTS_HELP, MODEL_HELP, Device, DeviceMap, RemoteCode, Revision, Seed, listed
+from factneurons.editing.build import drawn
 from factneurons.editing.kinds import KINDS, kind_named
-from factneurons.editing.making import drawn
 from factneurons.editing.saved_model import save_edited
 from factneurons.editing.settings import EditSettings
 from factneurons.editing.storage import DELTA, DESCRIPTION, write_edit
-from factneurons.editing.surroundings import Surroundings
+from factneurons.editing.trial import Trial, check_trial, lines_of, try_edit
 from factneurons.errors import BadSetting
-from factneurons.experiments.edits import Trial, check_trial, lines_of, try_edit
-from factneurons.facts import BLANK, Fact, Prompt, load_facts
-from factneurons.models import Neuron, load_model
-from factneurons.models.load import DTYPES
+from factneurons.facts.related import Surroundings
+from factneurons.facts.source import load_facts
+from factneurons.facts.types import BLANK, Fact, Prompt
+from factneurons.models.load import DTYPES, load_model
+from factneurons.models.types import Neuron
 from factneurons.report.edits import PAGE, write_edit_page
 from factneurons.runs.files import disk_errors_in_one_line
 

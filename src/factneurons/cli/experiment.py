@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from factneurons.attribution import METHODS
+from factneurons.attribution.methods import METHODS
 from factneurons.cli import show
 from factneurons.cli.console import StageProgress, say
 from factneurons.cli.examples import shown
@@ -27,15 +27,20 @@ from factneurons.cli.options import (
     Unrelated,
     listed,
 )
-from factneurons.cli.stages import Data, open_stage, skip_of, told_what_is_kept
 from factneurons.errors import BadRun, NotAskable
 from factneurons.experiments.experiment import Experiment
 from factneurons.experiments.study import BATCH, ExperimentSettings, Study
 from factneurons.experiments.suite import EXPERIMENTS
-from factneurons.facts import Fact, load_facts
-from factneurons.models import load_model
+from factneurons.facts.source import load_facts
+from factneurons.facts.types import Fact
+from factneurons.models.load import load_model
 from factneurons.report.experiments import write_experiments
-from factneurons.runs import Batch, Row, Run, Skip, Summary, drive, measurement_row
+from factneurons.runs.commits import Skip
+from factneurons.runs.drive import Batch, Summary, drive
+from factneurons.runs.measurements import measurement_row
+from factneurons.runs.schema import Row
+from factneurons.runs.store import Run
+from factneurons.stages.locate import Data, open_stage, skip_of, told_what_is_kept
 
 commands = typer.Typer(no_args_is_help=True, help="The experiments of the papers: one command each.")
 

@@ -11,7 +11,9 @@ import typer
 from factneurons.cli.console import counted, say
 from factneurons.cli.examples import shown
 from factneurons.cli.options import FACTS_HELP, RemoteCode, Revision
-from factneurons.facts import Description, Prompt, describe, load_facts
+from factneurons.facts.description import Description, describe
+from factneurons.facts.source import load_facts
+from factneurons.facts.types import Prompt
 
 commands = typer.Typer(invoke_without_command=True)
 
@@ -42,7 +44,7 @@ def describe_command(
     if model is None:
         _show(describe(source))
         return
-    from factneurons.models import load_model  # slow to import, and needed only here
+    from factneurons.models.load import load_model
 
     loaded = load_model(model, revision=revision, trust_remote_code=trust_remote_code)
 

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
+from factneurons.attribution.effects import InterventionSettings
 from factneurons.cli import show, show_languages
-from factneurons.cli.joining import run_languages, run_test_languages
 from factneurons.cli.options import Device, DeviceMap, Draws, RemoteCode, RunFolder, Seed, SkipBad, Unrelated, listed
-from factneurons.cli.stages import model_of
-from factneurons.experiments.interventions import InterventionSettings
 from factneurons.multilingual.settings import RULES, THRESHOLDS, LanguageSettings
-from factneurons.runs import Run
+from factneurons.runs.store import Run
+from factneurons.stages.languages import run_languages, run_test_languages
+from factneurons.stages.locate import model_of
 
 _USUAL = LanguageSettings()
 

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from factneurons.attribution import METHODS, RULES, AttributionSettings, SelectionSettings
-from factneurons.attribution.methods import method_named
-from factneurons.attribution.selection import AGREEMENTS, SELECTORS
-from factneurons.attribution.settings import ANSWER_TOKENS, UNITS
+from factneurons.attribution.effects import InterventionSettings
+from factneurons.attribution.methods import METHODS, method_named
+from factneurons.attribution.quadrature import RULES
+from factneurons.attribution.selection import AGREEMENTS, SELECTORS, SelectionSettings
+from factneurons.attribution.settings import ANSWER_TOKENS, UNITS, AttributionSettings
 from factneurons.cli import show
 from factneurons.cli.options import (
     FACTS_HELP,
@@ -25,13 +26,11 @@ from factneurons.cli.options import (
     Unrelated,
     listed,
 )
-from factneurons.cli.stages import Locating, run_intervene, run_locate
-from factneurons.experiments.interventions import InterventionSettings
-from factneurons.facts import load_facts
-from factneurons.models import load_model
+from factneurons.facts.source import load_facts
 from factneurons.models.head import TARGETS
-from factneurons.models.load import DTYPES
-from factneurons.runs import Run
+from factneurons.models.load import DTYPES, load_model
+from factneurons.runs.store import Run
+from factneurons.stages.locate import Locating, run_intervene, run_locate
 
 
 def locate(

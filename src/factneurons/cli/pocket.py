@@ -9,7 +9,7 @@ import typer
 
 from factneurons.cli.console import say, tell
 from factneurons.cli.examples import shown
-from factneurons.pocket.catalog import POCKET_MODELS, pocket_path
+from factneurons.models.bundled import POCKET_MODELS, pocket_path
 
 commands = typer.Typer(invoke_without_command=True)
 
@@ -52,7 +52,7 @@ def train_command(
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew although there is a checkpoint.")] = False,
 ) -> None:
     """Train a pocket model from scratch on the bundled facts."""
-    from factneurons.pocket.training import train_pocket  # slow to import, and needed only here
+    from factneurons.pocket.training import train_pocket
     from factneurons.runs.files import disk_errors_in_one_line
 
     with disk_errors_in_one_line(out):

@@ -10,9 +10,9 @@ import typer
 from factneurons.cli.console import say
 from factneurons.cli.options import RunFolder
 from factneurons.errors import BadSetting
-from factneurons.report import write_report
 from factneurons.report.experiments import PAGE, experiments_in, write_experiments
-from factneurons.runs import Run
+from factneurons.report.page import write_report
+from factneurons.runs.store import Run
 
 
 def report(

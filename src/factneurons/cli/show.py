@@ -11,12 +11,14 @@ import numpy as np
 
 from factneurons.cli.console import counted, say
 from factneurons.degeneracy.types import REASONS, STORAGE
-from factneurons.experiments.effects import effects_of
 from factneurons.experiments.experiment import Experiment
-from factneurons.experiments.statistics import Interval, Numbers, benjamini_hochberg, holm
 from factneurons.experiments.verdicts import verdicts_of
+from factneurons.findings.effects import effects_of
 from factneurons.report.text import EXPECTED_SKIPS
-from factneurons.runs import Run, Summary, measurements_of
+from factneurons.runs.drive import Summary
+from factneurons.runs.measurements import measurements_of
+from factneurons.runs.store import Run
+from factneurons.statistics import Interval, Numbers, benjamini_hochberg, holm
 
 ACTIONS = {"suppress": "suppressed (values set to 0)", "enhance": "enhanced (values doubled)"}
 _PROMPTS = {"related": "the fact's own prompts", "unrelated": "prompts of other relations"}

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from factneurons.cli.checking import CHECKERS, Checked
 from factneurons.cli.console import counted, say
-from factneurons.experiments.checking import CheckResult, results_of
-from factneurons.experiments.statistics import Interval
 from factneurons.factcheck.checker import FactChecker, Verdict
 from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.parsing import REASONS, Line
+from factneurons.findings.checks import CheckResult, results_of
+from factneurons.stages.check import CHECKERS, Checked
+from factneurons.statistics import Interval
 
 _COLUMNS = ("precision", "recall", "F1", "macro F1", "AUROC", "macro AUROC")
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from factneurons.cli.console import counted, say, tell
+from factneurons.editing.trial import Line, Tried
 from factneurons.editing.types import Edit
-from factneurons.experiments.edits import Line, Tried
 from factneurons.report.edits import PAGE, in_words, size_of_random
 
 _SHOWN = ("change rate", "success rate", "success@5", "MRR, new answer", "P(new answer)", "P(old answer)", "perplexity")

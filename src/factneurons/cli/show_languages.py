@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from factneurons.cli.console import counted, say
 from factneurons.cli.show import ACTIONS, interval, left_out, took
-from factneurons.experiments.languages import LanguageEffect, language_effects, shared_of
+from factneurons.findings.languages import LanguageEffect, language_effects, shared_of
 from factneurons.multilingual.settings import RULES
 from factneurons.multilingual.types import HELD_OUT, REASONS
-from factneurons.runs import Run, Summary
+from factneurons.runs.drive import Summary
+from factneurons.runs.store import Run
 
 STAGE, TEST = "languages", "test_languages"
 

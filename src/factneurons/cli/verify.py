@@ -9,11 +9,11 @@ import typer
 from factneurons.cli.console import fail, say, tell
 from factneurons.cli.options import RunFolder
 from factneurons.errors import FactneuronsError
-from factneurons.facts import load_facts
+from factneurons.facts.source import load_facts
+from factneurons.models.bundled import POCKET_MODELS, pocket_path
 from factneurons.models.fingerprint import fingerprint
-from factneurons.pocket.catalog import POCKET_MODELS, pocket_path
-from factneurons.runs import Run
-from factneurons.runs import verify as problems_in
+from factneurons.runs.store import Run
+from factneurons.runs.verify import verify as problems_in
 
 
 def verify(run: RunFolder) -> None:

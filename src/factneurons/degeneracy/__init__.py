@@ -15,21 +15,3 @@ components of neurons, or the reason why there are none.
     find             all of it, for many facts
     pairs            degenerate pairs: two neurons that can each be spared, but not both
 """
-
-from factneurons.degeneracy.find import degenerate_neurons, find_degenerate
-from factneurons.degeneracy.pairs import PairSettings, degenerate_pairs
-from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.table import DegeneracyTable
-from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
-
-__all__ = [
-    "Bar",
-    "Component",
-    "DegeneracySettings",
-    "DegeneracyTable",
-    "DegenerateNeurons",
-    "PairSettings",
-    "degenerate_neurons",
-    "degenerate_pairs",
-    "find_degenerate",
-]

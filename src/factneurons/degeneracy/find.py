@@ -18,20 +18,13 @@ import numpy.typing as npt
 
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.carrying import Carries, OtherNeurons, carries_nothing
-from factneurons.degeneracy.clusterers import CLUSTERERS, Cluster, Clustering, Context
+from factneurons.degeneracy.clusterers.registry import CLUSTERERS, Cluster, Clustering, Context
 from factneurons.degeneracy.distances import distance_matrix
-from factneurons.degeneracy.functional import (
-    Drops,
-    NeuronSet,
-    Suppressed,
-    degeneracy_index,
-    union,
-    without_others,
-)
+from factneurons.degeneracy.functional import Drops, NeuronSet, Suppressed, degeneracy_index, union, without_others
+from factneurons.degeneracy.judge import Storage, storage_of
 from factneurons.degeneracy.mediation import ActiveModel, passed_on
 from factneurons.degeneracy.scale import GapUnits, WeightModel
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.storage import Storage, storage_of
 from factneurons.degeneracy.table import DegeneracyTable
 from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
 from factneurons.errors import BadNumber

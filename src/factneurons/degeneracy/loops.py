@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.degeneracy.single_linkage import check_distances
+from factneurons.degeneracy.clusterers.single_linkage import check_distances
 from factneurons.errors import BadSetting
 
 FloatArray = npt.NDArray[np.float64]

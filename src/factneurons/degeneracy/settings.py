@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from factneurons.degeneracy.clusterers import CLUSTERERS
+from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.errors import BadSetting
 
 Span = Literal["residual", "adjacent"]

@@ -23,8 +23,8 @@ from torch import Tensor
 from factneurons.editing.weights import added
 from factneurons.models.batches import Batch, groups
 from factneurons.models.head import Head
-from factneurons.models.memory import in_parts
 from factneurons.models.model import Model
+from factneurons.models.passes.memory import in_parts
 from factneurons.models.types import Neuron, Query
 
 _STEPS = 40

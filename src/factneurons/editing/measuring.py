@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from factneurons.editing.probing import GROUPS, Probe
+from factneurons.editing.held_out import GROUPS, Probe
 from factneurons.editing.types import Edit
 from factneurons.errors import BadNumber
 from factneurons.models.model import Model

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from factneurons.experiments.statistics import Numbers
 from factneurons.experiments.study import Study
 from factneurons.facts.types import Fact
+from factneurons.statistics import Numbers
 
 Direction = Literal["greater", "less"]
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.attribution import AttributionSettings
+from factneurons.attribution.settings import AttributionSettings
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Measured, Summary
-from factneurons.experiments.statistics import Numbers
 from factneurons.experiments.study import Study
 from factneurons.factcheck import measures
 from factneurons.factcheck.conditions import CONDITIONS
@@ -30,6 +29,7 @@ from factneurons.factcheck.statements import Case, Group, Statement, WrongAnswer
 from factneurons.factcheck.thresholds import Judges, judges_of
 from factneurons.facts.types import Fact
 from factneurons.models.types import Query
+from factneurons.statistics import Numbers
 
 SHARE = 0.5
 """S_r: neurons of more than half as many facts as the most frequent one."""

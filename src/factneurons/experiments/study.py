@@ -10,12 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from factneurons.attribution import AttributionSettings, SelectionSettings
+from factneurons.attribution.effects import InterventionSettings, Others
 from factneurons.attribution.locate import locate_batch
 from factneurons.attribution.methods import method_named
+from factneurons.attribution.selection import SelectionSettings
+from factneurons.attribution.settings import AttributionSettings
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.errors import BadSetting, NotAskable
-from factneurons.experiments.interventions import InterventionSettings, Others
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.types import Query

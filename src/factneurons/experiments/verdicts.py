@@ -16,7 +16,7 @@ import pandas as pd
 
 from factneurons.errors import BadNumber
 from factneurons.experiments.experiment import RANDOM_FOR, Claim, Experiment
-from factneurons.experiments.statistics import Interval, bootstrap_interval, holm, paired_permutation_test
+from factneurons.statistics import Interval, bootstrap_interval, holm, paired_permutation_test
 
 Verdict = Literal["holds", "fails", "cannot tell"]
 

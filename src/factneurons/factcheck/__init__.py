@@ -12,8 +12,3 @@ In: a model, facts with wrong answers, statements. Out: per statement true or do
     texts             simple and complex text around a fact's prompt
     measures          precision, recall, F1, AUROC, calibration
 """
-
-from factneurons.factcheck.checker import FactChecker, Verdict
-from factneurons.factcheck.statements import Statement
-
-__all__ = ["FactChecker", "Statement", "Verdict"]

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from factneurons.attribution import AttributionSettings, locate
+from factneurons.attribution.locate import locate
+from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.factcheck import saving
 from factneurons.factcheck.conditions import condition_named

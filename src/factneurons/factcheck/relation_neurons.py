@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy import degenerate_pairs, find_degenerate
+from factneurons.degeneracy.find import find_degenerate
+from factneurons.degeneracy.pairs import degenerate_pairs
 from factneurons.degeneracy.pairs_table import DegeneratePairs
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.factcheck.statements import Group

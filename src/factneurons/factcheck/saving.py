@@ -13,7 +13,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from factneurons.attribution import AttributionSettings
+from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
 from factneurons.factcheck.relation_neurons import NeuronSets
 from factneurons.factcheck.thresholds import Judge, Judges

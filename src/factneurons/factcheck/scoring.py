@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.attribution import AttributionSettings
 from factneurons.attribution.chosen import attribute_neurons, path_method
 from factneurons.attribution.quadrature import ADAPTIVE
+from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
 from factneurons.factcheck.relation_neurons import NeuronSets
 from factneurons.factcheck.statements import Group

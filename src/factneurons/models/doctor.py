@@ -20,11 +20,11 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from factneurons.errors import BadModel
 from factneurons.models.adapters import ADAPTERS, Adapter, find_adapter
-from factneurons.models.corrupted import replacement_token
 from factneurons.models.limits import position_limit
 from factneurons.models.load import AUTO_CLASSES, LOADING_ERRORS, kind_of, load_config, load_tokenizer, quiet
-from factneurons.models.memory import budget_bytes, row_bytes
 from factneurons.models.model import Model
+from factneurons.models.passes.corrupted import replacement_token
+from factneurons.models.passes.memory import budget_bytes, row_bytes
 from factneurons.models.query import Kind
 from factneurons.models.source import Source, check_weights, find_source, first_line
 

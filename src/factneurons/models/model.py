@@ -16,17 +16,17 @@ from transformers.cache_utils import Cache
 
 from factneurons.errors import BadModel
 from factneurons.facts.types import Prompt
-from factneurons.models import asking
 from factneurons.models import interventions as change
+from factneurons.models import probabilities as asking
 from factneurons.models.adapters import Adapter, find_adapter, layers_of, matrix, sizes
 from factneurons.models.batches import Batch
-from factneurons.models.capture import Capture, Item, capture
 from factneurons.models.head import Head
 from factneurons.models.hooks import Reached, Registration, before, hooked
 from factneurons.models.limits import position_limit
+from factneurons.models.passes.capture import Capture, Item, capture
+from factneurons.models.passes.rows import Unsupported, UnsupportedPrompt
+from factneurons.models.passes.selfcheck import check_head, staircase_is_right
 from factneurons.models.query import build_query
-from factneurons.models.rows import Unsupported, UnsupportedPrompt
-from factneurons.models.selfcheck import check_head, staircase_is_right
 from factneurons.models.suppression import log_probabilities_with
 from factneurons.models.types import Evaluation, Neuron, Query
 

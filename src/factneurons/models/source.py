@@ -26,7 +26,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from factneurons.errors import BadModel
-from factneurons.pocket.catalog import pocket_path
+from factneurons.models.bundled import pocket_path
 
 _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"

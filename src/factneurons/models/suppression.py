@@ -12,12 +12,12 @@ from torch import Tensor
 
 from factneurons.errors import BadSetting
 from factneurons.models.batches import Batch
-from factneurons.models.capture import Capture, capture
 from factneurons.models.interventions import Positions, check_positions, checked
-from factneurons.models.matmul import fast_products
-from factneurons.models.memory import in_parts
-from factneurons.models.plain import plain_log_probabilities
-from factneurons.models.rows import Edits, Unsupported, run_rows
+from factneurons.models.passes.capture import Capture, capture
+from factneurons.models.passes.matmul import fast_products
+from factneurons.models.passes.memory import in_parts
+from factneurons.models.passes.plain import plain_log_probabilities
+from factneurons.models.passes.rows import Edits, Unsupported, run_rows
 from factneurons.models.types import Neuron, Query
 
 if TYPE_CHECKING:

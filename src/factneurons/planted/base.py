@@ -9,11 +9,11 @@ from torch import nn
 from transformers import AutoTokenizer
 
 from factneurons.errors import BadModel
+from factneurons.models.bundled import POCKET_MODELS, pocket_path
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
 from factneurons.planted.widen import width_field
 from factneurons.pocket.architectures import build_module
-from factneurons.pocket.catalog import POCKET_MODELS, pocket_path
 from factneurons.pocket.recipe import PocketRecipe
 
 _RANDOM = "random-"

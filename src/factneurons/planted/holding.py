@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from factneurons.errors import BadSetting, NotAskable
-from factneurons.facts import load_facts
+from factneurons.facts.source import load_facts
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
-from factneurons.planted.rows import Passes, Questions, Switches
+from factneurons.planted.passes import Passes, Questions, Switches
 from factneurons.planted.settings import PlantingSettings
 
 _MEASURED = 800

@@ -16,7 +16,7 @@ from torch import Tensor
 from factneurons.models.adapters import matrix
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
-from factneurons.planted.rows import Passes
+from factneurons.planted.passes import Passes
 from factneurons.planted.training import rows_of_language
 from factneurons.planted.types import PlantedComponent, PlantedFact
 

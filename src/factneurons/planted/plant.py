@@ -23,8 +23,8 @@ import numpy as np
 import torch
 
 from factneurons.errors import BadSetting
-from factneurons.facts import write_jsonl
 from factneurons.facts.types import Fact
+from factneurons.facts.writing import write_jsonl
 from factneurons.models.load import load_model, quiet
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
@@ -34,7 +34,7 @@ from factneurons.planted.design import Order, design
 from factneurons.planted.holding import Holder, held_numbers, single_targets
 from factneurons.planted.initial import begin
 from factneurons.planted.orders import Report, check_layers, given_orders, invented_orders
-from factneurons.planted.rows import Passes, Questions, Switches
+from factneurons.planted.passes import Passes, Questions, Switches
 from factneurons.planted.settings import PlantingSettings
 from factneurons.planted.training import rows_of, train
 from factneurons.planted.truth import write_truth

@@ -21,8 +21,8 @@ from transformers.pytorch_utils import Conv1D
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
 from factneurons.planted.holding import Held
+from factneurons.planted.passes import Passes, Switches
 from factneurons.planted.regimes import BROKEN, LOST, STORED, promises
-from factneurons.planted.rows import Passes, Switches
 from factneurons.planted.settings import PlantingSettings
 from factneurons.planted.types import PlantedFact
 

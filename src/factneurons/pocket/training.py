@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from factneurons.facts import load_facts
+from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.pocket.architectures import build_module, logits_at
 from factneurons.pocket.batches import Batch, add_noise, collate, epoch_order

@@ -3,7 +3,3 @@
 write_report("runs/gpt2")                     runs/gpt2/report.html
 write_report("runs/gpt2", figures=("png",))   the charts as files too, in runs/gpt2/figures
 """
-
-from factneurons.report.page import write_report
-
-__all__ = ["write_report"]

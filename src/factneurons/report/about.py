@@ -9,7 +9,7 @@ from typing import Any
 
 from factneurons.report import text
 from factneurons.report.reading import LeftOut, Reading
-from factneurons.runs import StageRecord
+from factneurons.runs.manifest import StageRecord
 
 
 @dataclass(frozen=True, slots=True)

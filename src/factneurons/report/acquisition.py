@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import altair as alt
 
+from factneurons.findings.overview import Findings, LossByGroups
 from factneurons.report import numbers
 from factneurons.report.figures import BLUE, GREY, Figure, chart_of, colors, finite
-from factneurons.report.findings import Findings, LossByGroups
 
 MOST_GROUPS = 7
 """Facts with more groups are in the table only, as in the figure of 'Cracking Factual Knowledge' (ACL 2025)."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from factneurons.experiments.checking import MEASURES, CheckResult, Judged, results_of
-from factneurons.experiments.statistics import Interval
 from factneurons.factcheck.conditions import CONDITIONS
-from factneurons.runs import Run
+from factneurons.findings.checks import MEASURES, CheckResult, Judged, results_of
 from factneurons.runs.check_rows import speakers_of
+from factneurons.runs.store import Run
+from factneurons.statistics import Interval
 
 _EXAMPLES_OF_A_KIND = 4
 _EXAMPLES_BY = ("degenerate", "knowledge", "probability")

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from factneurons.experiments.checking import CheckResult, Judged
 from factneurons.factcheck import measures
 from factneurons.factcheck.conditions import CONDITIONS
+from factneurons.findings.checks import CheckResult, Judged
 from factneurons.report import numbers
 from factneurons.report.checking import Checks
 from factneurons.report.figures import BLUE, GREEN, GREY, ORANGE, Figure, chart_of, colors

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from factneurons.editing.trial import FOUND, Line, Tried
 from factneurons.editing.types import Edit
-from factneurons.experiments.edits import FOUND, Line, Tried
-from factneurons.experiments.statistics import Interval
 from factneurons.report import numbers
 from factneurons.report.figures import BLUE, GREY, ORANGE, Figure, chart_of, colors, finite
 from factneurons.report.html import environment, render, write_page
+from factneurons.statistics import Interval
 
 PAGE = "edit.html"
 

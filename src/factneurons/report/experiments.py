@@ -16,8 +16,9 @@ from factneurons.report import drawing
 from factneurons.report.experiment_figures import experiment_figures
 from factneurons.report.figures import Figure
 from factneurons.report.html import environment, put, render, write_figures, write_page
-from factneurons.runs import Run, measurements_of
 from factneurons.runs.files import disk_errors_in_one_line
+from factneurons.runs.measurements import measurements_of
+from factneurons.runs.store import Run
 
 PAGE = "experiments.html"
 FIGURES = "figures"

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from factneurons.facts.types import BLANK
+from factneurons.findings.overview import ACTIONS, NEURON_SETS, PROMPTS, Degeneracy
 from factneurons.report import text
 from factneurons.report.figures import Figure, barcode
-from factneurons.report.findings import ACTIONS, NEURON_SETS, PROMPTS, Degeneracy
 from factneurons.report.reading import FactKey, Reading, keys, records
 
 _TOP_NEURONS = 12

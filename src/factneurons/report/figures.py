@@ -14,8 +14,8 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from factneurons.findings.overview import ACTIONS, NEURON_SETS, PROMPTS, Findings
 from factneurons.report import numbers
-from factneurons.report.findings import ACTIONS, NEURON_SETS, PROMPTS, Findings
 from factneurons.report.reading import Reading
 from factneurons.report.text import NEURON_SETS as NEURON_SET_NAMES
 from factneurons.report.text import PROMPTS as PROMPT_NAMES

@@ -8,17 +8,7 @@ from collections.abc import Iterator, Sequence
 import altair as alt
 
 from factneurons.report import numbers
-from factneurons.report.figures import (
-    BLUE,
-    GREEN,
-    GREY,
-    NAMES_ABOVE_ROWS,
-    ORANGE,
-    Figure,
-    chart_of,
-    colors,
-    finite,
-)
+from factneurons.report.figures import BLUE, GREEN, GREY, NAMES_ABOVE_ROWS, ORANGE, Figure, chart_of, colors, finite
 from factneurons.report.languages import SHARED, Told
 
 PALETTE = (BLUE, ORANGE, GREEN, "#b5589b", "#7a6ff0", "#b08d2b", "#5aa9c9", "#c44e52")

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
-from factneurons.experiments.languages import LanguageEffect, Shared, held_by, language_effects, shared_of
+from factneurons.findings.languages import LanguageEffect, Shared, held_by, language_effects, shared_of
 from factneurons.multilingual.settings import RULES
 from factneurons.multilingual.types import REASONS
 from factneurons.report import numbers
-from factneurons.runs import Run
+from factneurons.runs.store import Run
 
 SHARED = "language-independent"
 _TOP = 20

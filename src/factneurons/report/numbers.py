@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from factneurons.experiments.statistics import Interval
+from factneurons.statistics import Interval
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from factneurons.degeneracy.types import STORAGE
 from factneurons.errors import BadSetting
+from factneurons.findings.overview import findings_of
 from factneurons.report import drawing, text
 from factneurons.report.about import about
 from factneurons.report.acquisition import acquisition_figures
@@ -15,13 +16,12 @@ from factneurons.report.checking import checks_of, title_of
 from factneurons.report.checking_figures import checking_figures
 from factneurons.report.facts import sections_of
 from factneurons.report.figures import Figure, figures_of
-from factneurons.report.findings import findings_of
 from factneurons.report.html import environment, render, write_figures, write_page
 from factneurons.report.language_figures import language_figures
 from factneurons.report.languages import told_of
 from factneurons.report.reading import LISTED_SKIPS, Reading, keys, read, records
 from factneurons.report.sentences import missing_of, sentences_of, tiles_of
-from factneurons.runs import Run
+from factneurons.runs.store import Run
 
 REPORT = "report.html"
 FIGURES = "figures"

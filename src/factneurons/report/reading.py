@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 
 from factneurons.errors import BadRun
 from factneurons.report.text import EXPECTED_SKIPS
-from factneurons.runs import Counts, Run
 from factneurons.runs.commits import read_commits
+from factneurons.runs.counts import Counts
+from factneurons.runs.store import Run
 
 Numbers = npt.NDArray[np.float64]
 FactKey = tuple[str, str]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from factneurons.findings.overview import SIGNIFICANCE, Degeneracy, Effect, Findings
 from factneurons.report import numbers
-from factneurons.report.findings import SIGNIFICANCE, Degeneracy, Effect, Findings
 from factneurons.report.reading import Reading
 from factneurons.report.text import command
 

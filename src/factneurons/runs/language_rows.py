@@ -8,7 +8,7 @@ from typing import Any
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 from factneurons.multilingual.types import LanguageIndependent
-from factneurons.runs.records import Rows, intervention_row
+from factneurons.runs.reading import Rows, intervention_row
 from factneurons.runs.schema import Row
 from factneurons.runs.store import Run
 from factneurons.runs.tables.languages import ALL

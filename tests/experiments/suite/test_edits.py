@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 import factneurons as fn
-from factneurons.editing import EditSettings, edit
-from factneurons.editing.surroundings import Surroundings
+from factneurons.editing.build import edit
+from factneurons.editing.settings import EditSettings
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR
 from factneurons.experiments.study import ExperimentSettings, Study
 from factneurons.experiments.suite import EXPERIMENTS, critical_checks, update_and_erase
+from factneurons.facts.related import Surroundings
 
 FEW = ExperimentSettings(methods=("amig",), draws=1, unrelated=1)
 

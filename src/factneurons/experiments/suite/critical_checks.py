@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 
 from factneurons.editing.measuring import number
-from factneurons.editing.surroundings import Surroundings
+from factneurons.editing.trial import FOUND, RANDOM, Tried
 from factneurons.errors import NotAskable
-from factneurons.experiments.edits import FOUND, RANDOM, Tried
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
 from factneurons.experiments.study import Study
 from factneurons.experiments.suite.update_and_erase import LEAST, PAPER, UPDATES, new_answer, tried
+from factneurons.facts.related import Surroundings
 from factneurons.facts.types import Fact
 
 SUPPRESS = "suppress"

@@ -18,9 +18,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from factneurons.attribution.effects import Asked, intervene
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
-from factneurons.experiments.interventions import Asked, intervene
 from factneurons.experiments.study import Study
 from factneurons.experiments.suite.localisation import SUCCESS_RATES, changes
 from factneurons.facts.types import Fact

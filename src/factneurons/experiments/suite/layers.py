@@ -19,9 +19,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy import DegeneracySettings
 from factneurons.degeneracy.find import degenerate_neurons
 from factneurons.degeneracy.pairs import PairSettings, pairs_of
+from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
 from factneurons.experiments.study import Study

@@ -18,13 +18,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from factneurons.attribution.effects import ACTIONS, Asked, Measurement, intervene
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Summary, Work
-from factneurons.experiments.interventions import ACTIONS, Asked, Measurement, intervene
-from factneurons.experiments.statistics import Numbers
 from factneurons.experiments.study import Study
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
+from factneurons.statistics import Numbers
 
 _SIGN = {"suppress": -1, "enhance": 1}
 

@@ -19,14 +19,15 @@ from math import log
 
 import numpy as np
 
-from factneurons.editing import EditSettings, edit
+from factneurons.attribution.controls import matched_random, strengths
+from factneurons.editing.build import edit
 from factneurons.editing.measuring import number
-from factneurons.editing.surroundings import Surroundings
+from factneurons.editing.settings import EditSettings
+from factneurons.editing.trial import FOUND, RANDOM, Trial, Tried, try_edit
 from factneurons.errors import NotAskable
-from factneurons.experiments.controls import matched_random, strengths
-from factneurons.experiments.edits import FOUND, RANDOM, Trial, Tried, try_edit
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
 from factneurons.experiments.study import Study
+from factneurons.facts.related import Surroundings
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
 

@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from factneurons.runs.schema import (
-    FLAG,
-    INTEGER,
-    NAMED_NUMBERS,
-    NEURONS,
-    NUMBER,
-    TEXT,
-    TEXTS,
-    Column,
-    Table,
-)
+from factneurons.runs.schema import FLAG, INTEGER, NAMED_NUMBERS, NEURONS, NUMBER, TEXT, TEXTS, Column, Table
 from factneurons.runs.tables.main import KEY, RELATION
 
 ALL = "all"

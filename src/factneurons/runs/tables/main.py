@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from factneurons.runs.schema import (
-    FLAG,
-    INTEGER,
-    INTEGERS,
-    NAMED_NUMBERS,
-    NEURONS,
-    NUMBER,
-    TEXT,
-    TEXTS,
-    Column,
-    Table,
-)
+from factneurons.runs.schema import FLAG, INTEGER, INTEGERS, NAMED_NUMBERS, NEURONS, NUMBER, TEXT, TEXTS, Column, Table
 
 KEY = (
     Column("fact_id", TEXT, "the fact's id"),

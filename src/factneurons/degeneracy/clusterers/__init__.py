@@ -1,0 +1,1 @@
+"""Every way to group a fact's neurons, by name."""

@@ -1,0 +1,162 @@
+"""Grouping by measured interaction: which neurons stand in for each other, and which only work together.
+
+In: losses of P(answer) by suppressed set. Out: groups of a fact's neurons.
+
+Neurons of one component are complements and components are substitutes, so a component is a smallest set of the
+fact's neurons that suffices. Such sets are found one after the other, each among the neurons that the earlier ones
+leave over, by leaving out whatever can be spared:
+
+    A suffices:   drop(N - A) <= t_sufficient      N: all neurons of the fact
+
+What can be spared and yet costs something joins the set that misses it most.
+
+Where only one such set exists, every neuron of it is needed. It is then cut into stages by mediation: a neuron
+belongs to the stage above those that it needs to be active at all (`mediation.passed_on`).
+
+    stage(j) = 1 + largest stage(i) over all i that pass on more than 0.1 to j;  0 where there is none
+
+Sets asked of the model: about twice the number of neurons for each round of leaving out, and one for each neuron of a
+single sufficient set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from factneurons.degeneracy.clusterers.registry import Cluster, Clustering, Context
+from factneurons.degeneracy.functional import Drops, NeuronSet
+from factneurons.degeneracy.mediation import PassedOn
+from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.models.types import Neuron
+
+FloatArray = npt.NDArray[np.float64]
+
+PASSED = 0.1
+"""A neuron needs another that passes on more than this share of its value."""
+
+HELPS = 0.03
+"""A neuron helps a group that loses at least this share of its log-odds without it."""
+
+_MOST_STAGED = 200
+"""A sufficient set of more neurons is not cut into stages: each of them costs a pass of its own."""
+
+_LEAST = 1e-12
+
+
+def interaction(context: Context, settings: DegeneracySettings) -> Clustering:
+    """Group a fact's neurons by which of them are sufficient together."""
+    if len(context.neurons) < 2:
+        return Clustering((), reason="too-few-neurons")
+    everything = frozenset(context.neurons)
+    if not context.drops.probability > 0:
+        return Clustering((), reason="zero-probability")
+    if context.drops.of(everything) < settings.t_high:
+        return Clustering((), reason="not-jointly-needed")
+    groups = sufficient_sets(everything, context.drops, settings.t_sufficient)
+    groups = with_helpers(groups, everything, context.drops)
+    if len(groups) == 1 and context.passed_on is not None and len(groups[0]) <= _MOST_STAGED:
+        groups = stages(sorted(groups[0]), context.passed_on, settings.min_size)
+    number = {neuron: place for place, neuron in enumerate(context.neurons)}
+    clusters = sorted(tuple(sorted(number[neuron] for neuron in group)) for group in groups)
+    return Clustering(
+        tuple(Cluster(members) for members in clusters), reason="" if len(clusters) > 1 else "one-cluster"
+    )
+
+
+def sufficient_sets(everything: NeuronSet, drops: Drops, most_lost: float) -> list[NeuronSet]:
+    """Disjoint sets of neurons, each of them sufficient and without a neuron to spare, until no more are left.
+
+    Args:
+        everything: all neurons of the fact.
+        drops: measured losses.
+        most_lost: a set suffices if no more than this share of P(answer) is lost without the others.
+    """
+    found: list[NeuronSet] = []
+    left = everything
+    while left and drops.of(everything - left) <= most_lost:
+        smallest = _without_spare(left, everything, drops, most_lost)
+        if not smallest:
+            break
+        found.append(smallest)
+        left -= smallest
+    return found
+
+
+def _without_spare(left: NeuronSet, everything: NeuronSet, drops: Drops, most_lost: float) -> NeuronSet:
+    """Leave out neurons of a sufficient set, those that cost least first, as many at once as can be spared."""
+    while left:
+        order = sorted(left)
+        lost = drops([everything - (left - {neuron}) for neuron in order])
+        spare = [order[place] for place in np.argsort(lost, kind="stable") if lost[place] <= most_lost]
+        if not spare:
+            break
+        steps = [left - frozenset(spare[: count + 1]) for count in range(len(spare))]
+        kept = drops([everything - step for step in steps]) <= most_lost
+        left = steps[int(np.argmin(kept)) - 1 if not kept.all() else len(steps) - 1]
+    return left
+
+
+def with_helpers(groups: Sequence[NeuronSet], everything: NeuronSet, drops: Drops) -> list[NeuronSet]:
+    """Add what can be spared and yet helps: each neuron left over joins the group that misses it most.
+
+    A group misses a neuron if, without all other groups, losing it costs at least `HELPS` of what losing the group and
+    everything left over costs, in log-odds of P(answer).
+    """
+    helpers = sorted(everything.difference(*groups))
+    if not helpers or not groups:
+        return list(groups)
+    missed = np.empty((len(groups), len(helpers)))
+    for row, group in enumerate(groups):
+        others = frozenset[Neuron]().union(*groups) - group
+        without, alone, *each = log_odds_lost(drops, [everything, others, *(others | {helper} for helper in helpers)])
+        missed[row] = (np.array(each) - alone) / max(float(without - alone), _LEAST)
+    best = missed.argmax(axis=0)
+    return [
+        group | {helper for place, helper in enumerate(helpers) if best[place] == row and missed[row, place] >= HELPS}
+        for row, group in enumerate(groups)
+    ]
+
+
+def stages(needed: Sequence[Neuron], passed_on: PassedOn, min_size: int) -> list[NeuronSet]:
+    """Cut neurons that are all needed into groups that work through each other, the lowest first.
+
+    Single neurons that work through each other are a chain, and a chain is one component: without two stages of
+    `min_size` neurons the set stays whole.
+    """
+    depth = depths(passed_on(needed) > PASSED)
+    found = [
+        frozenset(neuron for neuron, own in zip(needed, depth, strict=True) if own == stage)
+        for stage in sorted({*depth})
+    ]
+    return found if sum(len(stage) >= min_size for stage in found) > 1 else [frozenset(needed)]
+
+
+def depths(needs: npt.NDArray[np.bool_]) -> list[int]:
+    """How many neurons deep each one stands, where `needs[i, j]` says that j needs i.
+
+    Args:
+        needs: [n, n], without circles: neurons only need neurons of lower layers.
+    """
+    depth = [0] * len(needs)
+    for _ in range(len(needs)):
+        deeper = [max((depth[i] + 1 for i in np.flatnonzero(needs[:, j])), default=0) for j in range(len(needs))]
+        if deeper == depth:
+            break
+        depth = deeper
+    return depth
+
+
+def log_odds_lost(drops: Drops, sets: Sequence[NeuronSet]) -> FloatArray:
+    """How much the log-odds of P(answer) fall when each set is suppressed, in nats, [sets]."""
+    left = drops.probability * (1 - drops(sets))
+    lost: FloatArray = _log_odds(np.array(drops.probability)) - _log_odds(left)
+    return lost
+
+
+def _log_odds(probability: FloatArray) -> FloatArray:
+    clipped = np.clip(probability, _LEAST, 1 - _LEAST)
+    odds: FloatArray = np.log(clipped) - np.log1p(-clipped)
+    return odds

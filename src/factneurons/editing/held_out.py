@@ -1,0 +1,172 @@
+"""What is asked before and after an edit: groups of prompts, each with the answer that is looked for.
+
+    edit             the prompts the edit was made with
+    paraphrases      the fact's other prompts
+    other languages  the same fact in languages that were not edited
+    reverse          one-to-one relations backwards: who has the new answer? who has the old one?
+    synonyms         other names of the old and of the new answer, in the fact's prompts
+    neighbours       other facts of the relation
+    unrelated        facts of other relations
+
+Source of the critical groups (reverse, synonyms): 'What does the Knowledge Neuron Thesis have to do with Knowledge?'
+(2024); of the others Dai et al. (2022).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from factneurons.editing.build import Split, drawn, split_prompts
+from factneurons.editing.settings import EditSettings
+from factneurons.errors import BadFact, NotAskable
+from factneurons.facts.related import Surroundings
+from factneurons.facts.types import BLANK, Fact, Prompt
+from factneurons.models.model import Model
+from factneurons.models.types import Query
+
+GROUPS = ("edit", "paraphrases", "other languages", "reverse", "synonyms", "neighbours", "unrelated")
+Role = Literal["new", "old", "statement"]
+
+_PIECES = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]|[^\W\u2e80-\u9fff\uf900-\ufaff]+")
+"""Words; single characters in scripts without spaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One question that is asked before and after.
+
+    Attributes:
+        group: one of `GROUPS`.
+        role: "new": the answer that the edit should bring; "old": the one that was right before; "statement": a whole
+            sentence, or words of it, whose probability is read.
+        fact: what is asked.
+        query: how.
+    """
+
+    group: str
+    role: Role
+    fact: Fact
+    query: Query
+
+
+def probes_of(
+    model: Model,
+    splits: Sequence[Split],
+    new: Mapping[str, str],
+    around: Surroundings,
+    settings: EditSettings,
+    *,
+    neighbours: int = 10,
+    unrelated: int = 10,
+) -> list[Probe]:
+    """Everything that is asked about one edit.
+
+    Args:
+        model: the model.
+        splits: the edited fact's prompts, one for each edited language.
+        new: language -> new answer, also for languages that were not edited where it is known; {} if there is none.
+        around: where other facts are found.
+        settings: those of the edit.
+        neighbours, unrelated: how many other facts are asked, two prompts each and one statement.
+    """
+    asking = _Asking(model, settings)
+    first, subjects = splits[0].fact, {split.fact.subject for split in splits}
+    edited = {split.fact.language for split in splits}
+    probes: list[Probe] = []
+    for split in splits:
+        for group, queries in (("edit", split.used), ("paraphrases", split.held_out)):
+            probes += asking.both(group, split.fact, [query.prompt for query in queries], new)
+    for language, other in around.languages(first).items():
+        if language not in edited:
+            probes += asking.both("other languages", other, other.prompts, new)
+    for split in splits:
+        if split.fact.language in new:
+            probes += _reverse(asking, split.fact, new[split.fact.language], around)
+            probes += _synonyms(asking, split.fact, new[split.fact.language], around)
+    near = [each for each in around.neighbours(first) if each.subject not in subjects]
+    for group, facts, count in (("neighbours", near, neighbours), ("unrelated", around.unrelated(first), unrelated)):
+        # From the end of the order: its beginning are the facts that a least change keeps.
+        probes += asking.others(group, reversed(drawn(facts, settings.seed)), count)
+    return probes
+
+
+def _reverse(asking: _Asking, fact: Fact, new: str, around: Surroundings) -> Iterator[Probe]:
+    """The new answer's own reverse prompts must give the edited subject; the old answer's must no longer."""
+    own = around.reverse(fact)
+    if own is None:
+        return
+    yield from asking.one("reverse", "old", own, own.prompts, own.answer)
+    for holder in around.holders(fact, new)[:1]:
+        other = around.reverse(holder)
+        if other is not None:
+            yield from asking.one("reverse", "new", other, other.prompts, fact.subject)
+
+
+def _synonyms(asking: _Asking, fact: Fact, new: str, around: Surroundings) -> Iterator[Probe]:
+    for alias in fact.aliases:
+        yield from asking.one("synonyms", "old", fact, fact.prompts, alias)
+    names = dict.fromkeys(alias for holder in around.holders(fact, new)[:1] for alias in holder.aliases)
+    for alias in names:
+        yield from asking.one("synonyms", "new", fact, fact.prompts, alias)
+
+
+class _Asking:
+    """Makes probes; what the model cannot be asked is left out."""
+
+    def __init__(self, model: Model, settings: EditSettings) -> None:
+        self.model, self.settings = model, settings
+
+    def one(self, group: str, role: Role, fact: Fact, prompts: Iterable[Prompt], answer: str) -> Iterator[Probe]:
+        """One answer in several prompts."""
+        for prompt in prompts:
+            try:
+                query = self.model.query(prompt, answer, multi_mask=self.settings.multi_mask)
+            except NotAskable:
+                continue
+            yield Probe(group, role, fact, query)
+
+    def both(self, group: str, fact: Fact, prompts: Sequence[Prompt], new: Mapping[str, str]) -> Iterator[Probe]:
+        """The old answer, and the new one where there is one."""
+        yield from self.one(group, "old", fact, prompts, fact.answer)
+        if fact.language in new:
+            yield from self.one(group, "new", fact, prompts, new[fact.language])
+
+    def others(self, group: str, facts: Iterable[Fact], count: int) -> Iterator[Probe]:
+        """So many facts that can be asked, two prompts each, and a statement of each."""
+        for fact in facts:
+            if not count:
+                return
+            try:
+                used = split_prompts(self.model, fact, held_out=False, multi_mask=self.settings.multi_mask).used[:2]
+            except NotAskable:
+                continue
+            count -= 1
+            for query in used:
+                yield Probe(group, "old", fact, query)
+            for query in statement_queries(self.model, used[0].prompt.filled(fact.answer)):
+                yield Probe(group, "statement", fact, query)
+
+
+def statement_queries(model: Model, statement: str) -> list[Query]:
+    """Queries whose log-probabilities add up to that of a statement: exactly, or as masked models can be asked.
+
+    A causal model reads everything after the first word; an encoder-decoder the same, written by its decoder. A masked
+    model is asked every word in turn, the others being there (pseudo-log-likelihood).
+    """
+    pieces = list(_PIECES.finditer(statement))
+    if model.kind != "cloze":
+        pieces, ends = pieces[1:2], [len(statement)]
+    else:
+        ends = [piece.end() for piece in pieces]
+    found = []
+    for piece, end in zip(pieces, ends, strict=True):
+        begin = piece.start()
+        text = f"{statement[:begin]}{BLANK}{statement[end:]}"
+        try:
+            found.append(model.query(Prompt(text), statement[begin:end], multi_mask=True))
+        except (NotAskable, BadFact):
+            continue
+    return found

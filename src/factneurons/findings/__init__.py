@@ -1,0 +1,1 @@
+"""What it amounts to: frames in, numbers over facts out, with their intervals and controls."""

@@ -1,0 +1,1 @@
+"""Every way through the network."""

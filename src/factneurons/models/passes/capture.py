@@ -1,0 +1,142 @@
+"""What one pass over unchanged prompts leaves behind, so that changed rows need not repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import DynamicCache
+
+from factneurons.models.batches import Batch
+from factneurons.models.hooks import Registration, after, before
+from factneurons.models.passes.matmul import fast_products
+
+if TYPE_CHECKING:
+    from factneurons.models.model import Model
+
+
+@dataclass(slots=True)
+class Capture:
+    """Values at the target positions of I items, and what is shared by every row that starts from them.
+
+    An item is a query at n neighbouring target positions: at one of them for attribution (n = 1), at all of
+    them for interventions.
+
+    Attributes:
+        batch: the queries that were run.
+        rows: [I], the batch row of each item.
+        positions: [I, n], target positions.
+        targets: [I, n], the answer's token ids at these positions.
+        log_probabilities: [I, n] in nats, float64.
+        activations: per layer [I, n, width], the neurons' values.
+        residuals: per layer [I, n, hidden], what the MLP's output is added to.
+        keys, values: causal models, per layer [queries, heads, tokens, head size].
+        outputs: encoders, per layer [queries, tokens, hidden], the block's output.
+    """
+
+    batch: Batch
+    rows: Tensor
+    positions: Tensor
+    targets: Tensor
+    log_probabilities: Tensor
+    activations: list[Tensor] = field(default_factory=list)
+    residuals: list[Tensor] = field(default_factory=list)
+    keys: list[Tensor] = field(default_factory=list)
+    values: list[Tensor] = field(default_factory=list)
+    outputs: list[Tensor] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """The number of items."""
+        return len(self.rows)
+
+
+Item = tuple[int, tuple[int, ...]]
+"""A query's row in the batch, and the indices of the answer tokens whose positions are meant."""
+
+
+@torch.no_grad()
+def capture(model: Model, batch: Batch, items: Sequence[Item]) -> Capture:
+    """Run a batch once and keep what rows that change only these items' target positions can share."""
+    rows, positions, targets = _index(batch, items, model.device)
+    seen = _Seen(model, rows, positions, batch)
+    cache = DynamicCache() if model.kind == "causal" else None
+    with fast_products(model.device, model.dtype):
+        hidden = model.to_head(batch, hooks=seen.registrations(), cache=cache)
+        at_targets = hidden[rows[:, None], positions]
+        flat = at_targets.reshape(-1, hidden.shape[-1])
+        log_probabilities = model.head.log_probabilities(flat, targets.reshape(-1).to(flat.device))
+    return Capture(
+        batch=batch,
+        rows=rows,
+        positions=positions,
+        targets=targets,
+        log_probabilities=log_probabilities.view(targets.shape),
+        activations=seen.activation,
+        residuals=[total - own for total, own in zip(seen.total, seen.own, strict=True)],
+        keys=_stored(cache, "keys"),
+        values=_stored(cache, "values"),
+        outputs=seen.outputs,
+    )
+
+
+def _index(batch: Batch, items: Sequence[Item], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    queries = batch.queries
+    rows = torch.tensor([row for row, _ in items], device=device)
+    positions = [[queries[row].target_positions[token] for token in tokens] for row, tokens in items]
+    targets = [[queries[row].answer_ids[token] for token in tokens] for row, tokens in items]
+    return rows, torch.tensor(positions, device=device), torch.tensor(targets, device=device)
+
+
+def _stored(cache: DynamicCache | None, name: str) -> list[Tensor]:
+    return [] if cache is None else [getattr(layer, name) for layer in cache.layers]
+
+
+class _Seen:
+    """Collects, layer by layer, what the capture keeps."""
+
+    def __init__(self, model: Model, rows: Tensor, positions: Tensor, batch: Batch) -> None:
+        count = model.layer_count
+        self._model, self._rows, self._positions, self._batch = model, rows, positions, batch
+        self.activation: list[Tensor] = [rows] * count
+        self.own: list[Tensor] = [rows] * count
+        self.total: list[Tensor] = [rows] * count
+        self.outputs: list[Tensor] = [rows] * count if model.kind == "cloze" else []
+
+    def _at(self, layer: int, value: Tensor) -> Tensor:
+        encoder = self._model.in_encoder(layer)
+        value = value.reshape(len(self._batch.queries), -1, value.shape[-1])
+        rows = self._rows.to(value.device)
+        if encoder and self._model.kind == "encoder-decoder":
+            places = [self._batch.queries[int(row)].encoder_position for row in self._rows]
+            return value[rows, torch.tensor(places, device=value.device)][:, None]
+        return value[rows[:, None], self._positions.to(value.device)]
+
+    def _keep(self, store: list[Tensor], layer: int) -> Callable[[Tensor], None]:
+        return lambda value: store.__setitem__(layer, self._at(layer, value))
+
+    def registrations(self) -> list[Registration]:
+        hooks: list[Registration] = []
+        for number, layer in enumerate(self._model.layers):
+            hooks.append(before(layer.down, _first_input(self._keep(self.activation, number))))
+            hooks.append(after(layer.after_mlp or layer.down, _output(self._keep(self.own, number))))
+            keep_total = self._keep(self.total, number)
+            if layer.after_residual is not None:
+                hooks.append(before(layer.after_residual, _first_input(keep_total)))
+            else:
+                hooks.append(after(layer.block, _output(keep_total)))
+            if self.outputs:
+                hooks.append(after(layer.block, _output(partial(self.outputs.__setitem__, number))))
+        return hooks
+
+
+def _first_input(keep: Callable[[Tensor], None]) -> Callable[..., None]:
+    return lambda module, inputs: keep(inputs[0])
+
+
+def _output(keep: Callable[[Tensor], None]) -> Callable[..., None]:
+    return lambda module, inputs, output: keep(output[0] if isinstance(output, tuple) else output)

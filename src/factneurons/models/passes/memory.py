@@ -1,0 +1,118 @@
+"""Memory as a budget: how many rows fit, and going on with half of them when they do not."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+
+from factneurons.errors import BadSetting
+from factneurons.models.passes.capture import Capture
+
+if TYPE_CHECKING:
+    from factneurons.models.model import Model
+
+_Thing = TypeVar("_Thing")
+_Result = TypeVar("_Result")
+
+_SHARE_OF_MODEL = 0.3
+_LEAST = 128 * 2**20
+_HIDDEN_COPIES = 9
+_NEURON_COPIES = 3
+_GATED_COPIES = 5
+_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+def row_bytes(model: Model, prompt_tokens: int) -> int:
+    """About what automatic differentiation keeps of one row, in bytes, averaged over where rows start."""
+    copies = _GATED_COPIES if model.adapter.gated else _NEURON_COPIES
+    per_token = _HIDDEN_COPIES * model.hidden_size + copies * model.width
+    tokens = 1 if model.kind == "causal" else prompt_tokens
+    itemsize = torch.finfo(model.dtype).bits // 8
+    return int(per_token * tokens * itemsize * (model.layer_count + 1) / 2)
+
+
+def model_bytes(model: Model) -> int:
+    """The size of the model's weights in bytes."""
+    return sum(parameter.numel() * parameter.element_size() for parameter in model.module.parameters())
+
+
+def budget_bytes(model: Model) -> int:
+    """What rows in flight may take: three tenths of the model's own size, or 128 MiB if that is more."""
+    return max(_LEAST, int(_SHARE_OF_MODEL * model_bytes(model)))
+
+
+def row_budget(model: Model, captured: Capture) -> int:
+    """How many rows may be in flight."""
+    return max(1, budget_bytes(model) // row_bytes(model, captured.batch.input_ids.shape[1]))
+
+
+def with_backoff(run: Callable[[int], None], rows: int, *, what: str) -> None:
+    """Call `run(rows)`; when memory runs out, call it again with half as many rows.
+
+    Raises:
+        BadSetting: one row alone does not fit.
+    """
+    while True:
+        try:
+            return run(rows)
+        except (MemoryError, RuntimeError) as error:
+            _refuse_unless_smaller_may_fit(error, rows, f"{what}: not enough memory for a single row")
+        _make_room()
+        rows //= 2
+
+
+def in_parts(
+    things: Sequence[_Thing], run: Callable[[Sequence[_Thing]], _Result], *, what: str | None
+) -> list[_Result]:
+    """The results of `run` on all things at once; when memory runs out, on parts half as large, and so on.
+
+    Parts that are done are not done again; they follow each other in the order of the things.
+
+    Args:
+        things: prompts or the like.
+        run: what to do with some of them.
+        what: what fails, for the message, when one alone does not fit; None: the caller can do with less itself,
+            and gets the error as it is.
+
+    Raises:
+        BadSetting: one thing alone does not fit.
+    """
+    results: list[_Result] = []
+    begin, size = 0, len(things)
+    while begin < len(things):
+        part = things[begin : begin + size]
+        try:
+            results.append(run(part))
+        except (MemoryError, RuntimeError) as error:
+            if what is None and len(part) == 1:
+                raise
+            _refuse_unless_smaller_may_fit(error, len(part), f"{what}: not enough memory for one prompt alone")
+        else:
+            begin += len(part)
+            continue
+        _make_room()
+        size = len(part) // 2
+    return results
+
+
+def _refuse_unless_smaller_may_fit(error: MemoryError | RuntimeError, size: int, message: str) -> None:
+    if not is_out_of_memory(error):
+        raise error
+    if size <= 1:
+        raise BadSetting(f"{message}; use a smaller model, a lower precision or a machine with more memory") from error
+
+
+def _make_room() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _MESSAGES)

@@ -1,0 +1,137 @@
+"""The plain batched loop: whole prompts with one layer's value replaced, for models the staircase does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from factneurons.models.batches import Batch
+from factneurons.models.hooks import before
+from factneurons.models.passes.capture import Capture
+from factneurons.models.types import Neuron
+
+if TYPE_CHECKING:
+    from factneurons.models.model import Model
+
+_TOKENS = 4096
+"""Tokens of one forward pass of whole prompts."""
+
+
+def run_plain(model: Model, captured: Capture, layer: int, start: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Run whole prompts with one layer's down-projection input replaced at the target positions.
+
+    Args:
+        model: any model.
+        captured: the items.
+        layer: the layer.
+        start: [I, rows, n, width], the values to put in.
+
+    Yields:
+        a slice of the flattened rows [I * rows] and their head input [rows of the slice, n, hidden].
+    """
+    items, count, n, width = start.shape
+    values = start.reshape(items * count, n, width)
+    owner = torch.arange(items, device=start.device).repeat_interleave(count)
+    ids = captured.batch.input_ids
+    longest = ids.shape[1] + (0 if captured.batch.decoder_input_ids is None else 8)
+    step = max(1, _TOKENS // longest)
+    for begin in range(0, len(values), step):
+        part = slice(begin, min(begin + step, len(values)))
+        batch_rows = captured.rows[owner[part]]
+        hidden = model.to_head(
+            _repeated(captured.batch, batch_rows),
+            hooks=[before(model.layers[layer].down, _replace(model, captured, layer, owner[part], values[part]))],
+        )
+        where = captured.positions[owner[part]]
+        yield part, hidden[torch.arange(len(batch_rows), device=hidden.device)[:, None], where]
+
+
+def _repeated(batch: Batch, rows: Tensor) -> Batch:
+    decoder = batch.decoder_input_ids
+    return Batch(
+        queries=tuple(batch.queries[int(row)] for row in rows),
+        input_ids=batch.input_ids[rows],
+        decoder_input_ids=None if decoder is None else decoder[rows],
+    )
+
+
+def places(model: Model, captured: Capture, layer: int, owner: Tensor) -> Tensor:
+    """The positions [rows, n] that carry the neurons of a layer: the sentinel's in an encoder that feeds a decoder."""
+    if model.kind == "encoder-decoder" and model.in_encoder(layer):
+        sentinels = [captured.batch.queries[int(row)].encoder_position for row in captured.rows[owner]]
+        return torch.tensor(sentinels, device=owner.device)[:, None]
+    return captured.positions[owner]
+
+
+def _replace(model: Model, captured: Capture, layer: int, owner: Tensor, values: Tensor) -> Callable[..., Any]:
+    where = places(model, captured, layer, owner)
+    rows = torch.arange(len(owner), device=owner.device)[:, None]
+
+    def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+        value = inputs[0]
+        changed = value.reshape(len(owner), -1, value.shape[-1]).clone()
+        changed[rows, where] = values.to(changed.dtype)
+        return (changed.view(value.shape),)
+
+    return hook
+
+
+@torch.no_grad()
+def plain_log_probabilities(
+    model: Model, captured: Capture, factors: Sequence[Mapping[Neuron, float]], *, everywhere: bool
+) -> Tensor:
+    """Log P(answer) of one query under many sets of multiplied neurons, one whole prompt per set.
+
+    Args:
+        model: any model.
+        captured: one item with all its target positions.
+        factors: per set, neuron (layer, index) -> factor.
+        everywhere: at all positions instead of the target positions.
+
+    Returns:
+        [sets] float64, nats.
+    """
+    longest = captured.batch.input_ids.shape[1]
+    step = max(1, _TOKENS // longest)
+    results = []
+    for begin in range(0, len(factors), step):
+        part = factors[begin : begin + step]
+        rows = torch.zeros(len(part), dtype=torch.long, device=captured.rows.device)
+        hooks = [
+            before(model.layers[layer].down, _multiply(model, captured, layer, part, everywhere))
+            for layer in sorted({layer for neurons in part for layer, _ in neurons})
+        ]
+        hidden = model.to_head(_repeated(captured.batch, rows), hooks=hooks)
+        at_targets = hidden[:, captured.positions[0]]
+        targets = captured.targets.expand(len(part), -1).reshape(-1).to(hidden.device)
+        flat = at_targets.reshape(-1, hidden.shape[-1])
+        results.append(model.head.log_probabilities(flat, targets).view(len(part), -1).sum(-1))
+    return torch.cat(results)
+
+
+def _multiply(
+    model: Model,
+    captured: Capture,
+    layer: int,
+    factors: Sequence[Mapping[Neuron, float]],
+    everywhere: bool,
+) -> Callable[..., Any]:
+    where = places(model, captured, layer, torch.zeros(1, dtype=torch.long, device=captured.rows.device))[0]
+    entries = [(row, i, f) for row, neurons in enumerate(factors) for (lay, i), f in neurons.items() if lay == layer]
+
+    def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+        value = inputs[0]
+        scale = torch.ones(len(factors), 1, value.shape[-1], dtype=value.dtype, device=value.device)
+        for row, index, factor in entries:
+            scale[row, 0, index] = factor
+        changed = value.reshape(len(factors), -1, value.shape[-1]).clone()
+        if everywhere:
+            changed = changed * scale
+        else:
+            changed[:, where] = changed[:, where] * scale
+        return (changed.view(value.shape),)
+
+    return hook

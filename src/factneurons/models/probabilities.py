@@ -1,0 +1,100 @@
+"""What an unchanged model answers: probabilities, ranks and neuron values of many queries, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from factneurons.models.batches import Batch, groups
+from factneurons.models.passes.matmul import fast_products
+from factneurons.models.passes.memory import in_parts
+from factneurons.models.types import Evaluation, Query
+
+if TYPE_CHECKING:
+    from factneurons.models.model import Model
+
+_TOKENS = 4096
+_CAPTURED_TOKENS = 512
+
+
+class _Asked(NamedTuple):
+    """What came out of one batch.
+
+    Attributes:
+        indices: its queries' places among all.
+        rows: [tokens], the batch row of each answer token.
+        log_probabilities: [tokens] float64, nats.
+        ranks, top: [tokens], the token's rank and the top token's id; None where nobody asked.
+    """
+
+    indices: Sequence[int]
+    rows: npt.NDArray[np.int64]
+    log_probabilities: npt.NDArray[np.float64]
+    ranks: Tensor | None
+    top: Tensor | None
+
+
+def log_probabilities(model: Model, queries: Sequence[Query]) -> npt.NDArray[np.float64]:
+    """Log P(answer) of every query in nats, [queries]: the sum over the answer's tokens."""
+    result = np.empty(len(queries))
+    for asked in _asked(model, queries, ranks=False):
+        result[asked.indices] = np.bincount(asked.rows, weights=asked.log_probabilities, minlength=len(asked.indices))
+    return result
+
+
+def evaluate(model: Model, queries: Sequence[Query]) -> list[Evaluation]:
+    """Probability, rank and prediction of every query."""
+    result: dict[int, Evaluation] = {}
+    for asked in _asked(model, queries, ranks=True):
+        assert asked.ranks is not None
+        assert asked.top is not None
+        for row, index in enumerate(asked.indices):
+            own = np.flatnonzero(asked.rows == row)
+            tokens = asked.log_probabilities[own]
+            result[index] = Evaluation(
+                log_probability=float(tokens.sum()),
+                token_log_probabilities=tuple(float(token) for token in tokens),
+                rank=int(asked.ranks[own].max()),
+                prediction=model.tokenizer.decode([int(asked.top[place]) for place in own]).strip(),
+            )
+    return [result[index] for index in range(len(queries))]
+
+
+def activations(model: Model, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
+    """Neuron values [queries, layers, width] at the target position, their mean where there are several."""
+    result = np.empty((len(queries), model.layer_count, model.width), dtype=np.float32)
+
+    def read(indices: Sequence[int]) -> None:
+        counts = [len(queries[index].answer_ids) for index in indices]
+        items = [(row, (token,)) for row, count in enumerate(counts) for token in range(count)]
+        values = model.capture([queries[index] for index in indices], items).activations
+        of_layers = torch.stack([layer[:, 0].float().cpu() for layer in values], 1)
+        for index, own in zip(indices, of_layers.split(counts), strict=True):
+            result[index] = own.mean(0).numpy()
+
+    for indices in groups(queries, causal=model.kind == "causal", tokens=_CAPTURED_TOKENS):
+        in_parts(indices, read, what=f"reading neurons of {model.name}")
+    return result
+
+
+def _asked(model: Model, queries: Sequence[Query], *, ranks: bool) -> Iterator[_Asked]:
+    for indices in groups(queries, causal=model.kind == "causal", tokens=_TOKENS):
+        yield from in_parts(indices, lambda part: _ask(model, queries, part, ranks), what=f"asking {model.name}")
+
+
+def _ask(model: Model, queries: Sequence[Query], indices: Sequence[int], ranks: bool) -> _Asked:
+    batch = Batch.of([queries[index] for index in indices], model.device)
+    with torch.no_grad(), fast_products(model.device, model.dtype):
+        hidden = model.to_head(batch)
+    rows = [row for row, query in enumerate(batch.queries) for _ in query.target_positions]
+    places = [place for query in batch.queries for place in query.target_positions]
+    targets = torch.tensor([token for query in batch.queries for token in query.answer_ids], device=hidden.device)
+    flat = hidden[torch.tensor(rows), torch.tensor(places)]
+    head = model.head
+    tokens = head.log_probabilities(flat, targets).cpu().numpy()
+    return _Asked(indices, np.array(rows), tokens, *(head.ranks(flat, targets) if ranks else (None, None)))

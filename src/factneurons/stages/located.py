@@ -1,0 +1,114 @@
+"""The facts that a run holds, for the stages that come after `locate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from factneurons.attribution.effects import Asked, Others
+from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.degeneracy.carried_facts import OtherFacts
+from factneurons.degeneracy.carrying import OtherNeurons
+from factneurons.degeneracy.find import suppressed_by
+from factneurons.degeneracy.functional import Drops
+from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.errors import NotAskable
+from factneurons.facts.types import Fact
+from factneurons.models.model import Model
+from factneurons.models.types import Neuron, Query
+from factneurons.runs.reading import located_facts
+from factneurons.runs.store import Run
+
+BATCH = 8
+"""Facts of one call of a stage's work, and of one commit."""
+
+
+class RunFacts:
+    """The facts of a run's `locate` stage, read from the run itself, with what a later stage needs of each.
+
+    The stream is read one commit at a time; what is needed of a fact is kept until its work is done.
+
+    Args:
+        run: the run.
+        model: the model it was made with.
+        done: keys of the facts that the later stage has dealt with already.
+    """
+
+    def __init__(self, run: Run, model: Model, done: set[str]) -> None:
+        self._run, self._model, self._done = run, model, done
+        self._taken: dict[str, KnowledgeNeurons] = {}
+        self._multi_mask = bool(run.manifest.stages["locate"].settings["multi_mask"])
+        self._known: dict[str, KnowledgeNeurons] = {}
+
+    def __iter__(self) -> Iterator[Fact]:
+        for fact, row, neurons in located_facts(self._run):
+            if fact.key in self._done:
+                yield fact
+                continue
+            self._known[fact.key] = _known(fact, row, neurons)
+            yield fact
+
+    def all_known(self) -> Iterator[KnowledgeNeurons]:
+        """The knowledge neurons of every fact, without queries."""
+        return (_known(fact, row, neurons) for fact, row, neurons in located_facts(self._run))
+
+    def with_queries(self, known: KnowledgeNeurons) -> KnowledgeNeurons:
+        """The same with its queries, made anew."""
+        return replace(known, queries=tuple(self._queries(known.fact)))
+
+    def take(self, fact: Fact) -> KnowledgeNeurons:
+        """The knowledge neurons of a fact that came out of the stream, with its queries made anew."""
+        if fact.key in self._known:
+            self._taken[fact.key] = self._known.pop(fact.key)
+        known = self._taken[fact.key]
+        while len(self._taken) > 2 * BATCH:  # a batch that fails is taken once more, fact by fact
+            del self._taken[next(iter(self._taken))]
+        return self.with_queries(known)
+
+    def _queries(self, fact: Fact) -> Iterator[Query]:
+        """The prompts of a fact that the model can be asked, made one by one as they are taken."""
+        for prompt in fact.prompts:
+            try:
+                yield self._model.query(prompt, fact.answer, multi_mask=self._multi_mask)
+            except NotAskable:  # told and counted when it was located
+                continue
+
+    def others(self) -> Others:
+        """Facts to ask as unrelated ones."""
+        facts = (fact for fact, _, _ in located_facts(self._run))
+        return Others(facts, self._first_query)
+
+    def other_facts(self) -> OtherFacts:
+        """Facts to look for what components carry, with their knowledge neurons."""
+        facts = ((fact, [neuron for neuron, _, _ in neurons]) for fact, _, neurons in located_facts(self._run))
+        return OtherFacts(facts, self._first_query)
+
+    def other_neurons(self, settings: DegeneracySettings) -> OtherNeurons:
+        """The same facts, to look up which of them a group of neurons carries; each is asked with all its prompts."""
+
+        @cache
+        def drops_of(fact: Fact) -> Drops | None:
+            queries = tuple(self._queries(fact))
+            return Drops(suppressed_by(self._model, Asked(fact, queries))) if queries else None
+
+        return OtherNeurons(self.other_facts(), drops_of, settings)
+
+    def _first_query(self, fact: Fact) -> Query | None:
+        return next(self._queries(fact), None)
+
+
+def _known(fact: Fact, row: Mapping[str, Any], neurons: Sequence[tuple[Neuron, float, float]]) -> KnowledgeNeurons:
+    return KnowledgeNeurons(
+        fact=fact,
+        neurons=tuple(neuron for neuron, _, _ in neurons),
+        scores=tuple(score for _, score, _ in neurons),
+        shares=tuple(share for _, _, share in neurons),
+        queries=(),
+        method=row["method"],
+        threshold=row["threshold"],
+        refined=row["refined"],
+        probability=row["probability"],
+        rank=row["rank"],
+    )

@@ -1,0 +1,119 @@
+"""Making an edit: which neurons, which prompts, and what is refused in one line."""
+
+from dataclasses import replace
+
+import pytest
+
+from factneurons.attribution.locate import locate
+from factneurons.editing.build import edit, split_prompts
+from factneurons.editing.settings import EditSettings
+from factneurons.errors import BadModel, BadSetting, FactneuronsError, NotAskable
+from factneurons.facts.types import Prompt
+
+
+def test_half_of_the_prompts(gpt2, spain, made):
+    """Neurons are found and the edit is made with every second prompt that can be asked."""
+    split = split_prompts(gpt2, spain)
+    askable = [prompt for prompt in spain.prompts if prompt.blank_position == "end"]
+    assert [query.prompt for query in split.used] == askable[::2]
+    assert [query.prompt for query in split.held_out] == askable[1::2]
+    assert made.description.prompts == tuple(prompt.text for prompt in askable[::2])
+    found = locate(gpt2, [replace(spain, prompts=tuple(askable[::2]))], method="amig")[0]
+    assert made.neurons == tuple(sorted(found.neurons))
+
+
+def test_the_model_stays_as_it_is(gpt2, spain, bytes_of):
+    before = bytes_of(gpt2)
+    edit(gpt2, spain, to="rupee", neurons=[(1, 2), (2, 3)])
+    assert bytes_of(gpt2) == before
+
+
+def test_languages(gpt2, around, spain):
+    """All neurons of both, or those both have; a new answer in each."""
+    both = list(around.languages(spain).values())
+    to = around.translated(spain, "rupee")
+    sets = [set(edit(gpt2, fact, kind="suppress").neurons) for fact in both]
+    together = edit(gpt2, both, kind="suppress")
+    assert set(together.neurons) == sets[0] | sets[1]
+    shared = sets[0] & sets[1]
+    if shared:
+        assert set(edit(gpt2, both, kind="suppress", settings=EditSettings(join="shared")).neurons) == shared
+    else:
+        with pytest.raises(NotAskable, match="that its languages share"):
+            edit(gpt2, both, kind="suppress", settings=EditSettings(join="shared"))
+    made = edit(gpt2, both, to=to, neurons=sorted(together.neurons))
+    assert made.description.new == to
+    with made.on(gpt2):
+        for fact in both:
+            query = gpt2.query(split_prompts(gpt2, fact).used[0].prompt, to[fact.language])
+            assert gpt2.evaluate([query])[0].rank == 1
+
+
+def test_shared_neurons_are_dropped(gpt2, around, spain):
+    """A twin with the same prompts has the same neurons: none of them is left; of a stranger's, the fact's own are."""
+    twin = replace(spain, id="twin", subject="Twin")
+    settings = EditSettings(kind="erase")
+    with pytest.raises(NotAskable, match="finds no neurons") as caught:
+        edit(gpt2, spain, relation=[twin], settings=settings)
+    assert caught.value.reason == "no-knowledge-neurons"
+    all_of_it = edit(gpt2, spain, kind="suppress").neurons
+    assert edit(gpt2, spain, relation=[twin], settings=replace(settings, most_shared=1.0)).neurons == all_of_it
+    stranger = next(fact for fact in around.facts if fact.relation == "chemical_symbol")
+    own = edit(gpt2, spain, relation=[stranger], settings=settings)
+    theirs = set(edit(gpt2, replace(stranger, prompts=stranger.prompts), kind="suppress").neurons)
+    assert set(own.neurons) == set(all_of_it) - theirs
+    assert "neurons dropped" in own.description.notes[0]
+    assert "not dropped" in edit(gpt2, spain, kind="erase").description.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"to": "euro"}, "the new answer 'euro' is the old one"),
+        ({"to": " Euro "}, "is the old one"),
+        ({"to": "rupee", "kind": "supress"}, "there are: suppress, enhance"),
+        ({"to": "rupee", "kind": "suppress"}, "takes no new answer; kinds that do: update"),
+        ({"kind": "update"}, "needs a new answer"),
+        ({"to": {"zh": "卢比"}}, "no new answer in en"),
+        ({"neurons": [(9, 9)]}, "has no neuron"),
+        ({"neurons": []}, "no neurons were given"),
+        ({"method": "magic"}, "magic"),
+    ],
+)
+def test_refused(options, said, gpt2, spain):
+    with pytest.raises(FactneuronsError, match=said) as caught:
+        edit(gpt2, spain, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_facts_that_are_not_one(gpt2, around, spain):
+    with pytest.raises(BadSetting, match="takes one fact"):
+        edit(gpt2, [spain, around.neighbours(spain)[0]])
+    with pytest.raises(BadSetting, match="needs a fact"):
+        edit(gpt2, [])
+    symbol = next(fact for fact in around.facts if fact.relation == "chemical_symbol")
+    with pytest.raises(BadSetting, match="facts of one relation"):
+        edit(gpt2, [spain, symbol], kind="erase-relation")
+    with pytest.raises(BadSetting, match="needed in every language"):
+        edit(gpt2, list(around.languages(spain).values()), to="rupee")
+
+
+def test_a_fact_that_cannot_be_asked(gpt2, spain):
+    inside = replace(spain, prompts=(Prompt("In ___ they pay with it."),))
+    with pytest.raises(NotAskable, match="none of its prompts"):
+        edit(gpt2, inside)
+
+
+def test_a_model_that_cannot_be_edited(new_model, spain):
+    model = new_model("gpt2")
+    model.module.is_quantized = True
+    with pytest.raises(BadModel, match="load it without quantisation"):
+        edit(model, spain)
+
+
+@pytest.mark.parametrize(
+    "options", [{"join": "x"}, {"most_shared": 2.0}, {"margin": 0.0}, {"kept": -1}, {"count": 0}, {"relation_facts": 0}]
+)
+def test_impossible_settings(options):
+    with pytest.raises(BadSetting):
+        EditSettings(**options)
