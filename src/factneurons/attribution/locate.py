@@ -16,22 +16,12 @@ from factneurons.attribution.rounds import search_in_rounds
 from factneurons.attribution.selection import SelectionSettings, choose
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.attribution.types import Attribution, KnowledgeNeurons
-from factneurons.errors import NotAskable
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
+from factneurons.models.prompts import Refusal, ask
 from factneurons.models.types import Query
 
 _BATCH = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A prompt that this model cannot be asked, and why."""
-
-    fact: Fact
-    prompt: Prompt
-    reason: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +178,7 @@ def locate_batch(
 ) -> list[Located]:
     """Find the knowledge neurons of a few facts, whose prompts share passes (arguments as in `locate`)."""
     began = time.perf_counter()
-    asked = [ask(model, fact, multi_mask) for fact in facts]
+    asked = [ask(model, fact, multi_mask=multi_mask) for fact in facts]
     against = [
         [model.query(prompt, answer, multi_mask=multi_mask) for prompt, answer in negatives(fact)] if negatives else []
         for fact in facts
@@ -210,17 +200,6 @@ def locate_batch(
         )
         for fact, (_, refusals), own, negative, rank in zip(facts, asked, attributions, unwanted, best, strict=True)
     ]
-
-
-def ask(model: Model, fact: Fact, multi_mask: bool) -> tuple[list[Query], list[Refusal]]:
-    """The queries of a fact's prompts, and the prompts that this model cannot be asked."""
-    queries, refusals = [], []
-    for prompt in fact.prompts:
-        try:
-            queries.append(model.query(prompt, fact.answer, multi_mask=multi_mask))
-        except NotAskable as error:
-            refusals.append(Refusal(fact, prompt, error.reason, str(error)))
-    return queries, refusals
 
 
 def threshold_for(fact: Fact, settings: AttributionSettings, selection: SelectionSettings) -> float:

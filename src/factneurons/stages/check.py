@@ -30,12 +30,13 @@ from factneurons.factcheck.relation_neurons import (
     random_sets,
 )
 from factneurons.factcheck.scoring import enough_points, listen
-from factneurons.factcheck.statements import Case, Group, WrongAnswers, askable, case_of, held_out_subjects
+from factneurons.factcheck.statements import Case, Group, WrongAnswers, case_of, held_out_subjects
 from factneurons.factcheck.thresholds import judges_of
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.findings.checks import training_rows
 from factneurons.models.model import Model
+from factneurons.models.prompts import ask
 from factneurons.models.types import Neuron, Query
 from factneurons.runs.check_rows import Scored, check_row, pair_rows, pairs_of_run
 from factneurons.runs.commits import Skip
@@ -202,7 +203,7 @@ def _true_queries(model: Model, facts: Sequence[Fact], multi_mask: bool) -> list
     """One query each of some facts of a relation."""
     queries = []
     for fact in facts[:_STRENGTH_QUERIES]:
-        asked, _ = askable(model, fact.prompts, fact.answer, multi_mask=multi_mask)
+        asked, _ = ask(model, fact, multi_mask=multi_mask)
         queries += asked[:1]
     return queries
 
