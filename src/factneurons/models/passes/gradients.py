@@ -1,4 +1,4 @@
-"""Values and gradients of the target function at given values of one layer's neurons, for all layers at once."""
+"""Values and gradients of the target function: at given values of one layer's neurons, or of gates on all layers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 from factneurons.models.head import Target
 from factneurons.models.passes.capture import Capture
 from factneurons.models.passes.matmul import fast_products
-from factneurons.models.passes.plain import run_plain
-from factneurons.models.passes.rows import Unsupported, run_rows
+from factneurons.models.passes.plain import run_gated, run_plain
+from factneurons.models.passes.rows import Change, Unsupported, run_rows
 
 if TYPE_CHECKING:
     from factneurons.models.model import Model
@@ -41,6 +41,70 @@ def values_and_gradients(model: Model, captured: Capture, points: Points, target
             except Unsupported as reason:
                 model.distrust(reason)
         return _plain(model, captured, leaves, target)
+
+
+def gated_values_and_gradients(
+    model: Model, captured: Capture, gates: Sequence[Tensor], rest: Sequence[Tensor] | None, target: Target
+) -> tuple[Tensor, list[Tensor]]:
+    """F and dF/dg where the neurons of all layers, each as the layers below now make it, go through gates.
+
+    A neuron's value v becomes g v + (1 - g) b at the item's target position, with b its value in `rest`.
+
+    Args:
+        model: any model.
+        captured: items at one target position each (n = 1).
+        gates: per layer [I, rows, width].
+        rest: per layer [I, rows, width], the values where gates are 0; None: zeros.
+        target: which function of the answer token's logits F is.
+
+    Returns:
+        F [I, rows], and per layer dF/dg [I, rows, width].
+    """
+    leaves = [gate.detach().requires_grad_(True) for gate in gates]
+    changes = [gated(leaf, None if rest is None else rest[layer]) for layer, leaf in enumerate(leaves)]
+    with fast_products(model.device, model.dtype), torch.enable_grad():
+        if model.staircase(captured):
+            try:
+                return _gated_rows(model, captured, leaves, changes, target)
+            except Unsupported as reason:
+                model.distrust(reason)
+        return _gated_plain(model, captured, leaves, changes, target)
+
+
+def gated(gate: Tensor, rest: Tensor | None) -> Change:
+    """The change of a layer's neurons [I, rows, 1, width] by its gates [I, rows, width]."""
+    if rest is None:
+        return lambda value: value * gate[:, :, None].to(value.device)
+    return lambda value: torch.lerp(rest[:, :, None].to(value), value, gate[:, :, None].to(value))
+
+
+def _gated_rows(
+    model: Model, captured: Capture, leaves: Sequence[Tensor], changes: Sequence[Change], target: Target
+) -> tuple[Tensor, list[Tensor]]:
+    first = captured.activations[0][:, None].expand(-1, leaves[0].shape[1], -1, -1)
+    starts: list[Tensor | None] = [changes[0](first), *[None] * (len(leaves) - 1)]
+    hidden = run_rows(model, captured, starts, dict(enumerate(changes[1:], 1)))[0]
+    assert hidden is not None
+    flat = hidden.reshape(-1, hidden.shape[-1])
+    targets = captured.targets.expand(-1, leaves[0].shape[1]).reshape(-1)
+    values, heads = model.head.value_and_gradient(flat.detach(), targets.to(flat.device), target)
+    return values.view(leaves[0].shape[:2]), list(torch.autograd.grad(flat, leaves, heads))
+
+
+def _gated_plain(
+    model: Model, captured: Capture, leaves: Sequence[Tensor], changes: Sequence[Change], target: Target
+) -> tuple[Tensor, list[Tensor]]:
+    items, count, _ = leaves[0].shape
+    targets = captured.targets.expand(-1, count).reshape(-1)
+    all_values = []
+    gradients = [torch.zeros_like(leaf) for leaf in leaves]
+    for part, hidden in run_gated(model, captured, changes, count):
+        flat = hidden.reshape(-1, hidden.shape[-1])
+        values, heads = model.head.value_and_gradient(flat.detach(), targets[part].to(flat.device), target)
+        all_values.append(values.to(targets.device))
+        for gradient, found in zip(gradients, torch.autograd.grad(flat, leaves, heads), strict=True):
+            gradient += found
+    return torch.cat(all_values).view(items, count), gradients
 
 
 def _staircase(model: Model, captured: Capture, leaves: Points, target: Target) -> Result:

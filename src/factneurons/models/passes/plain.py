@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from factneurons.models.batches import Batch
-from factneurons.models.hooks import before
+from factneurons.models.hooks import Registration, before
 from factneurons.models.passes.capture import Capture
+from factneurons.models.passes.rows import Change
 from factneurons.models.types import Neuron
 
 if TYPE_CHECKING:
@@ -34,19 +35,55 @@ def run_plain(model: Model, captured: Capture, layer: int, start: Tensor) -> Ite
     """
     items, count, n, width = start.shape
     values = start.reshape(items * count, n, width)
-    owner = torch.arange(items, device=start.device).repeat_interleave(count)
+
+    def hooks(part: slice, owner: Tensor) -> list[Registration]:
+        put = _at_targets(model, captured, layer, owner, lambda _: values[part])
+        return [before(model.layers[layer].down, put)]
+
+    return _whole_prompts(model, captured, count, hooks)
+
+
+def run_gated(model: Model, captured: Capture, changes: Sequence[Change], count: int) -> Iterator[tuple[slice, Tensor]]:
+    """The same with the neurons of every layer changed, each as the changed layers below make it.
+
+    Args:
+        model: any model.
+        captured: items at one target position each.
+        changes: per layer, what happens to the neurons [I, rows, n, width].
+        count: rows per item.
+    """
+    items = captured.size
+
+    def hooks(part: slice, owner: Tensor) -> list[Registration]:
+        return [
+            before(layer.down, _at_targets(model, captured, number, owner, _of_some(changes[number], part)))
+            for number, layer in enumerate(model.layers)
+        ]
+
+    def _of_some(change: Change, part: slice) -> Callable[[Tensor], Tensor]:
+        def changed(values: Tensor) -> Tensor:
+            everything = values.new_zeros(items * count, *values.shape[1:])
+            everything[part] = values
+            return change(everything.view(items, count, *values.shape[1:])).flatten(0, 1)[part]
+
+        return changed
+
+    return _whole_prompts(model, captured, count, hooks)
+
+
+def _whole_prompts(
+    model: Model, captured: Capture, count: int, hooks: Callable[[slice, Tensor], list[Registration]]
+) -> Iterator[tuple[slice, Tensor]]:
+    """Whole prompts of `count` rows per item, some at a time, up to the head."""
+    owners = torch.arange(captured.size, device=captured.rows.device).repeat_interleave(count)
     ids = captured.batch.input_ids
     longest = ids.shape[1] + (0 if captured.batch.decoder_input_ids is None else 8)
     step = max(1, _TOKENS // longest)
-    for begin in range(0, len(values), step):
-        part = slice(begin, min(begin + step, len(values)))
-        batch_rows = captured.rows[owner[part]]
-        hidden = model.to_head(
-            _repeated(captured.batch, batch_rows),
-            hooks=[before(model.layers[layer].down, _replace(model, captured, layer, owner[part], values[part]))],
-        )
-        where = captured.positions[owner[part]]
-        yield part, hidden[torch.arange(len(batch_rows), device=hidden.device)[:, None], where]
+    for begin in range(0, len(owners), step):
+        part = slice(begin, min(begin + step, len(owners)))
+        owner = owners[part]
+        hidden = model.to_head(_repeated(captured.batch, captured.rows[owner]), hooks=hooks(part, owner))
+        yield part, hidden[torch.arange(len(owner), device=hidden.device)[:, None], captured.positions[owner]]
 
 
 def _repeated(batch: Batch, rows: Tensor) -> Batch:
@@ -66,14 +103,17 @@ def places(model: Model, captured: Capture, layer: int, owner: Tensor) -> Tensor
     return captured.positions[owner]
 
 
-def _replace(model: Model, captured: Capture, layer: int, owner: Tensor, values: Tensor) -> Callable[..., Any]:
+def _at_targets(
+    model: Model, captured: Capture, layer: int, owner: Tensor, change: Callable[[Tensor], Tensor]
+) -> Callable[..., Any]:
+    """A hook that changes the values [rows, n, width] at the places of a layer's neurons."""
     where = places(model, captured, layer, owner)
     rows = torch.arange(len(owner), device=owner.device)[:, None]
 
     def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
         value = inputs[0]
         changed = value.reshape(len(owner), -1, value.shape[-1]).clone()
-        changed[rows, where] = values.to(changed.dtype)
+        changed[rows, where] = change(changed[rows, where]).to(changed.dtype)
         return (changed.view(value.shape),)
 
     return hook

@@ -42,13 +42,24 @@ class UnsupportedPrompt(Unsupported):
     """These prompts do not fit it; shorter ones may."""
 
 
+Change = Callable[[Tensor], Tensor]
+"""What happens to a layer's neurons [I, rows, n, width] of the rows that were started lower down."""
+
+
 @dataclass(frozen=True, slots=True)
 class Edits:
-    """Multiply neurons of rows that were started lower down: one entry per (row, neuron) of a layer."""
+    """Multiply single neurons: one entry per (row, neuron) of a layer; a `Change` of one item's rows."""
 
     rows: Tensor
     indices: Tensor
     factors: Tensor
+
+    def __call__(self, carried: Tensor) -> Tensor:
+        """The rows with the neurons multiplied."""
+        changed = carried.clone()
+        chosen = changed[:, self.rows, :, self.indices]
+        changed[:, self.rows, :, self.indices] = chosen * self.factors[:, None, None].to(chosen.dtype)
+        return changed
 
 
 @dataclass(slots=True)
@@ -200,7 +211,7 @@ def block_output(layer: Layer, residual: Tensor, value: Tensor) -> Tensor:
 
 
 def run_rows(
-    model: Model, captured: Capture, starts: Sequence[Tensor | None], edits: Mapping[int, Edits] | None = None
+    model: Model, captured: Capture, starts: Sequence[Tensor | None], changes: Mapping[int, Change] | None = None
 ) -> list[Tensor | None]:
     """Carry rows from their layers to the head.
 
@@ -209,7 +220,7 @@ def run_rows(
         captured: the items the rows start from.
         starts: per layer [I, rows, n, width], the down-projection's input of the rows that start there; None
             where none starts.
-        edits: per layer, what happens to the neurons of rows started lower down (one item only).
+        changes: per layer, what happens to the neurons of rows started lower down.
 
     Returns:
         per layer [I, rows, n, hidden], the head's input of the rows that started there.
@@ -218,11 +229,11 @@ def run_rows(
         Unsupported: the blocks do not fit.
     """
     run = _run_encoder if model.kind == "cloze" else _run_decoder
-    return run(model, captured, starts, edits or {})
+    return run(model, captured, starts, changes or {})
 
 
 def _run_decoder(
-    model: Model, captured: Capture, starts: Sequence[Tensor | None], edits: Mapping[int, Edits]
+    model: Model, captured: Capture, starts: Sequence[Tensor | None], changes: Mapping[int, Change]
 ) -> list[Tensor | None]:
     items, n = captured.positions.shape
     counts = [0 if start is None else start.shape[1] for start in starts]
@@ -249,9 +260,9 @@ def _run_decoder(
         return hook
 
     def edit(number: int) -> Callable[..., Any]:
-        return lambda module, inputs: (_edited(inputs[0], items, n, edits[number]),)
+        return lambda module, inputs: (_changed(inputs[0], items, n, changes[number]),)
 
-    hooks = _registrations(model, enter, leave, edit, starts, edits)
+    hooks = _registrations(model, enter, leave, edit, starts, changes)
     sequence = captured.batch.input_ids[captured.rows[:, None], captured.positions]
     batch = Batch(captured.batch.queries, sequence, None)
     cache = Cache(layers=[_NoPrefixLayer(longest) for _ in model.layers])
@@ -283,7 +294,7 @@ def _prefix(captured: Capture, longest: int) -> _Prefix:
 
 
 def _run_encoder(
-    model: Model, captured: Capture, starts: Sequence[Tensor | None], edits: Mapping[int, Edits]
+    model: Model, captured: Capture, starts: Sequence[Tensor | None], changes: Mapping[int, Change]
 ) -> list[Tensor | None]:
     items, n = captured.positions.shape
     counts = [0 if start is None else start.shape[1] for start in starts]
@@ -307,14 +318,19 @@ def _run_encoder(
 
     def edit(number: int) -> Callable[..., Any]:
         def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-            at_targets = inputs[0][:, captured.positions[0]]
-            changed = inputs[0].clone()
-            changed[:, captured.positions[0]] = _edited(at_targets, 1, n, edits[number]).view_as(at_targets)
-            return (changed,)
+            started = [count for count in counts[:number] if count]
+            owner = torch.cat([torch.arange(items).repeat_interleave(count) for count in started])
+            where = torch.arange(len(owner), device=owner.device)[:, None], captured.positions[owner]
+            value = inputs[0].clone()
+            by_layer = value[where].split([items * count for count in started])
+            carried = torch.cat([rows.view(items, -1, n, value.shape[-1]) for rows in by_layer], 1)
+            changed = changes[number](carried).split(started, 1)
+            value[where] = torch.cat([rows.reshape(-1, n, value.shape[-1]) for rows in changed])
+            return (value,)
 
         return hook
 
-    hooks = _registrations(model, enter, leave, edit, starts, edits)
+    hooks = _registrations(model, enter, leave, edit, starts, changes)
     with _attention(model, "factneurons_plain", prefix):
         hidden = model.to_head(captured.batch, hooks=hooks)
     if prefix.calls != model.layer_count:
@@ -343,24 +359,21 @@ def _registrations(
     leave: Callable[[int], Callable[..., Any]],
     edit: Callable[[int], Callable[..., Any]],
     starts: Sequence[Tensor | None],
-    edits: Mapping[int, Edits],
+    changes: Mapping[int, Change],
 ) -> list[Registration]:
     hooks: list[Registration] = []
     for number, layer in enumerate(model.layers):
         hooks.append(before(layer.block, enter, keywords=True))
         if starts[number] is not None:
             hooks.append(after(layer.block, leave(number)))
-        if number in edits:
+        if number in changes:
             hooks.append(before(layer.down, edit(number)))
     return hooks
 
 
-def _edited(value: Tensor, items: int, n: int, edits: Edits) -> Tensor:
-    """The carried rows' neurons [.., rows * n, width] multiplied as their sets say."""
-    rows = value.clone().view(items, -1, n, value.shape[-1])
-    chosen = rows[:, edits.rows, :, edits.indices]
-    rows[:, edits.rows, :, edits.indices] = chosen * edits.factors[:, None, None].to(chosen.dtype)
-    return rows.view(value.shape)
+def _changed(value: Tensor, items: int, n: int, change: Change) -> Tensor:
+    """The carried rows' neurons [.., rows * n, width] after the change."""
+    return change(value.reshape(items, -1, n, value.shape[-1])).reshape(value.shape)
 
 
 def _without_mask(
