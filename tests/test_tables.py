@@ -50,7 +50,7 @@ GUESSES: Table[Guess] = Table(
         *KEY,
         RELATION,
         Column("count", INTEGER, "how many a|b", lambda guess: len(guess.scores)),
-        Column("best", NUMBER, "the best; null: none", lambda guess: max(guess.scores, default=math.nan), optional=True),
+        Column("best", NUMBER, "the best; null: none", lambda guess: max(guess.scores, default=math.nan), True),
         Column(
             "word",
             TEXT,

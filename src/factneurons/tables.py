@@ -372,10 +372,10 @@ class ResultTable(Generic[ResultType]):
         """
         for each in self.tables:
             if table in (None, each.name):
-                return each.frame(self._results(each))
+                return each.frame(self._results())
         known = ", ".join(each.name for each in self.tables)
         raise BadSetting(f"there is no table {table!r} of these results; there are: {known}")
 
-    def _results(self, _table: Table[Any]) -> Iterable[Any]:
-        """What a table's rows are read from."""
+    def _results(self) -> Iterable[Any]:
+        """What its tables are read from."""
         return self.rows
