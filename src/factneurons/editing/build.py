@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, replace
 
 from factneurons.attribution.locate import locate
 from factneurons.attribution.settings import AttributionSettings
+from factneurons.editing.description import Description
 from factneurons.editing.kinds import KINDS, Kind, Task, kind_named
-from factneurons.editing.settings import EditSettings
-from factneurons.editing.types import Description, Edit
+from factneurons.editing.settings import EditSettings, with_options
+from factneurons.editing.types import Edit
 from factneurons.editing.weights import check_editable, columns, identity
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.facts.types import Fact, Prompt

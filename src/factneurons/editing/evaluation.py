@@ -16,7 +16,7 @@ from factneurons.editing.build import Split, edit, new_answers, split_prompts
 from factneurons.editing.held_out import GROUPS, evaluation_prompts
 from factneurons.editing.kinds import kind_named
 from factneurons.editing.measuring import MEASURES, Measure, compared, perplexity, rows_of
-from factneurons.editing.settings import EditSettings
+from factneurons.editing.settings import EditSettings, with_options
 from factneurons.editing.types import Edit
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.facts.related import Surroundings

@@ -36,7 +36,7 @@ _PIECES = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]|[^\W\u2e80-\u9fff\uf900-\ufa
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationPrompt:
+class EditPrompt:
     """One prompt that is asked before and after, with the answer that is looked for.
 
     Attributes:
@@ -62,7 +62,7 @@ def evaluation_prompts(
     *,
     neighbours: int = 10,
     unrelated: int = 10,
-) -> list[EvaluationPrompt]:
+) -> list[EditPrompt]:
     """Everything that is asked about one edit.
 
     Args:
@@ -76,7 +76,7 @@ def evaluation_prompts(
     asker = _Asker(model, settings)
     first, subjects = splits[0].fact, {split.fact.subject for split in splits}
     edited = {split.fact.language for split in splits}
-    prompts: list[EvaluationPrompt] = []
+    prompts: list[EditPrompt] = []
     for split in splits:
         for group, queries in (("edit", split.used), ("paraphrases", split.held_out)):
             prompts += asker.both(group, split.fact, [query.prompt for query in queries], new)
@@ -94,7 +94,7 @@ def evaluation_prompts(
     return prompts
 
 
-def _reverse(asker: _Asker, fact: Fact, new: str, around: Surroundings) -> Iterator[EvaluationPrompt]:
+def _reverse(asker: _Asker, fact: Fact, new: str, around: Surroundings) -> Iterator[EditPrompt]:
     """The new answer's own reverse prompts must give the edited subject; the old answer's must no longer."""
     own = around.reverse(fact)
     if own is None:
@@ -106,7 +106,7 @@ def _reverse(asker: _Asker, fact: Fact, new: str, around: Surroundings) -> Itera
             yield from asker.one("reverse", "new", other, other.prompts, fact.subject)
 
 
-def _synonyms(asker: _Asker, fact: Fact, new: str, around: Surroundings) -> Iterator[EvaluationPrompt]:
+def _synonyms(asker: _Asker, fact: Fact, new: str, around: Surroundings) -> Iterator[EditPrompt]:
     for alias in fact.aliases:
         yield from asker.one("synonyms", "old", fact, fact.prompts, alias)
     names = dict.fromkeys(alias for holder in around.holders(fact, new)[:1] for alias in holder.aliases)
@@ -120,18 +120,18 @@ class _Asker:
     def __init__(self, model: Model, settings: EditSettings) -> None:
         self.model, self.settings = model, settings
 
-    def one(self, group: str, role: Role, fact: Fact, prompts: Iterable[Prompt], answer: str) -> Iterator[EvaluationPrompt]:
+    def one(self, group: str, role: Role, fact: Fact, prompts: Iterable[Prompt], answer: str) -> Iterator[EditPrompt]:
         """One answer in several prompts."""
         asked, _ = ask(self.model, fact, prompts=prompts, answer=answer, multi_mask=self.settings.multi_mask)
-        yield from (EvaluationPrompt(group, role, fact, query) for query in asked)
+        yield from (EditPrompt(group, role, fact, query) for query in asked)
 
-    def both(self, group: str, fact: Fact, prompts: Sequence[Prompt], new: Mapping[str, str]) -> Iterator[EvaluationPrompt]:
+    def both(self, group: str, fact: Fact, prompts: Sequence[Prompt], new: Mapping[str, str]) -> Iterator[EditPrompt]:
         """The old answer, and the new one where there is one."""
         yield from self.one(group, "old", fact, prompts, fact.answer)
         if fact.language in new:
             yield from self.one(group, "new", fact, prompts, new[fact.language])
 
-    def others(self, group: str, facts: Iterable[Fact], count: int) -> Iterator[EvaluationPrompt]:
+    def others(self, group: str, facts: Iterable[Fact], count: int) -> Iterator[EditPrompt]:
         """So many facts that can be asked, two prompts each, and a statement of each."""
         for fact in facts:
             if not count:
@@ -142,9 +142,9 @@ class _Asker:
                 continue
             count -= 1
             for query in used:
-                yield EvaluationPrompt(group, "old", fact, query)
+                yield EditPrompt(group, "old", fact, query)
             for query in statement_queries(self.model, used[0].prompt.filled(fact.answer)):
-                yield EvaluationPrompt(group, "statement", fact, query)
+                yield EditPrompt(group, "statement", fact, query)
 
 
 def statement_queries(model: Model, statement: str) -> list[Query]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from factneurons.editing.held_out import EvaluationPrompt
+from factneurons.editing.held_out import EditPrompt
 from factneurons.errors import BadNumber
 from factneurons.models.types import Evaluation
 
@@ -97,9 +97,7 @@ MEASURES: tuple[Measure, ...] = (
 """The measures, in the order they are shown."""
 
 
-def compared(
-    prompts: Sequence[EvaluationPrompt], before: Sequence[Evaluation], after: Sequence[Evaluation]
-) -> pd.DataFrame:
+def compared(prompts: Sequence[EditPrompt], before: Sequence[Evaluation], after: Sequence[Evaluation]) -> pd.DataFrame:
     """One row per prompt with the columns `COLUMNS`, from what the model answers before and after an edit.
 
     Raises:
@@ -109,7 +107,7 @@ def compared(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _row(asked: EvaluationPrompt, before: Evaluation, after: Evaluation) -> Mapping[str, object]:
+def _row(asked: EditPrompt, before: Evaluation, after: Evaluation) -> Mapping[str, object]:
     if not np.isfinite([before.log_probability, after.log_probability]).all():
         raise BadNumber(
             f"fact {asked.fact.id!r}, {asked.query.prompt.text!r}: P(answer) is 0 or NaN under an edit; "
