@@ -8,7 +8,7 @@ import pytest
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.attribution.effects import Asked, Others, intervene
 from factneurons.attribution.settings import InterventionSettings
-from factneurons.errors import BadNumber, BadSetting, NotAskable
+from factneurons.errors import BadNumber, NotAskable
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
 

@@ -279,13 +279,15 @@ class TestFromText:
         first = attribute(model, "Rome is in", "Italy", settings)
         second = attribute(model, "Rome is in", "Italy", method="dai", rule="left", points=5)
         assert np.array_equal(first.scores, second.scores)
-        with pytest.raises(BadSetting, match="^settings are given and points too"):
+        with pytest.raises(BadSetting, match=r"^settings are given and points too"):
             attribute(model, "Rome is in", "Italy", settings, points=3)
 
     def test_bad_input(self, model):
         with pytest.raises(NotAskable):
             attribute(model, "___ is the capital of France.", "Paris")
-        with pytest.raises(BadSetting, match=r"^method is 'lime': it must be one of: dai, amig, amig_mean, amig_authors, "):
+        with pytest.raises(
+            BadSetting, match=r"^method is 'lime': it must be one of: dai, amig, amig_mean, amig_authors, "
+        ):
             attribute(model, "Rome is in", "Italy", method="lime")
         with pytest.raises(BadSetting, match=r"^option is 'steps': it must be one of: method, rule, points"):
             attribute(model, "Rome is in", "Italy", steps=20)

@@ -9,7 +9,6 @@ import pytest
 
 from factneurons.attribution.selection import AGREEMENTS, choose
 from factneurons.attribution.settings import SelectionSettings
-from factneurons.errors import BadSetting
 from factneurons.models.types import Neuron
 
 
