@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from factneurons.degeneracy.redundancy import OtherFact, RedundancySettings, carried_facts
+from factneurons.degeneracy.redundancy import OtherFact, carried_facts
+from factneurons.degeneracy.settings import RedundancySettings
 from factneurons.degeneracy.types import Component, DegenerateNeurons
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.facts.types import Fact, Prompt

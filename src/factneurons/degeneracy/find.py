@@ -30,6 +30,7 @@ from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
 from factneurons.errors import BadNumber
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
+from factneurons.settings import with_options
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -58,25 +59,23 @@ class AskedFact(Protocol):
 def find_degenerate(
     model: SuppressibleModel,
     known: KnowledgeNeurons | Iterable[KnowledgeNeurons],
-    *,
     settings: DegeneracySettings | None = None,
-    seed: int | None = None,
+    **options: object,
 ) -> DegeneracyTable:
     """The degenerate knowledge neurons of one or many facts.
 
     Args:
         model: the model in which the knowledge neurons were found.
         known: the knowledge neurons of one fact, or of many.
-        settings: every option; None: the defaults.
-        seed: takes the place of the seed in the settings.
+        settings: all settings in one record, or
+        **options: its fields by name, for instance `clusterer="ntc", seed=1`.
 
     Raises:
+        BadSetting: an option that there is not, or an impossible value.
         BadNumber: a weight or a probability that is NaN; names the fact.
         BadFact: a fact (id and language) that comes twice.
     """
-    settings = settings or DegeneracySettings()
-    if seed is not None:
-        settings = replace(settings, seed=seed)
+    settings = with_options(DegeneracySettings, settings, options)
     many = [known] if isinstance(known, KnowledgeNeurons) else list(known)
     units = GapUnits(model, settings)
     others = other_neurons(model, many, settings)

@@ -17,9 +17,8 @@ from factneurons.cli.console import StageProgress, counted, tell
 from factneurons.degeneracy.acquisition import acquisition_rows
 from factneurons.degeneracy.carried_facts import degenerate_or_redundant
 from factneurons.degeneracy.find import degenerate_neurons
-from factneurons.degeneracy.redundancy import RedundancySettings
 from factneurons.degeneracy.scale import GapUnits
-from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.degeneracy.settings import DegeneracySettings, RedundancySettings
 from factneurons.errors import BadFact, BadNumber, BadRun, FactneuronsError, NotAskable
 from factneurons.facts.problems import Skipped
 from factneurons.facts.source import FactSource, load_facts
