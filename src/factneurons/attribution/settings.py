@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from factneurons.attribution.quadrature import ADAPTIVE, RULES, quadrature
 from factneurons.errors import BadSetting
-from factneurons.models.head import TARGETS, Target
+from factneurons.models.types import TARGETS, Target
 
 ANSWER_TOKENS = ("mean", "sum", "first")
 UNITS = ("tokens", "words", "all")

@@ -76,13 +76,13 @@ def open_stage(folder: Path, stage: str, settings: Any, seed: int, model: Model,
         seed=seed,
         command=command_line(),
         model=model.name,
-        model_files=model_fingerprint(model),
-        dtype=str(model.dtype).removeprefix("torch."),
-        device=str(model.device),
+        model_files=model_fingerprint(model.backbone),
+        dtype=str(model.backbone.dtype).removeprefix("torch."),
+        device=str(model.backbone.device),
         data=data.spec,
         data_sha256=data.sha256,
         model_shape={
-            "family": model.adapter.family,
+            "family": model.backbone.adapter.family,
             "kind": model.kind,
             "layers": model.layer_count,
             "width": model.width,
@@ -225,7 +225,7 @@ def _drained(skips: list[Skip]) -> Iterator[Skip]:
 def _located(model: Model, found: Located) -> dict[str, list[Any]]:
     assert found.known is not None
     ids = list(found.known.queries[0].answer_ids)
-    tokens = [str(token) for token in model.tokenizer.convert_ids_to_tokens(ids)]
+    tokens = [str(token) for token in model.backbone.tokenizer.convert_ids_to_tokens(ids)]
     return located_rows(found.known, found.completeness, answer_tokens=tokens, seconds=found.seconds)
 
 
