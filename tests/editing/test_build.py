@@ -100,7 +100,7 @@ def test_facts_that_are_not_one(gpt2, around, spain):
 
 def test_a_fact_that_cannot_be_asked(gpt2, spain):
     inside = replace(spain, prompts=(Prompt("In ___ they pay with it."),))
-    with pytest.raises(NotAskable, match="none of its prompts"):
+    with pytest.raises(NotAskable, match="none of its 1 prompts can be asked"):
         edit(gpt2, inside)
 
 

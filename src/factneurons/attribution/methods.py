@@ -32,6 +32,7 @@ from factneurons.models.types import Query
 _FACTS = 16
 _GRADIENT_BYTES = 12  # of one neuron on one path: its start, its step and its gradient
 _WARN_RATIO = 0.05
+_ROUNDING = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,9 +365,16 @@ def _answer_probabilities(
 
 
 def _normalised(scores: FloatArray, how: str) -> FloatArray:
-    """AMIG's normalisation within each layer, or by the global sum of absolute scores; where all are 0 they stay 0."""
-    divisors = {"none": 1.0, "layer": scores.sum(1, keepdims=True), "global": np.abs(scores).sum()}
-    result: FloatArray = np.divide(scores, divisors[how], out=np.zeros_like(scores), where=scores != 0)
+    """AMIG's normalisation within each layer, or by the global sum of absolute scores.
+
+    A layer whose scores are rounding errors beside those of the largest layer gets none.
+    """
+    if how == "none":
+        return scores
+    sizes = np.abs(scores).sum(1, keepdims=True)
+    divisor = scores.sum(1, keepdims=True) if how == "layer" else sizes.sum()
+    heard = (scores != 0) & (sizes > _ROUNDING * sizes.max())
+    result: FloatArray = np.divide(scores, divisor, out=np.zeros_like(scores), where=heard)
     return result
 
 

@@ -21,6 +21,7 @@ from factneurons.errors import BadSetting, NotAskable
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
 from factneurons.models.neurons import checked
+from factneurons.models.prompts import queries_of
 from factneurons.models.types import Neuron, Query
 
 GIVEN = "given"
@@ -148,33 +149,13 @@ def split_prompts(model: Model, fact: Fact, *, held_out: bool = True, multi_mask
     Raises:
         NotAskable: none can be asked; the reason is that of the first.
     """
-    asked: list[Query] = []
-    first: NotAskable | None = None
-    for prompt in fact.prompts:
-        try:
-            asked.append(model.query(prompt, fact.answer, multi_mask=multi_mask))
-        except NotAskable as error:
-            first = first or error
-    if not asked:
-        assert first is not None, "a fact has a prompt"
-        raise NotAskable(first.reason, f"{fact.id}: {model.name} can be asked none of its prompts: {first}")
-    if not held_out:
-        return Split(fact, tuple(asked), ())
-    return Split(fact, tuple(asked[::2]), tuple(asked[1::2]))
+    asked = queries_of(model, fact, multi_mask=multi_mask)
+    return Split(fact, asked[::2], asked[1::2]) if held_out else Split(fact, asked, ())
 
 
-def _wanted(model: Model, split: Split, answer: str, settings: EditSettings) -> list[Query]:
-    queries = []
-    first: NotAskable | None = None
-    for query in split.used:
-        try:
-            queries.append(model.query(query.prompt, answer, multi_mask=settings.multi_mask))
-        except NotAskable as error:
-            first = first or error
-    if not queries:
-        assert first is not None
-        raise NotAskable(first.reason, f"{split.fact.id}: it cannot get the answer {answer!r}: {first}")
-    return queries
+def _wanted(model: Model, split: Split, answer: str, settings: EditSettings) -> tuple[Query, ...]:
+    prompts = [query.prompt for query in split.used]
+    return queries_of(model, split.fact, prompts=prompts, answer=answer, multi_mask=settings.multi_mask)
 
 
 def _kept(model: Model, relation: Sequence[Fact], settings: EditSettings) -> list[Query]:

@@ -25,6 +25,7 @@ from factneurons.errors import BadFact, NotAskable
 from factneurons.facts.related import Surroundings
 from factneurons.facts.types import BLANK, Fact, Prompt
 from factneurons.models.model import Model
+from factneurons.models.prompts import ask
 from factneurons.models.types import Query
 
 GROUPS = ("edit", "paraphrases", "other languages", "reverse", "synonyms", "neighbours", "unrelated")
@@ -121,12 +122,8 @@ class _Asking:
 
     def one(self, group: str, role: Role, fact: Fact, prompts: Iterable[Prompt], answer: str) -> Iterator[Probe]:
         """One answer in several prompts."""
-        for prompt in prompts:
-            try:
-                query = self.model.query(prompt, answer, multi_mask=self.settings.multi_mask)
-            except NotAskable:
-                continue
-            yield Probe(group, role, fact, query)
+        asked, _ = ask(self.model, fact, prompts=prompts, answer=answer, multi_mask=self.settings.multi_mask)
+        yield from (Probe(group, role, fact, query) for query in asked)
 
     def both(self, group: str, fact: Fact, prompts: Sequence[Prompt], new: Mapping[str, str]) -> Iterator[Probe]:
         """The old answer, and the new one where there is one."""

@@ -19,6 +19,7 @@ from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
+from factneurons.models.prompts import queries_of
 from factneurons.models.types import Query
 
 BATCH = 8
@@ -93,21 +94,8 @@ class Study:
             NotAskable: none can; the reason is that of the first prompt.
         """
         if fact.key not in self._queries:
-            self._queries[fact.key] = self._ask(fact)
+            self._queries[fact.key] = queries_of(self.model, fact, multi_mask=self.settings.multi_mask)
         return self._queries[fact.key]
-
-    def _ask(self, fact: Fact) -> tuple[Query, ...]:
-        asked: list[Query] = []
-        refusals: list[NotAskable] = []
-        for prompt in fact.prompts:
-            try:
-                asked.append(self.model.query(prompt, fact.answer, multi_mask=self.settings.multi_mask))
-            except NotAskable as error:
-                refusals.append(error)
-        if not asked:
-            first = refusals[0]
-            raise NotAskable(first.reason, f"none of its {len(refusals)} prompts can be asked: {first}")
-        return tuple(asked)
 
     def _first_query(self, fact: Fact) -> Query | None:
         try:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
+from factneurons.models.prompts import queries_of
 from factneurons.models.types import Query
 
 Group = tuple[str, str]
@@ -113,9 +114,7 @@ def case_of(model: Model, fact: Fact, wrong_answers: WrongAnswers, *, seed: int 
     Raises:
         NotAskable: no prompt can be asked, or with no wrong answer ("no-wrong-answer").
     """
-    asked, refusals = askable(model, fact.prompts, fact.answer, multi_mask=multi_mask)
-    if not asked:
-        raise NotAskable(refusals[0].reason, f"none of its {len(refusals)} prompts can be asked: {refusals[0]}")
+    asked = queries_of(model, fact, multi_mask=multi_mask)
     rank = min(each.rank for each in model.evaluate(asked))
     wrong = wrong_answers.of(fact, seed)
     for query in sorted(asked, key=lambda query: _hash(f"{seed}/{fact.key}/{query.prompt.text}")):
@@ -127,20 +126,6 @@ def case_of(model: Model, fact: Fact, wrong_answers: WrongAnswers, *, seed: int 
             made = (_statement(fact, query.prompt, candidate) for candidate in (fact.answer, name))
             return Case(fact, next(made), next(made), (query, false), rank)
     raise NotAskable("no-wrong-answer", f"none of its {len(wrong)} wrong answers can be asked in its prompts")
-
-
-def askable(
-    model: Model, prompts: Iterable[Prompt], answer: str, *, multi_mask: bool = False
-) -> tuple[list[Query], list[NotAskable]]:
-    """The queries of prompts that can be asked, and why the others cannot."""
-    asked: list[Query] = []
-    refusals: list[NotAskable] = []
-    for prompt in prompts:
-        try:
-            asked.append(model.query(prompt, answer, multi_mask=multi_mask))
-        except NotAskable as error:
-            refusals.append(error)
-    return asked, refusals
 
 
 def _statement(fact: Fact, prompt: Prompt, candidate: str) -> Statement:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.facts.types import Prompt
+from factneurons.facts.types import Fact, Prompt
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -81,3 +81,13 @@ class Evaluation:
     token_log_probabilities: tuple[float, ...]
     rank: int
     prediction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A prompt that this model cannot be asked, and why."""
+
+    fact: Fact
+    prompt: Prompt
+    reason: str
+    detail: str

@@ -22,13 +22,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from factneurons.attribution.locate import ask, threshold_for
+from factneurons.attribution.locate import threshold_for
 from factneurons.attribution.methods import attribute_all, settings_from
 from factneurons.attribution.selection import SelectionSettings, coarse_set
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
+from factneurons.models.prompts import ask
 from factneurons.models.types import Neuron, Query
 from factneurons.multilingual.join import mean_jaccard
 
@@ -157,7 +158,7 @@ def consistency(
 def _of_fact(
     model: Model, fact: Fact, settings: AttributionSettings, selection: SelectionSettings, multi_mask: bool
 ) -> FactConsistency:
-    queries, _ = ask(model, fact, multi_mask)
+    queries, _ = ask(model, fact, multi_mask=multi_mask)
     value = threshold_for(fact, settings, selection)
     sets = tuple(
         frozenset(coarse_set(each.scores, selection.selector, value))

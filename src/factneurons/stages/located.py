@@ -14,9 +14,9 @@ from factneurons.degeneracy.carrying import OtherNeurons
 from factneurons.degeneracy.find import suppressed_by
 from factneurons.degeneracy.functional import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.errors import NotAskable
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
+from factneurons.models.prompts import ask
 from factneurons.models.types import Neuron, Query
 from factneurons.runs.reading import located_facts
 from factneurons.runs.store import Run
@@ -69,11 +69,8 @@ class RunFacts:
 
     def _queries(self, fact: Fact) -> Iterator[Query]:
         """The prompts of a fact that the model can be asked, made one by one as they are taken."""
-        for prompt in fact.prompts:
-            try:
-                yield self._model.query(prompt, fact.answer, multi_mask=self._multi_mask)
-            except NotAskable:  # told and counted when it was located
-                continue
+        for prompt in fact.prompts:  # refusals were told and counted when it was located
+            yield from ask(self._model, fact, prompts=[prompt], multi_mask=self._multi_mask)[0]
 
     def others(self) -> Others:
         """Facts to ask as unrelated ones."""
