@@ -7,11 +7,16 @@ from typing import Annotated
 
 import typer
 
-from factneurons.attribution.effects import InterventionSettings
 from factneurons.attribution.methods import METHODS, method_named
 from factneurons.attribution.quadrature import RULES
-from factneurons.attribution.selection import AGREEMENTS, SELECTORS, SelectionSettings
-from factneurons.attribution.settings import ANSWER_TOKENS, UNITS, AttributionSettings
+from factneurons.attribution.selection import AGREEMENTS, SELECTORS
+from factneurons.attribution.settings import (
+    ANSWER_TOKENS,
+    UNITS,
+    AttributionSettings,
+    InterventionSettings,
+    SelectionSettings,
+)
 from factneurons.cli import show
 from factneurons.cli.options import (
     FACTS_HELP,

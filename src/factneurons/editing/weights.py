@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import torch
@@ -20,11 +19,9 @@ from factneurons.models.adapters import matrix
 from factneurons.models.fingerprint import tensor_hash
 from factneurons.models.hooks import Registration, after, noting_shape
 from factneurons.models.interventions import check_positions
+from factneurons.models.model import Model
 from factneurons.models.neurons import existing
 from factneurons.models.types import Neuron, Positions
-
-if TYPE_CHECKING:
-    from factneurons.models.model import Model
 
 _known: WeakKeyDictionary[Model, tuple[object, str]] = WeakKeyDictionary()
 
