@@ -69,7 +69,7 @@ def test_shared_neurons_are_dropped(gpt2, around, spain):
     [
         ({"to": "euro"}, "the new answer 'euro' is the old one"),
         ({"to": " Euro "}, "is the old one"),
-        ({"to": "rupee", "kind": "supress"}, "there are: suppress, enhance"),
+        ({"to": "rupee", "kind": "supress"}, "one of: suppress, enhance"),
         ({"to": "rupee", "kind": "suppress"}, "takes no new answer; kinds that do: update"),
         ({"kind": "update"}, "needs a new answer"),
         ({"to": {"zh": "卢比"}}, "no new answer in en"),

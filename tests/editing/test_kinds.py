@@ -78,7 +78,7 @@ def test_unembedding_of_another_size(shared_model):
 
 def test_erase_relation_takes_the_most_frequent(gpt2, around):
     facts = [fact for fact in around.facts if fact.relation == "currency" and fact.language == "en"][:4]
-    made = edit(gpt2, facts, kind="erase-relation", settings=EditSettings(count=5))
+    made = edit(gpt2, facts, kind="erase-relation", count=5)
     assert len(made.neurons) == 5
     assert not made.new.any()
     counts = {}

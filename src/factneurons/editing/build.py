@@ -15,7 +15,7 @@ from factneurons.attribution.locate import locate
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.editing.description import Description
 from factneurons.editing.kinds import KINDS, Kind, Task, kind_named
-from factneurons.editing.settings import EditSettings, with_options
+from factneurons.editing.settings import EditSettings
 from factneurons.editing.types import Edit
 from factneurons.editing.weights import check_editable, columns, identity
 from factneurons.errors import BadSetting, NotAskable
@@ -24,6 +24,7 @@ from factneurons.models.model import Model
 from factneurons.models.neurons import checked
 from factneurons.models.prompts import queries_of
 from factneurons.models.types import Neuron, Query
+from factneurons.settings import with_options
 
 GIVEN = "given"
 

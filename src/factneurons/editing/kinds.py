@@ -17,6 +17,7 @@ from factneurons.editing.settings import EditSettings
 from factneurons.errors import BadSetting
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
+from factneurons.settings import check_choice
 
 
 @dataclass(slots=True)
@@ -148,7 +149,5 @@ def kind_named(name: str) -> Kind:
     Raises:
         BadSetting: there is none; the message lists those there are.
     """
-    try:
-        return KINDS[name]
-    except KeyError:
-        raise BadSetting(f"unknown kind of edit {name!r}; there are: {', '.join(KINDS)}") from None
+    check_choice("kind", name, KINDS)
+    return KINDS[name]
