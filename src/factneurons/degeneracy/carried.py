@@ -23,7 +23,7 @@ import numpy.typing as npt
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.functional import SETS_PER_CALL
-from factneurons.degeneracy.settings import SIGNIFICANCE
+from factneurons.degeneracy.settings import SIGNIFICANCE, CarriedSettings
 from factneurons.degeneracy.types import Carried, CarriedFacts, Carrying, DegenerateNeurons
 from factneurons.draws import bounded_sample
 from factneurons.errors import BadNumber, BadSetting, NotAskable
@@ -31,44 +31,12 @@ from factneurons.facts.related import FactPool
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
+from factneurons.settings import with_options
 
 FloatArray = npt.NDArray[np.float64]
 
 _LEAST = 1e-300
 """Probabilities below have no logarithm; a fact that starts and stays below does not change."""
-
-
-@dataclass(frozen=True, slots=True)
-class CarriedSettings:
-    """How components are looked at.
-
-    Attributes:
-        others: how many other facts are sampled per fact.
-        draws: random sets per component, matched in size, layers and strength; at least 19.
-        changed: a fact is affected if its log P(answer) changes by more than so many nats.
-        nothing: components that affect at most this share of the other facts carry none.
-        overlap: components carry different facts if the Jaccard index of what they affect is at most this.
-        seed: of both samples.
-
-    Raises:
-        BadSetting: a value out of range.
-    """
-
-    others: int = 40
-    draws: int = 99
-    changed: float = 0.1
-    nothing: float = 0.05
-    overlap: float = 0.5
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        for name, least in (("others", 1), ("draws", 19), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise BadSetting(f"{name} = {getattr(self, name)!r}: it is at least {least}")
-        for name, most in (("changed", math.inf), ("nothing", 1.0), ("overlap", 1.0)):
-            if not 0 <= getattr(self, name) <= most:
-                limit = "at least 0" if math.isinf(most) else f"from 0 to {most:g}"
-                raise BadSetting(f"{name} = {getattr(self, name)!r}: it is {limit}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +84,7 @@ def carried_facts(
     found: DegenerateNeurons,
     others: KnowledgePool | Iterable[KnowledgeNeurons],
     settings: CarriedSettings | None = None,
+    **options: object,
 ) -> CarriedFacts:
     """What the components of one fact carry beside it: other facts, or nothing else.
 
@@ -124,13 +93,14 @@ def carried_facts(
         known: the fact's knowledge neurons, with its queries.
         found: its degenerate knowledge neurons, with at least two components.
         others: where other facts are drawn from.
-        settings: how many facts and random sets, and the thresholds; None: the defaults.
+        settings: how many facts and random sets, and the thresholds, in one record, or
+        **options: its fields by name.
 
     Raises:
-        BadSetting: fewer than two components.
+        BadSetting: an option that there is not, an impossible value, or fewer than two components.
         BadNumber: a probability that is NaN.
     """
-    settings = settings or CarriedSettings()
+    settings = with_options(CarriedSettings, settings, options)
     pool = others if isinstance(others, KnowledgePool) else KnowledgePool(others)
     drawn = pool.sample(found.fact, settings.others, settings.seed)
     return carried_of(model, found, drawn, _random_sets(model, known, found, settings), settings)
@@ -213,7 +183,7 @@ def _changes(model: Model, others: Sequence[OtherFact], sets: Sequence[Collectio
     asked: list[Collection[Neuron]] = [(), *sets]
     starts = range(0, len(asked), SETS_PER_CALL)
     table = np.concatenate(
-        [model.probability_table(queries, asked[start : start + SETS_PER_CALL]) for start in starts], axis=1
+        [model.probabilities_with(queries, asked[start : start + SETS_PER_CALL]) for start in starts], axis=1
     )
     for other, row in zip(others, table, strict=True):
         if not np.isfinite(row).all():
