@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from factneurons.attribution.effects import Others
 from factneurons.attribution.locate import locate_batch
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.errors import NotAskable
 from factneurons.experiments.settings import ExperimentSettings
+from factneurons.facts.related import FactPool, few_per_relation
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.prompts import queries_of
@@ -37,7 +37,7 @@ class Study:
     def __init__(self, model: Model, facts: Sequence[Fact], settings: ExperimentSettings) -> None:
         self.model, self.settings = model, settings
         self.facts = tuple(facts)
-        self.others = Others(self.facts, self._first_query)
+        self.pool = FactPool(few_per_relation(self.facts), self._first_query)
         self._by_id: dict[str, dict[str, Fact]] = defaultdict(dict)
         for fact in self.facts:
             self._by_id[fact.id][fact.language] = fact
