@@ -16,19 +16,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from factneurons.attribution.locate import locate
     from factneurons.attribution.methods import attribute
-    from factneurons.attribution.selection import SelectionSettings
-    from factneurons.attribution.settings import AttributionSettings
+    from factneurons.attribution.settings import AttributionSettings, SelectionSettings
     from factneurons.attribution.types import Attribution, KnowledgeNeurons
-    from factneurons.degeneracy.carried_facts import degenerate_or_redundant
+    from factneurons.degeneracy.carried import carried_facts
     from factneurons.degeneracy.find import find_degenerate
     from factneurons.degeneracy.pairs import degenerate_pairs
     from factneurons.degeneracy.settings import DegeneracySettings
     from factneurons.degeneracy.types import DegenerateNeurons
     from factneurons.editing.build import edit
-    from factneurons.editing.saved_model import save_edited
     from factneurons.editing.settings import EditSettings
-    from factneurons.editing.storage import read_edit, write_edit
-    from factneurons.editing.types import Edit, stacked
+    from factneurons.editing.types import Edit, stack_edits
     from factneurons.errors import FactneuronsError, NotAskable
     from factneurons.factcheck.checker import FactChecker
     from factneurons.factcheck.statements import Statement
@@ -77,8 +74,8 @@ __all__ = [
     "Statement",
     "Truth",
     "attribute",
+    "carried_facts",
     "consistency",
-    "degenerate_or_redundant",
     "degenerate_pairs",
     "describe",
     "edit",
@@ -89,11 +86,8 @@ __all__ = [
     "load_model",
     "locate",
     "plant",
-    "read_edit",
     "read_truth",
-    "save_edited",
-    "stacked",
-    "write_edit",
+    "stack_edits",
     "write_jsonl",
     "write_report",
 ]
@@ -107,21 +101,16 @@ _MODULES = {
         "Attribution",
         "KnowledgeNeurons",
     ),
-    "degeneracy.carried_facts": ("degenerate_or_redundant",),
+    "degeneracy.carried": ("carried_facts",),
     "degeneracy.find": ("find_degenerate",),
     "degeneracy.pairs": ("degenerate_pairs",),
     "degeneracy.settings": ("DegeneracySettings",),
     "degeneracy.types": ("DegenerateNeurons",),
     "editing.build": ("edit",),
-    "editing.saved_model": ("save_edited",),
     "editing.settings": ("EditSettings",),
-    "editing.storage": (
-        "read_edit",
-        "write_edit",
-    ),
     "editing.types": (
         "Edit",
-        "stacked",
+        "stack_edits",
     ),
     "errors": (
         "FactneuronsError",

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from factneurons.benchmark.contestants import CAPTUM, IN_ROUNDS, groupers
+from factneurons.benchmark.contestants import groupers
 from factneurons.benchmark.run import COLUMNS, TABLE
+from factneurons.benchmark.settings import CAPTUM, IN_ROUNDS
 from factneurons.benchmark.tables import MEASURE_NAMES, fill
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 
@@ -40,7 +41,7 @@ def test_the_command_fills_them(table, tmp_path, monkeypatch):
     for path in pages.values():
         path.write_text("<!-- benchmark: start --><!-- benchmark: end -->", encoding="utf-8")
     options = [str(part) for pair in pages.items() for part in pair]
-    script = str(ROOT / "benchmarks" / "truth.py")
+    script = str(ROOT / "studies" / "truth.py")
     monkeypatch.setattr("sys.argv", [script, str(tmp_path), *options])
     runpy.run_path(script, run_name="__main__")
     docs, readme = (path.read_text(encoding="utf-8") for path in pages.values())

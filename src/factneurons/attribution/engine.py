@@ -22,7 +22,7 @@ from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, Rule, 
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture
-from factneurons.models.passes.gradients import values_and_gradients
+from factneurons.models.passes.fast_path import values_and_gradients
 from factneurons.models.passes.memory import row_budget, with_backoff
 
 _RELATIVE = 0.01
@@ -128,7 +128,7 @@ class _Integration:
         paths = [torch.nonzero(wanted[layer][items].any(0))[:, 0] for layer in range(self.shape[0])]
         pairs = node_weights(rule)
         active = max(1, sum(len(chosen) for chosen in paths))
-        budget = row_budget(self._model, self._captured)
+        budget = row_budget(self._model.backbone, self._captured)
         self._wanted = wanted
 
         def run_chunk(rows: int) -> None:
@@ -168,7 +168,7 @@ class _Integration:
             step = self._steps[layer][items][:, chosen, None]
             at = nodes.to(start.device, start.dtype)[None, None, :, None]
             points.append((start + at * step).flatten(1, 2))
-        values, gradients = values_and_gradients(self._model, captured, points, self._settings.target)
+        values, gradients = values_and_gradients(self._model.backbone, captured, points, self._settings.target)
         for layer, chosen in enumerate(paths):
             value, gradient = values[layer], gradients[layer]
             if value is not None and gradient is not None:
@@ -200,7 +200,7 @@ class _Integration:
 
 def noise_of(model: Model, value: Tensor) -> Tensor:
     """What the model's precision cannot resolve of F [I]."""
-    return value.abs() * (0.0 if model.dtype == torch.float64 else _NOISE)
+    return value.abs() * (0.0 if model.backbone.dtype == torch.float64 else _NOISE)
 
 
 def node_weights(rule: Rule) -> list[tuple[float, float]]:
@@ -248,7 +248,7 @@ def target_value(model: Model, captured: Capture, settings: AttributionSettings)
     if settings.target == "logit":
         last = len(captured.activations) - 1
         points: list[Tensor | None] = [None] * last
-        values, _ = values_and_gradients(model, captured, [*points, captured.activations[last]], "logit")
+        values, _ = values_and_gradients(model.backbone, captured, [*points, captured.activations[last]], "logit")
         found = values[last]
         assert found is not None
         return found[:, 0].double().cpu()

@@ -25,7 +25,7 @@ from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, Rule, 
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture
-from factneurons.models.passes.gradients import gated_values_and_gradients
+from factneurons.models.passes.fast_path import gated_values_and_gradients
 from factneurons.models.passes.memory import row_budget, with_backoff
 
 _RELATIVE = 0.01
@@ -104,7 +104,7 @@ class _Joint:
         """Integrate the wanted paths [I, P], as many rows at a time as fit."""
         pairs = [(item, path) for item, path in torch.nonzero(wanted).tolist()]
         nodes = node_weights(rule)
-        budget = max(1, row_budget(self._model, self._captured) // _ROW_COST)
+        budget = max(1, row_budget(self._model.backbone, self._captured) // _ROW_COST)
 
         def start_again(rows: int) -> None:
             for layer in self.scores:
@@ -130,7 +130,7 @@ class _Joint:
             gates.append(at.to(start.device)[None, :, None].expand(shape))
             rest.append(start[items.to(start.device), paths.to(start.device)][:, None].expand(shape))
         values, gradients = gated_values_and_gradients(
-            self._model, captured, gates, None if self._from_zero else rest, self._settings.target
+            self._model.backbone, captured, gates, None if self._from_zero else rest, self._settings.target
         )
         for layer, gradient in enumerate(gradients):
             where = items.to(gradient.device), paths.to(gradient.device)

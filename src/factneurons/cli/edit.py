@@ -12,17 +12,16 @@ import typer
 from factneurons.cli import show_edit
 from factneurons.cli.options import FACTS_HELP, MODEL_HELP, Device, DeviceMap, RemoteCode, Revision, Seed, listed
 from factneurons.editing.build import drawn
+from factneurons.editing.evaluation import check_answers, effects_of, evaluate_edit
 from factneurons.editing.kinds import KINDS, kind_named
-from factneurons.editing.saved_model import save_edited
 from factneurons.editing.settings import EditSettings
-from factneurons.editing.storage import DELTA, DESCRIPTION, write_edit
-from factneurons.editing.trial import Trial, check_trial, lines_of, try_edit
+from factneurons.editing.storage import DELTA, DESCRIPTION
 from factneurons.errors import BadSetting
-from factneurons.facts.related import Surroundings
+from factneurons.facts.related import RelatedFacts
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import BLANK, Fact, Prompt
-from factneurons.models.load import DTYPES, load_model
-from factneurons.models.types import Neuron
+from factneurons.models.load import load_model
+from factneurons.models.types import DTYPES, Neuron
 from factneurons.report.edits import PAGE, write_edit_page
 from factneurons.runs.files import disk_errors_in_one_line
 
@@ -112,11 +111,11 @@ def edit(
         seed=seed,
     )
     _check_folder(out, dry_run, save_model)
-    around = Surroundings(load_facts(facts))
+    around = RelatedFacts(load_facts(facts))
     chosen = _relation(around, fact, settings) if kind_named(settings.kind).relation else None
     given = chosen or _fact(around, fact, answer, _names(languages))
-    trial = Trial(given, _answers(around, given[0], to or ()), settings, draws, _neurons(neurons), by)
-    check_trial(trial)
+    answers, own = _answers(around, given[0], to or ()), _neurons(neurons)
+    check_answers(given, answers, settings.kind)
     loaded = load_model(
         model,
         dtype=dtype,
@@ -125,17 +124,17 @@ def edit(
         revision=revision,
         trust_remote_code=trust_remote_code,
     )
-    tried = try_edit(loaded, trial, around)
-    lines = lines_of(tried.table)
-    show_edit.tried(tried, lines)
+    evaluation = evaluate_edit(loaded, given, around, settings, to=answers, neurons=own, draws=draws, by=by)
+    effects = effects_of(evaluation.table)
+    show_edit.evaluated(evaluation, effects)
     if dry_run:
         show_edit.dry_run(out)
         return
     with disk_errors_in_one_line(out):
-        write_edit(tried.edit, out)
-        tried.table.to_csv(out / MEASUREMENTS, index=False)
-        write_edit_page(out / PAGE, tried, lines)
-        saved = save_edited(loaded, tried.edit, out / MODEL) if save_model else None
+        evaluation.edit.save(out)
+        evaluation.table.to_csv(out / MEASUREMENTS, index=False)
+        write_edit_page(out / PAGE, evaluation, effects)
+        saved = evaluation.edit.save_model(loaded, out / MODEL) if save_model else None
     show_edit.written(out, loaded.name, saved)
 
 
@@ -150,7 +149,7 @@ def _names(languages: str | None) -> tuple[str, ...]:
     return () if languages is None else tuple(name.strip() for name in languages.split(","))
 
 
-def _fact(around: Surroundings, text: str, answer: str | None, languages: Sequence[str]) -> tuple[Fact, ...]:
+def _fact(around: RelatedFacts, text: str, answer: str | None, languages: Sequence[str]) -> tuple[Fact, ...]:
     """The fact with that id or prompt, in every language that is edited."""
     found = [fact for fact in around.facts if fact.id == text]
     found = found or [fact for fact in around.facts if any(prompt.text == text for prompt in fact.prompts)]
@@ -165,7 +164,7 @@ def _fact(around: Surroundings, text: str, answer: str | None, languages: Sequen
     return tuple(here[language] for language in languages or (found[0].language,))
 
 
-def _own(around: Surroundings, text: str, answer: str | None, languages: Sequence[str]) -> tuple[Fact, ...]:
+def _own(around: RelatedFacts, text: str, answer: str | None, languages: Sequence[str]) -> tuple[Fact, ...]:
     """A fact of one prompt that is none of the facts."""
     if BLANK not in text:
         close = get_close_matches(text, [fact.id for fact in around.facts], n=3, cutoff=0.4)
@@ -180,7 +179,7 @@ def _own(around: Surroundings, text: str, answer: str | None, languages: Sequenc
     return (Fact("prompt", "prompt", subject, answer, (*languages, "en")[0], (prompt,)),)
 
 
-def _relation(around: Surroundings, name: str, settings: EditSettings) -> tuple[Fact, ...]:
+def _relation(around: RelatedFacts, name: str, settings: EditSettings) -> tuple[Fact, ...]:
     """Facts of a relation, in the first language it is in."""
     own = [fact for fact in around.facts if fact.relation == name]
     if not own:
@@ -191,7 +190,7 @@ def _relation(around: Surroundings, name: str, settings: EditSettings) -> tuple[
     ]
 
 
-def _answers(around: Surroundings, fact: Fact, given: Sequence[str]) -> dict[str, str]:
+def _answers(around: RelatedFacts, fact: Fact, given: Sequence[str]) -> dict[str, str]:
     """Language -> new answer, wherever it is known."""
     answers: dict[str, str] = {}
     known = {other.language for other in around.facts} | {fact.language}

@@ -6,23 +6,25 @@ their answers. Every second prompt of a fact is left out of all this, so that th
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from factneurons.attribution.locate import locate
 from factneurons.attribution.settings import AttributionSettings
+from factneurons.draws import rank
+from factneurons.editing.description import Description
 from factneurons.editing.kinds import KINDS, Kind, Task, kind_named
 from factneurons.editing.settings import EditSettings
-from factneurons.editing.types import Description, Edit
+from factneurons.editing.types import Edit
 from factneurons.editing.weights import check_editable, columns, identity
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.facts.types import Fact, Prompt
-from factneurons.models.interventions import checked
 from factneurons.models.model import Model
+from factneurons.models.neurons import checked
 from factneurons.models.prompts import queries_of
 from factneurons.models.types import Neuron, Query
+from factneurons.settings import with_options
 
 GIVEN = "given"
 
@@ -39,25 +41,23 @@ class Split:
 def edit(
     model: Model,
     facts: Fact | Sequence[Fact],
+    settings: EditSettings | None = None,
     *,
     to: str | Mapping[str, str] | None = None,
-    kind: str | None = None,
-    method: str | None = None,
     neurons: Iterable[tuple[int, int]] | None = None,
     relation: Sequence[Fact] = (),
-    settings: EditSettings | None = None,
+    **options: object,
 ) -> Edit:
     """Make an edit; the model stays as it is until the edit is applied.
 
     Args:
         model: a loaded model.
         facts: a fact, the same fact in several languages, or (erase-relation) facts of one relation.
+        settings: how, or
         to: the new answer, or language -> new answer; for kinds that need one.
-        kind: a name of `KINDS`; default: least-change with a new answer, else suppress.
-        method: the attribution method that finds the neurons; default: the settings'.
         neurons: the neurons to change; None: they are found.
         relation: other facts of the relation.
-        settings: everything else.
+        **options: the settings' fields by name, for instance `kind="suppress"`.
 
     Returns:
         The edit; `apply`, `undo` and `on` use it.
@@ -69,7 +69,7 @@ def edit(
         BadModel: the model's weights cannot be edited.
     """
     given = [facts] if isinstance(facts, Fact) else list(facts)
-    chosen = _chosen(settings or EditSettings(), kind, method, to)
+    chosen = _chosen(with_options(EditSettings, settings, options), to)
     rule = kind_named(chosen.kind)
     check_editable(model)
     _check_facts(rule, given)
@@ -86,17 +86,15 @@ def edit(
         settings=chosen,
         notes=notes,
     )
-    new = rule.formula(task).to(model.dtype)
+    new = rule.formula(task).to(model.backbone.dtype)
     if not new.isfinite().all():
-        raise BadSetting(f"the kind {rule.name} gives weights that {model.dtype!s} cannot hold: use float32")
+        raise BadSetting(f"the kind {rule.name} gives weights that {model.backbone.dtype!s} cannot hold: use float32")
     return Edit(found, columns(model, found), new, _description(task, splits, answers, rule, neurons is not None))
 
 
-def _chosen(settings: EditSettings, kind: str | None, method: str | None, to: object) -> EditSettings:
-    usual = "suppress" if to is None else "least-change"
-    chosen = replace(settings, kind=kind or settings.kind or usual, method=method or settings.method)
-    AttributionSettings(method=chosen.method)
-    return chosen
+def _chosen(settings: EditSettings, to: object) -> EditSettings:
+    AttributionSettings(method=settings.method)
+    return replace(settings, kind=settings.kind or ("suppress" if to is None else "least-change"))
 
 
 def _check_facts(rule: Kind, facts: Sequence[Fact]) -> None:
@@ -173,7 +171,7 @@ def _kept(model: Model, relation: Sequence[Fact], settings: EditSettings) -> lis
 
 def drawn(facts: Iterable[Fact], seed: int) -> list[Fact]:
     """Facts in a random order that does not depend on the order they come in."""
-    return sorted(facts, key=lambda fact: hashlib.sha256(f"{seed}/{fact.key}".encode()).digest())
+    return sorted(facts, key=lambda fact: rank(f"{seed}/{fact.key}"))
 
 
 def _neurons(
@@ -186,7 +184,7 @@ def _neurons(
 ) -> tuple[tuple[Neuron, ...], list[str]]:
     """The neurons to change, sorted, and what is to be said about them."""
     if given is not None:
-        found = checked(model, given)
+        found = checked(model.backbone, given)
         if not found:
             raise BadSetting("no neurons were given to edit")
         return tuple(sorted(found)), []
@@ -257,5 +255,5 @@ def _description(
         notes=tuple(task.notes),
         model=task.model.name,
         model_hash=identity(task.model),
-        dtype=str(task.model.dtype).removeprefix("torch."),
+        dtype=str(task.model.backbone.dtype).removeprefix("torch."),
     )

@@ -8,18 +8,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from factneurons.attribution.effects import Asked, InterventionSettings, intervene
-from factneurons.attribution.locate import Located, locate_batch
-from factneurons.attribution.selection import SelectionSettings
-from factneurons.attribution.settings import AttributionSettings
-from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.attribution.effects import Asked, intervene
+from factneurons.attribution.locate import locate_batch
+from factneurons.attribution.settings import AttributionSettings, InterventionSettings, SelectionSettings
+from factneurons.attribution.tables import INTERVENTIONS, LOCATED
+from factneurons.attribution.types import KnowledgeNeurons, Located
 from factneurons.cli.console import StageProgress, counted, tell
 from factneurons.degeneracy.acquisition import acquisition_rows
-from factneurons.degeneracy.carried_facts import degenerate_or_redundant
+from factneurons.degeneracy.carried import carried_facts
 from factneurons.degeneracy.find import degenerate_neurons
-from factneurons.degeneracy.redundancy import RedundancySettings
 from factneurons.degeneracy.scale import GapUnits
-from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.degeneracy.settings import CarriedSettings, DegeneracySettings
 from factneurons.errors import BadFact, BadNumber, BadRun, FactneuronsError, NotAskable
 from factneurons.facts.problems import Skipped
 from factneurons.facts.source import FactSource, load_facts
@@ -32,11 +31,12 @@ from factneurons.models.types import Neuron
 from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Summary, drive
 from factneurons.runs.manifest import Manifest, command_line
-from factneurons.runs.reading import degenerate_neurons_of, intervention_row, merged
-from factneurons.runs.rows import carried_rows, degenerate_rows, located_rows
+from factneurons.runs.reading import degenerate_neurons_of, merged
+from factneurons.runs.rows import carried_rows, degenerate_rows
 from factneurons.runs.schema import Row
 from factneurons.runs.store import Run
 from factneurons.stages.located import BATCH, RunFacts
+from factneurons.tables import rows_of
 
 _COUNTED_BYTES = 50_000_000
 """Data files up to this size are counted first, for the time left; larger ones would take a minute."""
@@ -76,13 +76,13 @@ def open_stage(folder: Path, stage: str, settings: Any, seed: int, model: Model,
         seed=seed,
         command=command_line(),
         model=model.name,
-        model_files=model_fingerprint(model),
-        dtype=str(model.dtype).removeprefix("torch."),
-        device=str(model.device),
+        model_files=model_fingerprint(model.backbone),
+        dtype=str(model.backbone.dtype).removeprefix("torch."),
+        device=str(model.backbone.device),
         data=data.spec,
         data_sha256=data.sha256,
         model_shape={
-            "family": model.adapter.family,
+            "family": model.backbone.adapter.family,
             "kind": model.kind,
             "layers": model.layer_count,
             "width": model.width,
@@ -146,8 +146,7 @@ def run_locate(folder: Path, model: Model, asked: Locating) -> Summary:
 
     def work(facts: list[Fact]) -> Batch:
         found = locate_batch(model, facts, asked.attribution, asked.selection, multi_mask=asked.multi_mask)
-        rows = merged(_located(model, each) for each in found if each.known is not None)
-        return Batch(rows, [skip for each in found for skip in _refused(each)])
+        return Batch(rows_of(LOCATED, found), [skip for each in found for skip in _refused(each)])
 
     with (
         open_stage(folder, "locate", asked.settings(), 0, model, data) as run,
@@ -222,13 +221,6 @@ def _drained(skips: list[Skip]) -> Iterator[Skip]:
         yield skips.pop(0)
 
 
-def _located(model: Model, found: Located) -> dict[str, list[Any]]:
-    assert found.known is not None
-    ids = list(found.known.queries[0].answer_ids)
-    tokens = [str(token) for token in model.tokenizer.convert_ids_to_tokens(ids)]
-    return located_rows(found.known, found.completeness, answer_tokens=tokens, seconds=found.seconds)
-
-
 def _refused(found: Located) -> Iterator[Skip]:
     for refusal in found.refusals:
         yield Skip.of(found.fact, refusal.reason, refusal.detail, prompt=refusal.prompt.text)
@@ -269,7 +261,7 @@ def model_of(folder: Path, name: str | None, **options: Any) -> Model:
 
 def run_degenerate(folder: Path, model: Model, settings: DegeneracySettings, *, skip_bad: bool = False) -> Summary:
     """The stage `degenerate`: components of every located fact, and the p-value of its partition."""
-    carried = RedundancySettings(seed=settings.seed)
+    carried = CarriedSettings(seed=settings.seed)
     kept = {name: value for name, value in asdict(settings).items() if name != "seed"}
     kept["carried"] = {name: value for name, value in asdict(carried).items() if name != "seed"}
     return _follow(
@@ -284,18 +276,18 @@ def run_degenerate(folder: Path, model: Model, settings: DegeneracySettings, *, 
 
 
 def _degenerate_work(
-    model: Model, facts: RunFacts, settings: DegeneracySettings, carried: RedundancySettings
+    model: Model, facts: RunFacts, settings: DegeneracySettings, carried: CarriedSettings
 ) -> Callable[[list[Fact]], Batch]:
     units = GapUnits(model, settings)
-    others, neurons = facts.other_facts(), facts.other_neurons(settings)
+    pool, by_neuron = facts.knowledge_pool(), facts.by_neuron(settings)
 
     def rows_of(known: KnowledgeNeurons) -> Iterator[dict[str, list[Row]]]:
-        found = degenerate_neurons(model, known, settings, units, neurons.carrying(known.fact))
+        found = degenerate_neurons(model, known, settings, units, by_neuron.carrying(known.fact))
         yield degenerate_rows(found, knowledge_neurons=len(known.neurons))
         curves = measure_acquisition(model, known, found, settings)
         yield {"acquisition": list(acquisition_rows(known.fact, settings.clusterer, curves))}
         if found.components:
-            yield carried_rows(degenerate_or_redundant(model, known, found, others, carried))
+            yield carried_rows(carried_facts(model, known, found, pool, carried))
 
     def work(batch: list[Fact]) -> Batch:
         return Batch(merged(rows for fact in batch for rows in rows_of(facts.take(fact))))
@@ -322,13 +314,13 @@ def run_intervene(
 def _test_work(
     folder: Path, model: Model, facts: RunFacts, settings: InterventionSettings, name: str
 ) -> Callable[[list[Fact]], Batch]:
-    others = facts.others()
+    pool = facts.pool()
     degenerate: dict[str, list[Neuron]] = {}
     if name == "degenerate":
         degenerate = {fact.key: neurons for fact, neurons in degenerate_neurons_of(Run.open(folder))}
 
     def work(batch: list[Fact]) -> Batch:
-        rows, skips = [], []
+        measured, skips = [], []
         for fact in batch:
             known = facts.take(fact)
             neurons = degenerate.get(fact.key, []) if name == "degenerate" else known.neurons
@@ -336,11 +328,10 @@ def _test_work(
                 skips.append(Skip.of(fact, f"no-{name}-neurons", f"it has no {name} neurons to change", askable=True))
                 continue
             try:
-                rows += intervene(model, Asked(fact, known.queries), neurons, name, others, settings)
+                measured += intervene(model, Asked(fact, known.queries), neurons, name, pool, settings)
             except NotAskable as error:
                 skips.append(Skip.of(fact, error.reason, str(error), askable=True))
-        table = [intervention_row(**{key: getattr(each, key) for key in each.__slots__}) for each in rows]
-        return Batch({"interventions": table}, skips)
+        return Batch(rows_of([INTERVENTIONS], measured), skips)
 
     return work
 

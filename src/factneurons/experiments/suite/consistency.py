@@ -21,8 +21,8 @@ import numpy as np
 from factneurons.attribution.effects import Asked, intervene
 from factneurons.attribution.locate import threshold_for
 from factneurons.attribution.methods import attribute_all
-from factneurons.attribution.selection import AGREEMENTS, SelectionSettings, choose, coarse_set
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.selection import AGREEMENTS, choose, coarse_set
+from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import Attribution
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
@@ -119,7 +119,7 @@ def _selections(study: Study, asked: Asked, attributions: Sequence[Attribution])
 def _changed(study: Study, asked: Asked, condition: str, neurons: Sequence[Neuron]) -> Iterator[Measured]:
     yield Measured(condition, "neurons", float(len(neurons)))
     if neurons:
-        found = intervene(study.model, asked, neurons, condition, study.others, study.settings.interventions)
+        found = intervene(study.model, asked, neurons, condition, study.pool, study.settings.interventions)
         yield from (each for each in changes(condition, found) if each.measure in MEASURES)
 
 

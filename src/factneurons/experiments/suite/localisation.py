@@ -18,7 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from factneurons.attribution.effects import ACTIONS, Asked, Measurement, intervene
+from factneurons.attribution.effects import ACTIONS, Asked, intervene
+from factneurons.attribution.types import Measurement
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Summary, Work
 from factneurons.experiments.study import Study
@@ -56,7 +57,7 @@ def prepare(study: Study) -> Work:
                     raise
                 yield Measured(method, "neurons", 0.0)
                 continue
-            found = intervene(study.model, asked, neurons, method, study.others, study.settings.interventions)
+            found = intervene(study.model, asked, neurons, method, study.pool, study.settings.interventions)
             yield from changes(method, found)
             yield from _spread(method, neurons, study.model.layer_count)
 

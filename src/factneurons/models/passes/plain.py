@@ -1,31 +1,28 @@
-"""The plain batched loop: whole prompts with one layer's value replaced, for models the staircase does not fit."""
+"""The plain batched loop: whole prompts with one layer's value replaced, for models that the fast path does not fit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from factneurons.models.backbone import Backbone, Change
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import Registration, before
 from factneurons.models.passes.capture import Capture
-from factneurons.models.passes.rows import Change
 from factneurons.models.types import Neuron
-
-if TYPE_CHECKING:
-    from factneurons.models.model import Model
 
 _TOKENS = 4096
 """Tokens of one forward pass of whole prompts."""
 
 
-def run_plain(model: Model, captured: Capture, layer: int, start: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def run_plain(backbone: Backbone, captured: Capture, layer: int, start: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Run whole prompts with one layer's down-projection input replaced at the target positions.
 
     Args:
-        model: any model.
+        backbone: any model's.
         captured: the items.
         layer: the layer.
         start: [I, rows, n, width], the values to put in.
@@ -33,48 +30,48 @@ def run_plain(model: Model, captured: Capture, layer: int, start: Tensor) -> Ite
     Yields:
         a slice of the flattened rows [I * rows] and their head input [rows of the slice, n, hidden].
     """
-    items, count, n, width = start.shape
-    values = start.reshape(items * count, n, width)
+    values = start.flatten(0, 1)
 
     def hooks(part: slice, owner: Tensor) -> list[Registration]:
-        put = _at_targets(model, captured, layer, owner, lambda _: values[part])
-        return [before(model.layers[layer].down, put)]
+        put = _at_targets(backbone, captured, layer, owner, lambda _: values[part])
+        return [before(backbone.layers[layer].down, put)]
 
-    return _whole_prompts(model, captured, count, hooks)
+    return _whole_prompts(backbone, captured, start.shape[1], hooks)
 
 
-def run_gated(model: Model, captured: Capture, changes: Sequence[Change], count: int) -> Iterator[tuple[slice, Tensor]]:
+def run_changed(
+    backbone: Backbone, captured: Capture, changes: Sequence[Change], count: int
+) -> Iterator[tuple[slice, Tensor]]:
     """The same with the neurons of every layer changed, each as the changed layers below make it.
 
     Args:
-        model: any model.
-        captured: items at one target position each.
-        changes: per layer, what happens to the neurons [I, rows, n, width].
+        backbone: any model's.
+        captured: the items.
+        changes: per layer, what happens to its neurons [I, rows, n, width].
         count: rows per item.
     """
-    items = captured.size
 
     def hooks(part: slice, owner: Tensor) -> list[Registration]:
         return [
-            before(layer.down, _at_targets(model, captured, number, owner, _of_some(changes[number], part)))
-            for number, layer in enumerate(model.layers)
+            before(layer.down, _at_targets(backbone, captured, number, owner, _of_some(changes[number], part)))
+            for number, layer in enumerate(backbone.layers)
         ]
 
-    def _of_some(change: Change, part: slice) -> Callable[[Tensor], Tensor]:
+    def _of_some(change: Change, part: slice) -> Change:
         def changed(values: Tensor) -> Tensor:
-            everything = values.new_zeros(items * count, *values.shape[1:])
+            everything = values.new_zeros(captured.size * count, *values.shape[1:])
             everything[part] = values
-            return change(everything.view(items, count, *values.shape[1:])).flatten(0, 1)[part]
+            return change(everything.view(captured.size, count, *values.shape[1:])).flatten(0, 1)[part]
 
         return changed
 
-    return _whole_prompts(model, captured, count, hooks)
+    return _whole_prompts(backbone, captured, count, hooks)
 
 
 def _whole_prompts(
-    model: Model, captured: Capture, count: int, hooks: Callable[[slice, Tensor], list[Registration]]
+    backbone: Backbone, captured: Capture, count: int, hooks: Callable[[slice, Tensor], list[Registration]]
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Whole prompts of `count` rows per item, some at a time, up to the head."""
+    """Whole prompts, `count` rows per item, some at a time, up to the head."""
     owners = torch.arange(captured.size, device=captured.rows.device).repeat_interleave(count)
     ids = captured.batch.input_ids
     longest = ids.shape[1] + (0 if captured.batch.decoder_input_ids is None else 8)
@@ -82,7 +79,7 @@ def _whole_prompts(
     for begin in range(0, len(owners), step):
         part = slice(begin, min(begin + step, len(owners)))
         owner = owners[part]
-        hidden = model.to_head(_repeated(captured.batch, captured.rows[owner]), hooks=hooks(part, owner))
+        hidden = backbone.to_head(_repeated(captured.batch, captured.rows[owner]), hooks=hooks(part, owner))
         yield part, hidden[torch.arange(len(owner), device=hidden.device)[:, None], captured.positions[owner]]
 
 
@@ -95,19 +92,17 @@ def _repeated(batch: Batch, rows: Tensor) -> Batch:
     )
 
 
-def places(model: Model, captured: Capture, layer: int, owner: Tensor) -> Tensor:
+def places(backbone: Backbone, captured: Capture, layer: int, owner: Tensor) -> Tensor:
     """The positions [rows, n] that carry the neurons of a layer: the sentinel's in an encoder that feeds a decoder."""
-    if model.kind == "encoder-decoder" and model.in_encoder(layer):
+    if backbone.kind == "encoder-decoder" and backbone.in_encoder(layer):
         sentinels = [captured.batch.queries[int(row)].encoder_position for row in captured.rows[owner]]
         return torch.tensor(sentinels, device=owner.device)[:, None]
     return captured.positions[owner]
 
 
-def _at_targets(
-    model: Model, captured: Capture, layer: int, owner: Tensor, change: Callable[[Tensor], Tensor]
-) -> Callable[..., Any]:
+def _at_targets(backbone: Backbone, captured: Capture, layer: int, owner: Tensor, change: Change) -> Callable[..., Any]:
     """A hook that changes the values [rows, n, width] at the places of a layer's neurons."""
-    where = places(model, captured, layer, owner)
+    where = places(backbone, captured, layer, owner)
     rows = torch.arange(len(owner), device=owner.device)[:, None]
 
     def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
@@ -121,12 +116,12 @@ def _at_targets(
 
 @torch.no_grad()
 def plain_log_probabilities(
-    model: Model, captured: Capture, factors: Sequence[Mapping[Neuron, float]], *, everywhere: bool
+    backbone: Backbone, captured: Capture, factors: Sequence[Mapping[Neuron, float]], *, everywhere: bool
 ) -> Tensor:
     """Log P(answer) of one query under many sets of multiplied neurons, one whole prompt per set.
 
     Args:
-        model: any model.
+        backbone: any model's.
         captured: one item with all its target positions.
         factors: per set, neuron (layer, index) -> factor.
         everywhere: at all positions instead of the target positions.
@@ -141,25 +136,25 @@ def plain_log_probabilities(
         part = factors[begin : begin + step]
         rows = torch.zeros(len(part), dtype=torch.long, device=captured.rows.device)
         hooks = [
-            before(model.layers[layer].down, _multiply(model, captured, layer, part, everywhere))
+            before(backbone.layers[layer].down, _multiply(backbone, captured, layer, part, everywhere))
             for layer in sorted({layer for neurons in part for layer, _ in neurons})
         ]
-        hidden = model.to_head(_repeated(captured.batch, rows), hooks=hooks)
+        hidden = backbone.to_head(_repeated(captured.batch, rows), hooks=hooks)
         at_targets = hidden[:, captured.positions[0]]
         targets = captured.targets.expand(len(part), -1).reshape(-1).to(hidden.device)
         flat = at_targets.reshape(-1, hidden.shape[-1])
-        results.append(model.head.log_probabilities(flat, targets).view(len(part), -1).sum(-1))
+        results.append(backbone.head.log_probabilities(flat, targets).view(len(part), -1).sum(-1))
     return torch.cat(results)
 
 
 def _multiply(
-    model: Model,
+    backbone: Backbone,
     captured: Capture,
     layer: int,
     factors: Sequence[Mapping[Neuron, float]],
     everywhere: bool,
 ) -> Callable[..., Any]:
-    where = places(model, captured, layer, torch.zeros(1, dtype=torch.long, device=captured.rows.device))[0]
+    where = places(backbone, captured, layer, torch.zeros(1, dtype=torch.long, device=captured.rows.device))[0]
     entries = [(row, i, f) for row, neurons in enumerate(factors) for (lay, i), f in neurons.items() if lay == layer]
 
     def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:

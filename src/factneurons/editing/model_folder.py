@@ -1,0 +1,35 @@
+"""A model as an ordinary Hugging Face folder: plain transformers loads it and needs nothing of factneurons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from factneurons.errors import BadSetting
+from factneurons.models.load import quiet
+from factneurons.models.model import Model
+
+
+def write_model_folder(model: Model, place: Path) -> Path:
+    """Write the model with the weights it has now; the folder is there whole or not at all.
+
+    Args:
+        model: the model.
+        place: a folder that does not exist yet, or an empty one.
+
+    Raises:
+        BadSetting: there is something in the folder.
+    """
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise BadSetting(f"{place} exists already: give a folder that does not exist yet")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as made:
+        whole = Path(made) / "model"
+        model.backbone.module.config.architectures = [type(model.backbone.module).__name__]
+        with quiet():
+            model.backbone.module.save_pretrained(whole)
+        model.backbone.tokenizer.save_pretrained(whole)
+        if place.exists():
+            place.rmdir()
+        whole.rename(place)
+    return place

@@ -1,0 +1,78 @@
+"""The tables of a finished benchmark, written into the docs.
+
+    factneurons benchmark --out FOLDER
+    python studies/truth.py FOLDER --docs docs/benchmark.md --readme README.md
+
+What stands between the comments `<!-- benchmark: start -->` and `<!-- benchmark: end -->` is replaced: in the docs by
+all tables, in the README by one row per clusterer with the true neurons.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from factneurons.benchmark.run import TABLE
+from factneurons.benchmark.settings import TRUE
+from factneurons.benchmark.summary import summary
+from factneurons.benchmark.tables import Table, confusion_table, fill, markdown, ranked, source_name, sources, table_of
+
+MARK = "benchmark"
+TITLES = {"localisation": "Which neurons", "grouping": "Which groups", "verdict": "Which verdict"}
+
+
+def of_what(table: pd.DataFrame) -> str:
+    """How much was judged, in one line."""
+    facts = len(table[["model", "fact_id", "language"]].drop_duplicates())
+    seeds = ", ".join(map(str, sorted(table["seed"].unique())))
+    bases = ", ".join(table["base"].unique())
+    return f"{facts} facts in {table['model'].nunique()} planted models: {bases}; seeds {seeds}."
+
+
+def all_tables(table: pd.DataFrame) -> str:
+    """Every table, and the verdicts of the best clusterer for every source of neurons."""
+    summed = summary(table)
+    parts = [of_what(table)]
+    for part, title in TITLES.items():
+        parts += [f"### {title}", markdown(table_of(summed, part))]
+    for source in sources(table):
+        best = ranked(summed, "verdict", source)[0]
+        parts += [
+            f"### Verdicts of {best}, {source_name(source)}",
+            "Down: the truth; across: the verdict.",
+            markdown(confusion_table(table, best, source)),
+        ]
+    return "\n\n".join(parts)
+
+
+def short_table(table: pd.DataFrame) -> str:
+    """One row per clusterer, with the true neurons."""
+    summed = summary(table)
+    summed = summed[summed["neurons"] == TRUE]
+    grouping, verdict = table_of(summed, "grouping"), table_of(summed, "verdict")
+    right = {row[0]: row[1:] for row in verdict.rows}
+    columns = tuple(name.partition(",")[0] for name in (*grouping.columns, *verdict.columns[1:]))
+    rows = tuple((*row, *right[row[0]]) for row in grouping.rows)
+    return f"{of_what(table)}\n\n{markdown(Table('grouping', columns, rows))}"
+
+
+def main() -> None:
+    """Parse and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="the folder of a finished benchmark")
+    parser.add_argument("--docs", type=Path, help="the page that all tables are written into")
+    parser.add_argument("--readme", type=Path, help="the page that the short table is written into")
+    options = parser.parse_args()
+    table = pd.read_parquet(options.folder / TABLE)
+    if options.docs is None and options.readme is None:
+        print(all_tables(table))
+    for path, write in ((options.docs, all_tables), (options.readme, short_table)):
+        if path is not None:
+            path.write_text(fill(path.read_text(encoding="utf-8"), MARK, write(table)), encoding="utf-8")
+            print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()
