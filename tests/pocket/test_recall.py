@@ -1,33 +1,29 @@
-"""The bundled models, where this copy has their weights: files, size, recall on a sample of facts."""
+"""Recall: of the bundled models, where this copy has their weights, and in any batch."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.models.bundled import POCKET_MODELS, WEIGHTS
-from factneurons.pocket.recall import measure_recall
+from factneurons.pocket.recall import measure_recall, score_queries
 from factneurons.pocket.recipe import PocketRecipe
+from factneurons.pocket.training import train_pocket
 
 BUNDLED = [name for name in POCKET_MODELS if (WEIGHTS / name / "model.safetensors").is_file()]
+
+
 SAMPLE = 240
 
 
 @pytest.fixture(scope="module")
 def sample() -> list[Fact]:
     return list(load_facts(f"bundled?reverse=yes&sample={SAMPLE}&seed=3"))
-
-
-@pytest.mark.skipif(not BUNDLED, reason="this copy has no bundled weights")
-def test_the_weights_are_small_and_nothing_is_pickled() -> None:
-    files = [path for name in BUNDLED for path in (WEIGHTS / name).rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 30e6
-    assert {path.suffix for path in files} <= {".json", ".safetensors"}
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -43,19 +39,14 @@ def test_recall_on_a_sample_of_facts(name: str, sample: list[Fact]) -> None:
         assert recall >= (0.93 if kind == "trained" else 0.83), (name, language, kind)
 
 
-@pytest.mark.parametrize("name", BUNDLED)
-def test_the_recipe_is_kept_beside_the_weights(name: str) -> None:
-    content = json.loads((WEIGHTS / name / "recipe.json").read_text(encoding="utf-8"))
-    assert PocketRecipe.from_dict(content["recipe"]).architecture == POCKET_MODELS[name].architecture
-    assert content["history"][-1]["step"] == content["steps"]
+def test_scores_do_not_depend_on_the_batch(facts: list[Fact], tiny_recipe: PocketRecipe, tmp_path: Path) -> None:
+    from factneurons.pocket.corpus import make_examples
+    from factneurons.pocket.encoding import ask_examples
 
-
-def test_the_recall_table_meets_the_targets() -> None:
-    table = Path(WEIGHTS / "recall.csv")
-    if not table.is_file():
-        pytest.skip("this copy has no recall table")
-    lines = [line.split(",") for line in table.read_text(encoding="utf-8").splitlines()[1:]]
-    totals = [line for line in lines if line[2] == "all"]
-    assert {line[0] for line in totals} == set(POCKET_MODELS)
-    for name, language, _, kind, _, _, recall, *_ in totals:
-        assert float(recall) >= (0.95 if kind == "trained" else 0.85), (name, language, kind)
+    train_pocket("pocket-gpt2", out=tmp_path, facts=facts, recipe=tiny_recipe)
+    module = AutoModelForCausalLM.from_pretrained(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    queries = [item.query for item in ask_examples(tokenizer, make_examples(facts), cloze=False)[0]]
+    together, _ = score_queries(module, tokenizer, queries)
+    alone, _ = score_queries(module, tokenizer, queries, batch_size=1)
+    np.testing.assert_allclose(together, alone, atol=1e-5)
