@@ -24,7 +24,7 @@ from factneurons.errors import BadFact, BadNumber, BadRun, FactneuronsError, Not
 from factneurons.facts.problems import Skipped
 from factneurons.facts.source import FactSource, load_facts
 from factneurons.facts.types import Fact
-from factneurons.findings.acquisition import measure_acquisition
+from factneurons.degeneracy.acquisition_measured import measure_acquisition
 from factneurons.models.fingerprint import model_fingerprint
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
