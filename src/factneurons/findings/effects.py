@@ -102,7 +102,7 @@ def _sums(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def effects_of(changes: pd.DataFrame, facts: pd.DataFrame) -> list[Effect]:
-    """The effects that were measured, in the order of NEURONS, ACTIONS and PROMPTS.
+    """The effects that were measured, in the order of ACTIONS, PROMPTS and NEURONS.
 
     Args:
         changes: from `changes_of`.
@@ -111,7 +111,7 @@ def effects_of(changes: pd.DataFrame, facts: pd.DataFrame) -> list[Effect]:
     rows = changes.merge(facts[[*KEY, "subject", "known"]], on=KEY, how="left")
     rows = rows.sort_values(KEY, kind="stable", ignore_index=True)
     effects = (
-        _effect(rows, neurons, action, prompts) for neurons in NEURONS for action in ACTIONS for prompts in PROMPTS
+        _effect(rows, neurons, action, prompts) for action in ACTIONS for prompts in PROMPTS for neurons in NEURONS
     )
     return [each for each in effects if each is not None]
 

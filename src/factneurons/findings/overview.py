@@ -64,7 +64,7 @@ class Findings:
         probability: P(answer) of the asked facts.
         neurons: knowledge neurons per fact.
         without_neurons: facts with none.
-        effects: what interventions did, in the order of `effects.NEURONS`, ACTIONS and PROMPTS.
+        effects: what interventions did, in the order of `effects.ACTIONS`, PROMPTS and NEURONS.
         degeneracy: the search for degenerate knowledge neurons.
         acquisition: what is lost as components are suppressed, by clusterer and kind of groups.
         losses: the same by the number of groups suppressed.

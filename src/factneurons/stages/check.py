@@ -16,7 +16,7 @@ from factneurons.attribution.settings import AttributionSettings
 from factneurons.cli.console import StageProgress, tell
 from factneurons.degeneracy.pairs import PairSettings, degenerate_pairs
 from factneurons.errors import BadRun, NotAskable
-from factneurons.factcheck.checker import FactChecker, speakers
+from factneurons.factcheck.checker import FactChecker, top_neurons
 from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.relation_neurons import (
     COMPONENTS,
@@ -29,9 +29,9 @@ from factneurons.factcheck.relation_neurons import (
     neurons_by_relation,
     random_sets,
 )
-from factneurons.factcheck.scoring import enough_points, listen
+from factneurons.factcheck.scoring import enough_points, score_statements
 from factneurons.factcheck.statements import Case, Group, WrongAnswers, case_of, held_out_subjects
-from factneurons.factcheck.thresholds import judges_of
+from factneurons.factcheck.thresholds import choose_thresholds
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.findings.checks import training_rows
@@ -314,7 +314,7 @@ class _Work:
         statements = [statement for case in cases for statement in (case.true, case.false)]
         queries = [query for case in cases for query in case.queries]
         groups = [statement.group for statement in statements]
-        said = listen(self._model, queries, groups, self._sets, self._settings, self._asked.feature)
+        found = score_statements(self._model, queries, groups, self._sets, self._settings, self._asked.feature)
         answers = {
             name: each.score(self._model, statements, queries) for name, each in CONDITIONS.items() if each.score
         }
@@ -324,8 +324,8 @@ class _Work:
             known = (statement.fact_id, statement.language) in self._facts.known
             truth = row % 2 == 0
             for place, (name, draw) in enumerate(self._conditions):
-                speaking = speakers(said.neurons[row][place]) if split == "test" and not draw else ()
-                yield Scored(statement, truth, split, known, name, float(said.scores[row, place]), draw, speaking)
+                most = top_neurons(found.contributions[row][place]) if split == "test" and not draw else ()
+                yield Scored(statement, truth, split, known, name, float(found.scores[row, place]), draw, most)
             for name, scores in answers.items():
                 yield Scored(statement, truth, split, known, name, float(scores[row]))
 
@@ -360,7 +360,7 @@ def fitted_checkers(folder: Path, model: Model, asked: Checking, checked: Checke
         condition = str(name)
         checker = FactChecker.fitted(
             model,
-            judges_of(groups, scores, truth),
+            choose_thresholds(groups, scores, truth),
             checked.sets.get(condition, {}),
             checked.settings,
             condition=condition,

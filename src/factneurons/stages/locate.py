@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from factneurons.attribution.effects import Asked, InterventionSettings, intervene
-from factneurons.attribution.locate import Located, locate_batch
+from factneurons.attribution.locate import locate_batch
 from factneurons.attribution.selection import SelectionSettings
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.attribution.tables import INTERVENTIONS, LOCATED
+from factneurons.attribution.types import KnowledgeNeurons, Located
 from factneurons.cli.console import StageProgress, counted, tell
 from factneurons.degeneracy.acquisition import acquisition_rows
 from factneurons.degeneracy.carried_facts import degenerate_or_redundant
@@ -32,11 +33,12 @@ from factneurons.models.types import Neuron
 from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Summary, drive
 from factneurons.runs.manifest import Manifest, command_line
-from factneurons.runs.reading import degenerate_neurons_of, intervention_row, merged
-from factneurons.runs.rows import carried_rows, degenerate_rows, located_rows
+from factneurons.runs.reading import degenerate_neurons_of, merged
+from factneurons.runs.rows import carried_rows, degenerate_rows
 from factneurons.runs.schema import Row
 from factneurons.runs.store import Run
 from factneurons.stages.located import BATCH, RunFacts
+from factneurons.tables import rows_of
 
 _COUNTED_BYTES = 50_000_000
 """Data files up to this size are counted first, for the time left; larger ones would take a minute."""
@@ -146,8 +148,7 @@ def run_locate(folder: Path, model: Model, asked: Locating) -> Summary:
 
     def work(facts: list[Fact]) -> Batch:
         found = locate_batch(model, facts, asked.attribution, asked.selection, multi_mask=asked.multi_mask)
-        rows = merged(_located(model, each) for each in found if each.known is not None)
-        return Batch(rows, [skip for each in found for skip in _refused(each)])
+        return Batch(rows_of(LOCATED, found), [skip for each in found for skip in _refused(each)])
 
     with (
         open_stage(folder, "locate", asked.settings(), 0, model, data) as run,
@@ -220,13 +221,6 @@ def skip_of(left_out: Skipped) -> Skip:
 def _drained(skips: list[Skip]) -> Iterator[Skip]:
     while skips:
         yield skips.pop(0)
-
-
-def _located(model: Model, found: Located) -> dict[str, list[Any]]:
-    assert found.known is not None
-    ids = list(found.known.queries[0].answer_ids)
-    tokens = [str(token) for token in model.tokenizer.convert_ids_to_tokens(ids)]
-    return located_rows(found.known, found.completeness, answer_tokens=tokens, seconds=found.seconds)
 
 
 def _refused(found: Located) -> Iterator[Skip]:
@@ -328,7 +322,7 @@ def _test_work(
         degenerate = {fact.key: neurons for fact, neurons in degenerate_neurons_of(Run.open(folder))}
 
     def work(batch: list[Fact]) -> Batch:
-        rows, skips = [], []
+        measured, skips = [], []
         for fact in batch:
             known = facts.take(fact)
             neurons = degenerate.get(fact.key, []) if name == "degenerate" else known.neurons
@@ -336,11 +330,10 @@ def _test_work(
                 skips.append(Skip.of(fact, f"no-{name}-neurons", f"it has no {name} neurons to change", askable=True))
                 continue
             try:
-                rows += intervene(model, Asked(fact, known.queries), neurons, name, others, settings)
+                measured += intervene(model, Asked(fact, known.queries), neurons, name, others, settings)
             except NotAskable as error:
                 skips.append(Skip.of(fact, error.reason, str(error), askable=True))
-        table = [intervention_row(**{key: getattr(each, key) for key in each.__slots__}) for each in rows]
-        return Batch({"interventions": table}, skips)
+        return Batch(rows_of([INTERVENTIONS], measured), skips)
 
     return work
 

@@ -1,6 +1,6 @@
 """How well edits work on the pocket models, and what else they change: every kind, the same facts, random neurons too.
 
-    python benchmarks/editing.py --facts 50 --out editing.csv
+    python studies/editing.py --facts 50 --out editing.csv
 
 Facts are drawn from all bundled relations; both answers are one token, so that Dai et al.'s update is defined, and the
 old one comes first in the fact's first prompt. The new answer is another one of the relation. Edits are made with every

@@ -1,6 +1,6 @@
 """How many facts of the bundled models have degenerate knowledge neurons, and what decides it.
 
-    python benchmarks/degeneracy.py --out docs/degeneracy_bundled.csv
+    python studies/degeneracy.py --out docs/degeneracy_bundled.csv
 
 For clusterers, thresholds, distances and coverage: for what share of the facts the components that are found
 pass the functional tests, how many of these beat random partitions of the same sizes and lose as much with half of
