@@ -99,7 +99,7 @@ def degeneracy_of(degenerate: pd.DataFrame, facts: pd.DataFrame, partitions: int
         components=spread_of(having, "components", "components per fact"),
         tests=tests,
         adjusted=dict(zip(keys(tested), tests.adjusted.tolist(), strict=True)),
-        whole=int((tested["verdict"] == "components").sum()),
+        whole=int((tested["grouping"] == "distinct").sum()),
         partitions=partitions,
         reasons=_most_frequent_first(rows.loc[rows["components"] < 2, "reason"].tolist()),
         storage={name: int((rows["storage"] == name).sum()) for name in STORAGE},
