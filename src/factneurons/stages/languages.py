@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from factneurons.attribution.effects import Asked, InterventionSettings, intervene
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.effects import Asked, intervene
+from factneurons.attribution.settings import AttributionSettings, InterventionSettings
 from factneurons.cli.console import StageProgress
 from factneurons.errors import BadRun, BadSetting
 from factneurons.facts.types import Fact

@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from factneurons.attribution.effects import Asked, InterventionSettings, intervene
+from factneurons.attribution.effects import Asked, intervene
 from factneurons.attribution.locate import locate_batch
-from factneurons.attribution.selection import SelectionSettings
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.settings import AttributionSettings, InterventionSettings, SelectionSettings
 from factneurons.attribution.tables import INTERVENTIONS, LOCATED
 from factneurons.attribution.types import KnowledgeNeurons, Located
 from factneurons.cli.console import StageProgress, counted, tell
@@ -78,13 +77,13 @@ def open_stage(folder: Path, stage: str, settings: Any, seed: int, model: Model,
         seed=seed,
         command=command_line(),
         model=model.name,
-        model_files=model_fingerprint(model),
-        dtype=str(model.dtype).removeprefix("torch."),
-        device=str(model.device),
+        model_files=model_fingerprint(model.backbone),
+        dtype=str(model.backbone.dtype).removeprefix("torch."),
+        device=str(model.backbone.device),
         data=data.spec,
         data_sha256=data.sha256,
         model_shape={
-            "family": model.adapter.family,
+            "family": model.backbone.adapter.family,
             "kind": model.kind,
             "layers": model.layer_count,
             "width": model.width,
