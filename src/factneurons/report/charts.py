@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import altair as alt
 
@@ -17,6 +18,7 @@ BLUE, ORANGE, GREY, GREEN = "#3d85c6", "#d9641e", "#8a8f98", "#2f9e77"
 """Told apart by colour-blind readers, and seen on white as well as on black."""
 
 Rows = Sequence[Mapping[str, object]]
+AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 _LEGEND_LETTERS = 40
 _DARK_ABOVE = 0.55
@@ -49,7 +51,7 @@ class Figure:
     name: str
     title: str
     caption: str
-    chart: alt.Chart | alt.LayerChart | alt.FacetChart
+    chart: AnyChart
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
 
@@ -69,7 +71,7 @@ def points(
     shapes: Sequence[str] = (),
     interval: alt.X | str = "low:Q",
     opacity: float | None = None,
-) -> alt.LayerChart:
+) -> AnyChart:
     """A point with its interval per row and series; a datum has "low" and "high" beside the fields named here.
 
     Args:
@@ -88,16 +90,15 @@ def points(
         opacity: of the intervals.
     """
     field, names, shades = series
-    scale = {} if padding is None else {"scale": alt.Scale(paddingInner=padding)}
+    scale = _given(scale=None if padding is None else alt.Scale(paddingInner=padding))
     base = chart_of(data).encode(
         y=alt.Y(f"{row[0]}:N", title=None, sort=list(row[1]), axis=axis, **scale),
         yOffset=alt.YOffset(f"{field}:N", sort=list(names)),
         color=colors(field, names, shades),
     )
-    shape = {"shape": shapes_of(field, names, shapes)} if shapes else {}
-    see_through = {} if opacity is None else {"opacity": opacity}
+    shape = _given(shape=shapes_of(field, names, shapes) if shapes else None)
     zeros = [chart_of([{"zero": 0}]).mark_rule(strokeDash=list(zero), color=GREY).encode(x="zero:Q")] if zero else []
-    rules = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2, **see_through)
+    rules = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2, **_given(opacity=opacity))
     marks = base.mark_point(filled=True, size=size, opacity=1)
     return alt.layer(
         *zeros, rules.encode(x=interval, x2="high:Q"), marks.encode(x=x, **shape, tooltip=list(tooltip))
@@ -126,10 +127,16 @@ def bars(
         stacked_by: the field that orders the parts of one bar; "": series stand beside each other.
     """
     field, names, shades = series
-    beside = {} if stacked_by else {"xOffset": alt.XOffset(f"{field}:N", sort=list(names))}
-    order = {"order": alt.Order(f"{stacked_by}:Q")} if stacked_by else {}
-    encoded = {"x": x, **beside, "y": y, "color": colors(field, names, shades), **order, "tooltip": list(tooltip)}
-    return chart_of(data).mark_bar().encode(**encoded).properties(height=height)
+    encoded = _given(
+        x=x,
+        xOffset=None if stacked_by else alt.XOffset(f"{field}:N", sort=list(names)),
+        y=y,
+        color=colors(field, names, shades),
+        order=alt.Order(f"{stacked_by}:Q") if stacked_by else None,
+        tooltip=list(tooltip),
+    )
+    chart: alt.Chart = chart_of(data).mark_bar().encode(**encoded).properties(height=height)
+    return chart
 
 
 def curves(
@@ -144,7 +151,7 @@ def curves(
     again: alt.Y | str | None = None,
     width: int | None = None,
     more: Sequence[alt.Chart] = (),
-) -> alt.LayerChart:
+) -> AnyChart:
     """Lines through points with intervals; a datum has "low" and "high" beside the fields named here.
 
     Args:
@@ -159,11 +166,11 @@ def curves(
         width: of the intervals.
         more: what is drawn over them.
     """
-    apart = {"detail": list(detail)} if detail else {}
-    thick = {} if width is None else {"strokeWidth": width}
-    base = chart_of(data).encode(x=x, color=color, **apart)
+    base = chart_of(data).encode(x=x, color=color, **_given(detail=list(detail) or None))
     return alt.layer(
-        base.transform_filter("isValid(datum.low)").mark_rule(opacity=0.5, **thick).encode(y="low:Q", y2="high:Q"),
+        base.transform_filter("isValid(datum.low)")
+        .mark_rule(opacity=0.5, **_given(strokeWidth=width))
+        .encode(y="low:Q", y2="high:Q"),
         base.mark_line(strokeWidth=2).encode(y=y),
         base.mark_point(filled=True, size=size, opacity=1).encode(y=again or y, tooltip=list(tooltip)),
         *more,
@@ -177,7 +184,8 @@ def histogram(
     y: alt.Y,
     tooltip: Sequence[alt.Tooltip],
     series: tuple[str, Sequence[str], Sequence[str]] | None = None,
-    **mark: object,
+    row: alt.Row | None = None,
+    **mark: Any,
 ) -> alt.Chart:
     """Bars from "low" to "high" as high as y.
 
@@ -187,10 +195,13 @@ def histogram(
         y: the height.
         tooltip: what a bar says.
         series: the field that tells bars of one place apart, its values and their colours.
+        row: what a chart of its own is drawn for; None: one chart.
         mark: how a bar looks.
     """
-    color = {} if series is None else {"color": colors(*series)}
-    return chart_of(data).mark_bar(**mark).encode(x=x, x2="high:Q", y=y, **color, tooltip=list(tooltip))
+    color = None if series is None else colors(*series)
+    bare = chart_of(data).mark_bar(**mark).encode(x=x, x2="high:Q", y=y)
+    chart: alt.Chart = bare.encode(**_given(color=color, row=row), tooltip=list(tooltip))
+    return chart
 
 
 def matrix(
@@ -202,7 +213,7 @@ def matrix(
     title: str | None,
     axis: alt.Axis,
     height: float,
-) -> alt.LayerChart:
+) -> AnyChart:
     """A box per cell, darker where its number from 0 to 1 is larger, with a text in it.
 
     Args:
@@ -274,7 +285,8 @@ def counts_axis(name: str, title: str) -> alt.Y:
 def diagonal() -> alt.Chart:
     """A dashed line from 0, 0 to 1, 1."""
     ends = chart_of([{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 1.0}])
-    return ends.mark_line(color=GREY, strokeDash=[4, 4], opacity=0.7).encode(x="x:Q", y="y:Q")
+    chart: alt.Chart = ends.mark_line(color=GREY, strokeDash=[4, 4], opacity=0.7).encode(x="x:Q", y="y:Q")
+    return chart
 
 
 def colors(field: str, names: Sequence[str], chosen: Sequence[str]) -> alt.Color:
@@ -285,6 +297,7 @@ def colors(field: str, names: Sequence[str], chosen: Sequence[str]) -> alt.Color
 
 
 def shapes_of(field: str, names: Sequence[str], shapes: Sequence[str]) -> alt.Shape:
+    """A shape for every name, beside its colour."""
     return alt.Shape(f"{field}:N", title=None, scale=alt.Scale(domain=list(names), range=list(shapes)))
 
 
@@ -296,3 +309,8 @@ def finite(value: float) -> float | None:
 def chart_of(data: Rows) -> alt.Chart:
     """An empty chart of rows that it carries in itself."""
     return alt.Chart(alt.InlineData(values=[dict(row) for row in data]))
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that are given: altair tells None from nothing."""
+    return {name: value for name, value in options.items() if value is not None}

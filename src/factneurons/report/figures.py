@@ -19,6 +19,7 @@ from factneurons.report.charts import (
     BLUE,
     GREY,
     ORANGE,
+    AnyChart,
     Figure,
     bars,
     chart_of,
@@ -192,7 +193,9 @@ def effects(findings: Findings, action: str) -> Figure | None:
         return None
     sets = [NEURON_SETS[f"{prefix}{name}"] for name in NEURONS for prefix in ("", RANDOM_FOR)]
     sets = [name for name in sets if any(name == neurons for neurons, _, _ in measured)]
-    groups = [name for name in map(PROMPT_NAMES.get, PROMPTS) if any(name == prompts for _, prompts, _ in measured)]
+    groups = [
+        PROMPT_NAMES[each] for each in PROMPTS if any(prompts == PROMPT_NAMES[each] for _, prompts, _ in measured)
+    ]
     chart = points(
         [
             {"neurons": neurons, "prompts": prompts, **with_interval("change", interval)}
@@ -254,7 +257,10 @@ def completeness(findings: Findings) -> Figure | None:
         chart_of(errors)
         .mark_point(filled=True, size=55, opacity=1)
         .encode(
-            x=x, y=y, color=colors("kind", kinds, [BLUE, ORANGE]), shape=shapes_of("kind", kinds, _SHAPES),
+            x=x,
+            y=y,
+            color=colors("kind", kinds, [BLUE, ORANGE]),
+            shape=shapes_of("kind", kinds, _SHAPES),
             tooltip=tooltip,
         ),
     ).properties(height=240)
@@ -304,7 +310,7 @@ def acquisition(findings: Findings, which: str) -> Figure | None:
     return Figure(f"acquisition_{which}", title, caption, _losses(drawn, [name, _RANDOM]), columns, rows)
 
 
-def _losses(drawn: Sequence[tuple[int, int, str, Interval]], kinds: Sequence[str]) -> alt.LayerChart:
+def _losses(drawn: Sequence[tuple[int, int, str, Interval]], kinds: Sequence[str]) -> AnyChart:
     panels = sorted({groups for groups, _, _, _ in drawn})
     places = [f"{groups}|{k}" for groups in panels for k in (*range(1, groups + 1), "")]
     x = alt.X(

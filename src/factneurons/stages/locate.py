@@ -15,6 +15,7 @@ from factneurons.attribution.tables import INTERVENTIONS, LOCATED
 from factneurons.attribution.types import KnowledgeNeurons, Located
 from factneurons.cli.console import StageProgress, counted, tell
 from factneurons.degeneracy.acquisition import acquisition_rows
+from factneurons.degeneracy.acquisition_measured import measure_acquisition
 from factneurons.degeneracy.carried_facts import degenerate_or_redundant
 from factneurons.degeneracy.find import degenerate_neurons
 from factneurons.degeneracy.redundancy import RedundancySettings
@@ -24,7 +25,6 @@ from factneurons.errors import BadFact, BadNumber, BadRun, FactneuronsError, Not
 from factneurons.facts.problems import Skipped
 from factneurons.facts.source import FactSource, load_facts
 from factneurons.facts.types import Fact
-from factneurons.degeneracy.acquisition_measured import measure_acquisition
 from factneurons.models.fingerprint import model_fingerprint
 from factneurons.models.load import load_model
 from factneurons.models.model import Model

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import altair as alt
 import pandas as pd
 
 from factneurons.errors import BadRun
-from factneurons.experiments.experiment import Experiment
+from factneurons.experiments.experiment import Chart, Experiment
 from factneurons.experiments.suite import EXPERIMENTS
 from factneurons.experiments.verdicts import Cell, Tested, cells_of, verdicts_of
-from factneurons.report import drawing
-from factneurons.report.experiment_figures import experiment_figures
-from factneurons.report.figures import Figure
+from factneurons.report import drawing, numbers
+from factneurons.report.charts import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    AnyChart,
+    Figure,
+    colors,
+    curves,
+    interval_tooltip,
+    points,
+    with_interval,
+)
 from factneurons.report.html import environment, put, render, write_figures, write_page
 from factneurons.runs.files import disk_errors_in_one_line
 from factneurons.runs.measurements import measurements_of
@@ -23,9 +35,14 @@ from factneurons.runs.store import Run
 PAGE = "experiments.html"
 FIGURES = "figures"
 
+_COLORS = (BLUE, ORANGE, GREEN, "#8d6bb8", "#b5485d", "#7a6a53", GREY)
+_ROW = 18
+_HEIGHT = 260
+_LETTERS = 260
+
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ExperimentSection:
     """One experiment of a run, as it is told.
 
     Attributes:
@@ -50,7 +67,7 @@ class Told:
         return [cell for cell in self.cells if not cell.place.isdecimal()]
 
 
-def told(run: Run, experiment: Experiment) -> Told:
+def experiment_section(run: Run, experiment: Experiment) -> ExperimentSection:
     """Everything that is said of one experiment of a run.
 
     Raises:
@@ -59,7 +76,7 @@ def told(run: Run, experiment: Experiment) -> Told:
     table = measurements_of(run, experiment.id)
     cells = cells_of(table, experiment)
     counts = run.counts(experiment.id.lower())
-    return Told(
+    return ExperimentSection(
         experiment,
         verdicts_of(table, experiment),
         cells,
@@ -89,7 +106,7 @@ def write_experiments(run: Run, *, figures: Sequence[str] = ()) -> list[Path]:
         BadSetting: an unknown kind of figures.
     """
     drawing.check_formats(figures)
-    found = [told(run, experiment) for experiment in experiments_in(run)]
+    found = [experiment_section(run, experiment) for experiment in experiments_in(run)]
     if not found:
         raise BadRun(f"{run.folder} holds no experiment; factneurons experiment list names them")
     drawn = [figure for each in found for figure in each.figures]
@@ -110,7 +127,7 @@ def write_experiments(run: Run, *, figures: Sequence[str] = ()) -> list[Path]:
     return [*paths, *(write_figures(run.folder / FIGURES, drawn, figures) if figures else ())]
 
 
-def _means(found: Sequence[Told]) -> pd.DataFrame:
+def _means(found: Sequence[ExperimentSection]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "experiment": each.experiment.id,
@@ -129,7 +146,7 @@ def _means(found: Sequence[Told]) -> pd.DataFrame:
     )
 
 
-def _verdicts(found: Sequence[Told]) -> pd.DataFrame:
+def _verdicts(found: Sequence[ExperimentSection]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "experiment": each.experiment.id,
@@ -146,3 +163,109 @@ def _verdicts(found: Sequence[Told]) -> pd.DataFrame:
         for each in found
         for tested in each.tested
     )
+
+
+def experiment_figures(experiment: Experiment, cells: Sequence[Cell]) -> list[Figure]:
+    """Every chart of an experiment that there are numbers for, one per language.
+
+    Args:
+        experiment: the experiment.
+        cells: its means.
+    """
+    languages = sorted({cell.language for cell in cells})
+    return [
+        figure
+        for number, chart in enumerate(experiment.charts, start=1)
+        for place, language in enumerate(languages, start=1)
+        for figure in _KINDS[chart.across](
+            f"{experiment.id.lower()}_{number}_{place}",
+            chart,
+            language,
+            [cell for cell in cells if cell.language == language and cell.measure in chart.measures],
+        )
+    ]
+
+
+def _by_condition(name: str, chart: Chart, language: str, cells: Sequence[Cell]) -> Iterator[Figure]:
+    """A row per condition, a point with its interval per measure."""
+    if not cells:
+        return
+    several = len({cell.place for cell in cells}) > 1
+    data = [
+        _datum(cell, f"{cell.condition} ({cell.place})" if several and cell.place else cell.condition) for cell in cells
+    ]
+    rows = list(dict.fromkeys(str(each["row"]) for each in data))
+    measures = [measure for measure in chart.measures if any(cell.measure == measure for cell in cells)]
+    axis = alt.Axis(format="+.0%") if chart.unit == "share" else alt.Axis()
+    layers = points(
+        data,
+        row=("row", rows),
+        series=("measure", measures, _COLORS),
+        x=alt.X("mean:Q", title="mean over facts", axis=axis),
+        tooltip=_tooltip(chart),
+        height=alt.Step(_ROW * max(1, len(measures))),
+        axis=alt.Axis(labelLimit=_LETTERS),
+        padding=None,
+        size=60,
+        zero=(3, 3),
+    )
+    yield _figure(name, chart, language, layers, cells)
+
+
+def _by_place(name: str, chart: Chart, language: str, cells: Sequence[Cell]) -> Iterator[Figure]:
+    """A line over places for each condition, a figure per measure."""
+    for number, measure in enumerate(chart.measures, start=1):
+        own = [cell for cell in cells if cell.measure == measure]
+        if not own:
+            continue
+        conditions = list(dict.fromkeys(cell.condition for cell in own))
+        places = list(dict.fromkeys(cell.place for cell in own))
+        axis = alt.Axis(format=".0%") if chart.unit == "share" else alt.Axis()
+        layers = curves(
+            [_datum(cell, cell.condition) for cell in own],
+            x=alt.X(
+                "place:N",
+                title="layer" if all(place.isdecimal() for place in places) else None,
+                sort=places,
+                axis=alt.Axis(labelAngle=0, labelOverlap=True),
+            ),
+            y=alt.Y("mean:Q", title=measure, axis=axis),
+            color=colors("row", conditions, [_COLORS[k % len(_COLORS)] for k in range(len(conditions))]),
+            tooltip=_tooltip(chart),
+            size=50,
+            again="mean:Q",
+        ).properties(height=_HEIGHT)
+        yield _figure(f"{name}_{number}", chart, language, layers, own)
+
+
+_KINDS = {"condition": _by_condition, "place": _by_place}
+
+
+def _datum(cell: Cell, row: str) -> dict[str, object]:
+    return {"row": row, "measure": cell.measure, "place": cell.place, **with_interval("mean", cell.interval)}
+
+
+def _tooltip(chart: Chart) -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("row:N", title="condition"),
+        alt.Tooltip("measure:N"),
+        alt.Tooltip("place:N"),
+        *interval_tooltip("mean", "+.1%" if chart.unit == "share" else ".3"),
+    ]
+
+
+def _figure(name: str, chart: Chart, language: str, layers: AnyChart, cells: Sequence[Cell]) -> Figure:
+    rows = tuple(
+        (
+            cell.condition,
+            cell.measure,
+            cell.place,
+            numbers.plain(cell.interval.estimate),
+            numbers.plain_range(cell.interval),
+            numbers.count(cell.interval.n),
+        )
+        for cell in cells
+    )
+    caption = "Means over facts. Lines: 95% bootstrap intervals, subjects resampled."
+    columns = ("condition", "measure", "place", "mean", "interval", "facts")
+    return Figure(name, f"{chart.title}, {language}", caption, layers, columns, rows)

@@ -237,7 +237,9 @@ def _against_random(found: Degeneracy) -> Markup:
     return sentence + Markup(
         " Holm's correction is out of reach here whatever the groups are: {} random partitions per fact give no"
         " p below {}; it takes at least {} (option --partitions)."
-    ).format(numbers.count(found.partitions), numbers.p_value(found.smallest_p), numbers.count(found.tests.partitions_needed))
+    ).format(
+        numbers.count(found.partitions), numbers.p_value(found.smallest_p), numbers.count(found.tests.partitions_needed)
+    )
 
 
 def _acquisition(findings: Findings) -> Iterator[Markup]:
