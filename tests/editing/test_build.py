@@ -104,6 +104,6 @@ def test_a_fact_that_cannot_be_asked(gpt2, spain):
 
 def test_a_model_that_cannot_be_edited(new_model, spain):
     model = new_model("gpt2")
-    model.module.is_quantized = True
+    model.backbone.module.is_quantized = True
     with pytest.raises(BadModel, match="load it without quantisation"):
         edit(model, spain)

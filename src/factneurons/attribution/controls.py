@@ -6,15 +6,16 @@ on the query: neurons that are silent on a prompt would make any comparison look
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from factneurons.draws import random_numbers
 from factneurons.errors import NotAskable
 from factneurons.models.model import Model
+from factneurons.models.neurons import out_norms
 from factneurons.models.types import Neuron, Query
 
 _DECILES = 10
@@ -23,7 +24,7 @@ Strengths = npt.NDArray[np.floating]
 
 def strengths(model: Model, queries: Sequence[Query]) -> Strengths:
     """|value| x |out-weights| of every neuron, mean over the queries, [layers, width]."""
-    values: Strengths = np.abs(model.activations(queries)).mean(0) * model.out_norms()
+    values: Strengths = np.abs(model.activations(queries)).mean(0) * out_norms(model.backbone)
     return values
 
 
@@ -49,8 +50,7 @@ def matched_random(
     by_layer: dict[int, list[int]] = defaultdict(list)
     for neuron in sorted(found):
         by_layer[neuron.layer].append(neuron.index)
-    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-    generator = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+    generator = random_numbers(f"{seed}/{name}")
     layers = [_Pool(strength[layer], layer, indices) for layer, indices in by_layer.items()]
     return [tuple(neuron for pool in layers for neuron in pool.draw(generator)) for _ in range(draws)]
 

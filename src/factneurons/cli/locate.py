@@ -32,8 +32,8 @@ from factneurons.cli.options import (
     listed,
 )
 from factneurons.facts.source import load_facts
-from factneurons.models.head import TARGETS
-from factneurons.models.load import DTYPES, load_model
+from factneurons.models.load import load_model
+from factneurons.models.types import DTYPES, TARGETS
 from factneurons.runs.store import Run
 from factneurons.stages.locate import Locating, run_intervene, run_locate
 

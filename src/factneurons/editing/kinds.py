@@ -104,10 +104,11 @@ def _direction(model: Model, queries: Sequence[Query]) -> Tensor:
             f"the answer {queries[0].answer!r} has {len(several)} tokens, and Dai et al.'s update is defined for one: "
             "use the kind least-change"
         )
-    rows = model.head.weight[[each[0] for each in ids]].detach().double().cpu()
-    if rows.shape[1] != model.hidden_size:
+    hidden = model.backbone.hidden_size
+    rows = model.backbone.head.weight[[each[0] for each in ids]].detach().double().cpu()
+    if rows.shape[1] != hidden:
         raise BadSetting(
-            f"{model.name} unembeds from {rows.shape[1]} numbers, neurons write {model.hidden_size}, so Dai et al.'s "
+            f"{model.name} unembeds from {rows.shape[1]} numbers, neurons write {hidden}, so Dai et al.'s "
             "update has no direction: use the kind least-change"
         )
     mean: Tensor = rows.mean(0)
