@@ -21,14 +21,9 @@ from factneurons.attribution.quadrature import ADAPTIVE
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.factcheck.relation_neurons import NeuronSets
 from factneurons.factcheck.statements import Group
-<<<<<<< HEAD
-from factneurons.models.model import Kind, Model
-from factneurons.models.types import Neuron, Query
-from factneurons.settings import check_choice
-=======
 from factneurons.models.model import Model
 from factneurons.models.types import Kind, Neuron, Query
->>>>>>> main
+from factneurons.settings import check_choice
 
 Numbers = npt.NDArray[np.float64]
 
