@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 import factneurons as fn
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.functional import Drops
-from factneurons.degeneracy.pairs import PairSettings, degenerate_pairs, disjoint_pairs
+from factneurons.degeneracy.pairs import degenerate_pairs, disjoint_pairs
 from factneurons.degeneracy.pairs_table import PAIR_COLUMNS, PAIR_FACT_COLUMNS, PAIR_REASONS
-from factneurons.errors import BadNumber, BadSetting
+from factneurons.degeneracy.settings import PairSettings
+from factneurons.errors import BadNumber
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
 
@@ -174,22 +175,6 @@ def test_frames():
     assert facts["potentials"].tolist() == [2, 0]
     assert len(table) == 2
     assert len(degenerate_pairs(Formula(worked), []).to_frame()) == 0
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"search": "both"}, "all, greedy_disjoint"),
-        ({"differences": "log"}, "relative, absolute"),
-        ({"t_low": 1.5}, "t_low = 1.5"),
-        ({"t_high": float("nan")}, "t_high = nan"),
-        ({"share": 0}, "share = 0"),
-        ({"most": 1}, "at least 2"),
-    ],
-)
-def test_settings_that_cannot_be(change, message):
-    with pytest.raises(BadSetting, match=message):
-        PairSettings(**change)
 
 
 def test_thresholds_follow_the_search_unless_given():

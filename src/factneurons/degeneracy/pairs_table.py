@@ -12,7 +12,7 @@ from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
 
 if TYPE_CHECKING:
-    from factneurons.degeneracy.pairs import PairSettings
+    from factneurons.degeneracy.settings import PairSettings
 
 PAIR_REASONS: dict[str, str] = {
     "too-few-neurons": "fewer than two knowledge neurons",
