@@ -61,8 +61,6 @@ STILL_MISSING = {
     "experiments/suite/test_fact_checking_text.py",
     "experiments/suite/test_layers.py",
     "experiments/suite/test_update_and_erase.py",
-    "factcheck/test_conditions.py",
-    "factcheck/test_saving.py",
     "findings/test_languages.py",
     "models/test_backbone.py",
     "models/test_fingerprint.py",
