@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 import factneurons as fn
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.functional import Drops
-from factneurons.degeneracy.pairs import PairSettings, degenerate_pairs, disjoint_pairs
-from factneurons.degeneracy.pairs_table import PAIR_COLUMNS, PAIR_FACT_COLUMNS, PAIR_REASONS
+from factneurons.degeneracy.pairs import degenerate_pairs, disjoint_pairs
+from factneurons.degeneracy.settings import PairSettings
+from factneurons.degeneracy.tables import PAIR_FACTS, PAIRS
+from factneurons.degeneracy.types import PAIR_REASONS
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query

@@ -184,3 +184,54 @@ def _check_number(name: str, value: object, most: float) -> None:
     if not known or not 0 <= float(str(value)) <= most:
         limit = "at least 0" if math.isinf(most) else f"from 0 to {most:g}"
         raise BadSetting(f"{name} = {value!r}: it is a number {limit}")
+
+
+Differences = Literal["relative", "absolute"]
+Search = Literal["all", "greedy_disjoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class PairSettings:
+    """How degenerate pairs are searched for.
+
+    Attributes:
+        search: "all": every pair that passes, so pairs may overlap (AAAI 2024). "greedy_disjoint": pairs in
+            the order of their neurons' scores; a pair that passes takes both neurons out of the search, and so
+            does one that loses less than t_low (the variant in the code of 'Cracking Factual Knowledge', ACL 2025).
+        t_low: largest loss of one neuron; None: 0.2, or 0.05 with "greedy_disjoint".
+        t_high: least loss of both; None: 0.25, or 0.3 with "greedy_disjoint".
+        differences: losses are "relative" to P(answer), or "absolute" differences of it.
+        share: of the prompts that must have found a pair, where a fact has several.
+        most: how many neurons enter the search at most, those with the best scores.
+
+    Raises:
+        BadSetting: an unknown name or a value out of range.
+    """
+
+    search: Search = "all"
+    t_low: float | None = None
+    t_high: float | None = None
+    differences: Differences = "relative"
+    share: float = 0.7
+    most: int = 64
+
+    def __post_init__(self) -> None:
+        check_choice("search", self.search, get_args(Search))
+        check_choice("differences", self.differences, get_args(Differences))
+        for name in ("t_low", "t_high"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise BadSetting(f"{name} = {value!r}: it is a number from 0 to 1")
+        if not 0 < self.share <= 1:
+            raise BadSetting(f"share = {self.share!r}: it is above 0 and at most 1")
+        if self.most < 2:
+            raise BadSetting(f"most = {self.most!r}: a pair needs at least 2 neurons")
+
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """t_low and t_high, as given or as the search has them."""
+        low, high = _THRESHOLDS[self.search]
+        return (low if self.t_low is None else self.t_low), (high if self.t_high is None else self.t_high)
+
+
+_THRESHOLDS: dict[str, tuple[float, float]] = {"all": (0.2, 0.25), "greedy_disjoint": (0.05, 0.3)}

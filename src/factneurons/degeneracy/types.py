@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from factneurons.degeneracy.settings import PairSettings
 from factneurons.facts.types import Fact
-from factneurons.models.types import Neuron
+from factneurons.models.types import Neuron, Query
 
 Verdict = Literal["components", "interchangeable", "none"]
 StorageVerdict = Literal["degenerate", "redundant", "interchangeable", "conjunctive", "shared", "single", "none"]
@@ -146,6 +147,64 @@ class CarriedFacts:
     verdict: RedundancyVerdict
 
 
+@dataclass(frozen=True, slots=True)
+class DegeneratePair:
+    """Two neurons that can each be spared, but not both.
+
+    Attributes:
+        neurons: the pair, the neuron with the higher score first.
+        drops_alone: losses of P(answer) with the first, and with the second, suppressed; mean over the prompts
+            that found the pair, relative or absolute as in the settings.
+        drop_together: the loss with both suppressed, likewise.
+        share: share of the fact's prompts that found it.
+    """
+
+    neurons: tuple[Neuron, Neuron]
+    drops_alone: tuple[float, float]
+    drop_together: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPairs:
+    """What one prompt has: P(answer) untouched, the neurons that can be spared alone, and the pairs."""
+
+    query: Query
+    probability: float
+    potentials: tuple[Neuron, ...]
+    pairs: tuple[tuple[Neuron, Neuron], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DegeneratePairs:
+    """The degenerate pairs of one fact.
+
+    Attributes:
+        fact: the fact.
+        pairs: those that enough prompts agree on, by falling share and loss.
+        prompts: what every prompt has by itself.
+        probability: P(answer) untouched, mean over the prompts; NaN if the model was not asked.
+        considered: how many knowledge neurons were looked at.
+        left_out: how many more the fact has, beyond the cap.
+        reason: why there is no pair ("" where there is one); a key of `PAIR_REASONS`.
+        settings: how they were searched for.
+    """
+
+    fact: Fact
+    pairs: tuple[DegeneratePair, ...]
+    prompts: tuple[PromptPairs, ...]
+    probability: float
+    considered: int
+    left_out: int
+    reason: str
+    settings: PairSettings
+
+    @property
+    def neurons(self) -> tuple[Neuron, ...]:
+        """The neurons of all pairs, sorted, each once."""
+        return tuple(sorted({neuron for pair in self.pairs for neuron in pair.neurons}))
+
+
 STORAGE: dict[str, str] = {
     "degenerate": "components that suffice each, and carry other facts too",
     "redundant": "components that suffice each, of which one or more carry nothing else",
@@ -168,6 +227,15 @@ REASONS: dict[str, str] = {
     "not-jointly-needed": "suppressing all components together loses too little (F3)",
 }
 """Why a fact has no degenerate knowledge neuron: code -> meaning, in the order they are looked at."""
+
+PAIR_REASONS: dict[str, str] = {
+    "too-few-neurons": "fewer than two knowledge neurons",
+    "zero-probability": "the model gives the answer no probability, so nothing can be lost",
+    "fewer-than-two-potentials": "for no prompt there are two neurons that can each be spared",
+    "no-pair-is-needed": "no two neurons that can each be spared are missed together",
+    "prompts-disagree": "prompts have pairs, but too few prompts have the same ones",
+}
+"""Why a fact has no degenerate pair: code -> meaning, in the order they are looked at."""
 
 DETAILS: dict[str, str] = {
     "probability": "P(answer) with nothing suppressed, mean over the fact's prompts",

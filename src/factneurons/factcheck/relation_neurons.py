@@ -16,7 +16,7 @@ from factneurons.attribution.controls import matched_random, strengths
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.find import find_degenerate
 from factneurons.degeneracy.pairs import degenerate_pairs
-from factneurons.degeneracy.pairs_table import DegeneratePairs
+from factneurons.degeneracy.types import DegeneratePairs
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.factcheck.statements import Group
 from factneurons.models.model import Model

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from factneurons.degeneracy.pairs_table import DegeneratePairs
+from factneurons.degeneracy.types import DegeneratePairs
 from factneurons.factcheck.statements import Statement
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron

@@ -14,7 +14,8 @@ import pandas as pd
 
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.cli.console import StageProgress, tell
-from factneurons.degeneracy.pairs import PairSettings, degenerate_pairs
+from factneurons.degeneracy.pairs import degenerate_pairs
+from factneurons.degeneracy.settings import PairSettings
 from factneurons.errors import BadRun, NotAskable
 from factneurons.factcheck.checker import FactChecker, top_neurons
 from factneurons.factcheck.conditions import CONDITIONS

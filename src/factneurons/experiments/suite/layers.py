@@ -20,7 +20,8 @@ import numpy as np
 
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.find import degenerate_neurons
-from factneurons.degeneracy.pairs import PairSettings, pairs_of
+from factneurons.degeneracy.pairs import pairs_of
+from factneurons.degeneracy.settings import PairSettings
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
