@@ -25,10 +25,8 @@ if TYPE_CHECKING:
     from factneurons.degeneracy.settings import DegeneracySettings
     from factneurons.degeneracy.types import DegenerateNeurons
     from factneurons.editing.build import edit
-    from factneurons.editing.saved_model import save_edited
     from factneurons.editing.settings import EditSettings
-    from factneurons.editing.storage import read_edit, write_edit
-    from factneurons.editing.types import Edit, stacked
+    from factneurons.editing.types import Edit, stack_edits
     from factneurons.errors import FactneuronsError, NotAskable
     from factneurons.factcheck.checker import FactChecker
     from factneurons.factcheck.statements import Statement
@@ -89,11 +87,8 @@ __all__ = [
     "load_model",
     "locate",
     "plant",
-    "read_edit",
     "read_truth",
-    "save_edited",
-    "stacked",
-    "write_edit",
+    "stack_edits",
     "write_jsonl",
     "write_report",
 ]
@@ -113,15 +108,10 @@ _MODULES = {
     "degeneracy.settings": ("DegeneracySettings",),
     "degeneracy.types": ("DegenerateNeurons",),
     "editing.build": ("edit",),
-    "editing.saved_model": ("save_edited",),
     "editing.settings": ("EditSettings",),
-    "editing.storage": (
-        "read_edit",
-        "write_edit",
-    ),
     "editing.types": (
         "Edit",
-        "stacked",
+        "stack_edits",
     ),
     "errors": (
         "FactneuronsError",
