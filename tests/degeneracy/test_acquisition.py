@@ -32,7 +32,18 @@ def measured(blocks, known_neurons):
         known = known_neurons([neuron for group in [*groups, rest] for neuron in group])
         described = tuple(component(group) for group in groups)
         found = DegenerateNeurons(
-            known.fact, described[:passed], described, (), "", 0.9, 1.0, 0.01, 1.0, "components", "degenerate"
+            known.fact,
+            described[:passed],
+            described,
+            (),
+            "",
+            0.9,
+            1.0,
+            0.01,
+            1.0,
+            "components",
+            "degenerate",
+            len(known.neurons),
         )
         asked = []
 

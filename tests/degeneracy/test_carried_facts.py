@@ -31,7 +31,7 @@ def known(fact, queries, neurons=()):
 
 def components_of(fact, *components):
     described = tuple(Component(neurons, 0, 1, 0, 0, 1) for neurons in components)
-    return DegenerateNeurons(fact, described, described, (), "", 0.9, 1.0, 0.01, 1.0, "components", "degenerate")
+    return DegenerateNeurons(fact, described, described, (), "", 0.9, 1.0, 0.01, 1.0, "components", "degenerate", 4)
 
 
 def test_the_sample_is_the_same_whatever_the_order_and_never_the_fact_itself(new_query):

@@ -28,7 +28,7 @@ def other(number, neurons=()):
 def found(*components):
     fact = Fact("capital/foo", "capital", "Foo", "Bar", "en", (Prompt("Foo: ___"),))
     described = tuple(Component(tuple(neurons), 0, 1, 0, 0, 1) for neurons in components)
-    return DegenerateNeurons(fact, described, described, (), "", 0.9, 1.0, 0.01, 1.0, "components", "degenerate")
+    return DegenerateNeurons(fact, described, described, (), "", 0.9, 1.0, 0.01, 1.0, "components", "degenerate", 4)
 
 
 class Carriers:

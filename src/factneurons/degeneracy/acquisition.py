@@ -11,7 +11,7 @@ curve says something about groups only where theirs is another one.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +74,15 @@ class AcquisitionCurve:
         return mean_of_proper_subsets([point.mean_drop for point in self.points])
 
 
+@dataclass(frozen=True, slots=True)
+class FactCurves:
+    """The curves of one fact, and the clusterer that made its groups."""
+
+    fact: Fact
+    clusterer: str
+    curves: tuple[AcquisitionCurve, ...]
+
+
 def mean_of_proper_subsets(drops: Sequence[float]) -> float:
     """The mean over all proper subsets of n groups from the mean drops of k = 1 .. n groups, [n]."""
     count = len(drops)
@@ -127,22 +136,3 @@ def _points(
         AcquisitionPoint(size, int((sizes == size).sum()), float(lost[sizes == size].mean()))
         for size in range(1, count + 1)
     )
-
-
-def acquisition_rows(fact: Fact, clusterer: str, curves: Iterable[AcquisitionCurve]) -> list[dict[str, object]]:
-    """Rows of the table `acquisition`, one per point of every curve."""
-    return [
-        {
-            "fact_id": fact.id,
-            "language": fact.language,
-            "clusterer": clusterer,
-            "which": curve.which,
-            "groups": curve.groups,
-            "size": curve.size,
-            "k": point.suppressed,
-            "subsets": point.subsets,
-            "mean_drop": point.mean_drop,
-        }
-        for curve in curves
-        for point in curve.points
-    ]

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from factneurons.attribution.selection import SelectionSettings, needed_prompts
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.functional import SETS_PER_CALL, Drops, NeuronSet
-from factneurons.degeneracy.settings import PairSettings
+from factneurons.degeneracy.settings import Differences, PairSettings
 from factneurons.degeneracy.tables import PAIRED
 from factneurons.degeneracy.types import DegeneratePair, DegeneratePairs, PromptPairs
 from factneurons.errors import BadNumber

@@ -10,10 +10,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from factneurons.degeneracy.acquisition import AcquisitionCurve, AcquisitionPoint, FactCurves
 from factneurons.degeneracy.types import (
     STORAGE,
-    AcquisitionCurve,
-    AcquisitionPoint,
     Bar,
     Carried,
     CarriedFacts,
@@ -21,7 +20,6 @@ from factneurons.degeneracy.types import (
     DegenerateNeurons,
     DegeneratePair,
     DegeneratePairs,
-    FactCurves,
 )
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
@@ -165,8 +163,8 @@ DEGENERATE: Table[DegenerateNeurons] = Table(
         Column(
             "grouping",
             TEXT,
-            "distinct: losing half of every component costs as much as losing all, and they beat random partitions"
-            " where there are enough of them; arbitrary: not; no-groups: no such neurons",
+            "evidence; distinct: losing half of every component costs as much as losing all, and they beat random"
+            " partitions where there are enough of them; arbitrary: not; no-groups: no components",
             lambda found: found.grouping,
             choices=("distinct", "arbitrary", "no-groups"),
             formerly=Formerly(
@@ -191,10 +189,7 @@ COMPONENTS: Table[_Component] = Table(
     (
         *KEY,
         Column(
-            "component",
-            INTEGER,
-            "its number within the fact, from 1, those that pass first",
-            lambda each: each.number,
+            "component", INTEGER, "its number within the fact, from 1, those that pass first", lambda each: each.number
         ),
         Column(
             "role",
@@ -284,10 +279,7 @@ ACQUISITION: Table[_Point] = Table(
         Column("groups", INTEGER, "how many groups there are", lambda each: each.curve.groups),
         Column("size", INTEGER, "how many neurons they hold together", lambda each: each.curve.size),
         Column(
-            "k",
-            INTEGER,
-            "how many of the groups were suppressed, from 1 to all",
-            lambda each: each.point.suppressed,
+            "k", INTEGER, "how many of the groups were suppressed, from 1 to all", lambda each: each.point.suppressed
         ),
         Column(
             "subsets",
@@ -312,17 +304,9 @@ CARRIED: Table[_Carried] = Table(
     (
         *KEY,
         Column(
-            "component",
-            INTEGER,
-            "its number within the fact, as in the table components",
-            lambda each: each.number,
+            "component", INTEGER, "its number within the fact, as in the table components", lambda each: each.number
         ),
-        Column(
-            "others",
-            INTEGER,
-            "how many other facts were asked with it suppressed",
-            lambda each: each.found.others,
-        ),
+        Column("others", INTEGER, "how many other facts were asked with it suppressed", lambda each: each.found.others),
         Column(
             "other_facts",
             NUMBER,
@@ -366,8 +350,8 @@ CARRIED: Table[_Carried] = Table(
         Column(
             "carries",
             TEXT,
-            "of the fact; others: each component carries other facts, and any two different ones; nothing-else: none"
-            " does; undecided: neither",
+            "of the fact, evidence; others: each component carries other facts, and any two different ones;"
+            " nothing-else: none does; undecided: neither",
             lambda each: each.found.carries,
             choices=("others", "nothing-else", "undecided"),
             formerly=Formerly("verdict", {"degenerate": "others", "redundant": "nothing-else"}),
@@ -445,9 +429,7 @@ PAIR_FACTS: Table[DegeneratePairs] = Table(
             lambda found: found.probability,
             optional=True,
         ),
-        Column(
-            "reason", TEXT, "why there is no pair; empty text where there is one", lambda found: found.reason
-        ),
+        Column("reason", TEXT, "why there is no pair; empty text where there is one", lambda found: found.reason),
     ),
 )
 

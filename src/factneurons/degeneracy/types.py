@@ -83,6 +83,7 @@ class DegenerateNeurons:
             neurons carry.
         grouping: "distinct": losing half of every component costs as much as losing all (`control.HALVES`), and they
             beat their random partitions where there are enough of them; "arbitrary": not; "no-groups": no components.
+        knowledge_neurons: how many the search started from.
         details: further graded numbers, by a name documented in `DETAILS`.
     """
 
@@ -97,6 +98,7 @@ class DegenerateNeurons:
     coverage: float
     storage: StorageVerdict
     grouping: Grouping
+    knowledge_neurons: int
     details: dict[str, float] = field(default_factory=dict)
 
     @property

@@ -18,7 +18,7 @@ from factneurons.degeneracy.find import find_degenerate
 from factneurons.degeneracy.pairs import degenerate_pairs
 from factneurons.degeneracy.types import DegeneratePairs
 from factneurons.errors import BadSetting, NotAskable
-from factneurons.factcheck.statements import Group
+from factneurons.factcheck.types import Group
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
 

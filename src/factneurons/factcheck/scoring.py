@@ -21,7 +21,7 @@ from factneurons.attribution.quadrature import ADAPTIVE
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
 from factneurons.factcheck.relation_neurons import NeuronSets
-from factneurons.factcheck.statements import Group
+from factneurons.factcheck.types import Group
 from factneurons.models.model import Kind, Model
 from factneurons.models.types import Neuron, Query
 

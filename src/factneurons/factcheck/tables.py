@@ -41,10 +41,7 @@ CHECKS: Table[Scored] = Table(
         Column("candidate", TEXT, "what stands in the blank", lambda scored: scored.statement.candidate),
         Column("truth", FLAG, "whether that is right", lambda scored: scored.truth),
         Column(
-            "condition",
-            TEXT,
-            "what the score comes from, a condition of factcheck",
-            lambda scored: scored.condition,
+            "condition", TEXT, "what the score comes from, a condition of factcheck", lambda scored: scored.condition
         ),
         Column("draw", INTEGER, "0; with random neurons the draw, from 0", lambda scored: scored.draw),
         Column(

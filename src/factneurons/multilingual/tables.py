@@ -24,6 +24,7 @@ from factneurons.tables import (
     RELATION,
     TEXT,
     TEXTS,
+    AboutFact,
     Column,
     Table,
 )
@@ -44,7 +45,7 @@ def _held(joined: JoinedFact) -> Iterator[_Held]:
         yield _Held(joined, neuron)
 
 
-_KEY_OF_ALL = (
+_KEY_OF_ALL: tuple[Column[AboutFact], ...] = (
     KEY[0],
     replace(KEY[1], meaning="all: the row is about the fact in all of its languages together"),
 )
@@ -80,9 +81,7 @@ LANGUAGES: Table[JoinedFact] = Table(
             "language -> share of the fact's largest score asked of a neuron; 0: as located",
             lambda joined: dict(zip(joined.found.languages, joined.cuts, strict=True)),
         ),
-        Column(
-            "neurons", NEURONS, "the language-independent neurons, best first", lambda joined: joined.found.neurons
-        ),
+        Column("neurons", NEURONS, "the language-independent neurons, best first", lambda joined: joined.found.neurons),
         Column("size", INTEGER, "how many there are", lambda joined: len(joined.found.neurons)),
         Column(
             "jaccard",
