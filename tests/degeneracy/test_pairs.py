@@ -17,6 +17,7 @@ from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.functional import Drops
 from factneurons.degeneracy.pairs import degenerate_pairs, disjoint_pairs
 from factneurons.degeneracy.settings import PairSettings
+from factneurons.degeneracy.tables import PAIR_FACTS, PAIRS
 from factneurons.degeneracy.types import PAIR_REASONS
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.facts.types import Fact, Prompt

@@ -32,5 +32,5 @@ def test_all_tables_have_a_heading_each():
 
 @pytest.mark.parametrize("text", ["no place", "<!-- tables: nothing -->\n<!-- tables: end -->"])
 def test_a_page_without_a_place_or_with_an_unknown_table_is_refused(text):
-    with pytest.raises(FactneuronsError, match="no place|no table 'nothing'"):
+    with pytest.raises(FactneuronsError, match=r"no place|no table 'nothing'"):
         documented(text)
