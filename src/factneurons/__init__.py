@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from factneurons.attribution.locate import locate
     from factneurons.attribution.methods import attribute
-    from factneurons.attribution.selection import SelectionSettings
-    from factneurons.attribution.settings import AttributionSettings
+    from factneurons.attribution.settings import AttributionSettings, SelectionSettings
     from factneurons.attribution.types import Attribution, KnowledgeNeurons
     from factneurons.degeneracy.carried_facts import degenerate_or_redundant
     from factneurons.degeneracy.find import find_degenerate

@@ -141,11 +141,17 @@ def check_number(name: str, value: object, *, whole: bool = False, **limits: Unp
     Raises:
         BadSetting: says where it must be.
     """
-    said = " and ".join(f"{_LIMITS[limit][1]} {bound:g}" for limit, bound in _bounds(limits))
+    said = _said(limits)
     if isinstance(value, bool) or not isinstance(value, Integral if whole else Real) or not math.isfinite(value):
         refuse(name, value, ("a whole number" if whole else "a number") + (f", {said}" if said else ""))
     if not all(_LIMITS[limit][0](value, bound) for limit, bound in _bounds(limits)):
         refuse(name, value, said)
+
+
+def _said(limits: Limits) -> str:
+    if set(limits) == {"least", "most"}:
+        return f"from {limits['least']:g} to {limits['most']:g}"
+    return " and ".join(f"{_LIMITS[limit][1]} {bound:g}" for limit, bound in _bounds(limits))
 
 
 def _bounds(limits: Limits) -> list[tuple[str, float]]:

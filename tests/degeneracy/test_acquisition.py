@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factneurons.degeneracy.acquisition import acquisition_curves, mean_of_proper_subsets
+from factneurons.degeneracy.acquisition import acquisition_curves
 from factneurons.degeneracy.functional import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.types import Component, DegenerateNeurons
+from factneurons.degeneracy.types import Component, DegenerateNeurons, mean_of_proper_subsets
 
 DEFAULT = DegeneracySettings()
 

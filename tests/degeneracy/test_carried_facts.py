@@ -9,7 +9,7 @@ import pytest
 
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.carried_facts import OtherFacts, degenerate_or_redundant
-from factneurons.degeneracy.redundancy import RedundancySettings
+from factneurons.degeneracy.settings import RedundancySettings
 from factneurons.degeneracy.types import Component, DegenerateNeurons
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron

@@ -194,15 +194,19 @@ class Saturating:
     def in_weights(self, asked):
         return self.read[[n.index for n in asked]]
 
+    @property
+    def backbone(self):
+        return self
+
     def in_encoder(self, layer):
         return False
 
     def norm_gain(self, layer):
         return self.gains[layer]
 
-    def probabilities_with(self, query, sets, factor=0.0):
+    def probabilities_with(self, queries, sets, factor=0.0):
         left = [self.pull.sum() - sum(self.pull[n.index] for n in s) for s in sets]
-        return 1 / (1 + np.exp(0.4 * self.pull.sum() - np.array(left)))
+        return np.tile(1 / (1 + np.exp(0.4 * self.pull.sum() - np.array(left))), (len(queries), 1))
 
 
 CHANGES = [
@@ -306,8 +310,10 @@ def test_both_p_values_are_kept_and_one_that_cannot_be_small_does_not_decide(cas
 
 def test_seed_takes_the_place_of_the_settings_seed(case):
     model, known, _ = case(degenerate, 4, 4, spare=4)
-    assert find_degenerate(model, known, seed=7).settings.seed == 7
-    assert find_degenerate(model, known, settings=DEFAULT).settings.seed == 42
+    by_name = find_degenerate(model, known, seed=7)
+    in_settings = find_degenerate(model, known, DegeneracySettings(seed=7))
+    assert by_name.to_frame("barcodes").equals(in_settings.to_frame("barcodes"))
+    assert by_name["capital/foo"].details == pytest.approx(in_settings["capital/foo"].details)
 
 
 def test_sets_are_asked_in_batches(case):

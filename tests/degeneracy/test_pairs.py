@@ -19,7 +19,7 @@ from factneurons.degeneracy.pairs import degenerate_pairs, disjoint_pairs
 from factneurons.degeneracy.settings import PairSettings
 from factneurons.degeneracy.tables import PAIR_FACTS, PAIRS
 from factneurons.degeneracy.types import PAIR_REASONS
-from factneurons.errors import BadNumber, BadSetting
+from factneurons.errors import BadNumber
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
 
@@ -33,7 +33,7 @@ class Formula:
     def __init__(self, formula):
         self.formula, self.calls = formula, []
 
-    def probability_table(self, queries, neuron_sets):
+    def probabilities_with(self, queries, neuron_sets):
         self.calls.append(len(neuron_sets))
         return np.array(
             [[self.formula(int(q.answer_ids[0]), frozenset(s)) for s in neuron_sets] for q in queries], dtype=float
@@ -177,22 +177,6 @@ def test_frames():
     assert facts["potentials"].tolist() == [2, 0]
     assert len(table) == 2
     assert len(degenerate_pairs(Formula(worked), []).to_frame()) == 0
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"search": "both"}, "all, greedy_disjoint"),
-        ({"differences": "log"}, "relative, absolute"),
-        ({"t_low": 1.5}, "t_low = 1.5"),
-        ({"t_high": float("nan")}, "t_high = nan"),
-        ({"share": 0}, "share = 0"),
-        ({"most": 1}, "at least 2"),
-    ],
-)
-def test_settings_that_cannot_be(change, message):
-    with pytest.raises(BadSetting, match=message):
-        PairSettings(**change)
 
 
 def test_thresholds_follow_the_search_unless_given():

@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from factneurons.degeneracy.acquisition import AcquisitionCurve, AcquisitionPoint, FactCurves
 from factneurons.degeneracy.find import find_degenerate
-from factneurons.degeneracy.settings import DegeneracySettings, PairSettings
+from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.tables import ACQUISITION, BARCODES, CARRIED, COMPONENTS, DEGENERATE, FOUND, PAIRS
 from factneurons.degeneracy.types import (
     STORAGE,
+    AcquisitionCurve,
+    AcquisitionPoint,
     Bar,
     Carried,
     CarriedFacts,
@@ -21,6 +22,7 @@ from factneurons.degeneracy.types import (
     DegenerateNeurons,
     DegeneratePair,
     DegeneratePairs,
+    FactCurves,
     PromptPairs,
 )
 from factneurons.errors import BadFact, BadNumber
@@ -152,7 +154,7 @@ def test_pairs_of_any_prompt_and_those_that_are_agreed_on():
     first, second = (Neuron(0, 1), Neuron(1, 2)), (Neuron(0, 1), Neuron(3, 4))
     prompts = (PromptPairs(query, 0.9, first, (first, second)), PromptPairs(query, 0.8, first, (first,)))
     pair = DegeneratePair(first, (0.1, 0.2), 0.7, 1.0)
-    found = DegeneratePairs(FACT, (pair,), prompts, 0.85, 3, 0, "", PairSettings())
+    found = DegeneratePairs(FACT, (pair,), prompts, 0.85, 3, 0, "")
     frame = ResultTable((found,), (PAIRS,)).to_frame()
     assert frame["prompts"].tolist() == [2, 1]
     assert frame["agreed"].tolist() == [True, False]

@@ -13,9 +13,17 @@ import pytest
 
 from factneurons.attribution.tables import LOCATED
 from factneurons.attribution.types import Attribution, KnowledgeNeurons, Located
-from factneurons.degeneracy.acquisition import AcquisitionCurve, AcquisitionPoint, FactCurves
 from factneurons.degeneracy.tables import ACQUISITION, CARRIED, FOUND
-from factneurons.degeneracy.types import Bar, Carried, CarriedFacts, Component, DegenerateNeurons
+from factneurons.degeneracy.types import (
+    AcquisitionCurve,
+    AcquisitionPoint,
+    Bar,
+    Carried,
+    CarriedFacts,
+    Component,
+    DegenerateNeurons,
+    FactCurves,
+)
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
 from factneurons.runs.commits import Skip

@@ -20,14 +20,15 @@ from factneurons.attribution.engine import Integral, integrate
 from factneurons.attribution.quadrature import ADAPTIVE
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.attribution.types import Attribution, FloatArray, IntArray
-from factneurons.errors import BadNumber, BadSetting
+from factneurons.errors import BadNumber
 from factneurons.facts.types import Prompt
 from factneurons.models.batches import groups
 from factneurons.models.model import Model
-from factneurons.models.passes.capture import Capture, Item
-from factneurons.models.passes.gradients import values_and_gradients
+from factneurons.models.passes.capture import Capture, Item, capture
+from factneurons.models.passes.fast_path import values_and_gradients
 from factneurons.models.passes.memory import budget_bytes, in_parts
 from factneurons.models.types import Query
+from factneurons.settings import check_choice, with_options
 
 _FACTS = 16
 _GRADIENT_BYTES = 12  # of one neuron on one path: its start, its step and its gradient
@@ -156,9 +157,9 @@ def _greedy_prefix(model: Model, query: Query) -> Query:
         query, input_ids=query.input_ids[: first + 1], target_positions=(first,), answer_ids=query.answer_ids[:1]
     )
     with torch.no_grad():
-        hidden = model.capture([alone], [(0, (0,))])
-        at_target = model.to_head(hidden.batch)[0, first][None]
-    _, top = model.head.ranks(at_target, torch.tensor([query.answer_ids[0]], device=at_target.device))
+        hidden = capture(model.backbone, [alone], [(0, (0,))])
+        at_target = model.backbone.to_head(hidden.batch)[0, first][None]
+    _, top = model.backbone.head.ranks(at_target, torch.tensor([query.answer_ids[0]], device=at_target.device))
     return replace(query, input_ids=query.input_ids[: first + 1] + (int(top[0]),) * (count - 1))
 
 
@@ -177,7 +178,7 @@ def _without_integral(use_gradient: bool) -> Scorer:
     def score(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
         scores = [value[:, 0] for value in captured.activations]
         if use_gradient:
-            _, gradients = values_and_gradients(model, captured, captured.activations, settings.target)
+            _, gradients = values_and_gradients(model.backbone, captured, captured.activations, settings.target)
             scores = [value * found[:, 0] for value, found in zip(scores, gradients, strict=True) if found is not None]
         shape = (len(scores), captured.size)
         unknown = np.full(shape, np.nan)
@@ -244,8 +245,7 @@ def method_named(name: str) -> Method:
     Raises:
         BadSetting: there is none; the message lists the valid names.
     """
-    if name not in METHODS:
-        raise BadSetting(f"unknown method {name!r}; valid: {', '.join(METHODS)}")
+    check_choice("method", name, METHODS)
     return METHODS[name]
 
 
@@ -274,29 +274,25 @@ def attribute(
         BadNumber: the scores hold NaN or infinity.
     """
     query = model.query(prompt, answer, multi_mask=multi_mask)
-    return attribute_all(model, [query], settings_from(settings, options))[0]
-
-
-def settings_from(settings: AttributionSettings | None, options: dict[str, object]) -> AttributionSettings:
-    """Settings with some fields replaced by name.
-
-    Raises:
-        BadSetting: a name that is no setting; the valid ones are listed.
-    """
-    valid = AttributionSettings.__slots__
-    for name in options:
-        if name not in valid:
-            raise BadSetting(f"unknown setting {name!r}; valid: {', '.join(valid)}")
-    result = replace(settings or AttributionSettings(), **options)  # type: ignore[arg-type]
-    method_named(result.method)
-    return result
+    return attribute_all(model, [query], with_options(AttributionSettings, settings, options))[0]
 
 
 def attribute_all(
-    model: Model, queries: Sequence[Query], settings: AttributionSettings | None = None
+    model: Model, queries: Sequence[Query], settings: AttributionSettings | None = None, **options: object
 ) -> list[Attribution]:
-    """Score every neuron for many queries; those of similar length share passes, which changes no result."""
-    settings = settings_from(settings, {})
+    """Score every neuron for many queries; those of similar length share passes, which changes no result.
+
+    Args:
+        model: a loaded model.
+        queries: what is scored.
+        settings: all settings in one record, or
+        **options: its fields by name.
+
+    Raises:
+        BadSetting: an unknown option, or an impossible value.
+        BadNumber: the scores hold NaN or infinity.
+    """
+    settings = with_options(AttributionSettings, settings, options)
     method = method_named(settings.method)
     settings = method.settings(settings)
     result: dict[int, Attribution] = {}
@@ -315,7 +311,7 @@ def _parts(model: Model, queries: Sequence[Query], indices: Sequence[int]) -> It
     """A few facts at a time: more fill no pass better, and every path of each keeps its gradient."""
     paths = max(len(queries[index].replaceable) * len(queries[index].answer_ids) for index in indices)
     path_bytes = model.layer_count * model.width * _GRADIENT_BYTES
-    step = max(1, min(_FACTS, budget_bytes(model) // (max(1, paths) * path_bytes)))
+    step = max(1, min(_FACTS, budget_bytes(model.backbone) // (max(1, paths) * path_bytes)))
     for begin in range(0, len(indices), step):
         yield indices[begin : begin + step]
 
@@ -325,7 +321,7 @@ def _attribute_batch(
 ) -> list[Attribution]:
     counts = [1 if settings.answer_tokens == "first" else len(query.answer_ids) for query in queries]
     items: list[Item] = [(row, (token,)) for row, count in enumerate(counts) for token in range(count)]
-    captured = model.capture([method.queries(model, query) for query in queries], items)
+    captured = capture(model.backbone, [method.queries(model, query) for query in queries], items)
     found = method.score(model, captured, items, settings)
     result, begin = [], 0
     probabilities = _answer_probabilities(model, captured, items, queries)
@@ -385,7 +381,7 @@ def _check_finite(model: Model, found: Attribution, where: str) -> None:
     if bad:
         weights = (
             f"; the weights of layer {number} are not finite"
-            for number, layer in enumerate(model.layers)
+            for number, layer in enumerate(model.backbone.layers)
             if not all(bool(weight.isfinite().all()) for weight in layer.block.parameters())
         )
         raise BadNumber(f"{where}: {bad[0]} NaN or infinite{next(weights, '')}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from factneurons.attribution.effects import InterventionSettings
+from factneurons.attribution.settings import InterventionSettings
 from factneurons.cli import show, show_languages
 from factneurons.cli.options import Device, DeviceMap, Draws, RemoteCode, RunFolder, Seed, SkipBad, Unrelated, listed
 from factneurons.multilingual.settings import RULES, THRESHOLDS, LanguageSettings

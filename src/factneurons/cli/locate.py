@@ -7,11 +7,16 @@ from typing import Annotated
 
 import typer
 
-from factneurons.attribution.effects import InterventionSettings
 from factneurons.attribution.methods import METHODS, method_named
 from factneurons.attribution.quadrature import RULES
-from factneurons.attribution.selection import AGREEMENTS, SELECTORS, SelectionSettings
-from factneurons.attribution.settings import ANSWER_TOKENS, UNITS, AttributionSettings
+from factneurons.attribution.selection import AGREEMENTS, SELECTORS
+from factneurons.attribution.settings import (
+    ANSWER_TOKENS,
+    UNITS,
+    AttributionSettings,
+    InterventionSettings,
+    SelectionSettings,
+)
 from factneurons.cli import show
 from factneurons.cli.options import (
     FACTS_HELP,
@@ -27,8 +32,8 @@ from factneurons.cli.options import (
     listed,
 )
 from factneurons.facts.source import load_facts
-from factneurons.models.head import TARGETS
-from factneurons.models.load import DTYPES, load_model
+from factneurons.models.load import load_model
+from factneurons.models.types import DTYPES, TARGETS
 from factneurons.runs.store import Run
 from factneurons.stages.locate import Locating, run_intervene, run_locate
 

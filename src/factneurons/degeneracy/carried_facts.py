@@ -13,12 +13,14 @@ from operator import itemgetter
 
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.redundancy import OtherFact, RedundancySettings, carried_facts
+from factneurons.degeneracy.redundancy import OtherFact, carried_facts
+from factneurons.degeneracy.settings import RedundancySettings
 from factneurons.degeneracy.types import CarriedFacts, DegenerateNeurons
 from factneurons.errors import NotAskable
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
+from factneurons.settings import with_options
 
 _Kept = tuple[str, Fact, frozenset[Neuron]]
 
@@ -89,6 +91,7 @@ def degenerate_or_redundant(
     found: DegenerateNeurons,
     others: OtherFacts | Iterable[KnowledgeNeurons],
     settings: RedundancySettings | None = None,
+    **options: object,
 ) -> CarriedFacts:
     """Whether the components of one fact carry other facts too (degenerate) or serve this fact alone (redundant).
 
@@ -97,13 +100,14 @@ def degenerate_or_redundant(
         known: the fact's knowledge neurons, with its queries.
         found: its degenerate knowledge neurons, with at least two components.
         others: where other facts are drawn from.
-        settings: how many facts and random sets, and the thresholds; None: the defaults.
+        settings: how many facts and random sets, and the thresholds, in one record, or
+        **options: its fields by name.
 
     Raises:
-        BadSetting: fewer than two components.
+        BadSetting: an option that there is not, an impossible value, or fewer than two components.
         BadNumber: a probability that is NaN.
     """
-    settings = settings or RedundancySettings()
+    settings = with_options(RedundancySettings, settings, options)
     pool = others if isinstance(others, OtherFacts) else OtherFacts.of(others)
     drawn = pool.sample(found.fact, settings.others, settings.seed)
     return carried_facts(model, found, drawn, _random_sets(model, known, found, settings), settings)

@@ -31,6 +31,7 @@ from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
 from factneurons.errors import BadFact, BadNumber
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
+from factneurons.settings import with_options
 from factneurons.tables import ResultTable
 
 FloatArray = npt.NDArray[np.float64]
@@ -40,9 +41,9 @@ class SuppressibleModel(WeightModel, ActiveModel, Protocol):
     """What of a model is used here."""
 
     def probabilities_with(
-        self, query: Query, neuron_sets: Sequence[Collection[Neuron]], factor: float = 0.0
+        self, queries: Sequence[Query], neuron_sets: Sequence[Collection[Neuron]], factor: float = 0.0
     ) -> FloatArray:
-        """[sets], P(answer) with the values of each set's neurons multiplied by the factor."""
+        """[queries, sets], P(answer) with the values of each set's neurons multiplied by the factor."""
 
 
 class AskedFact(Protocol):
@@ -60,25 +61,23 @@ class AskedFact(Protocol):
 def find_degenerate(
     model: SuppressibleModel,
     known: KnowledgeNeurons | Iterable[KnowledgeNeurons],
-    *,
     settings: DegeneracySettings | None = None,
-    seed: int | None = None,
+    **options: object,
 ) -> ResultTable[DegenerateNeurons]:
     """The degenerate knowledge neurons of one or many facts.
 
     Args:
         model: the model in which the knowledge neurons were found.
         known: the knowledge neurons of one fact, or of many.
-        settings: every option; None: the defaults.
-        seed: takes the place of the seed in the settings.
+        settings: all settings in one record, or
+        **options: its fields by name, for instance `clusterer="ntc", seed=1`.
 
     Raises:
+        BadSetting: an option that there is not, or an impossible value.
         BadNumber: a weight or a probability that is NaN; names the fact.
         BadFact: a fact (id and language) that comes twice.
     """
-    settings = settings or DegeneracySettings()
-    if seed is not None:
-        settings = replace(settings, seed=seed)
+    settings = with_options(DegeneracySettings, settings, options)
     many = [known] if isinstance(known, KnowledgeNeurons) else list(known)
     names = Counter((each.fact.id, each.fact.language) for each in many)
     for (fact_id, language), times in names.items():
@@ -254,8 +253,8 @@ def neuron_distances(
         gate=settings.gate,
         similarity=settings.similarity,
         unit=_UNITS[settings.scale](units or GapUnits(model, settings)),
-        norm_gains={layer: model.norm_gain(layer) for layer in layers} if settings.fold_norm_gain else None,
-        encoder_layers=[layer for layer in layers if model.in_encoder(layer)],
+        norm_gains={layer: model.backbone.norm_gain(layer) for layer in layers} if settings.fold_norm_gain else None,
+        encoder_layers=[layer for layer in layers if model.backbone.in_encoder(layer)],
     )
 
 
@@ -266,7 +265,7 @@ def suppressed_by(model: SuppressibleModel, known: AskedFact) -> Suppressed:
     """P(answer) under suppression, the mean over the prompts that were asked of the model."""
 
     def ask(neuron_sets: Sequence[Collection[Neuron]]) -> FloatArray:
-        rows = [model.probabilities_with(query, neuron_sets, 0.0) for query in known.queries]
+        rows = [model.probabilities_with([query], neuron_sets)[0] for query in known.queries]
         for query, row in zip(known.queries, rows, strict=True):
             if not np.isfinite(row).all():
                 raise BadNumber(

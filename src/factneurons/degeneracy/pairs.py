@@ -21,7 +21,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.attribution.selection import SelectionSettings, needed_prompts
+from factneurons.attribution.selection import needed_prompts
+from factneurons.attribution.settings import SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.functional import SETS_PER_CALL, Drops, NeuronSet
 from factneurons.degeneracy.settings import Differences, PairSettings
@@ -29,6 +30,7 @@ from factneurons.degeneracy.tables import PAIRED
 from factneurons.degeneracy.types import DegeneratePair, DegeneratePairs, PromptPairs
 from factneurons.errors import BadNumber
 from factneurons.models.types import Neuron, Query
+from factneurons.settings import with_options
 from factneurons.tables import ResultTable
 
 FloatArray = npt.NDArray[np.float64]
@@ -39,7 +41,7 @@ _Places = tuple[int, int]
 class TableModel(Protocol):
     """What of a model is used here."""
 
-    def probability_table(self, queries: Sequence[Query], neuron_sets: Sequence[Sequence[Neuron]]) -> FloatArray:
+    def probabilities_with(self, queries: Sequence[Query], neuron_sets: Sequence[Sequence[Neuron]]) -> FloatArray:
         """[queries, sets], P(answer) with each set suppressed."""
 
 
@@ -47,6 +49,7 @@ def degenerate_pairs(
     model: TableModel,
     known: KnowledgeNeurons | Iterable[KnowledgeNeurons],
     settings: PairSettings | None = None,
+    **options: object,
 ) -> ResultTable[DegeneratePairs]:
     """The degenerate pairs of one or many facts.
 
@@ -55,12 +58,14 @@ def degenerate_pairs(
     Args:
         model: the model in which the knowledge neurons were found.
         known: the knowledge neurons of one fact, or of many.
-        settings: every option; None: the defaults.
+        settings: all settings in one record, or
+        **options: its fields by name, for instance `search="greedy_disjoint"`.
 
     Raises:
+        BadSetting: an option that there is not, or an impossible value.
         BadNumber: a probability that is NaN; names the fact and the prompt.
     """
-    settings = settings or PairSettings()
+    settings = with_options(PairSettings, settings, options)
     many = [known] if isinstance(known, KnowledgeNeurons) else known
     return ResultTable(tuple(pairs_of(model, each, settings) for each in many), PAIRED)
 
@@ -152,7 +157,7 @@ def _losses(untouched: FloatArray, suppressed: FloatArray, differences: Differen
 def _asked(model: TableModel, known: KnowledgeNeurons, sets: Sequence[Sequence[Neuron]]) -> FloatArray:
     """[queries, sets], P(answer)."""
     starts = range(0, len(sets), SETS_PER_CALL)
-    parts = [model.probability_table(known.queries, sets[start : start + SETS_PER_CALL]) for start in starts]
+    parts = [model.probabilities_with(known.queries, sets[start : start + SETS_PER_CALL]) for start in starts]
     table: FloatArray = np.concatenate(parts, axis=1)
     for query, row in zip(known.queries, table, strict=True):
         if not np.isfinite(row).all():
@@ -203,4 +208,4 @@ def _result(
     considered = min(len(known.neurons), settings.most)
     probability = float(np.mean([prompt.probability for prompt in prompts])) if prompts else math.nan
     left_out = len(known.neurons) - considered
-    return DegeneratePairs(known.fact, pairs, prompts, probability, considered, left_out, reason, settings)
+    return DegeneratePairs(known.fact, pairs, prompts, probability, considered, left_out, reason)

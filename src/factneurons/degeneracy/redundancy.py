@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from factneurons.degeneracy.functional import SETS_PER_CALL
-from factneurons.degeneracy.settings import SIGNIFICANCE
+from factneurons.degeneracy.settings import SIGNIFICANCE, RedundancySettings
 from factneurons.degeneracy.types import Carried, CarriedFacts, Carrying, DegenerateNeurons
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.facts.types import Fact
@@ -37,46 +37,13 @@ _LEAST = 1e-300
 class AskedModel(Protocol):
     """What of a model is used here."""
 
-    def probability_table(
+    def probabilities_with(
         self, queries: Sequence[Query], neuron_sets: Sequence[Collection[Neuron]]
     ) -> npt.NDArray[np.float64]:
         """[queries, sets], P(answer) with each set suppressed."""
 
     def out_weights(self, neurons: Sequence[Neuron]) -> npt.NDArray[np.float64]:
         """[n, d], what one unit of each neuron writes."""
-
-
-@dataclass(frozen=True, slots=True)
-class RedundancySettings:
-    """How components are looked at.
-
-    Attributes:
-        others: how many other facts are sampled per fact.
-        draws: random sets per component, matched in size, layers and strength; at least 19.
-        changed: a fact is affected if its log P(answer) changes by more than so many nats.
-        nothing: components that affect at most this share of the other facts carry none.
-        overlap: components carry different facts if the Jaccard index of what they affect is at most this.
-        seed: of both samples.
-
-    Raises:
-        BadSetting: a value out of range.
-    """
-
-    others: int = 40
-    draws: int = 99
-    changed: float = 0.1
-    nothing: float = 0.05
-    overlap: float = 0.5
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        for name, least in (("others", 1), ("draws", 19), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise BadSetting(f"{name} = {getattr(self, name)!r}: it is at least {least}")
-        for name, most in (("changed", math.inf), ("nothing", 1.0), ("overlap", 1.0)):
-            if not 0 <= getattr(self, name) <= most:
-                limit = "at least 0" if math.isinf(most) else f"from 0 to {most:g}"
-                raise BadSetting(f"{name} = {getattr(self, name)!r}: it is {limit}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +117,7 @@ def _changes(
     asked: list[Collection[Neuron]] = [(), *sets]
     starts = range(0, len(asked), SETS_PER_CALL)
     table = np.concatenate(
-        [model.probability_table(queries, asked[start : start + SETS_PER_CALL]) for start in starts], axis=1
+        [model.probabilities_with(queries, asked[start : start + SETS_PER_CALL]) for start in starts], axis=1
     )
     for other, row in zip(others, table, strict=True):
         if not np.isfinite(row).all():

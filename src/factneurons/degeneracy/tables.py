@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from factneurons.degeneracy.acquisition import AcquisitionCurve, AcquisitionPoint, FactCurves
 from factneurons.degeneracy.types import (
     STORAGE,
+    AcquisitionCurve,
+    AcquisitionPoint,
     Bar,
     Carried,
     CarriedFacts,
@@ -20,6 +21,7 @@ from factneurons.degeneracy.types import (
     DegenerateNeurons,
     DegeneratePair,
     DegeneratePairs,
+    FactCurves,
 )
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from factneurons.degeneracy.settings import PairSettings
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
 
@@ -151,6 +151,69 @@ class CarriedFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class AcquisitionPoint:
+    """The loss with k groups suppressed.
+
+    Attributes:
+        suppressed: k.
+        subsets: how many subsets of k groups were measured: all of them while 2^n <= 64, else up to 32 drawn, but
+            always all of one group, of all but one, and of all (random: in each of the partitions).
+        mean_drop: mean relative loss of P(answer) over them.
+    """
+
+    suppressed: int
+    subsets: int
+    mean_drop: float
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionCurve:
+    """Losses of one fact by the number of suppressed groups.
+
+    Attributes:
+        which: "components" (passed the functional tests), "candidates" (before them), or the random
+            partitions of the same sizes beside either.
+        size: neurons in all groups together.
+        points: for k = 1 .. n.
+    """
+
+    which: str
+    size: int
+    points: tuple[AcquisitionPoint, ...]
+
+    @property
+    def groups(self) -> int:
+        """n, how many groups there are."""
+        return len(self.points)
+
+    @property
+    def drop_all(self) -> float:
+        """The loss with all groups suppressed."""
+        return self.points[-1].mean_drop
+
+    @property
+    def drop_proper_subsets(self) -> float:
+        """The mean loss over all proper subsets, those that were drawn standing for the others of their size."""
+        return mean_of_proper_subsets([point.mean_drop for point in self.points])
+
+
+@dataclass(frozen=True, slots=True)
+class FactCurves:
+    """The curves of one fact, and the clusterer that made its groups."""
+
+    fact: Fact
+    clusterer: str
+    curves: tuple[AcquisitionCurve, ...]
+
+
+def mean_of_proper_subsets(drops: Sequence[float]) -> float:
+    """The mean over all proper subsets of n groups from the mean drops of k = 1 .. n groups, [n]."""
+    count = len(drops)
+    weights = [math.comb(count, size) for size in range(1, count)]
+    return sum(weight * drop for weight, drop in zip(weights, drops[:-1], strict=True)) / sum(weights)
+
+
+@dataclass(frozen=True, slots=True)
 class DegeneratePair:
     """Two neurons that can each be spared, but not both.
 
@@ -190,7 +253,6 @@ class DegeneratePairs:
         considered: how many knowledge neurons were looked at.
         left_out: how many more the fact has, beyond the cap.
         reason: why there is no pair ("" where there is one); a key of `PAIR_REASONS`.
-        settings: how they were searched for.
     """
 
     fact: Fact
@@ -200,7 +262,6 @@ class DegeneratePairs:
     considered: int
     left_out: int
     reason: str
-    settings: PairSettings
 
     @property
     def neurons(self) -> tuple[Neuron, ...]:

@@ -14,18 +14,13 @@ import numpy as np
 import pandas as pd
 
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.acquisition import (
-    AcquisitionCurve,
-    FactCurves,
-    acquisition_curves,
-    mean_of_proper_subsets,
-)
+from factneurons.degeneracy.acquisition import acquisition_curves
 from factneurons.degeneracy.find import SuppressibleModel, degenerate_neurons, suppressed_by
 from factneurons.degeneracy.functional import Drops, degeneracy_index
 from factneurons.degeneracy.scale import GapUnits
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.tables import ACQUISITION
-from factneurons.degeneracy.types import DegenerateNeurons
+from factneurons.degeneracy.types import AcquisitionCurve, DegenerateNeurons, FactCurves, mean_of_proper_subsets
 from factneurons.errors import BadSetting
 from factneurons.statistics import Interval, bootstrap_interval
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from factneurons.attribution.effects import Asked, InterventionSettings, intervene
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.effects import Asked, intervene
+from factneurons.attribution.settings import AttributionSettings, InterventionSettings
 from factneurons.attribution.types import Measurement
 from factneurons.cli.console import StageProgress
 from factneurons.errors import BadRun, BadSetting

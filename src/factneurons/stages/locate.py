@@ -8,20 +8,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from factneurons.attribution.effects import Asked, InterventionSettings, intervene
+from factneurons.attribution.effects import Asked, intervene
 from factneurons.attribution.locate import locate_batch
-from factneurons.attribution.selection import SelectionSettings
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.settings import AttributionSettings, InterventionSettings, SelectionSettings
 from factneurons.attribution.tables import INTERVENTIONS, LOCATED
 from factneurons.attribution.types import KnowledgeNeurons, Located
 from factneurons.cli.console import StageProgress, counted, tell
-from factneurons.degeneracy.acquisition import FactCurves
 from factneurons.degeneracy.carried_facts import degenerate_or_redundant
 from factneurons.degeneracy.find import degenerate_neurons
-from factneurons.degeneracy.redundancy import RedundancySettings
 from factneurons.degeneracy.scale import GapUnits
-from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.degeneracy.settings import DegeneracySettings, RedundancySettings
 from factneurons.degeneracy.tables import ACQUISITION, CARRIED, FOUND
+from factneurons.degeneracy.types import FactCurves
 from factneurons.errors import BadFact, BadNumber, BadRun, FactneuronsError, NotAskable
 from factneurons.facts.problems import Skipped
 from factneurons.facts.source import FactSource, load_facts
@@ -78,13 +76,13 @@ def open_stage(folder: Path, stage: str, settings: Any, seed: int, model: Model,
         seed=seed,
         command=command_line(),
         model=model.name,
-        model_files=model_fingerprint(model),
-        dtype=str(model.dtype).removeprefix("torch."),
-        device=str(model.device),
+        model_files=model_fingerprint(model.backbone),
+        dtype=str(model.backbone.dtype).removeprefix("torch."),
+        device=str(model.backbone.device),
         data=data.spec,
         data_sha256=data.sha256,
         model_shape={
-            "family": model.adapter.family,
+            "family": model.backbone.adapter.family,
             "kind": model.kind,
             "layers": model.layer_count,
             "width": model.width,
