@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from factneurons.attribution.methods import attribute
     from factneurons.attribution.settings import AttributionSettings, SelectionSettings
     from factneurons.attribution.types import Attribution, KnowledgeNeurons
-    from factneurons.degeneracy.carried_facts import degenerate_or_redundant
+    from factneurons.degeneracy.carried import carried_facts
     from factneurons.degeneracy.find import find_degenerate
     from factneurons.degeneracy.pairs import degenerate_pairs
     from factneurons.degeneracy.settings import DegeneracySettings
@@ -74,8 +74,8 @@ __all__ = [
     "Statement",
     "Truth",
     "attribute",
+    "carried_facts",
     "consistency",
-    "degenerate_or_redundant",
     "degenerate_pairs",
     "describe",
     "edit",
@@ -101,7 +101,7 @@ _MODULES = {
         "Attribution",
         "KnowledgeNeurons",
     ),
-    "degeneracy.carried_facts": ("degenerate_or_redundant",),
+    "degeneracy.carried": ("carried_facts",),
     "degeneracy.find": ("find_degenerate",),
     "degeneracy.pairs": ("degenerate_pairs",),
     "degeneracy.settings": ("DegeneracySettings",),

@@ -7,16 +7,16 @@ import pytest
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.settings import (
     CLUSTERER_NAMES,
+    CarriedSettings,
     ComparisonSettings,
     DegeneracySettings,
     PairSettings,
-    RedundancySettings,
 )
 from factneurons.errors import BadSetting
 from factneurons.settings import options_of
 
 
-@pytest.mark.parametrize("record", [ComparisonSettings, DegeneracySettings, PairSettings, RedundancySettings])
+@pytest.mark.parametrize("record", [ComparisonSettings, DegeneracySettings, PairSettings, CarriedSettings])
 def test_every_field_is_checked(record):
     for each in options_of(record):
         with pytest.raises(BadSetting, match=f"^{each.name} is <object"):

@@ -29,7 +29,8 @@ from factneurons.cli.options import (
 )
 from factneurons.errors import BadRun, NotAskable
 from factneurons.experiments.experiment import Experiment
-from factneurons.experiments.study import BATCH, ExperimentSettings, Study
+from factneurons.experiments.settings import ExperimentSettings
+from factneurons.experiments.study import BATCH, Study
 from factneurons.experiments.suite import EXPERIMENTS
 from factneurons.experiments.tables import MEASUREMENTS
 from factneurons.experiments.types import MeasuredFact

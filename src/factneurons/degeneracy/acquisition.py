@@ -19,6 +19,7 @@ from factneurons.degeneracy.control import EXACT_SUBSETS, proper_subsets, random
 from factneurons.degeneracy.functional import Drops, NeuronSet, union
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.types import AcquisitionCurve, AcquisitionPoint, DegenerateNeurons
+from factneurons.draws import as_number
 
 RANDOM_PARTITIONS = 5
 """Random partitions behind the curve beside each found one; a single one where subsets are drawn, too."""
@@ -46,7 +47,7 @@ def acquisition_curves(
         groups = [frozenset(each.neurons) for each in described]
         if len(groups) < 2 or not drops.probability > 0:
             continue
-        rng = np.random.default_rng([settings.seed, *which.encode(), int.from_bytes(found.fact.key.encode(), "big")])
+        rng = np.random.default_rng([settings.seed, *which.encode(), as_number(found.fact.key)])
         pool = sorted(union(groups) if settings.null == "components" else union([*groups, frozenset(known.neurons)]))
         sizes = [len(group) for group in groups]
         count = RANDOM_PARTITIONS if 2 ** len(groups) <= EXACT_SUBSETS else 1

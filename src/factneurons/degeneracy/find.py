@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.carrying import Carries, OtherNeurons, carries_nothing
+from factneurons.degeneracy.carrying import Carries, FactsByNeuron, carries_nothing
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS, Cluster, Clustering, Context
 from factneurons.degeneracy.distances import distance_matrix
 from factneurons.degeneracy.functional import Drops, NeuronSet, Suppressed, degeneracy_index, union, without_others
@@ -28,6 +28,7 @@ from factneurons.degeneracy.scale import GapUnits, WeightModel
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.tables import FOUND
 from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
+from factneurons.draws import as_number
 from factneurons.errors import BadFact, BadNumber
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
@@ -91,11 +92,11 @@ def find_degenerate(
 
 def other_neurons(
     model: SuppressibleModel, known: Iterable[KnowledgeNeurons], settings: DegeneracySettings
-) -> OtherNeurons:
+) -> FactsByNeuron:
     """The knowledge neurons of many facts, to look up which facts a group of neurons carries."""
     asked = {each.fact.key: each for each in known}
     drops_of = cache(lambda fact: Drops(suppressed_by(model, asked[fact.key])))
-    return OtherNeurons(((each.fact, each.neurons) for each in asked.values()), drops_of, settings)
+    return FactsByNeuron(((each.fact, each.neurons) for each in asked.values()), drops_of, settings)
 
 
 def degenerate_neurons(
@@ -168,7 +169,7 @@ _NO_GROUPS = ("no-finite-distance", "below-tau1")
 
 def _random_numbers(known: KnowledgeNeurons, settings: DegeneracySettings) -> np.random.Generator:
     """Of one fact, for its clusterer; the random-partition control has its own."""
-    return np.random.default_rng([settings.seed, int.from_bytes(b"clusterer " + known.fact.key.encode(), "big")])
+    return np.random.default_rng([settings.seed, as_number(f"clusterer {known.fact.key}")])
 
 
 def _tested(

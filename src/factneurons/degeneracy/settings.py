@@ -185,7 +185,7 @@ class PairSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class RedundancySettings:
+class CarriedSettings:
     """How it is measured what else the components of a fact carry.
 
     Raises:

@@ -18,7 +18,6 @@ from factneurons.experiments.types import Measured
 from factneurons.factcheck import measures
 from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.relation_neurons import (
-    AUTO,
     NeuronSets,
     find_degenerate_sets,
     grouped,
@@ -26,6 +25,7 @@ from factneurons.factcheck.relation_neurons import (
     random_sets,
 )
 from factneurons.factcheck.scoring import enough_points, score_statements
+from factneurons.factcheck.settings import AUTO
 from factneurons.factcheck.statements import Case, WrongAnswers, case_of, held_out_subjects
 from factneurons.factcheck.thresholds import Thresholds, choose_thresholds
 from factneurons.factcheck.types import Group, Statement

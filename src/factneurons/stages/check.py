@@ -21,9 +21,6 @@ from factneurons.errors import BadRun, NotAskable
 from factneurons.factcheck.checker import FactChecker, top_neurons
 from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.relation_neurons import (
-    COMPONENTS,
-    PAIRS,
-    PROMPT_PAIRS,
     Degenerate,
     NeuronSets,
     degenerate_of,
@@ -32,6 +29,7 @@ from factneurons.factcheck.relation_neurons import (
     random_sets,
 )
 from factneurons.factcheck.scoring import enough_points, score_statements
+from factneurons.factcheck.settings import COMPONENTS, PAIRS, PROMPT_PAIRS
 from factneurons.factcheck.statements import Case, WrongAnswers, case_of, held_out_subjects
 from factneurons.factcheck.tables import CHECKS
 from factneurons.factcheck.thresholds import choose_thresholds

@@ -92,14 +92,14 @@ def run_test_languages(
     sets = joined_sets(run)
     facts = RunFacts(run, model, run.done(TEST) if TEST in run.manifest.stages else set())
     languages = run.manifest.stages[STAGE].settings["languages"]
-    others = facts.others()
+    pool = facts.pool()
 
     def measured(fact: Fact) -> Iterator[Measurement]:
         asked = Asked(fact, facts.take(fact).queries)
         for language, neurons in sets[fact.id].items():
             if neurons:
                 name = "language" if language else "shared"
-                for each in intervene(model, asked, neurons, name, others, settings):
+                for each in intervene(model, asked, neurons, name, pool, settings):
                     yield replace(each, neurons_of=language)
 
     def work(batch: list[Fact]) -> Batch:

@@ -14,10 +14,10 @@ from factneurons.attribution.settings import AttributionSettings, InterventionSe
 from factneurons.attribution.tables import INTERVENTIONS, LOCATED
 from factneurons.attribution.types import KnowledgeNeurons, Located
 from factneurons.cli.console import StageProgress, counted, tell
-from factneurons.degeneracy.carried_facts import degenerate_or_redundant
+from factneurons.degeneracy.carried import carried_facts
 from factneurons.degeneracy.find import degenerate_neurons
 from factneurons.degeneracy.scale import GapUnits
-from factneurons.degeneracy.settings import DegeneracySettings, RedundancySettings
+from factneurons.degeneracy.settings import CarriedSettings, DegeneracySettings
 from factneurons.degeneracy.tables import ACQUISITION, CARRIED, FOUND
 from factneurons.degeneracy.types import FactCurves
 from factneurons.errors import BadFact, BadNumber, BadRun, FactneuronsError, NotAskable
@@ -261,7 +261,7 @@ def model_of(folder: Path, name: str | None, **options: Any) -> Model:
 
 def run_degenerate(folder: Path, model: Model, settings: DegeneracySettings, *, skip_bad: bool = False) -> Summary:
     """The stage `degenerate`: components of every located fact, and the p-value of its partition."""
-    carried = RedundancySettings(seed=settings.seed)
+    carried = CarriedSettings(seed=settings.seed)
     kept = {name: value for name, value in asdict(settings).items() if name != "seed"}
     kept["carried"] = {name: value for name, value in asdict(carried).items() if name != "seed"}
     return _follow(
@@ -276,18 +276,18 @@ def run_degenerate(folder: Path, model: Model, settings: DegeneracySettings, *, 
 
 
 def _degenerate_work(
-    model: Model, facts: RunFacts, settings: DegeneracySettings, carried: RedundancySettings
+    model: Model, facts: RunFacts, settings: DegeneracySettings, carried: CarriedSettings
 ) -> Callable[[list[Fact]], Batch]:
     units = GapUnits(model, settings)
-    others, neurons = facts.other_facts(), facts.other_neurons(settings)
+    pool, by_neuron = facts.knowledge_pool(), facts.by_neuron(settings)
 
     def rows_of(known: KnowledgeNeurons) -> Iterator[dict[str, list[Row]]]:
-        found = degenerate_neurons(model, known, settings, units, neurons.carrying(known.fact))
+        found = degenerate_neurons(model, known, settings, units, by_neuron.carrying(known.fact))
         yield rows_in(FOUND, [found])
         curves = measure_acquisition(model, known, found, settings)
         yield rows_in([ACQUISITION], [FactCurves(known.fact, settings.clusterer, curves)])
         if found.components:
-            yield rows_in([CARRIED], [degenerate_or_redundant(model, known, found, others, carried)])
+            yield rows_in([CARRIED], [carried_facts(model, known, found, pool, carried)])
 
     def work(batch: list[Fact]) -> Batch:
         return Batch(merged(rows for fact in batch for rows in rows_of(facts.take(fact))))
@@ -314,7 +314,7 @@ def run_intervene(
 def _test_work(
     folder: Path, model: Model, facts: RunFacts, settings: InterventionSettings, name: str
 ) -> Callable[[list[Fact]], Batch]:
-    others = facts.others()
+    pool = facts.pool()
     degenerate: dict[str, list[Neuron]] = {}
     if name == "degenerate":
         degenerate = {fact.key: neurons for fact, neurons in degenerate_neurons_of(Run.open(folder))}
@@ -328,7 +328,7 @@ def _test_work(
                 skips.append(Skip.of(fact, f"no-{name}-neurons", f"it has no {name} neurons to change", askable=True))
                 continue
             try:
-                measured += intervene(model, Asked(fact, known.queries), neurons, name, others, settings)
+                measured += intervene(model, Asked(fact, known.queries), neurons, name, pool, settings)
             except NotAskable as error:
                 skips.append(Skip.of(fact, error.reason, str(error), askable=True))
         return Batch(rows_in([INTERVENTIONS], measured), skips)

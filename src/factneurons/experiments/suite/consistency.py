@@ -120,7 +120,7 @@ def _selections(study: Study, asked: Asked, attributions: Sequence[Attribution])
 def _changed(study: Study, asked: Asked, condition: str, neurons: Sequence[Neuron]) -> Iterator[Measured]:
     yield Measured(condition, "neurons", float(len(neurons)))
     if neurons:
-        found = intervene(study.model, asked, neurons, condition, study.others, study.settings.interventions)
+        found = intervene(study.model, asked, neurons, condition, study.pool, study.settings.interventions)
         yield from (each for each in changes(condition, found) if each.measure in MEASURES)
 
 

@@ -87,7 +87,7 @@ def prepare(study: Study) -> Work:
         _, tested = study.halves(fact)
         asked = Asked(fact, tested)
         for condition, place, neurons in _conditions(sets, fact.language):
-            found = intervene(study.model, asked, neurons, condition, study.others, study.settings.interventions)
+            found = intervene(study.model, asked, neurons, condition, study.pool, study.settings.interventions)
             yield Measured(condition, "neurons", float(len(neurons)), place)
             yield from _with_side_effect(list(changes(condition, found, place)))
 

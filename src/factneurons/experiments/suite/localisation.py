@@ -58,7 +58,7 @@ def prepare(study: Study) -> Work:
                     raise
                 yield Measured(method, "neurons", 0.0)
                 continue
-            found = intervene(study.model, asked, neurons, method, study.others, study.settings.interventions)
+            found = intervene(study.model, asked, neurons, method, study.pool, study.settings.interventions)
             yield from changes(method, found)
             yield from _spread(method, neurons, study.model.layer_count)
 
