@@ -7,10 +7,10 @@ import math
 import pandas as pd
 import pytest
 
+from factneurons.degeneracy.tables import ACQUISITION
 from factneurons.errors import BadSetting
 from factneurons.findings.acquisition import NAMES, acquisitions_of
 from factneurons.findings.overview import findings_frame
-from factneurons.runs.tables import TABLES
 
 
 def points(fact, clusterer, which, drops, size):
@@ -72,5 +72,5 @@ def test_a_fact_that_was_not_searched_is_refused():
 
 
 def test_nothing_found_is_no_summary():
-    empty = pd.DataFrame(columns=[column.name for column in TABLES["acquisition"].columns])
+    empty = pd.DataFrame(columns=ACQUISITION.names)
     assert acquisitions_of(empty, searched("a")) == []

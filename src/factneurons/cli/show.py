@@ -16,7 +16,7 @@ from factneurons.findings.effects import changes_of, effects_of
 from factneurons.report.numbers import in_line
 from factneurons.report.text import EXPECTED_SKIPS, no_degenerate
 from factneurons.runs.drive import Summary
-from factneurons.runs.measurements import measurements_of
+from factneurons.runs.reading import measurements_of
 from factneurons.runs.store import Run
 from factneurons.statistics import Interval
 

@@ -8,14 +8,13 @@ from dataclasses import replace
 import pandas as pd
 
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.acquisition import AcquisitionCurve, acquisition_curves, acquisition_rows
+from factneurons.degeneracy.acquisition import acquisition_curves
 from factneurons.degeneracy.find import SuppressibleModel, degenerate_neurons, suppressed_by
 from factneurons.degeneracy.functional import Drops
 from factneurons.degeneracy.scale import GapUnits
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.types import DegenerateNeurons
-
-_COLUMNS = ["fact_id", "language", "clusterer", "which", "groups", "size", "k", "subsets", "mean_drop"]
+from factneurons.degeneracy.tables import ACQUISITION
+from factneurons.degeneracy.types import AcquisitionCurve, DegenerateNeurons, FactCurves
 
 
 def measure_acquisition(
@@ -46,9 +45,9 @@ def acquisition_by_clusterer(
     settings = settings or DegeneracySettings()
     variants = [replace(settings, clusterer=name) for name in clusterers]
     units = GapUnits(model, settings)
-    rows = []
+    curves = []
     for each in known:
         for variant in variants:
             found = degenerate_neurons(model, each, variant, units)
-            rows += acquisition_rows(each.fact, variant.clusterer, measure_acquisition(model, each, found, variant))
-    return pd.DataFrame(rows, columns=_COLUMNS)
+            curves.append(FactCurves(each.fact, variant.clusterer, measure_acquisition(model, each, found, variant)))
+    return ACQUISITION.frame(curves)

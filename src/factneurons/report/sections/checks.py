@@ -25,7 +25,7 @@ from factneurons.report.charts import (
     diagonal,
     histogram,
 )
-from factneurons.runs.check_rows import speakers_of
+from factneurons.runs.reading import speakers_of
 from factneurons.runs.store import Run
 from factneurons.statistics import Numbers
 
