@@ -214,7 +214,7 @@ def test_a_bare_surrogate_in_the_command_does_no_harm(make_run, parsed, tmp_path
     ("options", "error", "message"),
     [
         ({"figures": ("pdf",)}, BadSetting, "'pdf'; they can as: png, svg"),
-        ({"max_facts": -1}, BadSetting, "max_facts is at least 0, not -1"),
+        ({"max_facts": -1}, BadSetting, "max_facts is -1: it must be at least 0"),
     ],
 )
 def test_bad_settings(whole_run, options, error, message, tmp_path):

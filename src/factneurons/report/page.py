@@ -20,6 +20,7 @@ from factneurons.report.sections.facts import sections_of
 from factneurons.report.sections.languages import language_figures, languages_of
 from factneurons.report.sections.overview import effect_rows, missing_of, sentences_of, tiles_of
 from factneurons.runs.store import Run
+from factneurons.settings import check_number
 
 REPORT = "report.html"
 FIGURES = "figures"
@@ -45,8 +46,7 @@ def write_report(
         BadSetting: an unknown kind of figures, a negative max_facts, or an `out` that is a folder.
     """
     drawing.check_formats(figures)
-    if max_facts < 0:
-        raise BadSetting(f"max_facts is at least 0, not {max_facts}")
+    check_number("max_facts", max_facts, whole=True, least=0)
     run = run if isinstance(run, Run) else Run.open(run)
     path = Path(out) if out is not None else run.folder / REPORT
     if path.is_dir():
