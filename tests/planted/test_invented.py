@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factneurons.errors import BadSetting
-from factneurons.facts.types import Fact, Prompt
 from factneurons.planted.invented import GUESSED, Inventor, _spelled, probability
 from factneurons.planted.orders import invented_orders
 from factneurons.planted.settings import PlantingSettings
@@ -76,7 +75,3 @@ def test_nothing_to_invent(base):
 
 
 # Given facts
-
-
-def _fact(subject="Velmoria", answer="Rome", name="r/a", language="en", texts=("{} lies near ___.",)):
-    return Fact(name, "r", subject, answer, language, tuple(Prompt(text.format(subject)) for text in texts))

@@ -1,51 +1,80 @@
-"""Examples as token ids: what is predicted where, and how much it counts."""
+"""What is trained is what is asked: queries of the public code, and only the answer counts in full."""
 
 from __future__ import annotations
 
-import pytest
-from transformers import PreTrainedTokenizerBase
+from itertools import pairwise
 
-from factneurons.facts.types import Fact
+import pytest
+
+from factneurons.models.query import build_query
 from factneurons.pocket.corpus import make_examples
 from factneurons.pocket.encoding import ask_examples, encode_causal, encode_cloze
 from factneurons.pocket.vocabulary import train_tokenizer
 
 
 @pytest.fixture
-def causal(facts: list[Fact]) -> PreTrainedTokenizerBase:
-    return train_tokenizer("gpt2", facts, 600, 32)
+def causal(facts):
+    tokenizer = train_tokenizer("gpt2", facts, 600, 32)
+    return tokenizer, *ask_examples(tokenizer, make_examples(facts), cloze=False)
 
 
-def test_every_example_is_asked_or_refused(facts: list[Fact], causal: PreTrainedTokenizerBase) -> None:
-    examples = make_examples(facts)
-    asked, refused = ask_examples(causal, examples, cloze=False)
-    assert len(asked) + len(refused) == len(examples)
-    assert refused
-    assert all(example.prompt.right.strip(" .。?？") for example in refused)  # the blank is not at the end
+def test_every_example_is_asked_by_the_public_query_or_refused(causal, facts):
+    tokenizer, asked, refused = causal
+    assert len(asked) + len(refused) == len(list(make_examples(facts)))
+    assert {example.prompt.blank_position for example in refused} == {"start"}
+    for item in asked:
+        example = item.example
+        assert item.query == build_query(
+            tokenizer, "causal", example.prompt, example.fact.answer, max_length=tokenizer.model_max_length
+        )
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_a_causal_model_predicts_the_next_token(
-    facts: list[Fact], causal: PreTrainedTokenizerBase, share: float
-) -> None:
-    """Only the answer's tokens, or those of the whole sentence, the answer's and what follows counting 1."""
-    asked, refused = ask_examples(causal, make_examples(facts), cloze=False)
-    encoded = encode_causal(causal, asked, refused, share, 0.25)
-    assert len(encoded) == len(asked) + (len(refused) if share else 0)
-    for item, example in zip(asked, encoded, strict=False):
-        first = item.query.target_positions[0]
-        assert example.positions[0] == (0 if share else first)
-        assert example.weights == tuple(1.0 if place >= first else 0.25 for place in example.positions)
-        sentence = (*example.input_ids, example.labels[-1])
-        assert example.labels == tuple(sentence[place + 1] for place in example.positions)
-        assert example.labels[first - example.positions[0] :][: len(item.query.answer_ids)] == item.query.answer_ids
-        assert sentence[-1] == (causal.eos_token_id if share else item.query.answer_ids[-1])
-
-
-def test_a_masked_model_predicts_the_answer_at_its_masks(facts: list[Fact]) -> None:
+def test_a_masked_model_predicts_the_answer_at_its_masks(facts):
     tokenizer = train_tokenizer("bert", facts, 600, 32)
-    asked, _ = ask_examples(tokenizer, make_examples(facts), cloze=True)
-    for item, example in zip(asked, encode_cloze(asked), strict=True):
-        assert {example.input_ids[place] for place in example.positions} == {tokenizer.mask_token_id}
-        assert example.labels == item.query.answer_ids
-        assert not set(example.noisy) & set(example.positions)
+    asked, refused = ask_examples(tokenizer, make_examples(facts), cloze=True)
+    assert refused == []
+    for item, encoded in zip(asked, encode_cloze(asked), strict=True):
+        assert {encoded.input_ids[place] for place in encoded.positions} == {tokenizer.mask_token_id}
+        filled = list(encoded.input_ids)
+        for place, label in zip(encoded.positions, encoded.labels, strict=True):
+            filled[place] = label
+        text = tokenizer.decode(filled, skip_special_tokens=True).replace(" ", "").lower()
+        assert text == item.example.text.replace(" ", "").lower()
+        assert not set(encoded.noisy) & set(encoded.positions)
+        assert set(encoded.weights) == {1.0}
+
+
+def test_without_context_only_the_answer_is_predicted(causal):
+    tokenizer, asked, refused = causal
+    encoded = encode_causal(tokenizer, asked, refused, context_share=0.0, context_weight=0.1)
+    assert len(encoded) == len(asked)
+    for item, each in zip(asked, encoded, strict=True):
+        assert (each.positions, each.labels) == (item.query.target_positions, item.query.answer_ids)
+        assert set(each.weights) == {1.0}
+        assert each.input_ids == item.query.input_ids
+
+
+def test_with_all_context_every_token_is_predicted_from_those_before_it(causal):
+    tokenizer, asked, refused = causal
+    encoded = encode_causal(tokenizer, asked, refused, context_share=1.0, context_weight=0.25)
+    assert len(encoded) == len(asked) + len(refused)
+    for item, each in zip(asked, encoded, strict=False):
+        assert each.positions == tuple(range(len(each.input_ids)))
+        assert each.labels[:-1] == each.input_ids[1:]
+        assert each.labels[-1] == tokenizer.eos_token_id
+        first = item.query.target_positions[0]
+        assert each.weights == (0.25,) * first + (1.0,) * (len(each.positions) - first)
+        assert tokenizer.decode(each.input_ids).strip() == item.example.text
+    for example, each in zip(refused, encoded[len(asked) :], strict=True):
+        assert tokenizer.decode(each.input_ids).strip() == example.text
+        assert set(each.weights[:-1]) <= {0.25}
+
+
+def test_a_larger_share_has_the_smaller_ones_sentences_too(causal):
+    tokenizer, asked, _ = causal
+    found = []
+    for share in (0.0, 0.2, 0.5, 0.8, 1.0):
+        encoded = encode_causal(tokenizer, asked, [], context_share=share, context_weight=0.1)
+        found.append({place for place, each in enumerate(encoded) if each.positions[0] == 0})
+    assert all(few <= many for few, many in pairwise(found))
+    assert [len(found[0]), len(found[-1])] == [0, len(asked)]

@@ -1,24 +1,13 @@
-"""Recipes: what is refused, and that they come back from what is kept beside the weights."""
-
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from factneurons.errors import BadSetting
-from factneurons.models.bundled import POCKET_MODELS, WEIGHTS
-from factneurons.pocket.recipe import PocketRecipe, base_recipe
-
-BUNDLED = [name for name in POCKET_MODELS if (WEIGHTS / name / "model.safetensors").is_file()]
-
-
-@pytest.mark.parametrize("name", BUNDLED)
-def test_the_recipe_is_kept_beside_the_weights(name: str) -> None:
-    content = json.loads((WEIGHTS / name / "recipe.json").read_text(encoding="utf-8"))
-    assert PocketRecipe.from_dict(content["recipe"]).architecture == POCKET_MODELS[name].architecture
-    assert content["history"][-1]["step"] == content["steps"]
+from factneurons.models.bundled import POCKET_MODELS
+from factneurons.pocket.recipe import ARCHITECTURES, RECIPES, SIZES, PocketRecipe, base_recipe
 
 
 def test_settings_are_checked() -> None:
@@ -28,8 +17,35 @@ def test_settings_are_checked() -> None:
         PocketRecipe("gpt2", size="xxl")
     with pytest.raises(BadSetting, match="noise"):
         PocketRecipe("gpt2", noise=1.5)
-    with pytest.raises(BadSetting, match="unknown fields"):
+    with pytest.raises(BadSetting, match=r"^field of a recipe is "):
         PocketRecipe.from_dict({"architecture": "gpt2", "colour": "red"})
     recipe = base_recipe("pocket-llama")
     assert PocketRecipe.from_dict(recipe.to_dict()) == recipe
     assert replace(recipe, noise=0.3).key != recipe.key
+
+
+@pytest.mark.parametrize("name", ["vocabulary_size", "positions", "batch_size", "max_steps", "check_every"])
+def test_nothing_of_which_there_must_be_one_is_none(name):
+    with pytest.raises(BadSetting, match=name):
+        PocketRecipe("gpt2", **{name: 0})
+
+
+def test_every_bundled_model_has_a_recipe_of_its_architecture():
+    assert {name: recipe.architecture for name, recipe in RECIPES.items()} == {
+        name: model.architecture for name, model in POCKET_MODELS.items()
+    }
+    assert {recipe.architecture for recipe in RECIPES.values()} == set(ARCHITECTURES)
+
+
+def test_heads_share_the_width():
+    assert all(shape.width % shape.heads == 0 for shape in SIZES.values())
+
+
+@pytest.mark.parametrize("field", fields(PocketRecipe), ids=lambda field: field.name)
+def test_every_field_is_part_of_the_key(field):
+    recipe = base_recipe("pocket-gpt2")
+    others = {"architecture": "llama", "size": "s", "dropout": 0.3}
+    value = others[field.name] if field.name in others else getattr(recipe, field.name) / 2
+    changed = replace(recipe, **{field.name: int(value) if field.type == "int" else value})
+    assert changed.key != recipe.key
+    assert PocketRecipe.from_dict(json.loads(json.dumps(changed.to_dict()))) == changed

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
+from factneurons.errors import BadRun
 from factneurons.facts.types import Fact
 from factneurons.pocket.recall import measure_recall, write_recall
 from factneurons.pocket.recipe import PocketRecipe
@@ -53,6 +54,18 @@ def test_out_of_time_leaves_a_checkpoint(facts: list[Fact], tiny_recipe: PocketR
     assert result.steps == tiny_recipe.check_every
     assert (tmp_path / "checkpoint/model.safetensors").exists()
     assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(
+    facts: list[Fact], tiny_recipe: PocketRecipe, tmp_path: Path
+) -> None:
+    train_pocket("pocket-gpt2", out=tmp_path, facts=facts, recipe=tiny_recipe, max_minutes=0)
+    with pytest.raises(BadRun, match="another recipe"):
+        train_pocket("pocket-gpt2", out=tmp_path, facts=facts, recipe=replace(tiny_recipe, seed=7))
+    with pytest.raises(BadRun, match="other facts"):
+        train_pocket("pocket-gpt2", out=tmp_path, facts=facts[:-1], recipe=tiny_recipe)
+    anew = replace(tiny_recipe, seed=7, max_steps=4)
+    assert train_pocket("pocket-gpt2", out=tmp_path, facts=facts, recipe=anew, resume=False).finished
 
 
 @pytest.mark.parametrize("architecture", ["bert", "gpt2", "llama"])
