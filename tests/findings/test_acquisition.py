@@ -1,19 +1,14 @@
-"""The acquisition table: numbers by hand from rows by hand, and a search with several clusterers."""
+"""The acquisition table: numbers by hand from rows by hand."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.errors import BadSetting
-from factneurons.facts.types import Fact, Prompt
-from factneurons.findings.acquisition import acquisition_by_clusterer, acquisition_summaries, summaries_frame
-from factneurons.models.types import Neuron, Query
+from factneurons.findings.acquisition import acquisition_summaries, summaries_frame
 from factneurons.runs.tables import TABLES
 
 
@@ -79,59 +74,3 @@ def test_a_fact_that_was_not_searched_is_refused():
 def test_nothing_found_is_no_summary():
     empty = pd.DataFrame(columns=[column.name for column in TABLES["acquisition"].columns])
     assert acquisition_summaries(empty, searched("a")) == []
-
-
-class TwoGroups:
-    """Neurons 0 to 5 of two layers; either half of them suffices, and they are connected within halves."""
-
-    halves = tuple(frozenset(Neuron(place % 2, place) for place in range(first, first + 6)) for first in (0, 6))
-
-    def vectors(self, neurons):
-        return np.array([[0.1, *(2.0 * (neuron in half) for half in self.halves)] for neuron in neurons])
-
-    def out_weights(self, neurons):
-        return self.vectors(neurons)
-
-    def in_weights(self, neurons):
-        return self.vectors(neurons)[:, None]
-
-    @property
-    def backbone(self):
-        return self
-
-    def norm_gain(self, layer):
-        return np.ones(3)
-
-    def in_encoder(self, layer):
-        return False
-
-    width = 12
-
-    def probabilities_with(self, queries, neuron_sets, factor=0.0):
-        row = [0.9 if any(not half & set(s) for half in self.halves) else 0.09 for s in neuron_sets]
-        return np.array([row] * len(queries))
-
-
-@pytest.fixture
-def known():
-    prompt = Prompt("Foo is ___.")
-    neurons = tuple(sorted(frozenset.union(*TwoGroups.halves)))
-    fact = Fact("capital/foo", "capital", "Foo", "Bar", "en", (prompt,))
-    query = Query(prompt, "Bar", (1, 2), (1,), (3,), (0,), ((0,),))
-    return KnowledgeNeurons(fact, neurons, (1.0,) * 12, (1.0,) * 12, (query,), "amig", 0.3, False, 0.9, 1)
-
-
-def test_clusterers_are_compared_on_the_same_facts(known):
-    names = ("ntc", "ntc_authors")
-    frame = acquisition_by_clusterer(TwoGroups(), [known], names, DegeneracySettings(tau1=0.5))
-    assert list(frame.columns) == [column.name for column in TABLES["acquisition"].columns]
-    assert set(frame["clusterer"]) <= set(names)
-    components = frame[(frame["clusterer"] == "ntc") & (frame["which"] == "components")]
-    assert components["mean_drop"].tolist() == pytest.approx([0, 0.9])
-    assert components["size"].tolist() == [12, 12]
-    random = frame[frame["which"] == "random for components"]
-    assert random["mean_drop"].iloc[0] > 0.3
-    table = TABLES["acquisition"].to_arrow(frame.to_dict("records"))
-    assert table.num_rows == len(frame)
-    with pytest.raises(BadSetting, match="valid are"):
-        acquisition_by_clusterer(TwoGroups(), [known], ["no such"])

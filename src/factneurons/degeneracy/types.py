@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from factneurons.degeneracy.indices import mean_of_proper_subsets
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 
@@ -102,6 +103,53 @@ class DegenerateNeurons:
     def neurons(self) -> tuple[Neuron, ...]:
         """The neurons of all components, sorted."""
         return union_of([component.neurons for component in self.components])
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionPoint:
+    """The loss with k groups suppressed.
+
+    Attributes:
+        suppressed: k.
+        subsets: how many subsets of k groups were measured: all of them while 2^n <= 64, else up to 32 drawn, but
+            always all of one group, of all but one, and of all (random: in each of the partitions).
+        mean_drop: mean relative loss of P(answer) over them.
+    """
+
+    suppressed: int
+    subsets: int
+    mean_drop: float
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionCurve:
+    """Losses of one fact by the number of suppressed groups.
+
+    Attributes:
+        which: "components" (passed the functional tests), "candidates" (before them), or the random
+            partitions of the same sizes beside either.
+        size: neurons in all groups together.
+        points: for k = 1 .. n.
+    """
+
+    which: str
+    size: int
+    points: tuple[AcquisitionPoint, ...]
+
+    @property
+    def groups(self) -> int:
+        """n, how many groups there are."""
+        return len(self.points)
+
+    @property
+    def drop_all(self) -> float:
+        """The loss with all groups suppressed."""
+        return self.points[-1].mean_drop
+
+    @property
+    def drop_proper_subsets(self) -> float:
+        """The mean loss over all proper subsets, those that were drawn standing for the others of their size."""
+        return mean_of_proper_subsets([point.mean_drop for point in self.points])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,24 +7,13 @@ their difference. Expected of components: no loss, then a jump. Random partition
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 
-from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.acquisition import (
-    AcquisitionCurve,
-    acquisition_curves,
-    acquisition_rows,
-    mean_of_proper_subsets,
-)
-from factneurons.degeneracy.find import SuppressibleModel, degenerate_neurons, suppressed_by
-from factneurons.degeneracy.functional import Drops, degeneracy_index
-from factneurons.degeneracy.scale import GapUnits
-from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.types import DegenerateNeurons
+from factneurons.degeneracy.indices import degeneracy_index, mean_of_proper_subsets
 from factneurons.errors import BadSetting
 from factneurons.statistics import Interval, bootstrap_interval
 
@@ -59,42 +48,6 @@ class AcquisitionSummary:
     index: Interval | None
     groups: Interval
     size: Interval
-
-
-def measure_acquisition(
-    model: SuppressibleModel, known: KnowledgeNeurons, found: DegenerateNeurons, settings: DegeneracySettings
-) -> tuple[AcquisitionCurve, ...]:
-    """The acquisition curves of one fact (`acquisition_curves`), with losses measured in a model."""
-    return acquisition_curves(found, known, Drops(suppressed_by(model, known)), settings)
-
-
-def acquisition_by_clusterer(
-    model: SuppressibleModel,
-    known: Iterable[KnowledgeNeurons],
-    clusterers: Sequence[str],
-    settings: DegeneracySettings | None = None,
-) -> pd.DataFrame:
-    """Search every fact with several clusterers and measure their groups: the table `acquisition` of them all.
-
-    Args:
-        model: the model in which the knowledge neurons were found.
-        known: the knowledge neurons.
-        clusterers: names of clusterers.
-        settings: all other options.
-
-    Raises:
-        BadSetting: an unknown clusterer.
-        BadNumber: a weight or a probability that is NaN.
-    """
-    settings = settings or DegeneracySettings()
-    variants = [replace(settings, clusterer=name) for name in clusterers]
-    units = GapUnits(model, settings)
-    rows = []
-    for each in known:
-        for variant in variants:
-            found = degenerate_neurons(model, each, variant, units)
-            rows += acquisition_rows(each.fact, variant.clusterer, measure_acquisition(model, each, found, variant))
-    return pd.DataFrame(rows, columns=[*_KEY, "clusterer", "which", "groups", "size", "k", "subsets", "mean_drop"])
 
 
 def acquisition_summaries(acquisition: pd.DataFrame, searched: pd.DataFrame) -> list[AcquisitionSummary]:

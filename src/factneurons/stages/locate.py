@@ -14,16 +14,15 @@ from factneurons.attribution.settings import AttributionSettings, InterventionSe
 from factneurons.attribution.tables import INTERVENTIONS, LOCATED
 from factneurons.attribution.types import KnowledgeNeurons, Located
 from factneurons.cli.console import StageProgress, counted, tell
-from factneurons.degeneracy.acquisition import acquisition_rows
+from factneurons.degeneracy.acquisition import acquisition_rows, measure_acquisition
 from factneurons.degeneracy.carried import carried_facts
+from factneurons.degeneracy.distances import GapUnits
 from factneurons.degeneracy.find import degenerate_neurons
-from factneurons.degeneracy.scale import GapUnits
 from factneurons.degeneracy.settings import CarriedSettings, DegeneracySettings
 from factneurons.errors import BadFact, BadNumber, BadRun, FactneuronsError, NotAskable
 from factneurons.facts.problems import Skipped
 from factneurons.facts.source import FactSource, load_facts
 from factneurons.facts.types import Fact
-from factneurons.findings.acquisition import measure_acquisition
 from factneurons.models.fingerprint import model_fingerprint
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
