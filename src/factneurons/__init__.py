@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from factneurons.editing.types import Edit, stack_edits
     from factneurons.errors import FactneuronsError, NotAskable
     from factneurons.factcheck.checker import FactChecker
-    from factneurons.factcheck.statements import Statement
+    from factneurons.factcheck.types import Statement
     from factneurons.facts.description import describe
     from factneurons.facts.source import load_facts
     from factneurons.facts.types import Fact, Prompt
@@ -117,7 +117,7 @@ _MODULES = {
         "NotAskable",
     ),
     "factcheck.checker": ("FactChecker",),
-    "factcheck.statements": ("Statement",),
+    "factcheck.types": ("Statement",),
     "facts.description": ("describe",),
     "facts.source": ("load_facts",),
     "facts.types": (

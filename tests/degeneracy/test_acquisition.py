@@ -11,6 +11,7 @@ import pytest
 from factneurons.degeneracy.acquisition import acquisition_by_clusterer, acquisition_curves
 from factneurons.degeneracy.drops import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.degeneracy.tables import ACQUISITION
 from factneurons.degeneracy.types import Component, DegenerateNeurons
 from factneurons.errors import BadSetting
 
@@ -30,7 +31,7 @@ def measured(blocks, known_neurons):
         known = known_neurons([neuron for group in [*groups, rest] for neuron in group])
         described = tuple(component(group) for group in groups)
         found = DegenerateNeurons(
-            known.fact, described[:passed], described, (), "", 0.9, 1.0, 0.01, 1.0, "degenerate", "distinct"
+            known.fact, described[:passed], described, (), "", 0.9, 1.0, 0.01, 1.0, "degenerate", "distinct", 0
         )
         asked = []
 
@@ -123,6 +124,8 @@ def test_clusterers_are_compared_on_the_same_facts(formula_model, known_neurons,
     known = known_neurons([neuron for half in halves for neuron in half])
     names = ("ntc", "ntc_authors")
     frame = acquisition_by_clusterer(model, [known], names, DegeneracySettings(tau1=0.5))
+    assert list(frame.columns) == ACQUISITION.names
+    assert ACQUISITION.to_arrow(frame.to_dict("records")).num_rows == len(frame)
     assert set(frame["clusterer"]) <= set(names)
     components = frame[(frame["clusterer"] == "ntc") & (frame["which"] == "components")]
     assert components["mean_drop"].tolist() == pytest.approx([0, 0.9])

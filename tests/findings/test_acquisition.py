@@ -7,9 +7,9 @@ import math
 import pandas as pd
 import pytest
 
+from factneurons.degeneracy.tables import ACQUISITION
 from factneurons.errors import BadSetting
 from factneurons.findings.acquisition import acquisition_summaries, summaries_frame
-from factneurons.runs.tables import TABLES
 
 
 def points(fact, clusterer, which, drops, size):
@@ -72,5 +72,5 @@ def test_a_fact_that_was_not_searched_is_refused():
 
 
 def test_nothing_found_is_no_summary():
-    empty = pd.DataFrame(columns=[column.name for column in TABLES["acquisition"].columns])
+    empty = pd.DataFrame(columns=ACQUISITION.names)
     assert acquisition_summaries(empty, searched("a")) == []

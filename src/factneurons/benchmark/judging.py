@@ -17,6 +17,7 @@ from sklearn.metrics import adjusted_rand_score, average_precision_score
 from factneurons.attribution.selection import coarse_set, needed_prompts
 from factneurons.attribution.settings import SelectionSettings
 from factneurons.benchmark.contestants import groupers, scorers
+from factneurons.benchmark.settings import TRUE
 from factneurons.degeneracy.carrying import FactsByNeuron
 from factneurons.degeneracy.clusterers.base import Context
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
@@ -32,9 +33,6 @@ from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
 from factneurons.planted.truth import read_truth
 from factneurons.planted.types import PlantedFact
-
-TRUE = "true"
-"""Where the neurons to be grouped come from: the truth, or else the method of this name."""
 
 GROUPED = ("degenerate", "redundant", "conjunctive", "single", "shared")
 """Regimes whose neurons have one right grouping."""

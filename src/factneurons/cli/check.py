@@ -12,10 +12,11 @@ import typer
 from factneurons.cli import show, show_check
 from factneurons.cli.options import Device, DeviceMap, RemoteCode, RunFolder, Seed, SkipBad, listed
 from factneurons.errors import BadSetting
-from factneurons.factcheck.conditions import CONDITIONS, condition_named
+from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.parsing import Parser
-from factneurons.factcheck.relation_neurons import SOURCES, check_source
-from factneurons.factcheck.scoring import FEATURES, check_feature
+from factneurons.factcheck.scoring import FEATURES
+from factneurons.factcheck.settings import SOURCES, CheckerSettings
+from factneurons.settings import check_number
 from factneurons.stages.check import Checking, fitted_checkers, run_check
 from factneurons.stages.locate import model_of
 
@@ -62,11 +63,8 @@ def check(
 
     Thresholds are chosen on four fifths of the subjects and tried on the rest. Then the given statements are judged.
     """
-    condition_named(condition)
-    check_source(source)
-    check_feature(feature)
-    if draws < 1:
-        raise BadSetting(f"draws is at least 1, not {draws}")
+    CheckerSettings(condition, share, source, method, feature, seed=seed)
+    check_number("draws", draws, whole=True, least=1)
     lines = list(_lines(statements)) if statements is not None else []
     asked = Checking(share, source, method, feature, test_share, draws, seed, facts)
     loaded = model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)

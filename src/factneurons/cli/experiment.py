@@ -29,18 +29,20 @@ from factneurons.cli.options import (
 )
 from factneurons.errors import BadRun, NotAskable
 from factneurons.experiments.experiment import Experiment
-from factneurons.experiments.study import BATCH, ExperimentSettings, Study
+from factneurons.experiments.settings import ExperimentSettings
+from factneurons.experiments.study import BATCH, Study
 from factneurons.experiments.suite import EXPERIMENTS
+from factneurons.experiments.tables import MEASUREMENTS
+from factneurons.experiments.types import MeasuredFact
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.report.experiments import write_experiments
 from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Summary, drive
-from factneurons.runs.measurements import measurement_row
-from factneurons.runs.schema import Row
 from factneurons.runs.store import Run
 from factneurons.stages.locate import Data, open_stage, skip_of, told_what_is_kept
+from factneurons.tables import rows_of
 
 commands = typer.Typer(no_args_is_help=True, help="The experiments of the papers: one command each.")
 
@@ -174,17 +176,17 @@ def _work(experiment: Experiment, study: Study) -> Callable[[list[Fact]], Batch]
         nonlocal work
         work = work or experiment.prepare(study)
         study.expect(facts)
-        rows: list[Row] = []
+        found: list[MeasuredFact] = []
         skips = []
         for fact in facts:
             try:
-                own = [measurement_row(experiment.id, fact, **asdict(measured)) for measured in work(fact)]
+                own = MeasuredFact(experiment.id, fact, tuple(work(fact)))
             except NotAskable as error:
                 skips.append(Skip.of(fact, error.reason, str(error), askable=True))
                 continue
-            if not own:
+            if not own.numbers:
                 skips.append(Skip.of(fact, _NOTHING, "the experiment measures nothing for it", askable=True))
-            rows += own
-        return Batch({"measurements": rows}, skips)
+            found.append(own)
+        return Batch(rows_of([MEASUREMENTS], found), skips)
 
     return batch

@@ -22,9 +22,9 @@ from factneurons.degeneracy.distances import GapUnits
 from factneurons.degeneracy.drops import Drops, NeuronSet, suppressed_by, union
 from factneurons.degeneracy.find import degenerate_neurons
 from factneurons.degeneracy.settings import ClustererName, DegeneracySettings
-from factneurons.degeneracy.types import AcquisitionCurve, AcquisitionPoint, DegenerateNeurons
+from factneurons.degeneracy.tables import ACQUISITION
+from factneurons.degeneracy.types import AcquisitionCurve, AcquisitionPoint, DegenerateNeurons, FactCurves
 from factneurons.draws import as_number
-from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 
 RANDOM_PARTITIONS = 5
@@ -107,30 +107,9 @@ def acquisition_by_clusterer(
     settings = settings or DegeneracySettings()
     variants = [replace(settings, clusterer=name) for name in clusterers]
     units = GapUnits(model, settings)
-    rows = []
+    curves = []
     for each in known:
         for variant in variants:
             found = degenerate_neurons(model, each, variant, units)
-            rows += acquisition_rows(each.fact, variant.clusterer, measure_acquisition(model, each, found, variant))
-    return pd.DataFrame(
-        rows, columns=["fact_id", "language", "clusterer", "which", "groups", "size", "k", "subsets", "mean_drop"]
-    )
-
-
-def acquisition_rows(fact: Fact, clusterer: str, curves: Iterable[AcquisitionCurve]) -> list[dict[str, object]]:
-    """Rows of the table `acquisition`, one per point of every curve."""
-    return [
-        {
-            "fact_id": fact.id,
-            "language": fact.language,
-            "clusterer": clusterer,
-            "which": curve.which,
-            "groups": curve.groups,
-            "size": curve.size,
-            "k": point.suppressed,
-            "subsets": point.subsets,
-            "mean_drop": point.mean_drop,
-        }
-        for curve in curves
-        for point in curve.points
-    ]
+            curves.append(FactCurves(each.fact, variant.clusterer, measure_acquisition(model, each, found, variant)))
+    return ACQUISITION.frame(curves)

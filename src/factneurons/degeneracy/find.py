@@ -8,6 +8,7 @@ In: a model, knowledge neurons. Out: per fact the components, or the reason why 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 
@@ -22,12 +23,14 @@ from factneurons.degeneracy.drops import Drops, suppressed_by
 from factneurons.degeneracy.judge import judge
 from factneurons.degeneracy.mediation import mediated_effects
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.table import DegeneracyTable
+from factneurons.degeneracy.tables import FOUND
 from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
 from factneurons.draws import as_number
+from factneurons.errors import BadFact
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
 from factneurons.settings import with_options
+from factneurons.tables import ResultTable
 
 
 def find_degenerate(
@@ -35,7 +38,7 @@ def find_degenerate(
     known: KnowledgeNeurons | Iterable[KnowledgeNeurons],
     settings: DegeneracySettings | None = None,
     **options: object,
-) -> DegeneracyTable:
+) -> ResultTable[DegenerateNeurons]:
     """The degenerate knowledge neurons of one or many facts.
 
     Args:
@@ -51,10 +54,14 @@ def find_degenerate(
     """
     settings = with_options(DegeneracySettings, settings, options)
     many = [known] if isinstance(known, KnowledgeNeurons) else list(known)
+    names = Counter((each.fact.id, each.fact.language) for each in many)
+    for (fact_id, language), times in names.items():
+        if times > 1:
+            raise BadFact(f"fact {fact_id!r} ({language}): it comes twice; give every fact once")
     units = GapUnits(model, settings)
     by_neuron = facts_by_neuron(model, many, settings)
     found = (degenerate_neurons(model, each, settings, units, by_neuron.carrying(each.fact)) for each in many)
-    return DegeneracyTable(tuple(found), settings)
+    return ResultTable(tuple(found), FOUND)
 
 
 def facts_by_neuron(model: Model, known: Iterable[KnowledgeNeurons], settings: DegeneracySettings) -> FactsByNeuron:

@@ -71,6 +71,7 @@ def judge(
         coverage=0.0,
         storage="none",
         grouping="no-groups",
+        knowledge_neurons=len(neurons),
     )
     if not neurons:
         return found

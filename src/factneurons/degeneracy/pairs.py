@@ -23,11 +23,13 @@ from factneurons.attribution.selection import needed_prompts
 from factneurons.attribution.settings import SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.drops import Drops, NeuronSet, suppressed_table
-from factneurons.degeneracy.pairs_table import DegeneratePair, DegeneratePairs, PairTable, PromptPairs
 from factneurons.degeneracy.settings import Differences, PairSettings
+from factneurons.degeneracy.tables import PAIRED
+from factneurons.degeneracy.types import DegeneratePair, DegeneratePairs, PromptPairs
 from factneurons.models.model import Model
 from factneurons.models.types import FloatArray, Neuron
 from factneurons.settings import with_options
+from factneurons.tables import ResultTable
 
 _Places = tuple[int, int]
 
@@ -37,7 +39,7 @@ def degenerate_pairs(
     known: KnowledgeNeurons | Iterable[KnowledgeNeurons],
     settings: PairSettings | None = None,
     **options: object,
-) -> PairTable:
+) -> ResultTable[DegeneratePairs]:
     """The degenerate pairs of one or many facts.
 
     A fact costs n + n (n - 1) / 2 suppressed sets per prompt for n potentials, hundreds of them in a pass.
@@ -54,7 +56,7 @@ def degenerate_pairs(
     """
     settings = with_options(PairSettings, settings, options)
     many = [known] if isinstance(known, KnowledgeNeurons) else known
-    return PairTable(tuple(pairs_of(model, each, settings) for each in many))
+    return ResultTable(tuple(pairs_of(model, each, settings) for each in many), PAIRED)
 
 
 def pairs_of(model: Model, known: KnowledgeNeurons, settings: PairSettings) -> DegeneratePairs:
@@ -182,4 +184,4 @@ def _result(
     considered = min(len(known.neurons), settings.most)
     probability = float(np.mean([prompt.probability for prompt in prompts])) if prompts else math.nan
     left_out = len(known.neurons) - considered
-    return DegeneratePairs(known.fact, pairs, prompts, probability, considered, left_out, reason, settings)
+    return DegeneratePairs(known.fact, pairs, prompts, probability, considered, left_out, reason)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from factneurons.degeneracy.indices import mean_of_proper_subsets
 from factneurons.facts.types import Fact
-from factneurons.models.types import Neuron
+from factneurons.models.types import Neuron, Query
 
 Grouping = Literal["distinct", "arbitrary", "no-groups"]
 StorageVerdict = Literal["degenerate", "redundant", "interchangeable", "conjunctive", "shared", "single", "none"]
@@ -83,6 +83,7 @@ class DegenerateNeurons:
             neurons carry.
         grouping: "distinct": losing half of every component costs as much as losing all (`control.HALVES`), and they
             beat their random partitions where there are enough of them; "arbitrary": not; "no-groups": no components.
+        knowledge_neurons: how many the search started from.
         details: further graded numbers, by a name documented in `DETAILS`.
     """
 
@@ -97,12 +98,56 @@ class DegenerateNeurons:
     coverage: float
     storage: StorageVerdict
     grouping: Grouping
+    knowledge_neurons: int
     details: dict[str, float] = field(default_factory=dict)
 
     @property
     def neurons(self) -> tuple[Neuron, ...]:
         """The neurons of all components, sorted."""
         return union_of([component.neurons for component in self.components])
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What one component does for other facts.
+
+    Attributes:
+        neurons: the component.
+        affected: the other facts that change when it is suppressed.
+        other_facts: their share of the other facts.
+        random_other_facts: mean share that the random sets affect; NaN without random sets.
+        p_value: (1 + random sets that affect as many) / (1 + random sets); NaN without.
+        shared: share of the other facts whose knowledge neurons hold at least half of it.
+        overlap: largest Jaccard index with what another component affects; 1 if neither affects anything.
+        redundancy: largest redundancy with another component.
+    """
+
+    neurons: tuple[Neuron, ...]
+    affected: tuple[Fact, ...]
+    other_facts: float
+    random_other_facts: float
+    p_value: float
+    shared: float
+    overlap: float
+    redundancy: float
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedFacts:
+    """What the components of one fact carry beside it.
+
+    Attributes:
+        fact: the fact.
+        others: how many other facts were asked.
+        components: one each, in the order of the fact's components.
+        carries: "others": each carries other facts, more than random neurons do, and any two carry different ones;
+            "nothing-else": none carries any; "undecided": anything else, or nothing to compare with.
+    """
+
+    fact: Fact
+    others: int
+    components: tuple[Carried, ...]
+    carries: Carrying
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,46 +198,68 @@ class AcquisitionCurve:
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
-    """What one component does for other facts.
+class FactCurves:
+    """The curves of one fact, and the clusterer that made its groups."""
 
-    Attributes:
-        neurons: the component.
-        affected: the other facts that change when it is suppressed.
-        other_facts: their share of the other facts.
-        random_other_facts: mean share that the random sets affect; NaN without random sets.
-        p_value: (1 + random sets that affect as many) / (1 + random sets); NaN without.
-        shared: share of the other facts whose knowledge neurons hold at least half of it.
-        overlap: largest Jaccard index with what another component affects; 1 if neither affects anything.
-        redundancy: largest redundancy with another component.
-    """
-
-    neurons: tuple[Neuron, ...]
-    affected: tuple[Fact, ...]
-    other_facts: float
-    random_other_facts: float
-    p_value: float
-    shared: float
-    overlap: float
-    redundancy: float
+    fact: Fact
+    clusterer: str
+    curves: tuple[AcquisitionCurve, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class CarriedFacts:
-    """What the components of one fact carry beside it.
+class DegeneratePair:
+    """Two neurons that can each be spared, but not both.
+
+    Attributes:
+        neurons: the pair, the neuron with the higher score first.
+        drops_alone: losses of P(answer) with the first, and with the second, suppressed; mean over the prompts
+            that found the pair, relative or absolute as in the settings.
+        drop_together: the loss with both suppressed, likewise.
+        share: share of the fact's prompts that found it.
+    """
+
+    neurons: tuple[Neuron, Neuron]
+    drops_alone: tuple[float, float]
+    drop_together: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPairs:
+    """What one prompt has: P(answer) untouched, the neurons that can be spared alone, and the pairs."""
+
+    query: Query
+    probability: float
+    potentials: tuple[Neuron, ...]
+    pairs: tuple[tuple[Neuron, Neuron], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DegeneratePairs:
+    """The degenerate pairs of one fact.
 
     Attributes:
         fact: the fact.
-        others: how many other facts were asked.
-        components: one each, in the order of the fact's components.
-        carries: "others": each carries other facts, more than random neurons do, and any two carry different ones;
-            "nothing-else": none carries any; "undecided": anything else, or nothing to compare with.
+        pairs: those that enough prompts agree on, by falling share and loss.
+        prompts: what every prompt has by itself.
+        probability: P(answer) untouched, mean over the prompts; NaN if the model was not asked.
+        considered: how many knowledge neurons were looked at.
+        left_out: how many more the fact has, beyond the cap.
+        reason: why there is no pair ("" where there is one); a key of `PAIR_REASONS`.
     """
 
     fact: Fact
-    others: int
-    components: tuple[Carried, ...]
-    carries: Carrying
+    pairs: tuple[DegeneratePair, ...]
+    prompts: tuple[PromptPairs, ...]
+    probability: float
+    considered: int
+    left_out: int
+    reason: str
+
+    @property
+    def neurons(self) -> tuple[Neuron, ...]:
+        """The neurons of all pairs, sorted, each once."""
+        return tuple(sorted({neuron for pair in self.pairs for neuron in pair.neurons}))
 
 
 STORAGE: dict[str, str] = {
@@ -217,6 +284,15 @@ REASONS: dict[str, str] = {
     "not-jointly-needed": "suppressing all components together loses too little (F3)",
 }
 """Why a fact has no degenerate knowledge neuron: code -> meaning, in the order they are looked at."""
+
+PAIR_REASONS: dict[str, str] = {
+    "too-few-neurons": "fewer than two knowledge neurons",
+    "zero-probability": "the model gives the answer no probability, so nothing can be lost",
+    "fewer-than-two-potentials": "for no prompt there are two neurons that can each be spared",
+    "no-pair-is-needed": "no two neurons that can each be spared are missed together",
+    "prompts-disagree": "prompts have pairs, but too few prompts have the same ones",
+}
+"""Why a fact has no degenerate pair: code -> meaning, in the order they are looked at."""
 
 DETAILS: dict[str, str] = {
     "probability": "P(answer) with nothing suppressed, mean over the fact's prompts",

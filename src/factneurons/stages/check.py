@@ -16,13 +16,11 @@ from factneurons.attribution.settings import AttributionSettings
 from factneurons.cli.console import StageProgress, tell
 from factneurons.degeneracy.pairs import degenerate_pairs
 from factneurons.degeneracy.settings import PairSettings
+from factneurons.degeneracy.tables import PAIRS as PAIRS_TABLE
 from factneurons.errors import BadRun, NotAskable
 from factneurons.factcheck.checker import FactChecker, top_neurons
 from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.relation_neurons import (
-    COMPONENTS,
-    PAIRS,
-    PROMPT_PAIRS,
     Degenerate,
     NeuronSets,
     degenerate_of,
@@ -31,22 +29,24 @@ from factneurons.factcheck.relation_neurons import (
     random_sets,
 )
 from factneurons.factcheck.scoring import enough_points, score_statements
-from factneurons.factcheck.statements import Case, Group, WrongAnswers, case_of, held_out_subjects
+from factneurons.factcheck.settings import COMPONENTS, PAIRS, PROMPT_PAIRS
+from factneurons.factcheck.statements import Case, WrongAnswers, case_of, held_out_subjects
+from factneurons.factcheck.tables import CHECKS
 from factneurons.factcheck.thresholds import choose_thresholds
+from factneurons.factcheck.types import Group, Scored
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.findings.checks import training_rows
 from factneurons.models.model import Model
 from factneurons.models.prompts import ask
 from factneurons.models.types import Neuron, Query
-from factneurons.runs.check_rows import Scored, check_row, pair_rows, pairs_of_run
 from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Summary, drive
-from factneurons.runs.reading import degenerate_neurons_of, located_facts
-from factneurons.runs.schema import Row
+from factneurons.runs.reading import degenerate_neurons_of, located_facts, pairs_of_run
 from factneurons.runs.store import Run
 from factneurons.stages.locate import Data, open_stage, told_what_is_kept
 from factneurons.stages.located import BATCH, RunFacts
+from factneurons.tables import Row, rows_of
 
 CHECKERS = "checkers"
 """The folder of a run that the fitted checkers are saved in, one for each condition."""
@@ -264,7 +264,7 @@ def _run_pairs(folder: Path, model: Model, wanted: set[tuple[str, str]], skip_ba
             skips: list[Skip] = []
             for fact in batch:
                 found = next(iter(degenerate_pairs(model, facts.take(fact))))
-                own = pair_rows(fact, found)
+                own = PAIRS_TABLE.rows([found])
                 rows += own
                 if not own:
                     skips.append(Skip.of(fact, "no-pair", "none of its prompts has a degenerate pair", askable=True))
@@ -308,8 +308,7 @@ class _Work:
                 )
             except NotAskable as error:
                 skips.append(Skip.of(fact, error.reason, str(error), askable=True))
-        rows = [check_row(each) for each in self._scored(cases)] if cases else []
-        return Batch({"checks": rows}, skips)
+        return Batch(rows_of([CHECKS], self._scored(cases) if cases else ()), skips)
 
     def _scored(self, cases: Sequence[Case]) -> Iterator[Scored]:
         statements = [statement for case in cases for statement in (case.true, case.false)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from factneurons.attribution.effects import Asked, intervene
 from factneurons.attribution.settings import AttributionSettings, InterventionSettings
+from factneurons.attribution.types import Measurement
 from factneurons.cli.console import StageProgress
 from factneurons.errors import BadRun, BadSetting
 from factneurons.facts.types import Fact
@@ -17,15 +18,15 @@ from factneurons.multilingual.agnostic import agnostic
 from factneurons.multilingual.join import by_fact, joined
 from factneurons.multilingual.plan import ByLanguage, Plan, plan_of
 from factneurons.multilingual.settings import LanguageSettings
-from factneurons.multilingual.types import LANGUAGE_MISSING, REASONS, LanguageIndependent
+from factneurons.multilingual.tables import JOINED, LANGUAGE_EFFECTS
+from factneurons.multilingual.types import LANGUAGE_MISSING, REASONS, JoinedFact, LanguageIndependent, fact_in_all
 from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Summary, drive
-from factneurons.runs.language_rows import fact_in_all, joined_sets, language_effect_row, language_rows
-from factneurons.runs.reading import merged
-from factneurons.runs.schema import Row
+from factneurons.runs.reading import joined_sets
 from factneurons.runs.store import Run
 from factneurons.stages.locate import Data, open_stage, told_what_is_kept
 from factneurons.stages.located import BATCH, RunFacts
+from factneurons.tables import rows_of
 
 STAGE, TEST = "languages", "test_languages"
 _TITLES = {STAGE: "joining languages", TEST: "testing neurons in every language"}
@@ -60,8 +61,8 @@ def run_languages(folder: Path, model: Model, settings: LanguageSettings, *, ski
 
     def work(batch: list[Fact]) -> Batch:
         found = [(fact, find(facts[fact.id])) for fact in batch]
-        rows = merged(language_rows(each, plan.cuts) for _, each in found if each.takes_part)
-        return Batch(rows, [_skip(fact, each) for fact, each in found if not each.takes_part])
+        joined = [JoinedFact(fact, each, tuple(plan.cuts)) for fact, each in found if each.takes_part]
+        return Batch(rows_of(JOINED, joined), [_skip(fact, each) for fact, each in found if not each.takes_part])
 
     return _stage(folder, model, STAGE, kept, settings.seed, _stream(facts, plan), work, len(facts), skip_bad)
 
@@ -93,20 +94,19 @@ def run_test_languages(
     languages = run.manifest.stages[STAGE].settings["languages"]
     pool = facts.pool()
 
-    def rows_of(fact: Fact) -> Iterator[Row]:
+    def measured(fact: Fact) -> Iterator[Measurement]:
         asked = Asked(fact, facts.take(fact).queries)
         for language, neurons in sets[fact.id].items():
             if neurons:
                 name = "language" if language else "shared"
                 for each in intervene(model, asked, neurons, name, pool, settings):
-                    values = {field: getattr(each, field) for field in each.__slots__}
-                    yield language_effect_row(language, **values)
+                    yield replace(each, neurons_of=language)
 
     def work(batch: list[Fact]) -> Batch:
-        rows = {fact.key: list(rows_of(fact)) for fact in batch}
-        nothing = [fact for fact in batch if not rows[fact.key]]
+        found = {fact.key: list(measured(fact)) for fact in batch}
+        nothing = [fact for fact in batch if not found[fact.key]]
         skips = [Skip.of(fact, "no-neurons", "no language has neurons for it", askable=True) for fact in nothing]
-        return Batch({"language_effects": [row for own in rows.values() for row in own]}, skips)
+        return Batch(rows_of([LANGUAGE_EFFECTS], [each for own in found.values() for each in own]), skips)
 
     stream = (fact for fact in facts if fact.id in sets and fact.language in languages)
     kept = {key: value for key, value in asdict(settings).items() if key != "seed"}

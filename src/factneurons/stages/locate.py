@@ -14,11 +14,13 @@ from factneurons.attribution.settings import AttributionSettings, InterventionSe
 from factneurons.attribution.tables import INTERVENTIONS, LOCATED
 from factneurons.attribution.types import KnowledgeNeurons, Located
 from factneurons.cli.console import StageProgress, counted, tell
-from factneurons.degeneracy.acquisition import acquisition_rows, measure_acquisition
+from factneurons.degeneracy.acquisition import measure_acquisition
 from factneurons.degeneracy.carried import carried_facts
 from factneurons.degeneracy.distances import GapUnits
 from factneurons.degeneracy.find import degenerate_neurons
 from factneurons.degeneracy.settings import CarriedSettings, DegeneracySettings
+from factneurons.degeneracy.tables import ACQUISITION, CARRIED, FOUND
+from factneurons.degeneracy.types import FactCurves
 from factneurons.errors import BadFact, BadNumber, BadRun, FactneuronsError, NotAskable
 from factneurons.facts.problems import Skipped
 from factneurons.facts.source import FactSource, load_facts
@@ -31,11 +33,10 @@ from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Summary, drive
 from factneurons.runs.manifest import Manifest, command_line
 from factneurons.runs.reading import degenerate_neurons_of, merged
-from factneurons.runs.rows import carried_rows, degenerate_rows
-from factneurons.runs.schema import Row
 from factneurons.runs.store import Run
 from factneurons.stages.located import BATCH, RunFacts
-from factneurons.tables import rows_of
+from factneurons.tables import Row
+from factneurons.tables import rows_of as rows_in
 
 _COUNTED_BYTES = 50_000_000
 """Data files up to this size are counted first, for the time left; larger ones would take a minute."""
@@ -145,7 +146,7 @@ def run_locate(folder: Path, model: Model, asked: Locating) -> Summary:
 
     def work(facts: list[Fact]) -> Batch:
         found = locate_batch(model, facts, asked.attribution, asked.selection, multi_mask=asked.multi_mask)
-        return Batch(rows_of(LOCATED, found), [skip for each in found for skip in _refused(each)])
+        return Batch(rows_in(LOCATED, found), [skip for each in found for skip in _refused(each)])
 
     with (
         open_stage(folder, "locate", asked.settings(), 0, model, data) as run,
@@ -282,11 +283,11 @@ def _degenerate_work(
 
     def rows_of(known: KnowledgeNeurons) -> Iterator[dict[str, list[Row]]]:
         found = degenerate_neurons(model, known, settings, units, by_neuron.carrying(known.fact))
-        yield degenerate_rows(found, knowledge_neurons=len(known.neurons))
+        yield rows_in(FOUND, [found])
         curves = measure_acquisition(model, known, found, settings)
-        yield {"acquisition": list(acquisition_rows(known.fact, settings.clusterer, curves))}
+        yield rows_in([ACQUISITION], [FactCurves(known.fact, settings.clusterer, curves)])
         if found.components:
-            yield carried_rows(carried_facts(model, known, found, pool, carried))
+            yield rows_in([CARRIED], [carried_facts(model, known, found, pool, carried)])
 
     def work(batch: list[Fact]) -> Batch:
         return Batch(merged(rows for fact in batch for rows in rows_of(facts.take(fact))))
@@ -330,7 +331,7 @@ def _test_work(
                 measured += intervene(model, Asked(fact, known.queries), neurons, name, pool, settings)
             except NotAskable as error:
                 skips.append(Skip.of(fact, error.reason, str(error), askable=True))
-        return Batch(rows_of([INTERVENTIONS], measured), skips)
+        return Batch(rows_in([INTERVENTIONS], measured), skips)
 
     return work
 

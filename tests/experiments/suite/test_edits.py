@@ -10,7 +10,8 @@ from factneurons.editing.build import edit
 from factneurons.editing.settings import EditSettings
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR
-from factneurons.experiments.study import ExperimentSettings, Study
+from factneurons.experiments.settings import ExperimentSettings
+from factneurons.experiments.study import Study
 from factneurons.experiments.suite import EXPERIMENTS, critical_checks, update_and_erase
 from factneurons.facts.related import RelatedFacts
 
