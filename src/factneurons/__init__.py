@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from factneurons.attribution.effects import InterventionSettings
     from factneurons.attribution.locate import locate
     from factneurons.attribution.methods import attribute
     from factneurons.attribution.selection import SelectionSettings
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from factneurons.attribution.types import Attribution, KnowledgeNeurons
     from factneurons.degeneracy.carried_facts import degenerate_or_redundant
     from factneurons.degeneracy.find import find_degenerate
-    from factneurons.degeneracy.pairs import degenerate_pairs
-    from factneurons.degeneracy.settings import DegeneracySettings
+    from factneurons.degeneracy.pairs import PairSettings, degenerate_pairs
+    from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings
     from factneurons.degeneracy.types import DegenerateNeurons
     from factneurons.editing.build import edit
     from factneurons.editing.saved_model import save_edited
@@ -30,12 +31,18 @@ if TYPE_CHECKING:
     from factneurons.editing.storage import read_edit, write_edit
     from factneurons.editing.types import Edit, stacked
     from factneurons.errors import FactneuronsError, NotAskable
+    from factneurons.experiments.experiment import Experiment
+    from factneurons.experiments.study import ExperimentSettings, Study
+    from factneurons.experiments.suite import EXPERIMENTS
     from factneurons.factcheck.checker import FactChecker
+    from factneurons.factcheck.settings import CheckSettings
     from factneurons.factcheck.statements import Statement
     from factneurons.facts.description import describe
     from factneurons.facts.source import load_facts
     from factneurons.facts.types import Fact, Prompt
     from factneurons.facts.writing import write_jsonl
+    from factneurons.models.bundled import POCKET_MODELS, pocket_path
+    from factneurons.models.doctor import diagnose
     from factneurons.models.load import load_model
     from factneurons.models.model import Model
     from factneurons.models.types import Neuron, Query
@@ -48,39 +55,59 @@ if TYPE_CHECKING:
     from factneurons.planted.settings import PlantingSettings
     from factneurons.planted.truth import read_truth
     from factneurons.planted.types import Truth
+    from factneurons.pocket.training import train_pocket
     from factneurons.report.page import write_report
     from factneurons.runs.store import Run
+    from factneurons.stages.check import Checked, run_check
+    from factneurons.stages.degenerate import run_degenerate
+    from factneurons.stages.display import Display
+    from factneurons.stages.experiment import run_experiment
+    from factneurons.stages.languages import run_languages
+    from factneurons.stages.locate import run_locate
+    from factneurons.stages.located import model_of
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "EXPERIMENTS",
+    "POCKET_MODELS",
     "Attribution",
     "AttributionSettings",
+    "CheckSettings",
+    "Checked",
+    "ComparisonSettings",
     "DegeneracySettings",
     "DegenerateNeurons",
+    "Display",
     "Edit",
     "EditSettings",
+    "Experiment",
+    "ExperimentSettings",
     "Fact",
     "FactChecker",
     "FactneuronsError",
+    "InterventionSettings",
     "KnowledgeNeurons",
     "LanguageIndependent",
     "LanguageSettings",
     "Model",
     "Neuron",
     "NotAskable",
+    "PairSettings",
     "PlantingSettings",
     "Prompt",
     "Query",
     "Run",
     "SelectionSettings",
     "Statement",
+    "Study",
     "Truth",
     "attribute",
     "consistency",
     "degenerate_or_redundant",
     "degenerate_pairs",
     "describe",
+    "diagnose",
     "edit",
     "find_degenerate",
     "language_agnostic",
@@ -88,17 +115,26 @@ __all__ = [
     "load_facts",
     "load_model",
     "locate",
+    "model_of",
     "plant",
+    "pocket_path",
     "read_edit",
     "read_truth",
+    "run_check",
+    "run_degenerate",
+    "run_experiment",
+    "run_languages",
+    "run_locate",
     "save_edited",
     "stacked",
+    "train_pocket",
     "write_edit",
     "write_jsonl",
     "write_report",
 ]
 
 _MODULES = {
+    "attribution.effects": ("InterventionSettings",),
     "attribution.locate": ("locate",),
     "attribution.methods": ("attribute",),
     "attribution.selection": ("SelectionSettings",),
@@ -109,8 +145,14 @@ _MODULES = {
     ),
     "degeneracy.carried_facts": ("degenerate_or_redundant",),
     "degeneracy.find": ("find_degenerate",),
-    "degeneracy.pairs": ("degenerate_pairs",),
-    "degeneracy.settings": ("DegeneracySettings",),
+    "degeneracy.pairs": (
+        "PairSettings",
+        "degenerate_pairs",
+    ),
+    "degeneracy.settings": (
+        "ComparisonSettings",
+        "DegeneracySettings",
+    ),
     "degeneracy.types": ("DegenerateNeurons",),
     "editing.build": ("edit",),
     "editing.saved_model": ("save_edited",),
@@ -127,7 +169,14 @@ _MODULES = {
         "FactneuronsError",
         "NotAskable",
     ),
+    "experiments.experiment": ("Experiment",),
+    "experiments.study": (
+        "ExperimentSettings",
+        "Study",
+    ),
+    "experiments.suite": ("EXPERIMENTS",),
     "factcheck.checker": ("FactChecker",),
+    "factcheck.settings": ("CheckSettings",),
     "factcheck.statements": ("Statement",),
     "facts.description": ("describe",),
     "facts.source": ("load_facts",),
@@ -136,6 +185,11 @@ _MODULES = {
         "Prompt",
     ),
     "facts.writing": ("write_jsonl",),
+    "models.bundled": (
+        "POCKET_MODELS",
+        "pocket_path",
+    ),
+    "models.doctor": ("diagnose",),
     "models.load": ("load_model",),
     "models.model": ("Model",),
     "models.types": (
@@ -151,8 +205,19 @@ _MODULES = {
     "planted.settings": ("PlantingSettings",),
     "planted.truth": ("read_truth",),
     "planted.types": ("Truth",),
+    "pocket.training": ("train_pocket",),
     "report.page": ("write_report",),
     "runs.store": ("Run",),
+    "stages.check": (
+        "Checked",
+        "run_check",
+    ),
+    "stages.degenerate": ("run_degenerate",),
+    "stages.display": ("Display",),
+    "stages.experiment": ("run_experiment",),
+    "stages.languages": ("run_languages",),
+    "stages.locate": ("run_locate",),
+    "stages.located": ("model_of",),
 }
 """Where each name lives. A module is imported when something of it is first used: PyTorch takes seconds."""
 

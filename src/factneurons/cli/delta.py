@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from factneurons.cli import show_edit
-from factneurons.cli.console import counted, say
+from factneurons.cli.console import say
 from factneurons.cli.examples import shown
 from factneurons.cli.options import MODEL_HELP, Device, RemoteCode, Revision
 from factneurons.editing.saved_model import save_edited
@@ -16,6 +16,7 @@ from factneurons.editing.storage import edits_in, read_edit, write_edit
 from factneurons.editing.types import stacked
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
+from factneurons.runs.counts import counted
 from factneurons.runs.files import disk_errors_in_one_line
 
 commands = typer.Typer(invoke_without_command=True)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from factneurons.cli.console import counted, say
+from factneurons.cli.console import say
 from factneurons.degeneracy.types import REASONS, STORAGE
 from factneurons.experiments.experiment import Experiment
 from factneurons.experiments.verdicts import verdicts_of
 from factneurons.findings.effects import effects_of
 from factneurons.report.text import EXPECTED_SKIPS
-from factneurons.runs.drive import Summary
+from factneurons.runs.counts import Summary, counted
 from factneurons.runs.measurements import measurements_of
 from factneurons.runs.store import Run
 from factneurons.statistics import Interval, Numbers, benjamini_hochberg, holm
@@ -68,6 +68,16 @@ def left_out(run: Run, stage: str, what: str, reasons: Mapping[str, int]) -> Non
         example = examples.get(reason, "")
         cut = example if len(example) <= _EXAMPLE_WIDTH else f"{example[:_EXAMPLE_WIDTH]}..."
         say(f"  {counted(count, what)} left out, {reason}; for instance: {cut}")
+
+
+def effects_of_knowledge(run: Run, summary: Summary) -> None:
+    """What changing the knowledge neurons did."""
+    effects(run, "knowledge")
+
+
+def effects_of_degenerate(run: Run, summary: Summary) -> None:
+    """What changing the degenerate neurons did."""
+    effects(run, "degenerate")
 
 
 def effects(run: Run, neurons: str) -> None:
@@ -146,7 +156,7 @@ def degeneracy(run: Run, summary: Summary) -> None:
     left_out(run, "degenerate", "fact", run.counts("degenerate").skipped)
 
 
-def experiment(run: Run, asked: Experiment, summary: Summary) -> None:
+def experiment(asked: Experiment, run: Run, summary: Summary) -> None:
     """The claims of one experiment with their verdicts, and what was left out."""
     table = measurements_of(run, asked.id)
     stage = asked.id.lower()

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from factneurons.cli.console import counted, say
+from factneurons.cli.console import say
 from factneurons.factcheck.checker import FactChecker, Verdict
 from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.parsing import REASONS, Line
 from factneurons.findings.checks import CheckResult, results_of
+from factneurons.runs.counts import counted
 from factneurons.stages.check import CHECKERS, Checked
 from factneurons.statistics import Interval
 
