@@ -20,7 +20,7 @@ import torch
 from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.factcheck.checker import FactChecker
-from factneurons.factcheck.scoring import listen
+from factneurons.factcheck.scoring import score_statements
 from factneurons.facts.source import load_facts
 from factneurons.models.load import load_model
 
@@ -56,16 +56,16 @@ def in_facts(spec: str, model_name: str, share: float, count: int) -> None:
     sets = [checker.relation_neurons_]
     ways: Sequence[tuple[str, Callable[[], object]]] = (
         (f"full, {checker.method}, adaptive", lambda: attribute_all(model, queries, adaptive)),
-        ("checked layers, adaptive", lambda: listen(model, queries, groups, sets, adaptive)),
-        (f"checked layers, {points} points", lambda: listen(model, queries, groups, sets, checker.settings_)),
+        ("checked layers, adaptive", lambda: score_statements(model, queries, groups, sets, adaptive)),
+        (f"checked layers, {points} points", lambda: score_statements(model, queries, groups, sets, checker.settings_)),
     )
     seconds = [best(work, rounds=3) for _, work in ways]
     for (name, _), own in zip(ways, seconds, strict=True):
         print(
             f"  {name:32} {len(queries) / own:8.1f} statements per second of processor time, {seconds[0] / own:.1f} x"
         )
-    full = listen(model, queries, groups, sets, adaptive).scores[:, 0]
-    fewer = listen(model, queries, groups, sets, checker.settings_).scores[:, 0]
+    full = score_statements(model, queries, groups, sets, adaptive).scores[:, 0]
+    fewer = score_statements(model, queries, groups, sets, checker.settings_).scores[:, 0]
     same = np.mean(np.argsort(np.argsort(full)) == np.argsort(np.argsort(fewer)))
     print(
         f"  scores with fewer points: correlation {np.corrcoef(full, fewer)[0, 1]:.4f}, "

@@ -26,10 +26,8 @@ if TYPE_CHECKING:
     from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings
     from factneurons.degeneracy.types import DegenerateNeurons
     from factneurons.editing.build import edit
-    from factneurons.editing.saved_model import save_edited
     from factneurons.editing.settings import EditSettings
-    from factneurons.editing.storage import read_edit, write_edit
-    from factneurons.editing.types import Edit, stacked
+    from factneurons.editing.types import Edit, stack_edits
     from factneurons.errors import FactneuronsError, NotAskable
     from factneurons.experiments.experiment import Experiment
     from factneurons.experiments.study import ExperimentSettings, Study
@@ -118,17 +116,14 @@ __all__ = [
     "model_of",
     "plant",
     "pocket_path",
-    "read_edit",
     "read_truth",
     "run_check",
     "run_degenerate",
     "run_experiment",
     "run_languages",
     "run_locate",
-    "save_edited",
-    "stacked",
+    "stack_edits",
     "train_pocket",
-    "write_edit",
     "write_jsonl",
     "write_report",
 ]
@@ -139,63 +134,31 @@ _MODULES = {
     "attribution.methods": ("attribute",),
     "attribution.selection": ("SelectionSettings",),
     "attribution.settings": ("AttributionSettings",),
-    "attribution.types": (
-        "Attribution",
-        "KnowledgeNeurons",
-    ),
+    "attribution.types": ("Attribution", "KnowledgeNeurons"),
     "degeneracy.carried_facts": ("degenerate_or_redundant",),
     "degeneracy.find": ("find_degenerate",),
-    "degeneracy.pairs": (
-        "PairSettings",
-        "degenerate_pairs",
-    ),
-    "degeneracy.settings": (
-        "ComparisonSettings",
-        "DegeneracySettings",
-    ),
+    "degeneracy.pairs": ("PairSettings", "degenerate_pairs"),
+    "degeneracy.settings": ("ComparisonSettings", "DegeneracySettings"),
     "degeneracy.types": ("DegenerateNeurons",),
     "editing.build": ("edit",),
-    "editing.saved_model": ("save_edited",),
     "editing.settings": ("EditSettings",),
-    "editing.storage": (
-        "read_edit",
-        "write_edit",
-    ),
-    "editing.types": (
-        "Edit",
-        "stacked",
-    ),
-    "errors": (
-        "FactneuronsError",
-        "NotAskable",
-    ),
+    "editing.types": ("Edit", "stack_edits"),
+    "errors": ("FactneuronsError", "NotAskable"),
     "experiments.experiment": ("Experiment",),
-    "experiments.study": (
-        "ExperimentSettings",
-        "Study",
-    ),
+    "experiments.study": ("ExperimentSettings", "Study"),
     "experiments.suite": ("EXPERIMENTS",),
     "factcheck.checker": ("FactChecker",),
     "factcheck.settings": ("CheckSettings",),
     "factcheck.statements": ("Statement",),
     "facts.description": ("describe",),
     "facts.source": ("load_facts",),
-    "facts.types": (
-        "Fact",
-        "Prompt",
-    ),
+    "facts.types": ("Fact", "Prompt"),
     "facts.writing": ("write_jsonl",),
-    "models.bundled": (
-        "POCKET_MODELS",
-        "pocket_path",
-    ),
+    "models.bundled": ("POCKET_MODELS", "pocket_path"),
     "models.doctor": ("diagnose",),
     "models.load": ("load_model",),
     "models.model": ("Model",),
-    "models.types": (
-        "Neuron",
-        "Query",
-    ),
+    "models.types": ("Neuron", "Query"),
     "multilingual.agnostic": ("language_agnostic",),
     "multilingual.join": ("language_independent",),
     "multilingual.paraphrases": ("consistency",),
@@ -208,10 +171,7 @@ _MODULES = {
     "pocket.training": ("train_pocket",),
     "report.page": ("write_report",),
     "runs.store": ("Run",),
-    "stages.check": (
-        "Checked",
-        "run_check",
-    ),
+    "stages.check": ("Checked", "run_check"),
     "stages.degenerate": ("run_degenerate",),
     "stages.display": ("Display",),
     "stages.experiment": ("run_experiment",),

@@ -40,7 +40,7 @@ def test_the_command_fills_them(table, tmp_path, monkeypatch):
     for path in pages.values():
         path.write_text("<!-- benchmark: start --><!-- benchmark: end -->", encoding="utf-8")
     options = [str(part) for pair in pages.items() for part in pair]
-    script = str(ROOT / "benchmarks" / "truth.py")
+    script = str(ROOT / "studies" / "truth.py")
     monkeypatch.setattr("sys.argv", [script, str(tmp_path), *options])
     runpy.run_path(script, run_name="__main__")
     docs, readme = (path.read_text(encoding="utf-8") for path in pages.values())

@@ -14,7 +14,7 @@ from factneurons.cli.facts import describe_command
 from factneurons.cli.locate import locate
 from factneurons.cli.report import report
 from factneurons.cli.verify import verify
-from factneurons.facts.formats import FORMATS, SUFFIXES
+from factneurons.facts.formats.registry import FORMATS, SUFFIXES
 from factneurons.models.bundled import POCKET_MODELS
 
 COMMANDS = (locate, degenerate, report, doctor, verify, describe_command)

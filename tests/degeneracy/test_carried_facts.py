@@ -91,6 +91,6 @@ def test_a_component_that_leaves_too_few_neurons_to_compare_with_is_undecided(sh
     found = degenerate_or_redundant(
         model, known(fact, [new_query(model.kind)]), components_of(fact, wide, COMPONENTS[1]), pool
     )
-    assert found.verdict == "undecided"
+    assert found.carries == "undecided"
     assert math.isnan(found.components[0].p_value)
     assert not math.isnan(found.components[1].p_value)

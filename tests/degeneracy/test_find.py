@@ -60,7 +60,7 @@ def two_of_them(groups, suppressed, _text):
 def test_degenerate_structure(case):
     model, known, groups = case(degenerate, 6, 6, spare=2)
     (found,) = find_degenerate(model, known, settings=DEFAULT)
-    assert found.verdict == "components"
+    assert found.grouping == "distinct"
     assert found.reason == ""
     assert [list(component.neurons) for component in found.components] == [sorted(g) for g in groups]
     assert found.degeneracy_index == 1
@@ -81,13 +81,13 @@ def test_three_components(case):
     model, known, groups = case(degenerate, 2, 3, 4, spare=3)
     (found,) = find_degenerate(model, known, settings=replace(DEFAULT, null="components"))
     assert {component.neurons for component in found.components} == {tuple(sorted(g)) for g in groups}
-    assert found.verdict == "components"
+    assert found.grouping == "distinct"
 
 
 def test_conjunctive_structure(case):
     model, known, _ = case(conjunctive, 4, 4, spare=4)
     (found,) = find_degenerate(model, known, settings=DEFAULT)
-    assert (found.verdict, found.reason) == ("none", "fewer-than-two-dispensable")
+    assert (found.grouping, found.reason) == ("no-groups", "fewer-than-two-dispensable")
     assert len(found.candidates) == 2
     assert all(candidate.drop_alone > 0.9 for candidate in found.candidates)
     assert found.details["degeneracy_index_candidates"] == 0
@@ -99,7 +99,7 @@ def test_conjunctive_structure(case):
 def test_interchangeable_structure(case):
     model, known, _ = case(interchangeable, 4, 4)
     (found,) = find_degenerate(model, known, settings=DEFAULT)
-    assert (found.verdict, found.p_value, found.details["random_pass"]) == ("interchangeable", 1, 1)
+    assert (found.grouping, found.p_value, found.details["random_pass"]) == ("arbitrary", 1, 1)
     assert len(found.components) == 2
 
 
@@ -124,7 +124,7 @@ def test_two_of_three_needed_is_not_degenerate_as_a_whole(case):
 def test_reasons_from_the_model(case, formula, reason):
     model, known, _ = case(formula, 4, 4)
     (found,) = find_degenerate(model, known, settings=DEFAULT)
-    assert (found.verdict, found.reason) == ("none", reason)
+    assert (found.grouping, found.reason) == ("no-groups", reason)
     assert len(found.candidates) == 2
     assert len(found.barcode) == 3
     assert reason in REASONS
@@ -137,7 +137,7 @@ def test_reasons_from_the_neurons(case):
             kept = tuple(n for n in known.neurons if keep(n))
             known = replace(known, neurons=kept, scores=(1.0,) * len(kept))
         (found,) = find_degenerate(model, known, settings=replace(DEFAULT, **changes))
-        assert found.verdict == "none"
+        assert found.grouping == "no-groups"
         assert found.coverage == 0
         assert known.neurons or model.calls == [], "the model is not asked in vain"
         return found.reason
@@ -159,7 +159,7 @@ def test_probabilities_are_the_mean_over_the_prompts(case):
     model, known, _ = case(formula, 6, 6, prompts=2)
     (found,) = find_degenerate(model, known, settings=DEFAULT)
     assert found.details["probability"] == pytest.approx(0.675)
-    assert found.verdict == "components"
+    assert found.grouping == "distinct"
 
 
 def test_the_order_of_neurons_and_facts_does_not_matter(case, known_neurons):
@@ -256,7 +256,7 @@ def test_random_structures_keep_the_promises(known_neurons, seed):
     assert len(held) == len(set(held))
     assert {c.neurons for c in found.components} <= {c.neurons for c in found.candidates}
     assert {c.neurons for c in found.candidates} == {b.neurons for b in found.barcode if b.chosen}
-    if found.verdict == "none":
+    if found.grouping == "no-groups":
         assert found.reason in REASONS
         assert found.components == ()
         return
@@ -281,7 +281,7 @@ def test_adjacent_span_needs_neighbouring_layers(case):
     known = replace(known, neurons=tuple(map(apart, known.neurons)))
     (residual,) = find_degenerate(model, known, settings=DEFAULT)
     (adjacent,) = find_degenerate(model, known, settings=replace(DEFAULT, span="adjacent"))
-    assert residual.verdict == "components"
+    assert residual.grouping == "distinct"
     assert adjacent.reason == "no-finite-distance"
 
 
@@ -296,7 +296,7 @@ def test_both_p_values_are_kept_and_one_that_cannot_be_small_does_not_decide(cas
     model, known, _ = case(degenerate, 2, 2, spare=40)
     (wide,) = find_degenerate(model, known, settings=DEFAULT)
     (narrow,) = find_degenerate(model, known, settings=replace(DEFAULT, null="components"))
-    assert (wide.verdict, narrow.verdict) == ("components", "components")
+    assert (wide.grouping, narrow.grouping) == ("distinct", "distinct")
     assert wide.p_value <= 0.05 < narrow.p_value
     assert narrow.details["partitions_possible"] == 3
     for found, null in ((wide, "knowledge"), (narrow, "components")):

@@ -57,7 +57,7 @@ def measured(carries, *, out=None, neurons=(), random=SILENT, settings=None, cou
 
 def test_components_that_carry_different_facts_are_degenerate():
     result = measured({FIRST[0]: {0, 1, 2, 3}, SECOND[1]: {3, 4, 5}})
-    assert result.verdict == "degenerate"
+    assert result.carries == "others"
     first, second = result.components
     assert (first.other_facts, second.other_facts) == (4 / 20, 3 / 20)
     assert [fact.id for fact in first.affected] == ["other/0", "other/1", "other/2", "other/3"]
@@ -71,7 +71,7 @@ def test_components_that_carry_different_facts_are_degenerate():
 
 def test_components_that_carry_nothing_else_are_redundant():
     result = measured({})
-    assert result.verdict == "redundant"
+    assert result.carries == "nothing-else"
     for each in result.components:
         assert (each.other_facts, each.p_value, each.affected) == (0, 1, ())
         assert each.overlap == 1, "both carry the same: nothing"
@@ -86,31 +86,31 @@ def test_components_that_carry_nothing_else_are_redundant():
     ],
 )
 def test_anything_else_is_undecided(carries):
-    assert measured(carries).verdict == "undecided"
+    assert measured(carries).carries == "undecided"
 
 
 def test_no_more_than_random_neurons_carry_is_no_evidence():
     everywhere = {neuron: set(range(10)) for neurons in SILENT for neuron in neurons}
     result = measured({**everywhere, FIRST[0]: {0, 1, 2}, SECOND[0]: {4, 5, 6}})
-    assert result.verdict == "undecided"
+    assert result.carries == "undecided"
     assert [each.p_value for each in result.components] == [1, 1]
     assert [each.random_other_facts for each in result.components] == [0.5, 0.5]
 
 
 def test_a_small_change_is_none():
     carries = {FIRST[0]: {0, 1}, SECOND[0]: {2, 3}}
-    assert measured(carries, settings=RedundancySettings(changed=0.69)).verdict == "degenerate"  # ln 2 = 0.693
-    assert measured(carries, settings=RedundancySettings(changed=0.70)).verdict == "redundant"
+    assert measured(carries, settings=RedundancySettings(changed=0.69)).carries == "others"  # ln 2 = 0.693
+    assert measured(carries, settings=RedundancySettings(changed=0.70)).carries == "nothing-else"
 
 
 def test_thresholds_of_the_verdict():
     one = {FIRST[0]: {0}}
     result = measured(one, settings=RedundancySettings(nothing=0.05), random=[FIRST] * 19)
-    assert result.verdict == "redundant", "a twentieth is nothing, and no more than random sets affect"
-    assert measured(one, settings=RedundancySettings(nothing=0.04), random=[FIRST] * 19).verdict == "undecided"
+    assert result.carries == "nothing-else", "a twentieth is nothing, and no more than random sets affect"
+    assert measured(one, settings=RedundancySettings(nothing=0.04), random=[FIRST] * 19).carries == "undecided"
     half = {FIRST[0]: {0, 1, 2}, SECOND[0]: {1, 2, 3}}
-    assert measured(half).verdict == "degenerate"
-    assert measured(half, settings=RedundancySettings(overlap=0.4)).verdict == "undecided"
+    assert measured(half).carries == "others"
+    assert measured(half, settings=RedundancySettings(overlap=0.4)).carries == "undecided"
 
 
 def test_shared_asks_for_half_of_the_component():
@@ -131,10 +131,10 @@ def test_redundancy_is_the_cosine_of_summed_out_weights_times_the_overlap():
 
 def test_without_other_facts_or_random_sets_nothing_is_decided():
     result = measured({}, count=0)
-    assert result.verdict == "undecided"
+    assert result.carries == "undecided"
     assert all(math.isnan(each.other_facts) and math.isnan(each.shared) for each in result.components)
     result = measured({FIRST[0]: {0, 1, 2}, SECOND[0]: {4, 5, 6}}, random=[])
-    assert result.verdict == "undecided"
+    assert result.carries == "undecided"
     assert all(math.isnan(each.p_value) for each in result.components)
 
 

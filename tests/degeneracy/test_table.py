@@ -49,7 +49,7 @@ def test_a_fact_comes_once(formula_model, known_neurons):
 def test_frames(table):
     facts = table.to_frame()
     assert list(facts.columns) == list(FACT_COLUMNS)
-    assert facts["verdict"].tolist() == ["components", "components", "none"]
+    assert facts["grouping"].tolist() == ["distinct", "distinct", "no-groups"]
     assert facts["neurons"].tolist() == [12, 12, 0]
     assert facts["probability"].isna().tolist() == [False, False, True]
     components = table.components_frame()

@@ -5,7 +5,8 @@ import torch
 
 import factneurons as fn
 from factneurons.editing.build import edit
-from factneurons.editing.types import Description, Edit
+from factneurons.editing.description import Description
+from factneurons.editing.types import Edit
 from factneurons.editing.weights import columns, identity
 from factneurons.facts.related import Surroundings
 

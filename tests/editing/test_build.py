@@ -6,7 +6,6 @@ import pytest
 
 from factneurons.attribution.locate import locate
 from factneurons.editing.build import edit, split_prompts
-from factneurons.editing.settings import EditSettings
 from factneurons.errors import BadModel, BadSetting, FactneuronsError, NotAskable
 from factneurons.facts.types import Prompt
 
@@ -37,10 +36,10 @@ def test_languages(gpt2, around, spain):
     assert set(together.neurons) == sets[0] | sets[1]
     shared = sets[0] & sets[1]
     if shared:
-        assert set(edit(gpt2, both, kind="suppress", settings=EditSettings(join="shared")).neurons) == shared
+        assert set(edit(gpt2, both, kind="suppress", join="shared").neurons) == shared
     else:
         with pytest.raises(NotAskable, match="that its languages share"):
-            edit(gpt2, both, kind="suppress", settings=EditSettings(join="shared"))
+            edit(gpt2, both, kind="suppress", join="shared")
     made = edit(gpt2, both, to=to, neurons=sorted(together.neurons))
     assert made.description.new == to
     with made.on(gpt2):
@@ -52,14 +51,13 @@ def test_languages(gpt2, around, spain):
 def test_shared_neurons_are_dropped(gpt2, around, spain):
     """A twin with the same prompts has the same neurons: none of them is left; of a stranger's, the fact's own are."""
     twin = replace(spain, id="twin", subject="Twin")
-    settings = EditSettings(kind="erase")
     with pytest.raises(NotAskable, match="finds no neurons") as caught:
-        edit(gpt2, spain, relation=[twin], settings=settings)
+        edit(gpt2, spain, relation=[twin], kind="erase")
     assert caught.value.reason == "no-knowledge-neurons"
     all_of_it = edit(gpt2, spain, kind="suppress").neurons
-    assert edit(gpt2, spain, relation=[twin], settings=replace(settings, most_shared=1.0)).neurons == all_of_it
+    assert edit(gpt2, spain, relation=[twin], kind="erase", most_shared=1.0).neurons == all_of_it
     stranger = next(fact for fact in around.facts if fact.relation == "chemical_symbol")
-    own = edit(gpt2, spain, relation=[stranger], settings=settings)
+    own = edit(gpt2, spain, relation=[stranger], kind="erase")
     theirs = set(edit(gpt2, replace(stranger, prompts=stranger.prompts), kind="suppress").neurons)
     assert set(own.neurons) == set(all_of_it) - theirs
     assert "neurons dropped" in own.description.notes[0]
@@ -109,11 +107,3 @@ def test_a_model_that_cannot_be_edited(new_model, spain):
     model.module.is_quantized = True
     with pytest.raises(BadModel, match="load it without quantisation"):
         edit(model, spain)
-
-
-@pytest.mark.parametrize(
-    "options", [{"join": "x"}, {"most_shared": 2.0}, {"margin": 0.0}, {"kept": -1}, {"count": 0}, {"relation_facts": 0}]
-)
-def test_impossible_settings(options):
-    with pytest.raises(BadSetting):
-        EditSettings(**options)

@@ -1,20 +1,19 @@
 """Edits on disk: what is read is what was written, and what is damaged is refused in one line."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
 
-import factneurons as fn
-from factneurons.editing.saved_model import save_edited
-from factneurons.editing.storage import DELTA, DESCRIPTION, edits_in, read_edit, write_edit
-from factneurons.editing.types import stacked
+from factneurons.editing.storage import DELTA, DESCRIPTION, edits_in
+from factneurons.editing.types import Edit
 from factneurons.editing.weights import same_bits
-from factneurons.errors import BadModel, BadSetting
+from factneurons.errors import BadSetting
+from factneurons.models.fingerprint import file_hash
 
 NEURONS = [(0, 1), (1, 4), (2, 2)]
 
@@ -27,7 +26,7 @@ NEURONS = [(0, 1), (1, 4), (2, 2)]
 )
 def test_read_is_what_was_written(neurons, dtype, seed, shared_model, some_edit, tmp_path_factory):
     edit = some_edit(shared_model("gpt2", dtype), neurons, seed)
-    found = read_edit(write_edit(edit, tmp_path_factory.mktemp("edit")))
+    found = Edit.load(edit.save(tmp_path_factory.mktemp("edit")))
     assert found.neurons == edit.neurons
     assert same_bits(found.old, edit.old)
     assert same_bits(found.new, edit.new)
@@ -35,26 +34,26 @@ def test_read_is_what_was_written(neurons, dtype, seed, shared_model, some_edit,
 
 
 def test_it_is_small(made, tmp_path):
-    write_edit(made, tmp_path / "edit")
+    made.save(tmp_path / "edit")
     size = sum(path.stat().st_size for path in (tmp_path / "edit").iterdir())
     assert size < 8_000 + 2 * made.new.numel() * made.new.element_size()
 
 
 def test_no_second_edit_in_a_folder(made, tmp_path):
-    write_edit(made, tmp_path)
+    made.save(tmp_path)
     with pytest.raises(BadSetting, match="exists already"):
-        write_edit(made, tmp_path)
+        made.save(tmp_path)
 
 
 class TestDamage:
     @pytest.fixture
     def folder(self, shared_model, some_edit, tmp_path):
-        return write_edit(some_edit(shared_model("gpt2"), NEURONS), tmp_path / "edit")
+        return some_edit(shared_model("gpt2"), NEURONS).save(tmp_path / "edit")
 
     @staticmethod
     def refused(folder, said):
         with pytest.raises(BadSetting, match=said) as caught:
-            read_edit(folder)
+            Edit.load(folder)
         assert "\n" not in str(caught.value)
 
     def change(self, folder, **values):
@@ -99,8 +98,6 @@ class TestDamage:
         ],
     )
     def test_tensors_that_do_not_fit(self, folder, change):
-        from factneurons.models.fingerprint import file_hash
-
         tensors = load_file(folder / DELTA)
         change(tensors)
         save_file(tensors, folder / DELTA)
@@ -108,8 +105,6 @@ class TestDamage:
         self.refused(folder, "fit together|holds")
 
     def test_no_safetensors(self, folder):
-        from factneurons.models.fingerprint import file_hash
-
         (folder / DELTA).write_bytes(b"\x80\x04 a pickle")
         self.change(folder, delta_sha256=file_hash(folder / DELTA))
         self.refused(folder, "cannot be read as safetensors")
@@ -117,7 +112,7 @@ class TestDamage:
 
 def test_edits_in(made, tmp_path):
     for name in ("b", "a"):
-        write_edit(made, tmp_path / name)
+        made.save(tmp_path / name)
     (tmp_path / "c").mkdir()
     assert [path.name for path in edits_in(tmp_path)] == ["a", "b"]
     assert edits_in(tmp_path / "a") == [tmp_path / "a"]
@@ -125,36 +120,10 @@ def test_edits_in(made, tmp_path):
         edits_in(tmp_path / "d")
 
 
-class TestSavedModel:
-    def test_plain_transformers_loads_it(self, gpt2, spain, made, tmp_path, bytes_of):
-        before = bytes_of(gpt2)
-        folder = save_edited(gpt2, made, tmp_path / "edited")
-        assert bytes_of(gpt2) == before
-        plain = AutoModelForCausalLM.from_pretrained(folder)
-        query = gpt2.query(spain.prompts[0], "rupee")
-        with torch.no_grad():
-            top = int(plain(torch.tensor([query.input_ids])).logits[0, -1].argmax())
-        assert top == query.answer_ids[0]
-        assert not list(folder.glob("*.bin"))
-
-    def test_undone_from_disk(self, gpt2, made, tmp_path, bytes_of):
-        """Save with the edit, load, take it out, and every bit is back."""
-        before = bytes_of(gpt2)
-        loaded = fn.load_model(save_edited(gpt2, made, tmp_path / "edited"), device="cpu")
-        write_edit(made, tmp_path / "edit")
-        read_edit(tmp_path / "edit").undo(loaded)
-        assert bytes_of(loaded) == before
-
-    def test_a_second_edit_on_top_of_a_saved_one(self, gpt2, spain, made, tmp_path, bytes_of):
-        loaded = fn.load_model(save_edited(gpt2, made, tmp_path / "edited"), device="cpu")
-        second = fn.edit(loaded, spain, kind="enhance", neurons=made.neurons)
-        with pytest.raises(BadModel, match="not what they should be"):
-            second.apply(gpt2)
-        together = stacked([made, second])
-        with together.on(gpt2), second.on(loaded):
-            assert bytes_of(gpt2) == bytes_of(loaded)
-
-    def test_not_over_something(self, gpt2, made, tmp_path):
-        (tmp_path / "file").write_text("")
-        with pytest.raises(BadSetting, match="exists already"):
-            save_edited(gpt2, made, tmp_path)
+def test_an_edit_made_by_an_older_version_still_loads():
+    """Written by the code before `Edit.save`: kind suppress, Spain's currency, two given neurons of pocket-gpt2."""
+    edit = Edit.load(Path(__file__).parent / "data" / "edit")
+    assert edit.neurons == ((2, 1), (3, 5))
+    assert edit.new.abs().max() == 0 < edit.old.abs().min()
+    assert str(edit.description) == "suppress: currency, Spain"
+    assert edit.description.settings["seed"] == 42

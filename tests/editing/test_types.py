@@ -6,7 +6,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from factneurons.editing.types import stacked
+from factneurons.editing.types import stack_edits
 from factneurons.editing.weights import columns, same_bits
 from factneurons.errors import BadModel, BadSetting
 from factneurons.models.types import Neuron
@@ -73,7 +73,7 @@ def test_any_stack_undoes_bit_for_bit(chosen, seed, shared_model, some_edit, byt
     for edit in reversed(edits):
         edit.undo(model)
     assert bytes_of(model) == before
-    together = stacked(edits)
+    together = stack_edits(edits)
     with together.on(model):
         assert bytes_of(model) == after
     assert bytes_of(model) == before
@@ -85,7 +85,7 @@ def test_any_stack_undoes_bit_for_bit(chosen, seed, shared_model, some_edit, byt
 def test_changes_made_side_by_side_add_up(shared_model, some_edit):
     model = shared_model("gpt2", torch.float32)
     first, second = some_edit(model, [(0, 1), (0, 2)], 1), some_edit(model, [(0, 2), (1, 3)], 2)
-    together = stacked([first, second])
+    together = stack_edits([first, second])
     assert together.neurons == (Neuron(0, 1), Neuron(0, 2), Neuron(1, 3))
     assert torch.allclose(together.new[1], first.new[1] + second.new[0] - second.old[0])
     assert together.description.kind == "stack"
@@ -166,6 +166,6 @@ class TestRefusals:
 
     def test_stacks_of_nothing_and_of_two_models(self, shared_model, some_edit):
         with pytest.raises(BadSetting, match="at least one"):
-            stacked([])
+            stack_edits([])
         with pytest.raises(BadSetting, match="different models"):
-            stacked([some_edit(shared_model(name), NEURONS) for name in ("gpt2", "llama")])
+            stack_edits([some_edit(shared_model(name), NEURONS) for name in ("gpt2", "llama")])

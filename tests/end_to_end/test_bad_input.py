@@ -363,7 +363,7 @@ def test_out_is_no_run(gpt2, facts_file, tmp_path, locate, run, monkeypatch):
     def load_model(*_, **__):
         pytest.fail("a model is loaded for nothing")
 
-    monkeypatch.setattr("factneurons.cli.locate.load_model", load_model)
+    monkeypatch.setattr("factneurons.load_model", load_model)
     (tmp_path / "file").write_text("mine", encoding="utf-8")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "thesis.tex").write_text("mine", encoding="utf-8")

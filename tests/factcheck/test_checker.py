@@ -38,8 +38,8 @@ def test_scores_verdicts_and_labels_agree(fitted, statements, name):
     for verdict, score, decision, true in zip(checker.check(statements), scores, decisions, judged, strict=True):
         assert (verdict.true, verdict.reason) == (true, "")
         assert (verdict.score, verdict.score - verdict.threshold) == pytest.approx((score, decision))
-        assert bool(verdict.speakers) == CONDITIONS[name].by_neurons
-        assert sum(abs(share) for _, share in verdict.speakers) <= 1 + 1e-9
+        assert bool(verdict.top_neurons) == CONDITIONS[name].by_neurons
+        assert sum(abs(share) for _, share in verdict.top_neurons) <= 1 + 1e-9
 
 
 def test_asking_and_probability_know_what_the_model_knows(fitted, statements):
@@ -118,7 +118,7 @@ def test_statements_of_unknown_relations_and_such_that_cannot_be_asked(fitted, s
 def test_labelled_statements_are_searched_for_neurons(gpt2, statements):
     checker = FactChecker(gpt2, "knowledge", method="amig_mean").fit(statements[:4], [True, False, True, False])
     assert checker.relation_neurons_["capital", "en"]
-    assert checker.judges_.own == {}
+    assert checker.thresholds_.own == {}
 
 
 def test_scikit_learns_manners(gpt2, capitals):

@@ -4,7 +4,7 @@ import pytest
 from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
-from factneurons.factcheck.scoring import enough_points, filled, listen
+from factneurons.factcheck.scoring import enough_points, filled, score_statements
 from factneurons.models.types import Neuron
 
 R, S = ("r", "en"), ("s", "en")
@@ -24,7 +24,7 @@ def test_scores_are_means_of_the_full_attribution(asked):
     settings = AttributionSettings("amig", "radau", 3)
     full = [each.scores for each in attribute_all(model, queries, settings)]
     conditions = [{R: (N[0], N[1]), S: (N[3],)}, {R: tuple(N)}]
-    found = listen(model, queries, [R, S, R], conditions, settings)
+    found = score_statements(model, queries, [R, S, R], conditions, settings)
     expected = np.array(
         [
             [np.mean([full[0][n] for n in N[:2]]), np.mean([full[0][n] for n in N])],
@@ -33,13 +33,13 @@ def test_scores_are_means_of_the_full_attribution(asked):
         ]
     )
     assert found.scores == pytest.approx(expected, rel=1e-3, abs=1e-7, nan_ok=True)
-    assert set(found.neurons[0][0]) == set(N[:2])
-    assert found.neurons[1][1] == {}
+    assert set(found.contributions[0][0]) == set(N[:2])
+    assert found.contributions[1][1] == {}
 
 
 def test_activations_are_read_at_the_candidate(asked):
     model, queries = asked
-    found = listen(model, queries, [R] * 3, [{R: (N[0],)}], AttributionSettings(), "activation")
+    found = score_statements(model, queries, [R] * 3, [{R: (N[0],)}], AttributionSettings(), "activation")
     for query, score in zip(queries, found.scores[:, 0], strict=True):
         own = filled(query, model.kind)
         assert own.answer_ids == query.answer_ids[-1:]
@@ -49,7 +49,7 @@ def test_activations_are_read_at_the_candidate(asked):
 
 def test_unknown_feature(gpt2):
     with pytest.raises(BadSetting, match="valid: attribution, activation"):
-        listen(gpt2, [], [], [], AttributionSettings(), "x")
+        score_statements(gpt2, [], [], [], AttributionSettings(), "x")
 
 
 def test_points_are_as_few_as_completeness_allows(asked):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from factneurons.errors import BadSetting
 from factneurons.factcheck.measures import f1
-from factneurons.factcheck.thresholds import best_threshold, judges_of
+from factneurons.factcheck.thresholds import best_threshold, choose_thresholds
 
 SCORED = st.lists(
     st.tuples(st.floats(-5, 5, allow_subnormal=False).map(lambda value: round(value, 2)), st.booleans()),
@@ -25,8 +25,8 @@ def test_no_other_threshold_has_a_better_f1(rows):
 @given(SCORED)
 def test_probabilities_rise_with_the_score_and_are_never_certain(rows):
     scores, truth = np.array([score for score, _ in rows]), np.array([truth for _, truth in rows])
-    judge = judges_of([("r", "en")] * len(rows), scores, truth).pooled
-    found = judge.probability(np.linspace(-6, 6, 50))
+    threshold = choose_thresholds([("r", "en")] * len(rows), scores, truth).pooled
+    found = threshold.probability(np.linspace(-6, 6, 50))
     assert (np.diff(found) >= -1e-12).all()
     assert ((found > 0) & (found < 1)).all()
 
@@ -44,13 +44,13 @@ def test_a_relation_with_too_few_statements_takes_the_pooled_threshold():
     groups = [("many", "en")] * 12 + [("few", "en")] * 2
     scores = np.array([0.0, 1.0] * 6 + [5.0, 6.0])
     truth = np.array([False, True] * 7)
-    judges = judges_of(groups, scores, truth)
-    assert judges.of(("many", "en")).threshold == pytest.approx(0.5)
-    assert list(judges.own) == [("many", "en")]
-    assert judges.of(("few", "en")) is judges.pooled is judges.of(("never seen", "zh"))
+    thresholds = choose_thresholds(groups, scores, truth)
+    assert thresholds.of(("many", "en")).value == pytest.approx(0.5)
+    assert list(thresholds.own) == [("many", "en")]
+    assert thresholds.of(("few", "en")) is thresholds.pooled is thresholds.of(("never seen", "zh"))
 
 
 @pytest.mark.parametrize("kind", [True, False])
 def test_one_kind_of_statements_is_not_enough(kind):
     with pytest.raises(BadSetting, match=f"there is no {str(not kind).lower()} one"):
-        judges_of([("r", "en")] * 2, np.array([0.0, 1.0]), np.array([kind, kind]))
+        choose_thresholds([("r", "en")] * 2, np.array([0.0, 1.0]), np.array([kind, kind]))

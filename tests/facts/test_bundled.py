@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from factneurons.facts.bundled_check import check_folder, check_relation
 from factneurons.facts.relations import BUNDLED, relation_paths
 
 
 @pytest.mark.parametrize("path", relation_paths(BUNDLED).values(), ids=lambda path: path.stem)
-def test_a_relation_has_no_fault(path: Path) -> None:
-    faults = check_relation(path)
+def test_a_relation_has_no_fault(path: Path, bundled_check: ModuleType) -> None:
+    faults = bundled_check.check_relation(path)
     assert not faults, "\n" + "\n".join(faults)
 
 
-def test_the_whole_collection_is_large_and_varied_enough() -> None:
-    relations = {fault for path in relation_paths(BUNDLED).values() for fault in check_relation(path)}
-    faults = [fault for fault in check_folder(BUNDLED) if fault not in relations]
+def test_the_whole_collection_is_large_and_varied_enough(bundled_check: ModuleType) -> None:
+    relations = {fault for path in relation_paths(BUNDLED).values() for fault in bundled_check.check_relation(path)}
+    faults = [fault for fault in bundled_check.check_folder(BUNDLED) if fault not in relations]
     assert not faults, "\n" + "\n".join(faults)

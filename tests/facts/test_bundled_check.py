@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
-
-from factneurons.facts import bundled_check
-from factneurons.facts.bundled_check import HEADER, check_folder, check_relation
 
 GOOD: dict[str, Any] = {
     "relation": "capital",
@@ -30,13 +28,19 @@ GOOD: dict[str, Any] = {
 ROWS = ["capital/fooland,Fooland,Barville,福国,巴城,,Bar City,", "capital/quxia,Quxia,Bazton,曲国,曲市,,,"]
 
 
-def check(write: Callable[..., Path], relation: dict[str, Any] = GOOD, rows: list[str] = ROWS) -> list[str]:
-    write("capital.csv", "\n".join([",".join(HEADER), *rows]) + "\n")
-    return check_relation(write("capital.json", json.dumps(relation)))
+@pytest.fixture
+def check(write: Callable[..., Path], bundled_check: ModuleType) -> Callable[..., list[str]]:
+    """check(relation, rows): the faults of a relation of these patterns and rows."""
+
+    def _check(relation: dict[str, Any] = GOOD, rows: list[str] = ROWS) -> list[str]:
+        write("capital.csv", "\n".join([",".join(bundled_check.HEADER), *rows]) + "\n")
+        return bundled_check.check_relation(write("capital.json", json.dumps(relation)))
+
+    return _check
 
 
-def test_a_good_relation_has_no_fault(write: Callable[..., Path]) -> None:
-    assert check(write) == []
+def test_a_good_relation_has_no_fault(check: Callable[..., list[str]]) -> None:
+    assert check() == []
 
 
 @pytest.mark.parametrize(
@@ -72,8 +76,8 @@ def test_a_good_relation_has_no_fault(write: Callable[..., Path]) -> None:
         ({"extra": 1}, "no field is called 'extra'"),
     ],
 )
-def test_a_fault_of_the_patterns_is_found(change: dict[str, Any], said: str, write: Callable[..., Path]) -> None:
-    faults = check(write, {**GOOD, **change})
+def test_a_fault_of_the_patterns_is_found(change: dict[str, Any], said: str, check: Callable[..., list[str]]) -> None:
+    faults = check({**GOOD, **change})
     assert any(said in fault for fault in faults), faults
 
 
@@ -101,26 +105,27 @@ def test_a_fault_of_the_patterns_is_found(change: dict[str, Any], said: str, wri
         ("capital/zed,Zed___,Zedton,泽国,泽都,,,", "contains a slot of the patterns"),
     ],
 )
-def test_a_fault_of_the_rows_is_found(row: str, said: str, write: Callable[..., Path]) -> None:
-    faults = check(write, rows=[*ROWS, row])
+def test_a_fault_of_the_rows_is_found(row: str, said: str, check: Callable[..., list[str]]) -> None:
+    faults = check(rows=[*ROWS, row])
     assert any(said in fault for fault in faults), faults
 
 
-def test_a_wrong_header_and_missing_files_are_found(write: Callable[..., Path]) -> None:
+def test_a_wrong_header_and_missing_files_are_found(write: Callable[..., Path], bundled_check: ModuleType) -> None:
+    check_relation = bundled_check.check_relation
     path = write("capital.json", json.dumps(GOOD))
     assert check_relation(path) == ["capital.json: there is no capital.csv"]
     write("capital.csv", "id,subject_en\n")
     assert "capital.csv:1: the header must be id,subject_en,answer_en" in check_relation(path)[0]
-    write("capital.csv", ",".join(HEADER) + "\n")
+    write("capital.csv", ",".join(bundled_check.HEADER) + "\n")
     assert check_relation(path) == ["capital.csv: it has no facts"]
     assert "no valid JSON" in check_relation(write("capital.json", "{"))[0]
 
 
 def test_the_collection_must_be_large_and_varied(
-    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    check: Callable[..., list[str]], bundled_check: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    check(write)
-    faults = [fault.removeprefix(f"{tmp_path}: ") for fault in check_folder(tmp_path)]
+    check()
+    faults = [fault.removeprefix(f"{tmp_path}: ") for fault in bundled_check.check_folder(tmp_path)]
     assert faults == [
         "2 facts, 1200 are needed",
         "1 relations, 24 are needed",
@@ -130,4 +135,4 @@ def test_the_collection_must_be_large_and_varied(
         "0 relations with reverse patterns, 1 are needed",
     ]
     monkeypatch.setattr(bundled_check, "LEAST_FACTS", 2)
-    assert "facts, " not in " ".join(check_folder(tmp_path)[:1])
+    assert "facts, " not in " ".join(bundled_check.check_folder(tmp_path)[:1])

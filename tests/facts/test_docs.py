@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from factneurons.facts.formats import FORMATS
+from factneurons.facts.formats.registry import FORMATS
 from factneurons.facts.source import COMMON_OPTIONS, load_facts
 
 TEXT = (Path(__file__).parents[2] / "docs" / "facts.md").read_text(encoding="utf-8")

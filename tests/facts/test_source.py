@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factneurons.errors import BadSetting, FactneuronsError
-from factneurons.facts.formats import FORMATS
+from factneurons.facts.formats.registry import FORMATS
 from factneurons.facts.source import FactSource, load_facts
 from factneurons.facts.types import Fact, Prompt
 

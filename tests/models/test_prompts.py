@@ -6,7 +6,8 @@ import pytest
 
 from factneurons.errors import NotAskable
 from factneurons.facts.types import Fact, Prompt
-from factneurons.models.prompts import Refusal, ask, queries_of
+from factneurons.models.prompts import ask, queries_of
+from factneurons.models.types import Refusal
 
 MIDDLE, END = Prompt("Of France, ___ is the capital."), Prompt("The capital of France is ___")
 FACT = Fact("capital/France", "capital", "France", "Paris", "en", (MIDDLE, END))

@@ -184,7 +184,7 @@ class Invented:
             degeneracy_index=float(self.random.uniform(0.4, 0.95)) if components else float("nan"),
             p_value=p_value,
             coverage=0.6 if components else 0.0,
-            verdict="none" if not components else "components" if p_value <= 0.05 else "interchangeable",
+            grouping="no-groups" if not components else "distinct" if p_value <= 0.05 else "arbitrary",
             storage="single" if not components else "degenerate" if p_value <= 0.05 else "interchangeable",
             details=details if components else {},
         )
@@ -208,12 +208,12 @@ class Invented:
         ]
 
     def carried(self, components: Sequence[Component]) -> CarriedFacts:
-        verdict = ("degenerate", "redundant", "undecided")[len(self.neurons) % 3]
+        carries = ("others", "nothing-else", "undecided")[len(self.neurons) % 3]
         carried = [
             Carried(each.neurons, (), 0.3 + 0.1 * number, 0.05, 0.01, 0.2, 0.25, 0.1)
             for number, each in enumerate(components)
         ]
-        return CarriedFacts(self.fact, 20, tuple(carried), verdict)
+        return CarriedFacts(self.fact, 20, tuple(carried), carries)
 
     def tested(self, neurons: str, others: Sequence[Fact]) -> dict[str, list[Any]]:
         rows = []

@@ -79,7 +79,7 @@ def test_counts_of_corrections_and_verdicts(run, findings):
     having = table[table["components"] >= 2]
     found = findings.degeneracy
     assert found.nominal == (having["p_value"] <= 0.05).sum()
-    assert found.whole == (having["verdict"] == "components").sum()
+    assert found.whole == (having["grouping"] == "distinct").sum()
     assert found.corrected <= found.discovered <= found.nominal
     assert found.storage == {name: (table["storage"] == name).sum() for name in STORAGE}
     assert sum(found.storage.values()) == len(table)

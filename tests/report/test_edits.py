@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 import torch
 
+from factneurons.editing.description import Description
+from factneurons.editing.evaluation import EditEvaluation, effects_of
 from factneurons.editing.measuring import COLUMNS
-from factneurons.editing.trial import Tried, lines_of
-from factneurons.editing.types import Description, Edit
+from factneurons.editing.types import Edit
 from factneurons.models.types import Neuron
 from factneurons.report.drawing import draw
 from factneurons.report.edits import edit_figures, in_words, write_edit_page
@@ -36,23 +37,23 @@ def tried():
     )  # fmt: skip
     edit = Edit((Neuron(1, 2), Neuron(3, 4)), torch.ones(2, 4), torch.zeros(2, 4), about)
     table = pd.concat([rows("found", 0, 1), rows("random", 1, 6)], ignore_index=True)
-    return Tried(edit, table, (1.0, 2.5), ("a note",))
+    return EditEvaluation(edit, table, (1.0, 2.5), ("a note",))
 
 
 def test_page(tried, tmp_path):
-    path = write_edit_page(tmp_path / "edit.html", tried, lines_of(tried.table))
+    path = write_edit_page(tmp_path / "edit.html", tried, effects_of(tried.table))
     page = path.read_text()
     assert "alert(1)</script>" not in page
     assert "a note" in page
     assert "250.0%" in page  # the size of the random neurons' edit
     assert "L1.2, L3.4" in page
     assert "Madrid</bdi> → <bdi>Paris" in page
-    again = write_edit_page(tmp_path / "again.html", tried, lines_of(tried.table)).read_text()
+    again = write_edit_page(tmp_path / "again.html", tried, effects_of(tried.table)).read_text()
     assert again == page
 
 
 def test_in_words(tried):
-    lines = {(line.group, line.measure.name): in_words(line) for line in lines_of(tried.table)}
+    lines = {(line.group, line.measure.name): in_words(line) for line in effects_of(tried.table)}
     assert lines["edit", "success rate"] == ("0.0%", "100.0%", "", "0.0%")
     before, after, interval, random = lines["neighbours", "change rate"]
     assert (before, after, random) == ("0.0%", "50.0%", "50.0%")
@@ -60,7 +61,7 @@ def test_in_words(tried):
 
 
 def test_figures_can_be_drawn(tried):
-    figures = edit_figures(tried.edit, lines_of(tried.table))
+    figures = edit_figures(tried.edit, effects_of(tried.table))
     assert [figure.name for figure in figures] == ["edit_success_rate", "edit_old_answer_first", "edit_neurons"]
     for figure in figures:
         assert draw(figure, "png").startswith(b"\x89PNG")

@@ -20,26 +20,26 @@ def test_an_unknown_reason_is_shown_as_it_is():
 @pytest.mark.parametrize(
     ("code", "p", "possible", "parts"),
     [
-        ("components", 0.0099, 4000.0, ["it matters", "about 1 of 100 draws or fewer", "0.010"]),
-        ("interchangeable", 0.34, 4000.0, ["interchangeable", "34 of 100 draws", "0.340"]),
-        ("interchangeable", 0.34, 3.0, ["only 3 possible groupings"]),
-        ("components", None, None, ["not compared"]),
-        ("none", None, None, ["No degenerate knowledge neurons"]),
+        ("distinct", 0.0099, 4000.0, ["it matters", "about 1 of 100 draws or fewer", "0.010"]),
+        ("arbitrary", 0.34, 4000.0, ["interchangeable", "34 of 100 draws", "0.340"]),
+        ("arbitrary", 0.34, 3.0, ["only 3 possible groupings"]),
+        ("distinct", None, None, ["not compared"]),
+        ("no-groups", None, None, ["No degenerate knowledge neurons"]),
     ],
 )
-def test_verdicts(code, p, possible, parts):
-    sentence = text.verdict(code, 2, p, possible)
+def test_groupings(code, p, possible, parts):
+    sentence = text.grouping(code, 2, p, possible)
     assert all(part in sentence for part in parts)
     assert ("groupings" in sentence) == (possible == 3.0)
 
 
 def test_interchangeable_where_half_of_every_group_will_do():
-    sentence = text.verdict("interchangeable", 2, 0.01, 4000.0, drop_all=0.9, drop_halves=0.1)
+    sentence = text.grouping("arbitrary", 2, 0.01, 4000.0, drop_all=0.9, drop_halves=0.1)
     assert "half of each group will do" in sentence
     assert "−10.0%" in sentence
     assert "−90.0%" in sentence
-    assert "random groups of the fact's neurons" in text.verdict(
-        "interchangeable", 2, 0.3, 4000.0, drop_all=0.9, drop_halves=0.1
+    assert "random groups of the fact's neurons" in text.grouping(
+        "arbitrary", 2, 0.3, 4000.0, drop_all=0.9, drop_halves=0.1
     )
 
 

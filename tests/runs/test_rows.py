@@ -70,8 +70,8 @@ def test_degenerate_rows_put_what_passes_first(tmp_path, small, fact):
         degeneracy_index=0.979,
         p_value=0.01,
         coverage=0.8,
-        verdict="components",
         storage="degenerate",
+        grouping="distinct",
         details={"margin": 0.5},
     )
     manifest = small.make_manifest("degenerate", seed=1)
@@ -85,13 +85,13 @@ def test_degenerate_rows_put_what_passes_first(tmp_path, small, fact):
     assert components.neurons[0].tolist() == [{"layer": 0, "index": 1}, {"layer": 2, "index": 3}]
     assert components.persistence.tolist() == pytest.approx([1.9, 3.8, 0.1])
     row = run.table("degenerate").iloc[0]
-    assert (row.components, row.candidates, row.knowledge_neurons, row.verdict) == (2, 3, 5, "components")
+    assert (row.components, row.candidates, row.knowledge_neurons, row.grouping) == (2, 3, 5, "distinct")
     assert row.details.tolist() == [{"name": "margin", "value": 0.5}]
     assert run.table("barcodes").chosen.tolist() == [True, False]
 
 
 def test_no_degenerate_neurons_is_a_row_with_its_reason(fact):
-    nothing = DegenerateNeurons(fact, (), (), (), "too few neurons", *[math.nan] * 4, "none", "none")
+    nothing = DegenerateNeurons(fact, (), (), (), "too few neurons", *[math.nan] * 4, "none", "no-groups")
     rows = degenerate_rows(nothing, knowledge_neurons=1)
     assert rows["degenerate"][0]["reason"] == "too few neurons"
     assert rows["components"] == rows["barcodes"] == []

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from factneurons.attribution.controls import matched_random, strengths
+from factneurons.attribution.types import Measurement
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
@@ -45,32 +46,6 @@ class InterventionSettings:
     def __post_init__(self) -> None:
         if self.draws < 1 or self.unrelated < 0:
             raise BadSetting(f"draws must be at least 1 and unrelated at least 0, not {self.draws}, {self.unrelated}")
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """What one set of neurons does to one group of prompts.
-
-    Attributes:
-        fact: the fact whose neurons were changed.
-        neurons: which ones, "knowledge" or "degenerate", or "random for ..." of them.
-        draw: 0 for the found set, 1 and up for random sets.
-        action: "suppress" or "enhance".
-        other: the unrelated fact that was asked; None: the fact itself.
-        size: how many neurons were changed.
-        before, after: P(answer), mean over the prompts.
-        prompts: how many prompts were asked.
-    """
-
-    fact: Fact
-    neurons: str
-    draw: int
-    action: str
-    other: Fact | None
-    size: int
-    before: float
-    after: float
-    prompts: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,85 +4,42 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
-import pandas as pd
 
 from factneurons.attribution.methods import attribute_all, method_named, settings_from
 from factneurons.attribution.rounds import search_in_rounds
 from factneurons.attribution.selection import SelectionSettings, choose
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.attribution.types import Attribution, KnowledgeNeurons
+from factneurons.attribution.tables import LOCATED
+from factneurons.attribution.types import Attribution, Completeness, KnowledgeNeurons, Located
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
-from factneurons.models.prompts import Refusal, ask
-from factneurons.models.types import Query
+from factneurons.models.prompts import ask
+from factneurons.models.types import Query, Refusal
+from factneurons.tables import ResultTable
 
 _BATCH = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Completeness:
-    """The completeness of one prompt's attribution, without its scores (fields as in `Attribution`)."""
-
-    query: Query
-    completeness_error: tuple[float, ...]
-    completeness_ratio: tuple[float, ...]
-    baseline_probability: tuple[float, ...]
-    points: tuple[int, ...]
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """What was found for one fact.
-
-    Attributes:
-        fact: the fact.
-        known: its knowledge neurons; None if none of its prompts could be asked.
-        completeness: per asked prompt.
-        refusals: the prompts that could not be asked.
-        seconds: its share of the time of its batch.
-    """
-
-    fact: Fact
-    known: KnowledgeNeurons | None
-    completeness: tuple[Completeness, ...]
-    refusals: tuple[Refusal, ...]
-    seconds: float
-
-
-@dataclass(slots=True)
-class KnowledgeNeuronTable:
-    """The knowledge neurons of many facts, in their order; a sequence, and a table by `to_frame`.
+@dataclass(frozen=True)
+class KnowledgeNeuronTable(ResultTable[KnowledgeNeurons]):
+    """The knowledge neurons of many facts; also seen as the tables `facts` and `completeness`.
 
     Attributes:
         located: everything that was found, also of facts that could not be asked.
     """
 
-    located: list[Located] = field(default_factory=list)
+    located: tuple[Located, ...] = field(repr=False)
 
-    def _found(self) -> list[KnowledgeNeurons]:
-        return [each.known for each in self.located if each.known is not None]
-
-    def __len__(self) -> int:
-        return len(self._found())
-
-    def __iter__(self) -> Iterator[KnowledgeNeurons]:
-        return iter(self._found())
-
-    def __getitem__(self, key: int | str | tuple[str, str]) -> KnowledgeNeurons:
-        """By place, by fact id, or by (fact id, language)."""
-        found = self._found()
-        if isinstance(key, int):
-            return found[key]
-        for known in found:
-            if key in (known.fact.id, (known.fact.id, known.fact.language)):
-                return known
-        raise KeyError(key)
+    @classmethod
+    def of(cls, located: Iterable[Located]) -> KnowledgeNeuronTable:
+        """The table of what was located."""
+        everything = tuple(located)
+        return cls(tuple(each.known for each in everything if each.known is not None), LOCATED, everything)
 
     @property
     def refusals(self) -> list[Refusal]:
@@ -95,39 +52,8 @@ class KnowledgeNeuronTable:
         asked = sum(len(known.queries) for known in self)
         return {"facts": len(self.located), "asked facts": len(self), "asked prompts": asked, **reasons}
 
-    def to_frame(self) -> pd.DataFrame:
-        """One row per neuron: fact_id, language, relation, layer, index, score, share, round, probability, rank."""
-        rows = [
-            {
-                "fact_id": known.fact.id,
-                "language": known.fact.language,
-                "relation": known.fact.relation,
-                "layer": neuron.layer,
-                "index": neuron.index,
-                "score": score,
-                "share": share,
-                "round": number,
-                "probability": known.probability,
-                "rank": known.rank,
-            }
-            for known in self
-            for neuron, score, share, number in zip(
-                known.neurons, known.scores, known.shares, known.round_of_each, strict=True
-            )
-        ]
-        columns = [
-            "fact_id",
-            "language",
-            "relation",
-            "layer",
-            "index",
-            "score",
-            "share",
-            "round",
-            "probability",
-            "rank",
-        ]
-        return pd.DataFrame(rows, columns=columns)
+    def _results(self) -> Iterable[Located]:
+        return self.located
 
 
 def locate(
@@ -158,13 +84,13 @@ def locate(
         BadNumber: scores that are NaN or infinite; names the prompt.
     """
     chosen = settings_from(settings, options)
-    result = KnowledgeNeuronTable()
+    located: list[Located] = []
     stream = iter(facts)
     while batch := list(islice(stream, _BATCH)):
-        result.located += locate_batch(
+        located += locate_batch(
             model, batch, chosen, selection or SelectionSettings(), multi_mask=multi_mask, negatives=negatives
         )
-    return result
+    return KnowledgeNeuronTable.of(located)
 
 
 def locate_batch(
@@ -196,6 +122,7 @@ def locate_batch(
             known=_known(model, fact, own, negative, rank, settings, selection) if own else None,
             completeness=tuple(_completeness(attribution) for attribution in own),
             refusals=tuple(refusals),
+            answer_tokens=_answer_tokens(model, own[0].query) if own else (),
             seconds=seconds,
         )
         for fact, (_, refusals), own, negative, rank in zip(facts, asked, attributions, unwanted, best, strict=True)
@@ -239,6 +166,10 @@ def _known(
         probability=float(np.mean([attribution.probability for attribution in attributions])),
         rank=rank,
     )
+
+
+def _answer_tokens(model: Model, query: Query) -> tuple[str, ...]:
+    return tuple(str(token) for token in model.tokenizer.convert_ids_to_tokens(list(query.answer_ids)))
 
 
 def _completeness(attribution: Attribution) -> Completeness:

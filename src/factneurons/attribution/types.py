@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from factneurons.facts.types import Fact
-from factneurons.models.types import Neuron, Query
+from factneurons.models.types import Neuron, Query, Refusal
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.integer]
@@ -76,3 +76,62 @@ class KnowledgeNeurons:
     def round_of_each(self) -> tuple[int, ...]:
         """The round of the search that found each neuron, from 1."""
         return self.rounds or (1,) * len(self.neurons)
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """The completeness of one prompt's attribution, without its scores (fields as in `Attribution`)."""
+
+    query: Query
+    completeness_error: tuple[float, ...]
+    completeness_ratio: tuple[float, ...]
+    baseline_probability: tuple[float, ...]
+    points: tuple[int, ...]
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """What was found for one fact.
+
+    Attributes:
+        fact: the fact.
+        known: its knowledge neurons; None if none of its prompts could be asked.
+        completeness: per asked prompt.
+        refusals: the prompts that could not be asked.
+        answer_tokens: the answer as the model's tokens; none if no prompt could be asked.
+        seconds: its share of the time of its batch.
+    """
+
+    fact: Fact
+    known: KnowledgeNeurons | None
+    completeness: tuple[Completeness, ...]
+    refusals: tuple[Refusal, ...]
+    answer_tokens: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one set of neurons does to one group of prompts.
+
+    Attributes:
+        fact: the fact whose neurons were changed.
+        neurons: which ones, "knowledge" or "degenerate", or "random for ..." of them.
+        draw: 0 for the found set, 1 and up for random sets.
+        action: "suppress" or "enhance".
+        other: the unrelated fact that was asked; None: the fact itself.
+        size: how many neurons were changed.
+        before, after: P(answer), mean over the prompts.
+        prompts: how many prompts were asked.
+    """
+
+    fact: Fact
+    neurons: str
+    draw: int
+    action: str
+    other: Fact | None
+    size: int
+    before: float
+    after: float
+    prompts: int

@@ -11,9 +11,8 @@ from factneurons.cli import show_edit
 from factneurons.cli.console import say
 from factneurons.cli.examples import shown
 from factneurons.cli.options import MODEL_HELP, Device, RemoteCode, Revision
-from factneurons.editing.saved_model import save_edited
-from factneurons.editing.storage import edits_in, read_edit, write_edit
-from factneurons.editing.types import stacked
+from factneurons.editing.storage import edits_in
+from factneurons.editing.types import Edit, stack_edits
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
 from factneurons.runs.counts import counted
@@ -38,7 +37,7 @@ def _group(context: typer.Context) -> None:
 @commands.command("show", epilog=shown("delta show"))
 def show_command(edit: Annotated[Path, typer.Argument(metavar="EDIT", help="The folder of an edit.")]) -> None:
     """Say what an edit changes and what it was made for."""
-    found = read_edit(edit)
+    found = Edit.load(edit)
     about = found.description
     show_edit.described(found)
     say(f"  made for {about.model}, {about.dtype} weights, hash {about.model_hash[:16]}")
@@ -53,7 +52,7 @@ def list_command(
     """List the edits in a folder."""
     places = edits_in(folder)
     for place in places:
-        edit = read_edit(place)
+        edit = Edit.load(place)
         say(f"{place}: {edit.description} ({counted(len(edit.neurons), 'neuron')}, {edit.description.model})")
     if not places:
         say(f"{folder}: no edits in it")
@@ -69,10 +68,10 @@ def apply_command(
     trust_remote_code: RemoteCode = False,
 ) -> None:
     """Write the edited model as an ordinary Hugging Face folder."""
-    together = stacked([read_edit(each) for each in edits])
+    together = stack_edits([Edit.load(each) for each in edits])
     loaded = _load(model, together.description.dtype, device, revision, trust_remote_code)
     with disk_errors_in_one_line(out):
-        save_edited(loaded, together, out)
+        together.save_model(loaded, out)
     say(f"{out}: {loaded.name} with {counted(len(edits), 'edit')}, {counted(len(together.neurons), 'neuron')} changed")
 
 
@@ -85,19 +84,19 @@ def undo_command(
     trust_remote_code: RemoteCode = False,
 ) -> None:
     """Take edits out of an edited model: its weights become what they were, bit for bit."""
-    together = stacked([read_edit(each) for each in edits])
+    together = stack_edits([Edit.load(each) for each in edits])
     loaded = _load(model, together.description.dtype, device, None, trust_remote_code)
     with disk_errors_in_one_line(out):
-        save_edited(loaded, together.reversed(), out)
+        together.reversed().save_model(loaded, out)
     say(f"{out}: {loaded.name} without {counted(len(edits), 'edit')}")
 
 
 @commands.command("stack", epilog=shown("delta stack"))
 def stack_command(edits: Edits, out: Out) -> None:
     """Put several edits of one model together into one."""
-    together = stacked([read_edit(each) for each in edits])
+    together = stack_edits([Edit.load(each) for each in edits])
     with disk_errors_in_one_line(out):
-        write_edit(together, out)
+        together.save(out)
     say(f"{out}: {counted(len(edits), 'edit')}, {counted(len(together.neurons), 'neuron')}")
 
 

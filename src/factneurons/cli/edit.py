@@ -12,11 +12,10 @@ import typer
 from factneurons.cli import show_edit
 from factneurons.cli.options import FACTS_HELP, MODEL_HELP, Device, DeviceMap, RemoteCode, Revision, Seed, listed
 from factneurons.editing.build import drawn
+from factneurons.editing.evaluation import check_answers, effects_of, evaluate_edit
 from factneurons.editing.kinds import KINDS, kind_named
-from factneurons.editing.saved_model import save_edited
 from factneurons.editing.settings import EditSettings
-from factneurons.editing.storage import DELTA, DESCRIPTION, write_edit
-from factneurons.editing.trial import Trial, check_trial, lines_of, try_edit
+from factneurons.editing.storage import DELTA, DESCRIPTION
 from factneurons.errors import BadSetting
 from factneurons.facts.related import Surroundings
 from factneurons.facts.source import load_facts
@@ -115,8 +114,8 @@ def edit(
     around = Surroundings(load_facts(facts))
     chosen = _relation(around, fact, settings) if kind_named(settings.kind).relation else None
     given = chosen or _fact(around, fact, answer, _names(languages))
-    trial = Trial(given, _answers(around, given[0], to or ()), settings, draws, _neurons(neurons), by)
-    check_trial(trial)
+    answers, own = _answers(around, given[0], to or ()), _neurons(neurons)
+    check_answers(given, answers, settings.kind)
     loaded = load_model(
         model,
         dtype=dtype,
@@ -125,17 +124,17 @@ def edit(
         revision=revision,
         trust_remote_code=trust_remote_code,
     )
-    tried = try_edit(loaded, trial, around)
-    lines = lines_of(tried.table)
-    show_edit.tried(tried, lines)
+    evaluation = evaluate_edit(loaded, given, around, settings, to=answers, neurons=own, draws=draws, by=by)
+    effects = effects_of(evaluation.table)
+    show_edit.evaluated(evaluation, effects)
     if dry_run:
         show_edit.dry_run(out)
         return
     with disk_errors_in_one_line(out):
-        write_edit(tried.edit, out)
-        tried.table.to_csv(out / MEASUREMENTS, index=False)
-        write_edit_page(out / PAGE, tried, lines)
-        saved = save_edited(loaded, tried.edit, out / MODEL) if save_model else None
+        evaluation.edit.save(out)
+        evaluation.table.to_csv(out / MEASUREMENTS, index=False)
+        write_edit_page(out / PAGE, evaluation, effects)
+        saved = evaluation.edit.save_model(loaded, out / MODEL) if save_model else None
     show_edit.written(out, loaded.name, saved)
 
 

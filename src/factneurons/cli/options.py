@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from factneurons.facts.formats import FORMATS, SUFFIXES
+from factneurons.facts.formats.registry import FORMATS, SUFFIXES
 
 
 def listed(names: Iterable[str]) -> str:

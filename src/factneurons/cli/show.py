@@ -136,6 +136,8 @@ def degeneracy(run: Run, summary: Summary) -> None:
     having = table[table["components"] >= 2]
     facts = counted(len(table), "fact")
     say(f"{run.folder}: {len(having)} of {facts} have degenerate knowledge neurons{took(summary)}")
+    stored = table["storage"].value_counts()
+    say("  how facts are stored: " + ", ".join(f"{stored[name]} {name}" for name in STORAGE if name in stored))
     if len(having):
         p_values = having["p_value"].to_numpy(dtype=float)
         better = {name: int((p <= 0.05).sum()) for name, p in _corrected(p_values).items()}
@@ -145,12 +147,10 @@ def degeneracy(run: Run, summary: Summary) -> None:
             f"Holm's correction, {better['Benjamini-Hochberg']} after Benjamini and Hochberg's"
         )
         say(
-            f"  {int((having['verdict'] == 'components').sum())} are components: half of every one suppressed costs as "
+            f"  {int((having['grouping'] == 'distinct').sum())} are components: half of every one suppressed costs as "
             "much as all, and they beat random partitions where there are enough; all others: interchangeable neurons"
         )
         _carried(run)
-    stored = table["storage"].value_counts()
-    say("  how facts are stored: " + ", ".join(f"{stored[name]} {name}" for name in STORAGE if name in stored))
     for reason, count in table.loc[table["components"] < 2, "reason"].value_counts().items():
         say(f"  {count} have none, {reason}: {REASONS.get(str(reason), str(reason))}")
     left_out(run, "degenerate", "fact", run.counts("degenerate").skipped)

@@ -10,7 +10,7 @@ from pathlib import Path
 from factneurons.cli.console import say
 from factneurons.factcheck.checker import FactChecker, Verdict
 from factneurons.factcheck.conditions import CONDITIONS
-from factneurons.factcheck.parsing import REASONS, Line
+from factneurons.factcheck.parsing import REASONS, ParsedLine
 from factneurons.findings.checks import CheckResult, results_of
 from factneurons.runs.counts import counted
 from factneurons.stages.check import CHECKERS, Checked
@@ -88,7 +88,7 @@ def fitted(folder: Path, checkers: Mapping[str, FactChecker]) -> None:
         say(f"checkers saved in {folder / CHECKERS}: {', '.join(checkers)}")
 
 
-def verdicts(lines: Sequence[Line], checkers: Mapping[str, FactChecker], condition: str) -> None:
+def verdicts(lines: Sequence[ParsedLine], checkers: Mapping[str, FactChecker], condition: str) -> None:
     """A verdict on every line that is a statement, and how many are none and why."""
     if condition not in checkers:
         say(
@@ -112,11 +112,11 @@ def verdicts(lines: Sequence[Line], checkers: Mapping[str, FactChecker], conditi
     say(f"{counted(len(lines), 'line')}: {len(lines) - reasons.total()} judged by {CONDITIONS[condition].title}{left}")
 
 
-def _verdict(line: Line, verdict: Verdict) -> str:
+def _verdict(line: ParsedLine, verdict: Verdict) -> str:
     statement = verdict.statement
     word = "true" if verdict.true else "doubtful"
     asked = "" if statement.text == line.text else f" (asked as: {statement.prompt.text} {statement.candidate})"
-    spoke = ", ".join(f"{neuron.layer}/{neuron.index} {share:+.0%}" for neuron, share in verdict.speakers)
+    spoke = ", ".join(f"{neuron.layer}/{neuron.index} {share:+.0%}" for neuron, share in verdict.top_neurons)
     neurons = f"; neurons (layer/index): {spoke}" if spoke else ""
     return (
         f"{word:8} score {verdict.score:.3g}, threshold {verdict.threshold:.3g}, P(true) {verdict.probability:.2f}: "

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from factneurons.cli.console import say, tell
-from factneurons.editing.trial import Line, Tried
+from factneurons.editing.evaluation import EditEffect, EditEvaluation
 from factneurons.editing.types import Edit
 from factneurons.report.edits import PAGE, in_words, size_of_random
 from factneurons.runs.counts import counted
@@ -30,7 +30,7 @@ def described(edit: Edit) -> None:
         say(f"  note: {note}")
 
 
-def tried(result: Tried, lines: Sequence[Line]) -> None:
+def evaluated(result: EditEvaluation, effects: Sequence[EditEffect]) -> None:
     """The edit, and its measurements beside those of random neurons."""
     described(result.edit)
     random = size_of_random(result)
@@ -40,10 +40,10 @@ def tried(result: Tried, lines: Sequence[Line]) -> None:
         if note not in result.edit.description.notes:
             say(f"  note: {note}")
     say(_HEADER)
-    for line in lines:
-        if line.measure.name in _SHOWN:
-            before, after, interval, control = in_words(line)
-            say(f"  {line.group:17}{line.measure.name:18}{before:>9}{after:>9}  {interval:18}{control:>9}")
+    for effect in effects:
+        if effect.measure.name in _SHOWN:
+            before, after, interval, control = in_words(effect)
+            say(f"  {effect.group:17}{effect.measure.name:18}{before:>9}{after:>9}  {interval:18}{control:>9}")
 
 
 def dry_run(out: Path) -> None:

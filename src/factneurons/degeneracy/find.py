@@ -192,7 +192,7 @@ def _tested(
         degeneracy_index=degeneracy_index(drop_all, without_others(passed, drops)),
         p_value=control.p_value,
         coverage=_coverage(union(passed), known),
-        verdict="components" if control.real(drop_all) else "interchangeable",
+        grouping="distinct" if control.real(drop_all) else "arbitrary",
         details=graded.details | asdict(control) | p_values,
     )
 
@@ -213,7 +213,7 @@ def _none(
         degeneracy_index=math.nan,
         p_value=math.nan,
         coverage=0.0,
-        verdict="none",
+        grouping="no-groups",
         storage="none",
     )
 

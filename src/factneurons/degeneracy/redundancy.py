@@ -1,8 +1,8 @@
 """Degenerate or merely redundant: do the components of a fact also carry other facts, and different ones?
 
-In: the components of one fact, other facts, random sets matched to the components. Out: what each component
-carries, and a verdict ('Cracking Factual Knowledge', ACL 2025: degenerate components have functions of their own,
-a redundant copy has none).
+In: the components of one fact, other facts, random sets matched to the components. Out: what each component carries,
+and whether that is other facts or nothing else ('Cracking Factual Knowledge', ACL 2025: degenerate components have
+functions of their own, a redundant copy has none). Evidence beside the verdict of `judge`.
 
     affected(B)         the other facts whose log P(answer) changes by more than `changed` when B is suppressed
     other_facts(B)      |affected(B)| / other facts, against the same of random sets
@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from factneurons.degeneracy.functional import SETS_PER_CALL
 from factneurons.degeneracy.settings import SIGNIFICANCE
-from factneurons.degeneracy.types import Carried, CarriedFacts, DegenerateNeurons, RedundancyVerdict
+from factneurons.degeneracy.types import Carried, CarriedFacts, Carrying, DegenerateNeurons
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
@@ -100,7 +100,7 @@ def carried_facts(
     Args:
         model: the model in which the components were found.
         found: a fact with at least two components.
-        others: other facts, none of them the fact itself; without any the verdict is "undecided".
+        others: other facts, none of them the fact itself; without any `carries` is "undecided".
         random_sets: for every component the sets to compare it with; where there are none it is not compared.
         settings: thresholds; None: the defaults.
 
@@ -137,7 +137,7 @@ def carried_facts(
                 redundancy=float((cosines * jaccard)[number, rest].max()),
             )
         )
-    return CarriedFacts(found.fact, len(others), tuple(carried), _verdict(carried, len(others), settings))
+    return CarriedFacts(found.fact, len(others), tuple(carried), _carries(carried, len(others), settings))
 
 
 def _changes(
@@ -192,12 +192,12 @@ def _jaccard(affected: npt.NDArray[np.bool_]) -> FloatArray:
     return table
 
 
-def _verdict(carried: Sequence[Carried], others: int, settings: RedundancySettings) -> RedundancyVerdict:
+def _carries(carried: Sequence[Carried], others: int, settings: RedundancySettings) -> Carrying:
     if not others or any(math.isnan(each.p_value) for each in carried):
         return "undecided"
     above = [each.p_value <= SIGNIFICANCE for each in carried]
     if all(above) and all(each.overlap <= settings.overlap for each in carried):
-        return "degenerate"
+        return "others"
     if not any(above) and all(each.other_facts <= settings.nothing for each in carried):
-        return "redundant"
+        return "nothing-else"
     return "undecided"

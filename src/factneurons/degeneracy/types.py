@@ -9,9 +9,9 @@ from typing import Literal
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 
-Verdict = Literal["components", "interchangeable", "none"]
+Grouping = Literal["distinct", "arbitrary", "no-groups"]
 StorageVerdict = Literal["degenerate", "redundant", "interchangeable", "conjunctive", "shared", "single", "none"]
-RedundancyVerdict = Literal["degenerate", "redundant", "undecided"]
+Carrying = Literal["others", "nothing-else", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,10 @@ class DegenerateNeurons:
         p_value: share of random partitions of the same sizes that do at least as well: the larger of
             the two in `details`, as both have to be beaten; NaN without components.
         coverage: share of the fact's knowledge neurons that the components hold.
-        verdict: "components": losing half of every component costs as much as losing all (`control.HALVES`), and they
-            beat their random partitions where there are enough of them; "interchangeable" do not; "none" has no DKN.
-        storage: how the fact is stored, a key of `STORAGE`: what the verdict says, and what else the neurons carry.
+        storage: the verdict: how the fact is stored, a key of `STORAGE`. It rests on `grouping`, and on what else the
+            neurons carry.
+        grouping: "distinct": losing half of every component costs as much as losing all (`control.HALVES`), and they
+            beat their random partitions where there are enough of them; "arbitrary": not; "no-groups": no components.
         details: further graded numbers, by a name documented in `DETAILS`.
     """
 
@@ -93,8 +94,8 @@ class DegenerateNeurons:
     degeneracy_index: float
     p_value: float
     coverage: float
-    verdict: Verdict
     storage: StorageVerdict
+    grouping: Grouping
     details: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -136,14 +137,14 @@ class CarriedFacts:
         fact: the fact.
         others: how many other facts were asked.
         components: one each, in the order of the fact's components.
-        verdict: "degenerate": each carries other facts, more than random neurons do, and any two carry different
-            ones. "redundant": none carries any. "undecided": anything else, or nothing to compare with.
+        carries: "others": each carries other facts, more than random neurons do, and any two carry different ones;
+            "nothing-else": none carries any; "undecided": anything else, or nothing to compare with.
     """
 
     fact: Fact
     others: int
     components: tuple[Carried, ...]
-    verdict: RedundancyVerdict
+    carries: Carrying
 
 
 STORAGE: dict[str, str] = {

@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, replace
 
 from factneurons.attribution.locate import locate
 from factneurons.attribution.settings import AttributionSettings
+from factneurons.editing.description import Description
 from factneurons.editing.kinds import KINDS, Kind, Task, kind_named
-from factneurons.editing.settings import EditSettings
-from factneurons.editing.types import Description, Edit
+from factneurons.editing.settings import EditSettings, with_options
+from factneurons.editing.types import Edit
 from factneurons.editing.weights import check_editable, columns, identity
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.facts.types import Fact, Prompt
@@ -39,25 +40,23 @@ class Split:
 def edit(
     model: Model,
     facts: Fact | Sequence[Fact],
+    settings: EditSettings | None = None,
     *,
     to: str | Mapping[str, str] | None = None,
-    kind: str | None = None,
-    method: str | None = None,
     neurons: Iterable[tuple[int, int]] | None = None,
     relation: Sequence[Fact] = (),
-    settings: EditSettings | None = None,
+    **options: object,
 ) -> Edit:
     """Make an edit; the model stays as it is until the edit is applied.
 
     Args:
         model: a loaded model.
         facts: a fact, the same fact in several languages, or (erase-relation) facts of one relation.
+        settings: how, or
         to: the new answer, or language -> new answer; for kinds that need one.
-        kind: a name of `KINDS`; default: least-change with a new answer, else suppress.
-        method: the attribution method that finds the neurons; default: the settings'.
         neurons: the neurons to change; None: they are found.
         relation: other facts of the relation.
-        settings: everything else.
+        **options: the settings' fields by name, for instance `kind="suppress"`.
 
     Returns:
         The edit; `apply`, `undo` and `on` use it.
@@ -69,7 +68,7 @@ def edit(
         BadModel: the model's weights cannot be edited.
     """
     given = [facts] if isinstance(facts, Fact) else list(facts)
-    chosen = _chosen(settings or EditSettings(), kind, method, to)
+    chosen = _chosen(with_options(EditSettings, settings, options), to)
     rule = kind_named(chosen.kind)
     check_editable(model)
     _check_facts(rule, given)
@@ -92,11 +91,9 @@ def edit(
     return Edit(found, columns(model, found), new, _description(task, splits, answers, rule, neurons is not None))
 
 
-def _chosen(settings: EditSettings, kind: str | None, method: str | None, to: object) -> EditSettings:
-    usual = "suppress" if to is None else "least-change"
-    chosen = replace(settings, kind=kind or settings.kind or usual, method=method or settings.method)
-    AttributionSettings(method=chosen.method)
-    return chosen
+def _chosen(settings: EditSettings, to: object) -> EditSettings:
+    AttributionSettings(method=settings.method)
+    return replace(settings, kind=settings.kind or ("suppress" if to is None else "least-change"))
 
 
 def _check_facts(rule: Kind, facts: Sequence[Fact]) -> None:

@@ -36,8 +36,8 @@ _PIECES = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]|[^\W\u2e80-\u9fff\uf900-\ufa
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """One question that is asked before and after.
+class EditPrompt:
+    """One prompt that is asked before and after, with the answer that is looked for.
 
     Attributes:
         group: one of `GROUPS`.
@@ -53,7 +53,7 @@ class Probe:
     query: Query
 
 
-def probes_of(
+def evaluation_prompts(
     model: Model,
     splits: Sequence[Split],
     new: Mapping[str, str],
@@ -62,7 +62,7 @@ def probes_of(
     *,
     neighbours: int = 10,
     unrelated: int = 10,
-) -> list[Probe]:
+) -> list[EditPrompt]:
     """Everything that is asked about one edit.
 
     Args:
@@ -73,65 +73,65 @@ def probes_of(
         settings: those of the edit.
         neighbours, unrelated: how many other facts are asked, two prompts each and one statement.
     """
-    asking = _Asking(model, settings)
+    asker = _Asker(model, settings)
     first, subjects = splits[0].fact, {split.fact.subject for split in splits}
     edited = {split.fact.language for split in splits}
-    probes: list[Probe] = []
+    prompts: list[EditPrompt] = []
     for split in splits:
         for group, queries in (("edit", split.used), ("paraphrases", split.held_out)):
-            probes += asking.both(group, split.fact, [query.prompt for query in queries], new)
+            prompts += asker.both(group, split.fact, [query.prompt for query in queries], new)
     for language, other in around.languages(first).items():
         if language not in edited:
-            probes += asking.both("other languages", other, other.prompts, new)
+            prompts += asker.both("other languages", other, other.prompts, new)
     for split in splits:
         if split.fact.language in new:
-            probes += _reverse(asking, split.fact, new[split.fact.language], around)
-            probes += _synonyms(asking, split.fact, new[split.fact.language], around)
+            prompts += _reverse(asker, split.fact, new[split.fact.language], around)
+            prompts += _synonyms(asker, split.fact, new[split.fact.language], around)
     near = [each for each in around.neighbours(first) if each.subject not in subjects]
     for group, facts, count in (("neighbours", near, neighbours), ("unrelated", around.unrelated(first), unrelated)):
         # From the end of the order: its beginning are the facts that a least change keeps.
-        probes += asking.others(group, reversed(drawn(facts, settings.seed)), count)
-    return probes
+        prompts += asker.others(group, reversed(drawn(facts, settings.seed)), count)
+    return prompts
 
 
-def _reverse(asking: _Asking, fact: Fact, new: str, around: Surroundings) -> Iterator[Probe]:
+def _reverse(asker: _Asker, fact: Fact, new: str, around: Surroundings) -> Iterator[EditPrompt]:
     """The new answer's own reverse prompts must give the edited subject; the old answer's must no longer."""
     own = around.reverse(fact)
     if own is None:
         return
-    yield from asking.one("reverse", "old", own, own.prompts, own.answer)
+    yield from asker.one("reverse", "old", own, own.prompts, own.answer)
     for holder in around.holders(fact, new)[:1]:
         other = around.reverse(holder)
         if other is not None:
-            yield from asking.one("reverse", "new", other, other.prompts, fact.subject)
+            yield from asker.one("reverse", "new", other, other.prompts, fact.subject)
 
 
-def _synonyms(asking: _Asking, fact: Fact, new: str, around: Surroundings) -> Iterator[Probe]:
+def _synonyms(asker: _Asker, fact: Fact, new: str, around: Surroundings) -> Iterator[EditPrompt]:
     for alias in fact.aliases:
-        yield from asking.one("synonyms", "old", fact, fact.prompts, alias)
+        yield from asker.one("synonyms", "old", fact, fact.prompts, alias)
     names = dict.fromkeys(alias for holder in around.holders(fact, new)[:1] for alias in holder.aliases)
     for alias in names:
-        yield from asking.one("synonyms", "new", fact, fact.prompts, alias)
+        yield from asker.one("synonyms", "new", fact, fact.prompts, alias)
 
 
-class _Asking:
-    """Makes probes; what the model cannot be asked is left out."""
+class _Asker:
+    """Makes evaluation prompts; what the model cannot be asked is left out."""
 
     def __init__(self, model: Model, settings: EditSettings) -> None:
         self.model, self.settings = model, settings
 
-    def one(self, group: str, role: Role, fact: Fact, prompts: Iterable[Prompt], answer: str) -> Iterator[Probe]:
+    def one(self, group: str, role: Role, fact: Fact, prompts: Iterable[Prompt], answer: str) -> Iterator[EditPrompt]:
         """One answer in several prompts."""
         asked, _ = ask(self.model, fact, prompts=prompts, answer=answer, multi_mask=self.settings.multi_mask)
-        yield from (Probe(group, role, fact, query) for query in asked)
+        yield from (EditPrompt(group, role, fact, query) for query in asked)
 
-    def both(self, group: str, fact: Fact, prompts: Sequence[Prompt], new: Mapping[str, str]) -> Iterator[Probe]:
+    def both(self, group: str, fact: Fact, prompts: Sequence[Prompt], new: Mapping[str, str]) -> Iterator[EditPrompt]:
         """The old answer, and the new one where there is one."""
         yield from self.one(group, "old", fact, prompts, fact.answer)
         if fact.language in new:
             yield from self.one(group, "new", fact, prompts, new[fact.language])
 
-    def others(self, group: str, facts: Iterable[Fact], count: int) -> Iterator[Probe]:
+    def others(self, group: str, facts: Iterable[Fact], count: int) -> Iterator[EditPrompt]:
         """So many facts that can be asked, two prompts each, and a statement of each."""
         for fact in facts:
             if not count:
@@ -142,9 +142,9 @@ class _Asking:
                 continue
             count -= 1
             for query in used:
-                yield Probe(group, "old", fact, query)
+                yield EditPrompt(group, "old", fact, query)
             for query in statement_queries(self.model, used[0].prompt.filled(fact.answer)):
-                yield Probe(group, "statement", fact, query)
+                yield EditPrompt(group, "statement", fact, query)
 
 
 def statement_queries(model: Model, statement: str) -> list[Query]:

@@ -1,4 +1,4 @@
-"""What an edit did: every probe before and after, one row each, and the numbers that are made of such rows.
+"""What an edit did: every prompt before and after, one row each, and the numbers that are made of such rows.
 
 A row holds ranks and log-probabilities in nats; a measure turns rows into one number per row, before and after, which
 the mean is taken of. Dai et al. (2022): change rate, success rate, perplexity.
@@ -13,10 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from factneurons.editing.held_out import GROUPS, Probe
-from factneurons.editing.types import Edit
+from factneurons.editing.held_out import EditPrompt
 from factneurons.errors import BadNumber
-from factneurons.models.model import Model
 from factneurons.models.types import Evaluation
 
 COLUMNS = (
@@ -99,60 +97,31 @@ MEASURES: tuple[Measure, ...] = (
 """The measures, in the order they are shown."""
 
 
-def measure(model: Model, edit: Edit, probes: Sequence[Probe], *, by: str = "weights") -> pd.DataFrame:
-    """Ask every probe before and after an edit; the model is afterwards as it was.
-
-    Args:
-        model: the model without the edit.
-        edit: the edit.
-        probes: what is asked.
-        by: "weights" or "values".
-
-    Returns:
-        One row per probe with the columns `COLUMNS`.
-
-    Raises:
-        BadNumber: a probability that is NaN; names the prompt.
-    """
-    return measured(probes, evaluated(model, probes), after(model, edit, probes, by=by))
-
-
-def evaluated(model: Model, probes: Sequence[Probe]) -> list[Evaluation]:
-    """What the model answers as it is."""
-    return model.evaluate([probe.query for probe in probes])
-
-
-def after(model: Model, edit: Edit, probes: Sequence[Probe], *, by: str = "weights") -> list[Evaluation]:
-    """What the edited model answers."""
-    with edit.on(model, by=by):
-        return evaluated(model, probes)
-
-
-def measured(probes: Sequence[Probe], before: Sequence[Evaluation], after: Sequence[Evaluation]) -> pd.DataFrame:
-    """One row per probe.
+def compared(prompts: Sequence[EditPrompt], before: Sequence[Evaluation], after: Sequence[Evaluation]) -> pd.DataFrame:
+    """One row per prompt with the columns `COLUMNS`, from what the model answers before and after an edit.
 
     Raises:
         BadNumber: a probability that is NaN.
     """
-    rows = [_row(*each) for each in zip(probes, before, after, strict=True)]
+    rows = [_row(*each) for each in zip(prompts, before, after, strict=True)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _row(probe: Probe, before: Evaluation, after: Evaluation) -> Mapping[str, object]:
+def _row(asked: EditPrompt, before: Evaluation, after: Evaluation) -> Mapping[str, object]:
     if not np.isfinite([before.log_probability, after.log_probability]).all():
         raise BadNumber(
-            f"fact {probe.fact.id!r}, {probe.query.prompt.text!r}: P(answer) is 0 or NaN under an edit; "
+            f"fact {asked.fact.id!r}, {asked.query.prompt.text!r}: P(answer) is 0 or NaN under an edit; "
             "load the model in float32"
         )
     values = {
-        "group": probe.group,
-        "role": probe.role,
-        "fact_id": probe.fact.id,
-        "language": probe.fact.language,
-        "subject": probe.fact.subject,
-        "prompt": probe.query.prompt.text,
-        "answer": probe.query.answer,
-        "tokens": len(probe.query.answer_ids),
+        "group": asked.group,
+        "role": asked.role,
+        "fact_id": asked.fact.id,
+        "language": asked.fact.language,
+        "subject": asked.fact.subject,
+        "prompt": asked.query.prompt.text,
+        "answer": asked.query.answer,
+        "tokens": len(asked.query.answer_ids),
     }
     for name, each in (("before", before), ("after", after)):
         values[f"log_probability_{name}"] = each.log_probability
@@ -179,14 +148,3 @@ def number(table: pd.DataFrame, group: str, name: str, when: str = "after") -> f
         return None
     values = kind.value(rows, when)
     return perplexity(values) if kind.unit == "perplexity" else float(values.mean())
-
-
-def numbers_of(table: pd.DataFrame) -> dict[tuple[str, str], tuple[float, float]]:
-    """(group, measure) -> before and after, for all that was asked."""
-    found = {}
-    for group in GROUPS:
-        for kind in MEASURES:
-            pair = [number(table, group, kind.name, when) for when in ("before", "after")]
-            if pair[0] is not None and pair[1] is not None:
-                found[group, kind.name] = (pair[0], pair[1])
-    return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from factneurons.errors import BadSetting
 
@@ -56,3 +57,10 @@ class EditSettings:
         for name, least in (("relation_facts", 1), ("kept", 0), ("count", 1)):
             if getattr(self, name) < least:
                 raise BadSetting(f"{name} is at least {least}, not {getattr(self, name)}")
+
+
+def with_options(
+    record: type[EditSettings], settings: EditSettings | None, options: Mapping[str, object]
+) -> EditSettings:
+    """To be replaced by that of the ground."""
+    return replace(settings or record(), **options)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from factneurons.editing.types import Description, Edit
+from factneurons.editing.description import Description
 from factneurons.errors import BadSetting
 from factneurons.models.fingerprint import file_hash
 from factneurons.models.types import Neuron
@@ -30,14 +30,18 @@ FORMAT = 1
 _TENSORS = {"neurons", "old", "new"}
 
 
-def write_edit(edit: Edit, folder: Path | str) -> Path:
-    """Write an edit into a folder that does not hold one yet; returns the folder.
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is kept of an edit: its fields, as in `Edit`."""
 
-    Raises:
-        BadSetting: there is an edit in it.
-        OSError: it cannot be written.
-    """
-    place = Path(folder)
+    neurons: tuple[Neuron, ...]
+    old: torch.Tensor
+    new: torch.Tensor
+    description: Description
+
+
+def write(place: Path, edit: Contents) -> Path:
+    """Write an edit into a folder that does not hold one yet; returns the folder (raises as `Edit.save`)."""
     for name in (DELTA, DESCRIPTION):
         if (place / name).exists():
             raise BadSetting(f"{place / name} exists already: choose another folder")
@@ -50,13 +54,8 @@ def write_edit(edit: Edit, folder: Path | str) -> Path:
     return place
 
 
-def read_edit(folder: Path | str) -> Edit:
-    """Read an edit.
-
-    Raises:
-        BadSetting: there is none, it is damaged, or it was written by a later version.
-    """
-    place = Path(folder)
+def read(place: Path) -> Contents:
+    """Read an edit (raises as `Edit.load`)."""
     if not (place / DESCRIPTION).is_file() or not (place / DELTA).is_file():
         raise BadSetting(f"{place} holds no edit: there must be {DESCRIPTION} and {DELTA} in it")
     record = _record(place / DESCRIPTION)
@@ -64,7 +63,7 @@ def read_edit(folder: Path | str) -> Edit:
         raise BadSetting(f"{place / DELTA} is not the file that {DESCRIPTION} was written for: its hash differs")
     tensors = _tensors(place / DELTA)
     neurons = tuple(Neuron(layer, index) for layer, index in tensors["neurons"].tolist())
-    return Edit(neurons, tensors["old"], tensors["new"], _description(record, place / DESCRIPTION))
+    return Contents(neurons, tensors["old"], tensors["new"], _description(record, place / DESCRIPTION))
 
 
 def _record(path: Path) -> dict[str, Any]:

@@ -7,67 +7,27 @@ time of a `with` block, at the target positions of what is asked, and the weight
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor
 
+from factneurons.editing import storage
+from factneurons.editing.description import Description, stacked
+from factneurons.editing.model_folder import write_model_folder
 from factneurons.editing.weights import added, check_editable, columns, identity, same_bits, write_columns
 from factneurons.errors import BadModel, BadSetting
+from factneurons.models.model import Model
 from factneurons.models.types import Neuron
-
-if TYPE_CHECKING:
-    from factneurons.models.model import Model
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """What an edit is for and how it was made.
-
-    Attributes:
-        kind: a name of `KINDS`.
-        relation: of the facts.
-        facts: their ids.
-        subject: the subject in the first fact's language; "" where the facts have several.
-        old: language -> the answer before.
-        new: language -> the answer after; {} for kinds without one.
-        neurons_from: the attribution method, or "given".
-        prompts: the prompts the edit was made with; others of the fact are left for measuring.
-        settings: how.
-        notes: what came out otherwise than asked, in words.
-        model: the model's name when the edit was made.
-        model_hash: `identity` of that model.
-        dtype: its weights' type.
-    """
-
-    kind: str
-    relation: str
-    facts: tuple[str, ...]
-    subject: str
-    old: Mapping[str, str]
-    new: Mapping[str, str]
-    neurons_from: str
-    prompts: tuple[str, ...]
-    settings: Mapping[str, Any]
-    notes: tuple[str, ...]
-    model: str
-    model_hash: str
-    dtype: str
-
-    def __str__(self) -> str:
-        what = self.subject or f"{len(self.facts)} facts"
-        if not self.new:
-            return f"{self.kind}: {self.relation}, {what}"
-        answers = ", ".join(f"{self.old[language]} -> {new}" for language, new in self.new.items())
-        return f"{self.kind}: {self.relation}, {what}: {answers}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Edit:
-    """Other out-weights for a few neurons. Made by `edit`, `stacked` or `read_edit`.
+    """Other out-weights for a few neurons. Made by `edit`, `stack_edits` or `Edit.load`.
 
     Attributes:
         neurons: each once, sorted.
@@ -108,7 +68,36 @@ class Edit:
         """The edit that takes this one back."""
         return replace(self, old=self.new, new=self.old)
 
-    def on(self, model: Model, *, by: str = "weights") -> _Block:
+    def save(self, path: Path | str) -> Path:
+        """Write the edit into a folder that does not hold one yet, a few kilobytes; returns the folder.
+
+        Raises:
+            BadSetting: there is an edit in it.
+            OSError: it cannot be written.
+        """
+        return storage.write(Path(path), storage.Contents(self.neurons, self.old, self.new, self.description))
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read an edit that was saved.
+
+        Raises:
+            BadSetting: there is none, it is damaged, or it was written by a later version.
+        """
+        found = storage.read(Path(path))
+        return cls(found.neurons, found.old, found.new, found.description)
+
+    def save_model(self, model: Model, path: Path | str) -> Path:
+        """Write the model with this edit applied as an ordinary Hugging Face folder; the model stays as it is.
+
+        Raises:
+            BadSetting: there is something in the folder.
+            BadModel: as for `apply`.
+        """
+        with self.on(model):
+            return write_model_folder(model, Path(path))
+
+    def on(self, model: Model, *, by: str = "weights") -> AbstractContextManager[None]:
         """The edited model for the time of a `with` block.
 
         Args:
@@ -121,26 +110,13 @@ class Edit:
         """
         if by not in _WAYS:
             raise BadSetting(f"an edit is made by {', '.join(_WAYS)}; not by {by!r}")
-        return _Block(self, model, by)
+        return _WAYS[by](self, model)
 
     def _check(self, model: Model, expected: Tensor, otherwise: str) -> None:
         check_editable(model)
         check_made_for(model, self)
         if not same_bits(columns(model, self.neurons), expected):
             raise BadModel(f"{model.name}: the weights of the edit's neurons are not what they should be: {otherwise}")
-
-
-class _Block:
-    """`with edit.on(model):`, checked when it is entered."""
-
-    def __init__(self, edit: Edit, model: Model, by: str) -> None:
-        self._manager = _WAYS[by](edit, model)
-
-    def __enter__(self) -> None:
-        self._manager.__enter__()
-
-    def __exit__(self, *error: Any) -> bool | None:
-        return self._manager.__exit__(*error)  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -159,7 +135,7 @@ def _by_values(edit: Edit, model: Model) -> Iterator[None]:
         yield
 
 
-_WAYS: dict[str, Callable[[Edit, Any], Any]] = {"weights": _by_weights, "values": _by_values}
+_WAYS: dict[str, Callable[[Edit, Model], AbstractContextManager[None]]] = {"weights": _by_weights, "values": _by_values}
 
 
 def check_made_for(model: Model, edit: Edit) -> None:
@@ -178,7 +154,7 @@ def check_made_for(model: Model, edit: Edit) -> None:
         raise BadModel(f"the edit was made for another model ({about.model}): its hash differs from {model.name}'s")
 
 
-def stacked(edits: Sequence[Edit]) -> Edit:
+def stack_edits(edits: Sequence[Edit]) -> Edit:
     """Several edits of one model as one edit, in this order.
 
     An edit that was made on top of an earlier one follows it exactly. Where two that were made side by side change the
@@ -205,27 +181,5 @@ def stacked(edits: Sequence[Edit]) -> Edit:
         neurons,
         torch.stack([old[neuron] for neuron in neurons]),
         torch.stack([new[neuron] for neuron in neurons]),
-        _together([edit.description for edit in edits]),
-    )
-
-
-def _together(parts: Sequence[Description]) -> Description:
-    first = parts[0]
-    if len(parts) == 1:
-        return first
-    relations = tuple(dict.fromkeys(part.relation for part in parts))
-    return Description(
-        kind="stack",
-        relation=", ".join(relations),
-        facts=tuple(dict.fromkeys(fact for part in parts for fact in part.facts)),
-        subject="",
-        old={},
-        new={},
-        neurons_from=", ".join(dict.fromkeys(part.neurons_from for part in parts)),
-        prompts=tuple(dict.fromkeys(prompt for part in parts for prompt in part.prompts)),
-        settings={},
-        notes=tuple(str(part) for part in parts),
-        model=first.model,
-        model_hash=first.model_hash,
-        dtype=first.dtype,
+        stacked([edit.description for edit in edits]),
     )

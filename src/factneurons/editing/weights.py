@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -20,10 +20,8 @@ from factneurons.models.adapters import matrix
 from factneurons.models.fingerprint import tensor_hash
 from factneurons.models.hooks import Registration, after, before, hooked
 from factneurons.models.interventions import Positions, check_positions, existing
+from factneurons.models.model import Model
 from factneurons.models.types import Neuron
-
-if TYPE_CHECKING:
-    from factneurons.models.model import Model
 
 _known: WeakKeyDictionary[Model, tuple[object, str]] = WeakKeyDictionary()
 

@@ -24,9 +24,9 @@ from factneurons.factcheck.relation_neurons import (
     neurons_by_relation,
     random_sets,
 )
-from factneurons.factcheck.scoring import enough_points, listen
+from factneurons.factcheck.scoring import enough_points, score_statements
 from factneurons.factcheck.statements import Case, Group, Statement, WrongAnswers, case_of, held_out_subjects
-from factneurons.factcheck.thresholds import Judges, judges_of
+from factneurons.factcheck.thresholds import Thresholds, choose_thresholds
 from factneurons.facts.types import Fact
 from factneurons.models.types import Query
 from factneurons.statistics import Numbers
@@ -55,7 +55,7 @@ class _Condition:
     """One condition: what it is called, and its thresholds."""
 
     name: str
-    judges: Judges
+    thresholds: Thresholds
 
 
 class FactChecks:
@@ -148,8 +148,8 @@ class FactChecks:
     def _scores(self, statements: Sequence[Statement], queries: Sequence[Query]) -> dict[str, Scores]:
         """Condition (random ones by draw) -> scores [statements]."""
         groups = [each.group for each in statements]
-        said = listen(self._study.model, queries, groups, list(self._sets.values()), self._settings).scores
-        scores = dict(zip(self._sets, said.T, strict=True))
+        found = score_statements(self._study.model, queries, groups, list(self._sets.values()), self._settings).scores
+        scores = dict(zip(self._sets, found.T, strict=True))
         for name, condition in CONDITIONS.items():
             if condition.score is not None:
                 scores[name] = condition.score(self._study.model, statements, queries)
@@ -163,7 +163,7 @@ class FactChecks:
             usable = np.isfinite(scores)
             if usable.any():
                 groups = [each.group for each, use in zip(statements, usable, strict=True) if use]
-                fitted.append(_Condition(name, judges_of(groups, scores[usable], truth[usable])))
+                fitted.append(_Condition(name, choose_thresholds(groups, scores[usable], truth[usable])))
         return fitted
 
     def verdicts(self, case: Case, place: str = "") -> Iterator[Measured]:
@@ -177,7 +177,7 @@ class FactChecks:
             right, wrong = scores[condition.name].tolist()
             if not (np.isfinite(right) and np.isfinite(wrong)):
                 continue
-            threshold = condition.judges.of(case.true.group).threshold
+            threshold = condition.thresholds.of(case.true.group).value
             name = condition.name.partition("/")[0]
             values = (
                 (float(right >= threshold) + float(wrong < threshold)) / 2,

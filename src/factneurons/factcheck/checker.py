@@ -1,4 +1,4 @@
-"""`FactChecker`: tells statements that a model's neurons support from those they do not, with scikit-learn's manners.
+"""`FactChecker`: tells statements that a model's neurons support from those they do not, with scikit-learn's interface.
 
     checker = FactChecker(model, condition="degenerate").fit(facts)
     checker.predict(statements)
@@ -33,9 +33,9 @@ from factneurons.factcheck.relation_neurons import (
     neurons_by_relation,
     random_sets,
 )
-from factneurons.factcheck.scoring import check_feature, enough_points, listen
+from factneurons.factcheck.scoring import check_feature, enough_points, score_statements
 from factneurons.factcheck.statements import Case, Group, Statement, WrongAnswers, case_of
-from factneurons.factcheck.thresholds import Judges, judges_of
+from factneurons.factcheck.thresholds import Thresholds, choose_thresholds
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
@@ -43,13 +43,13 @@ from factneurons.models.types import Neuron, Query
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-SPEAKERS = 5
-"""Neurons that a verdict names at most, those that say most."""
+TOP_NEURONS = 5
+"""Neurons that a verdict names at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is said of one statement.
+    """The verdict on one statement.
 
     Attributes:
         statement: the statement.
@@ -57,7 +57,7 @@ class Verdict:
         score: its score; NaN: none.
         threshold: that of its relation.
         probability: P(true), by the training statements with such a score; NaN: none.
-        speakers: the neurons that say most, each with its share of all that S_r says (of absolute values, signed).
+        top_neurons: the neurons that contribute most, each with its signed share of the absolute values of S_r.
         reason: why there is no score, a short code; "": there is one.
     """
 
@@ -66,12 +66,12 @@ class Verdict:
     score: float
     threshold: float
     probability: float
-    speakers: tuple[tuple[Neuron, float], ...] = ()
+    top_neurons: tuple[tuple[Neuron, float], ...] = ()
     reason: str = ""
 
 
 class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Judges statements by the neurons of their relation, or by what they are compared with.
+    """Thresholds statements by the neurons of their relation, or by what they are compared with.
 
     Args:
         model: a loaded model.
@@ -79,13 +79,13 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         share: S_r holds the neurons that are in more than this share of as many facts as the most frequent one.
         source: where degenerate neurons are taken from, a name of `relation_neurons.SOURCES`.
         method: how statements are attributed; a method that integrates along paths.
-        feature: what a neuron says: its "attribution", or its "activation" at the candidate's last token.
+        feature: what is taken of a neuron: its "attribution", or its "activation" at the candidate's last token.
         multi_mask: masked models: a mask for each token of a candidate.
         seed: of all draws.
 
     Attributes:
         relation_neurons_: relation and language -> S_r.
-        judges_: threshold and probabilities of every relation, and of all together.
+        thresholds_: threshold and probabilities of every relation, and of all together.
         settings_: how statements are attributed, with as many path points as completeness asks for.
         classes_: [False, True].
     """
@@ -152,22 +152,22 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         scores = self._score(statements, queries)[0]
         usable = np.isfinite(scores)
         groups = [each.group for each, use in zip(statements, usable, strict=True) if use]
-        return self._judged_by(judges_of(groups, scores[usable], truth[usable]))
+        return self._with_thresholds(choose_thresholds(groups, scores[usable], truth[usable]))
 
-    def _judged_by(self, judges: Judges) -> Self:
-        self.judges_ = judges
+    def _with_thresholds(self, thresholds: Thresholds) -> Self:
+        self.thresholds_ = thresholds
         self.classes_ = np.array([False, True])
         return self
 
     @classmethod
     def fitted(
-        cls, model: Model, judges: Judges, neurons: NeuronSets, settings: AttributionSettings, **parameters: Any
+        cls, model: Model, thresholds: Thresholds, neurons: NeuronSets, settings: AttributionSettings, **parameters: Any
     ) -> Self:
         """A checker made of what was found elsewhere: thresholds, S_r and attribution settings."""
         checker = cls(model, **parameters)
         condition_named(checker.condition)
         checker.relation_neurons_, checker.settings_ = dict(neurons), settings
-        return checker._judged_by(judges)
+        return checker._with_thresholds(thresholds)
 
     def _training(
         self, X: Iterable[Fact] | Iterable[Statement], y: Sequence[bool] | Flags | None
@@ -226,16 +226,16 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     def _score(
         self, statements: Sequence[Statement], queries: Sequence[Query]
     ) -> tuple[Numbers, list[dict[Neuron, float]]]:
-        """Scores [n], and what each neuron of S_r says."""
+        """Scores [n], and what each neuron of S_r contributes."""
         score = condition_named(self.condition).score
         if score is not None:
             return score(self.model, statements, queries), [{}] * len(statements)
         groups = [each.group for each in statements]
-        said = listen(self.model, queries, groups, [self.relation_neurons_], self.settings_, self.feature)
-        return said.scores[:, 0], [each[0] for each in said.neurons]
+        found = score_statements(self.model, queries, groups, [self.relation_neurons_], self.settings_, self.feature)
+        return found.scores[:, 0], [each[0] for each in found.contributions]
 
     def _require_fitted(self) -> None:
-        if not hasattr(self, "judges_"):
+        if not hasattr(self, "thresholds_"):
             raise NotFittedError(f"{self!r} was not fitted: call fit(facts), or FactChecker.load")
 
     def score_statements(self, X: Sequence[Statement]) -> Numbers:
@@ -249,7 +249,7 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
 
     def decision_function(self, X: Sequence[Statement]) -> Numbers:
         """Score minus threshold, [n]: 0 or more is true; NaN where there is no score."""
-        thresholds = np.array([self.judges_.of(each.group).threshold for each in X])
+        thresholds = np.array([self.thresholds_.of(each.group).value for each in X])
         decisions: Numbers = self.score_statements(X) - thresholds
         return decisions
 
@@ -266,14 +266,14 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         return np.stack([1 - true, true], axis=1)
 
     def _probability(self, statement: Statement, score: float) -> float:
-        return float(self.judges_.of(statement.group).probability(np.array([score]))[0])
+        return float(self.thresholds_.of(statement.group).probability(np.array([score]))[0])
 
     def score(self, X: Sequence[Statement], y: Sequence[bool] | Flags) -> float:
         """The share of statements that are judged as they are labelled."""
         return float(np.mean(self.predict(X) == np.asarray(y, dtype=bool)))
 
     def check(self, statements: Sequence[Statement]) -> list[Verdict]:
-        """A verdict on every statement, with the neurons that spoke; a reason where there can be none."""
+        """A verdict on every statement, with the neurons that contribute most; a reason where there can be none."""
         self._require_fitted()
         reasons: dict[int, str] = {}
         queries: dict[int, Query] = {}
@@ -283,24 +283,26 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             except NotAskable as error:
                 reasons[place] = error.reason
         asked = [statements[place] for place in queries]
-        scores, said = self._score(asked, list(queries.values())) if asked else (np.empty(0), [])
-        spoken = dict(zip(queries, zip(scores.tolist(), said, strict=True), strict=True))
+        scores, contributed = self._score(asked, list(queries.values())) if asked else (np.empty(0), [])
+        scored = dict(zip(queries, zip(scores.tolist(), contributed, strict=True), strict=True))
         return [
-            self._verdict(statement, *spoken.get(place, (float("nan"), {})), reasons.get(place, ""))
+            self._verdict(statement, *scored.get(place, (float("nan"), {})), reasons.get(place, ""))
             for place, statement in enumerate(statements)
         ]
 
-    def _verdict(self, statement: Statement, score: float, said: Mapping[Neuron, float], reason: str) -> Verdict:
-        judge = self.judges_.of(statement.group)
+    def _verdict(
+        self, statement: Statement, score: float, contributions: Mapping[Neuron, float], reason: str
+    ) -> Verdict:
+        threshold = self.thresholds_.of(statement.group)
         if not np.isfinite(score):
             reason = reason or "no-relation-neurons"
         return Verdict(
             statement=statement,
-            true=score >= judge.threshold,
+            true=score >= threshold.value,
             score=score,
-            threshold=judge.threshold,
+            threshold=threshold.value,
             probability=self._probability(statement, score),
-            speakers=speakers(said),
+            top_neurons=top_neurons(contributions),
             reason=reason,
         )
 
@@ -312,7 +314,7 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         """
         self._require_fitted()
         parameters = {name: value for name, value in self.get_params().items() if name != "model"}
-        contents = saving.Contents(parameters, self.relation_neurons_, self.judges_, self.settings_)
+        contents = saving.Contents(parameters, self.relation_neurons_, self.thresholds_, self.settings_)
         return saving.save(Path(folder), self.model, contents)
 
     @classmethod
@@ -323,15 +325,15 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             BadSetting: no checker in the folder, a damaged one, or another model.
         """
         found = saving.load(Path(folder), model)
-        return cls.fitted(model, found.judges, found.neurons, found.settings, **found.parameters)
+        return cls.fitted(model, found.thresholds, found.neurons, found.settings, **found.parameters)
 
 
-def speakers(said: Mapping[Neuron, float], most: int = SPEAKERS) -> tuple[tuple[Neuron, float], ...]:
-    """The neurons that say most, each with its signed share of what all of them say together in absolute values."""
-    total = sum(abs(value) for value in said.values())
+def top_neurons(contributions: Mapping[Neuron, float], most: int = TOP_NEURONS) -> tuple[tuple[Neuron, float], ...]:
+    """The neurons that contribute most, each with its signed share of the sum of absolute values."""
+    total = sum(abs(value) for value in contributions.values())
     if not total:
         return ()
-    ordered = sorted(said.items(), key=lambda item: (-abs(item[1]), item[0]))
+    ordered = sorted(contributions.items(), key=lambda item: (-abs(item[1]), item[0]))
     return tuple((neuron, value / total) for neuron, value in ordered[:most])
 
 

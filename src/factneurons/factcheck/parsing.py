@@ -39,7 +39,7 @@ REASONS: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ParsedLine:
     """A line that was read.
 
     Attributes:
@@ -93,23 +93,23 @@ class Parser:
                 if text is not None and (group, text) not in self._patterns:
                     self._patterns[group, text] = _compiled(group, text)
 
-    def read(self, lines: Iterable[str]) -> Iterator[Line]:
+    def read(self, lines: Iterable[str]) -> Iterator[ParsedLine]:
         """Every line that is not empty, as a statement or with the reason why it is none."""
         for number, line in enumerate(lines, start=1):
             text = _SPACES.sub(" ", line).strip().removeprefix("\N{BYTE ORDER MARK}")
             if text:
                 yield self._read(number, text)
 
-    def _read(self, number: int, text: str) -> Line:
+    def _read(self, number: int, text: str) -> ParsedLine:
         try:
             if len(text) > _LONGEST:
                 raise _NoStatement("too-long", text)
             statement = self._of_json(text) if text.startswith("{") else self._of_sentence(text)
             if BLANK in statement.candidate:
                 raise _NoStatement("no-candidate", text)
-            return Line(number, text, self._askable(statement))
+            return ParsedLine(number, text, self._askable(statement))
         except (_NoStatement, NotAskable) as error:
-            return Line(number, text, None, error.reason, str(error))
+            return ParsedLine(number, text, None, error.reason, str(error))
 
     def _of_sentence(self, text: str) -> Statement:
         best = max(self._matches(text, "sentence"), default=None, key=lambda match: match[0])

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
 from factneurons.factcheck.relation_neurons import NeuronSets
-from factneurons.factcheck.thresholds import Judge, Judges
+from factneurons.factcheck.thresholds import Threshold, Thresholds
 from factneurons.models.fingerprint import model_fingerprint
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
@@ -34,13 +34,13 @@ class Contents:
     Attributes:
         parameters: the arguments it was made with.
         neurons: S_r by relation.
-        judges: thresholds and probabilities.
+        thresholds: thresholds and probabilities.
         settings: how statements are attributed.
     """
 
     parameters: Mapping[str, Any]
     neurons: NeuronSets
-    judges: Judges
+    thresholds: Thresholds
     settings: AttributionSettings
 
 
@@ -58,19 +58,19 @@ def save(folder: Path, model: Model, contents: Contents) -> Path:
     for number, (group, own) in enumerate(contents.neurons.items()):
         neurons.append({"relation": group[0], "language": group[1]})
         arrays[f"neurons.{number}"] = np.array([tuple(neuron) for neuron in own], dtype=np.int64).reshape(-1, 2)
-    judges = []
-    for number, (key, judge) in enumerate(contents.judges.own.items()):
-        judges.append({"relation": key[0], "language": key[1], **_judge_json(judge)})
-        arrays |= _judge_arrays(str(number), judge)
-    arrays |= _judge_arrays(_POOLED, contents.judges.pooled)
+    thresholds = []
+    for number, (key, threshold) in enumerate(contents.thresholds.own.items()):
+        thresholds.append({"relation": key[0], "language": key[1], **_threshold_json(threshold)})
+        arrays |= _threshold_arrays(str(number), threshold)
+    arrays |= _threshold_arrays(_POOLED, contents.thresholds.pooled)
     names = {
         "format": FORMAT,
         "model": {"name": model.name, "files": model_fingerprint(model)},
         "parameters": dict(contents.parameters),
         "settings": asdict(contents.settings),
         "neurons": neurons,
-        "judges": judges,
-        _POOLED: _judge_json(contents.judges.pooled),
+        "judges": thresholds,
+        _POOLED: _threshold_json(contents.thresholds.pooled),
     }
     save_file(arrays, folder / ARRAYS)
     (folder / NAMES).write_text(json.dumps(names, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -99,11 +99,11 @@ def load(folder: Path, model: Model) -> Contents:
             for number, each in enumerate(names["neurons"])
         }
         own = {
-            (each["relation"], each["language"]): _judge(arrays, str(number), each)
+            (each["relation"], each["language"]): _threshold(arrays, str(number), each)
             for number, each in enumerate(names["judges"])
         }
-        judges = Judges(own, _judge(arrays, _POOLED, names[_POOLED]))
-        return Contents(names["parameters"], neurons, judges, AttributionSettings(**names["settings"]))
+        thresholds = Thresholds(own, _threshold(arrays, _POOLED, names[_POOLED]))
+        return Contents(names["parameters"], neurons, thresholds, AttributionSettings(**names["settings"]))
     except (KeyError, TypeError) as error:
         raise BadSetting(f"{folder}: the fact checker is damaged (missing or wrong: {error})") from error
 
@@ -116,14 +116,14 @@ def _check_model(folder: Path, saved: Mapping[str, Any], model: Model) -> None:
         )
 
 
-def _judge_json(judge: Judge) -> dict[str, Any]:
-    return {"threshold": judge.threshold, "statements": judge.statements}
+def _threshold_json(threshold: Threshold) -> dict[str, Any]:
+    return {"threshold": threshold.value, "statements": threshold.statements}
 
 
-def _judge_arrays(name: str, judge: Judge) -> dict[str, npt.NDArray[Any]]:
-    return {f"judge.{name}.scores": judge.scores, f"judge.{name}.probabilities": judge.probabilities}
+def _threshold_arrays(name: str, threshold: Threshold) -> dict[str, npt.NDArray[Any]]:
+    return {f"judge.{name}.scores": threshold.scores, f"judge.{name}.probabilities": threshold.probabilities}
 
 
-def _judge(arrays: Mapping[str, npt.NDArray[Any]], name: str, names: Mapping[str, Any]) -> Judge:
+def _threshold(arrays: Mapping[str, npt.NDArray[Any]], name: str, names: Mapping[str, Any]) -> Threshold:
     scores, probabilities = arrays[f"judge.{name}.scores"], arrays[f"judge.{name}.probabilities"]
-    return Judge(names["threshold"], scores, probabilities, names["statements"])
+    return Threshold(names["threshold"], scores, probabilities, names["statements"])

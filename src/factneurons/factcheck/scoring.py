@@ -121,7 +121,7 @@ FEATURES: dict[str, Callable[[Model, Sequence[Query], Sequence[Neuron], Attribut
     "attribution": _attribution,
     "activation": _activation,
 }
-"""What a neuron says about a statement, by name: [queries, neurons]."""
+"""What a neuron contributes to a statement, by name: [queries, neurons]."""
 
 
 def check_feature(name: str) -> None:
@@ -135,26 +135,26 @@ def check_feature(name: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """What the neurons of several conditions say about statements of any relations.
+class StatementScores:
+    """Scores of statements of any relations by the neurons of several conditions.
 
     Attributes:
         scores: [statements, conditions], the mean over S_r; NaN where the relation has no neurons.
-        neurons: [statements][conditions], what each neuron of S_r says.
+        contributions: [statements][conditions], what each neuron of S_r contributes.
     """
 
     scores: Numbers
-    neurons: list[list[dict[Neuron, float]]]
+    contributions: list[list[dict[Neuron, float]]]
 
 
-def listen(
+def score_statements(
     model: Model,
     queries: Sequence[Query],
     groups: Sequence[Group],
     conditions: Sequence[NeuronSets],
     settings: AttributionSettings,
     feature: str = "attribution",
-) -> Spoken:
+) -> StatementScores:
     """Score statements by the neurons of several conditions, in one pass for all of them.
 
     Args:
@@ -167,19 +167,19 @@ def listen(
     """
     check_feature(feature)
     scores = np.full((len(queries), len(conditions)), np.nan)
-    neurons: list[list[dict[Neuron, float]]] = [[{} for _ in conditions] for _ in queries]
+    contributions: list[list[dict[Neuron, float]]] = [[{} for _ in conditions] for _ in queries]
     for group in dict.fromkeys(groups):
         rows = [row for row, own in enumerate(groups) if own == group]
         sets = [condition.get(group, ()) for condition in conditions]
         together = sorted({neuron for own in sets for neuron in own})
         if not together:
             continue
-        said = FEATURES[feature](model, [queries[row] for row in rows], together, settings)
+        found = FEATURES[feature](model, [queries[row] for row in rows], together, settings)
         place = {neuron: column for column, neuron in enumerate(together)}
         for number, own in enumerate(sets):
             if own:
-                part = said[:, [place[neuron] for neuron in own]]
+                part = found[:, [place[neuron] for neuron in own]]
                 scores[rows, number] = part.mean(1)
                 for row, values in zip(rows, part, strict=True):
-                    neurons[row][number] = dict(zip(own, values.tolist(), strict=True))
-    return Spoken(scores, neurons)
+                    contributions[row][number] = dict(zip(own, values.tolist(), strict=True))
+    return StatementScores(scores, contributions)

@@ -26,16 +26,16 @@ LEAST = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class Threshold:
     """What turns a score into a verdict and a probability.
 
     Attributes:
-        threshold: a statement whose score reaches it is judged true.
+        value: a statement whose score reaches it is judged true.
         scores, probabilities: [k], rising: the probability of being true at these scores, straight lines between.
         statements: how many training statements it rests on.
     """
 
-    threshold: float
+    value: float
     scores: Numbers
     probabilities: Numbers
     statements: int
@@ -46,30 +46,30 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
-class Judges:
-    """The judges of some groups of statements, and of all others.
+class Thresholds:
+    """The thresholds of some groups of statements, and of all others.
 
     Attributes:
-        own: group -> its judge, where it has enough training statements.
-        pooled: the judge of all training statements together.
+        own: group -> its threshold, where it has enough training statements.
+        pooled: the threshold of all training statements together.
     """
 
-    own: Mapping[Group, Judge]
-    pooled: Judge
+    own: Mapping[Group, Threshold]
+    pooled: Threshold
 
-    def of(self, group: Group) -> Judge:
-        """The judge of a group."""
+    def of(self, group: Group) -> Threshold:
+        """The threshold of a group."""
         return self.own.get(group, self.pooled)
 
 
-def judges_of(groups: Sequence[Group], scores: Numbers, truth: Flags, least: int = LEAST) -> Judges:
+def choose_thresholds(groups: Sequence[Group], scores: Numbers, truth: Flags, least: int = LEAST) -> Thresholds:
     """Choose thresholds on training statements.
 
     Args:
         groups: [n], the relation (and language) of each statement.
         scores: [n].
         truth: [n].
-        least: training statements that a group needs for a judge of its own.
+        least: training statements that a group needs for a threshold of its own.
 
     Raises:
         BadSetting: no true, or no false statement.
@@ -81,19 +81,19 @@ def judges_of(groups: Sequence[Group], scores: Numbers, truth: Flags, least: int
     for row, group in enumerate(groups):
         rows.setdefault(group, []).append(row)
     own = {
-        group: _judge(scores[chosen], truth[chosen])
+        group: _threshold(scores[chosen], truth[chosen])
         for group, chosen in rows.items()
         if len(chosen) >= least and truth[chosen].any() and not truth[chosen].all()
     }
-    return Judges(own, _judge(scores, truth))
+    return Thresholds(own, _threshold(scores, truth))
 
 
-def _judge(scores: Numbers, truth: Flags) -> Judge:
+def _threshold(scores: Numbers, truth: Flags) -> Threshold:
     # One more true and one more false statement keep the ends away from certainty.
     fitted = IsotonicRegression().fit(
         np.concatenate([scores, [scores.min(), scores.max()]]), np.concatenate([truth, [True, False]]).astype(float)
     )
-    return Judge(
+    return Threshold(
         best_threshold(scores, truth),
         np.asarray(fitted.X_thresholds_, dtype=np.float64),
         np.asarray(fitted.y_thresholds_, dtype=np.float64),

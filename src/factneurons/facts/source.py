@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from factneurons.errors import BadSetting
-from factneurons.facts.formats import FORMATS, SUFFIXES
+from factneurons.facts.formats.registry import FORMATS, SUFFIXES
 from factneurons.facts.problems import BadRecord, shown
 from factneurons.facts.reading import (
     Format,

@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 
 from factneurons.factcheck import measures
 from factneurons.factcheck.conditions import CONDITIONS, HEADLINE
-from factneurons.factcheck.thresholds import judges_of
+from factneurons.factcheck.thresholds import choose_thresholds
 from factneurons.statistics import Interval, bootstrap_interval
 
 Numbers = npt.NDArray[np.float64]
@@ -109,14 +109,14 @@ def _judged(name: str, known: bool, test: pd.DataFrame, train: pd.DataFrame | No
             columns["threshold"].append(np.full(len(scores), np.nan))
             columns["probability"].append(np.full(len(scores), np.nan))
             continue
-        judges = judges_of(
+        chosen = choose_thresholds(
             list(zip(trained["relation"], trained["language"], strict=True)),
             trained["score"].to_numpy(np.float64),
             trained["truth"].to_numpy(bool),
         )
-        own_judges = [judges.of(group) for group in groups]
-        columns["threshold"].append(np.array([judge.threshold for judge in own_judges]))
-        found = [judge.probability(scores[[row]])[0] for row, judge in enumerate(own_judges)]
+        own_thresholds = [chosen.of(group) for group in groups]
+        columns["threshold"].append(np.array([each.value for each in own_thresholds]))
+        found = [threshold.probability(scores[[row]])[0] for row, threshold in enumerate(own_thresholds)]
         columns["probability"].append(np.array(found))
     scores, thresholds, probabilities = (np.column_stack(columns[key]) for key in columns)
     return Judged(name, known, frame, scores >= thresholds, scores, probabilities, thresholds)

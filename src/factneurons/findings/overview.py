@@ -320,7 +320,7 @@ def _degeneracy(reading: Reading) -> Degeneracy | None:
         components=_spread(having, "components"),
         tested=len(tested),
         nominal=int((tested["p_value"] <= SIGNIFICANCE).sum()),
-        whole=int((tested["verdict"] == "components").sum()),
+        whole=int((tested["grouping"] == "distinct").sum()),
         corrected=int((adjusted <= SIGNIFICANCE).sum()),
         discovered=int((discovered <= SIGNIFICANCE).sum()),
         adjusted=dict(zip(keys(tested), adjusted.tolist(), strict=True)),

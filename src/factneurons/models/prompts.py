@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from factneurons.errors import NotAskable
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
-from factneurons.models.types import Query
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A prompt that this model cannot be asked, and why."""
-
-    fact: Fact
-    prompt: Prompt
-    reason: str
-    detail: str
+from factneurons.models.types import Query, Refusal
 
 
 def ask(

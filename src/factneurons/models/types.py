@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from factneurons.facts.types import Prompt
+from factneurons.facts.types import Fact, Prompt
 
 
 class Neuron(NamedTuple):
@@ -63,3 +63,13 @@ class Evaluation:
     token_log_probabilities: tuple[float, ...]
     rank: int
     prediction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A prompt that this model cannot be asked, and why."""
+
+    fact: Fact
+    prompt: Prompt
+    reason: str
+    detail: str

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from factneurons.editing.trial import FOUND, Line, Tried
+from factneurons.editing.evaluation import FOUND, EditEffect, EditEvaluation
 from factneurons.editing.types import Edit
 from factneurons.report import numbers
 from factneurons.report.figures import BLUE, GREY, ORANGE, Figure, chart_of, colors, finite
@@ -48,50 +48,50 @@ class Prompted:
     old: tuple[float, float] | None
 
 
-def write_edit_page(path: Path, tried: Tried, lines: Sequence[Line]) -> Path:
+def write_edit_page(path: Path, evaluation: EditEvaluation, lines: Sequence[EditEffect]) -> Path:
     """Write the page as one self-contained HTML file.
 
     Raises:
         BadRun: it cannot be written.
     """
-    figures = edit_figures(tried.edit, lines)
+    figures = edit_figures(evaluation.edit, lines)
     html = render(
         environment(),
         "edit.html.j2",
         figures,
-        about=tried.edit.description,
-        edit=tried.edit,
-        notes=tried.notes,
-        random_size=size_of_random(tried),
-        random_draws=len(tried.sizes) - 1,
+        about=evaluation.edit.description,
+        edit=evaluation.edit,
+        notes=evaluation.notes,
+        random_size=size_of_random(evaluation),
+        random_draws=len(evaluation.sizes) - 1,
         lines=[(line, *in_words(line)) for line in lines],
-        prompts=list(_prompts(tried.table)),
+        prompts=list(_prompts(evaluation.table)),
         figures=figures,
     )
     write_page(path, html)
     return path
 
 
-def size_of_random(tried: Tried) -> float | None:
+def size_of_random(evaluation: EditEvaluation) -> float | None:
     """The mean size of the random neurons' edits; None without any."""
-    return float(np.mean(tried.sizes[1:])) if len(tried.sizes) > 1 else None
+    return float(np.mean(evaluation.sizes[1:])) if len(evaluation.sizes) > 1 else None
 
 
-def in_words(line: Line) -> tuple[str, str, str, str]:
+def in_words(line: EditEffect) -> tuple[str, str, str, str]:
     """Before, after, its interval, and after with random neurons, as text."""
     written = numbers.percent if line.measure.unit == "share" else numbers.plain
     control = "" if line.random is None else written(line.random.estimate)
     return written(line.before), written(line.found.estimate), _interval(line), control
 
 
-def _interval(line: Line) -> str:
+def _interval(line: EditEffect) -> str:
     if line.found.clusters < 2:
         return ""
     ranges = numbers.percent_range if line.measure.unit == "share" else numbers.plain_range
     return ranges(line.found)
 
 
-def edit_figures(edit: Edit, lines: Sequence[Line]) -> list[Figure]:
+def edit_figures(edit: Edit, lines: Sequence[EditEffect]) -> list[Figure]:
     """What comes first before and after, and how much each neuron changes."""
     drawn = [
         _answers(name, title, [line for line in lines if line.measure.name == name]) for name, title in _DRAWN.items()
@@ -99,7 +99,7 @@ def edit_figures(edit: Edit, lines: Sequence[Line]) -> list[Figure]:
     return [*(figure for figure in drawn if figure is not None), _neurons(edit)]
 
 
-def _answers(name: str, title: str, lines: Sequence[Line]) -> Figure | None:
+def _answers(name: str, title: str, lines: Sequence[EditEffect]) -> Figure | None:
     """One measure of every group of prompts: before, after, and after random neurons' edit."""
     if not lines:
         return None
@@ -135,7 +135,7 @@ def _answers(name: str, title: str, lines: Sequence[Line]) -> Figure | None:
     return Figure(f"edit_{name.replace(' ', '_')}", title, caption, layers, columns, rows)
 
 
-def _data(line: Line) -> Iterator[dict[str, object]]:
+def _data(line: EditEffect) -> Iterator[dict[str, object]]:
     states: list[tuple[str, float, Interval | None]] = [
         (_STATES[0], line.before, None),
         (_STATES[1], line.found.estimate, line.found),

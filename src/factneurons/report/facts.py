@@ -163,7 +163,7 @@ def _section(
         components=components,
         degenerate=degenerate,
         details=details,
-        verdict="" if degenerate is None else _verdict(degenerate, details),
+        verdict="" if degenerate is None else _grouping(degenerate, details),
         reason=text.no_degenerate(reason) if reason else "",
         adjusted_p=None if degeneracy is None else degeneracy.adjusted.get(key),
         carried=[_carried(each) for each in carried],
@@ -191,10 +191,10 @@ def _numbers(named: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {each["name"]: each["value"] for each in named if each["value"] is not None}
 
 
-def _verdict(row: Mapping[str, Any], details: Mapping[str, float]) -> str:
+def _grouping(row: Mapping[str, Any], details: Mapping[str, float]) -> str:
     possible = details.get("partitions_possible")
-    return text.verdict(
-        row["verdict"],
+    return text.grouping(
+        row["grouping"],
         int(row["components"]),
         row["p_value"],
         possible,

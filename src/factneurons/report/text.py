@@ -72,7 +72,7 @@ def place(source: str) -> str:
     return source.replace("\\", "/").rsplit("/", 1)[-1]
 
 
-def verdict(
+def grouping(
     code: str,
     components: int,
     probability: float | None,
@@ -84,25 +84,25 @@ def verdict(
     """What was found for one fact, in a sentence.
 
     Args:
-        code: "components", "interchangeable" or "none".
+        code: "distinct", "arbitrary" or "no-groups".
         components: how many components pass.
         probability: the p-value, if there is one.
         possible: how many different random partitions there are, if it is known.
         drop_all: relative loss with all components suppressed.
         drop_halves: relative loss with half of every component suppressed, if it was measured.
     """
-    if code == "none":
+    if code == "no-groups":
         return "No degenerate knowledge neurons."
     groups = f"{components} groups of neurons can each be spared, but not all of them"
     if probability is None:
         return f"{groups}. They were not compared with random groups."
     tested = f"random groups of the fact's neurons, of the same sizes, do as well in {_share(probability)}"
-    if code == "components" and probability > SIGNIFICANCE:
+    if code == "distinct" and probability > SIGNIFICANCE:
         return (
             f"{groups}. With only {int(possible or 0)} possible groupings random groups cannot tell, but half of each"
             " group is as good as none: they are components."
         )
-    if code == "components":
+    if code == "distinct":
         return f"{groups}, and it matters which neurons are grouped: {tested} (p\u00a0=\u00a0{p_value(probability)})."
     if probability <= SIGNIFICANCE and drop_all is not None and drop_halves is not None:
         return (

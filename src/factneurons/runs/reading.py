@@ -76,7 +76,7 @@ def located_facts(run: Run) -> Iterator[tuple[Fact, dict[str, Any], list[Located
             )
 
 
-def _neuron(row: Row) -> LocatedNeuron:
+def _neuron(row: Mapping[str, Any]) -> LocatedNeuron:
     return LocatedNeuron(Neuron(row["layer"], row["index"]), row["score"], row["share"], row["round"])
 
 

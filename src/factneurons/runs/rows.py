@@ -151,7 +151,7 @@ def degenerate_rows(found: DegenerateNeurons, *, knowledge_neurons: int) -> dict
         "degeneracy_index": found.degeneracy_index,
         "p_value": found.p_value,
         "coverage": found.coverage,
-        "verdict": found.verdict,
+        "grouping": found.grouping,
         "storage": found.storage,
         "details": found.details,
     }
@@ -190,7 +190,7 @@ def carried_rows(found: CarriedFacts) -> dict[str, list[Row]]:
             "shared": carried.shared,
             "overlap": carried.overlap,
             "redundancy": carried.redundancy,
-            "verdict": found.verdict,
+            "carries": found.carries,
         }
         for number, carried in enumerate(found.components, start=1)
     ]

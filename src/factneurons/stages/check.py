@@ -11,9 +11,9 @@ import pandas as pd
 
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadRun, NotAskable
-from factneurons.factcheck.checker import FactChecker, speakers
+from factneurons.factcheck.checker import FactChecker, top_neurons
 from factneurons.factcheck.conditions import CONDITIONS
-from factneurons.factcheck.parsing import Line, Parser
+from factneurons.factcheck.parsing import ParsedLine, Parser
 from factneurons.factcheck.relation_neurons import AUTO, COMPONENTS, Degenerate, NeuronSets
 from factneurons.factcheck.relation_sets import (
     CheckedFacts,
@@ -24,10 +24,10 @@ from factneurons.factcheck.relation_sets import (
     relation_sets,
     without_components,
 )
-from factneurons.factcheck.scoring import listen
+from factneurons.factcheck.scoring import score_statements
 from factneurons.factcheck.settings import CheckSettings
 from factneurons.factcheck.statements import Case, Group, WrongAnswers, case_of, held_out_subjects
-from factneurons.factcheck.thresholds import judges_of
+from factneurons.factcheck.thresholds import choose_thresholds
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.findings.checks import training_rows
@@ -89,7 +89,7 @@ class Checked:
         """A whole table of the run."""
         return self.run.table(name)
 
-    def read(self, lines: Iterable[str]) -> list[Line]:
+    def read(self, lines: Iterable[str]) -> list[ParsedLine]:
         """Statements about the relations of these facts, one a line: sentences, or JSON."""
         return list(Parser(self.facts, self.model, multi_mask=self.multi_mask).read(lines))
 
@@ -231,7 +231,7 @@ class _Work:
         queries = [query for case in cases for query in case.queries]
         groups = [statement.group for statement in statements]
         sets = [own for _, _, own in self._conditions]
-        said = listen(self._model, queries, groups, sets, self._settings, self._asked.feature)
+        found = score_statements(self._model, queries, groups, sets, self._settings, self._asked.feature)
         answers = {
             name: each.score(self._model, statements, queries) for name, each in CONDITIONS.items() if each.score
         }
@@ -241,8 +241,8 @@ class _Work:
             known = (statement.fact_id, statement.language) in self._facts.known
             truth = row % 2 == 0
             for place, (name, draw, _) in enumerate(self._conditions):
-                speaking = speakers(said.neurons[row][place]) if split == "test" and not draw else ()
-                yield Scored(statement, truth, split, known, name, float(said.scores[row, place]), draw, speaking)
+                most = top_neurons(found.contributions[row][place]) if split == "test" and not draw else ()
+                yield Scored(statement, truth, split, known, name, float(found.scores[row, place]), draw, most)
             for name, scores in answers.items():
                 yield Scored(statement, truth, split, known, name, float(scores[row]))
 
@@ -265,7 +265,7 @@ def _fitted(
         condition = str(name)
         checker = FactChecker.fitted(
             model,
-            judges_of(groups, scores, truth),
+            choose_thresholds(groups, scores, truth),
             sets.get(condition, {}),
             settings,
             condition=condition,

@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from factneurons.attribution.effects import InterventionSettings
-from factneurons.attribution.locate import Located, locate_batch
+from factneurons.attribution.locate import locate_batch
 from factneurons.attribution.methods import method_named
 from factneurons.attribution.selection import SelectionSettings
 from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.tables import LOCATED
+from factneurons.attribution.types import Located
 from factneurons.errors import BadRun
 from factneurons.facts.problems import Skipped
 from factneurons.facts.source import FactSource, load_facts
@@ -22,13 +23,12 @@ from factneurons.models.model import Model
 from factneurons.runs.commits import Skip
 from factneurons.runs.counts import counted
 from factneurons.runs.drive import Batch
-from factneurons.runs.reading import merged
-from factneurons.runs.rows import located_rows
 from factneurons.runs.store import Run
 from factneurons.stages.display import Shown, display_of
 from factneurons.stages.options import split, with_options
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
 from factneurons.stages.test_neurons import test_neurons
+from factneurons.tables import rows_of
 
 LOCATE = Stage("locate", "locating knowledge neurons", ("facts", "neurons", "completeness"), needs=())
 
@@ -90,8 +90,7 @@ def run_locate(
 
     def work(batch: list[Fact]) -> Batch:
         found = locate_batch(asked, batch, how, choice, multi_mask=multi_mask)
-        rows = merged(_rows(asked, each) for each in found if each.known is not None)
-        return Batch(rows, [skip for each in found for skip in _refused(each)])
+        return Batch(rows_of(LOCATED, found), [skip for each in found for skip in _refused(each)])
 
     located = drive_stage(
         LOCATE,
@@ -162,13 +161,6 @@ def _check_anything(run: Run, model: Model) -> None:
             f"none of the {counted(total.read, 'fact')} of {spec} can be asked of {model.name} ({reasons}); "
             f"for instance: {example}"
         )
-
-
-def _rows(model: Model, found: Located) -> dict[str, list[Any]]:
-    assert found.known is not None
-    ids = list(found.known.queries[0].answer_ids)
-    tokens = [str(token) for token in model.tokenizer.convert_ids_to_tokens(ids)]
-    return located_rows(found.known, found.completeness, answer_tokens=tokens, seconds=found.seconds)
 
 
 def _refused(found: Located) -> Iterator[Skip]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from factneurons.attribution.effects import Asked, InterventionSettings, intervene
+from factneurons.attribution.tables import INTERVENTIONS
 from factneurons.errors import NotAskable
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
 from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Work
-from factneurons.runs.reading import degenerate_neurons_of, intervention_row
+from factneurons.runs.reading import degenerate_neurons_of
 from factneurons.runs.store import Run
 from factneurons.stages.display import Display
 from factneurons.stages.located import RunFacts
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
+from factneurons.tables import rows_of
 
 TEST_KNOWLEDGE = Stage("test_knowledge", "testing knowledge neurons", ("interventions",))
 TEST_DEGENERATE = Stage("test_degenerate", "testing degenerate neurons", ("interventions",), ("locate", "degenerate"))
@@ -45,7 +47,7 @@ def _work(run: Run, model: Model, facts: RunFacts, settings: InterventionSetting
         degenerate = {fact.key: neurons for fact, neurons in degenerate_neurons_of(run)}
 
     def work(batch: list[Fact]) -> Batch:
-        rows, skips = [], []
+        measured, skips = [], []
         for fact in batch:
             known = facts.take(fact)
             neurons = degenerate.get(fact.key, []) if name == "degenerate" else known.neurons
@@ -53,10 +55,9 @@ def _work(run: Run, model: Model, facts: RunFacts, settings: InterventionSetting
                 skips.append(Skip.of(fact, f"no-{name}-neurons", f"it has no {name} neurons to change", askable=True))
                 continue
             try:
-                rows += intervene(model, Asked(fact, known.queries), neurons, name, others, settings)
+                measured += intervene(model, Asked(fact, known.queries), neurons, name, others, settings)
             except NotAskable as error:
                 skips.append(Skip.of(fact, error.reason, str(error), askable=True))
-        table = [intervention_row(**{key: getattr(each, key) for key in each.__slots__}) for each in rows]
-        return Batch({"interventions": table}, skips)
+        return Batch(rows_of([INTERVENTIONS], measured), skips)
 
     return work

@@ -47,7 +47,7 @@ def test_the_order_of_the_neurons_does_not_matter(name, asked):
 def test_the_groups_are_found_and_beat_random_partitions(name, asked):
     model, known = asked
     found = degenerate_neurons(model, known, DegeneracySettings(clusterer=name))
-    assert found.verdict == "components"
+    assert found.grouping == "distinct"
     assert [len(component.neurons) for component in found.components] == [6, 6]
     assert all(np.isnan(component.birth) == (name != "ntc") for component in found.components)
 
@@ -57,13 +57,13 @@ def test_missing_distances_mislead_kmeans(asked):
     model, known = asked
     found = degenerate_neurons(model, known, DegeneracySettings(clusterer="kmeans"))
     assert sorted(candidate.layers for candidate in found.candidates) == [(0,), (1,)]
-    assert found.verdict == "none"
+    assert found.grouping == "no-groups"
 
 
 def test_random_parts_are_no_components(asked):
     model, known = asked
     found = degenerate_neurons(model, known, DegeneracySettings(clusterer="random"))
-    assert (found.verdict, len(found.candidates)) == ("none", 2)
+    assert (found.grouping, len(found.candidates)) == ("no-groups", 2)
     assert found.details["coverage_candidates"] == 1
     assert found.barcode == ()
 

@@ -109,7 +109,7 @@ CLUSTERERS: dict[str, Clusterer] = {
     "dbscan": Clusterer("comparison.dbscan", "dense regions; what lies in none is left out"),
     "kmeans": Clusterer("comparison.kmeans", "k-means on the rows of the distance matrix"),
     "hdbscan": Clusterer("comparison.hdbscan", "dense regions of any density"),
-    "pairs": Clusterer("pair_clusters.pairs", "disjoint pairs that can each lose one neuron, but not both"),
+    "pairs": Clusterer("pairs.pairs", "disjoint pairs that can each lose one neuron, but not both"),
     "interaction": Clusterer("interaction.interaction", "smallest sets that suffice, found by suppressing neurons"),
     "random": Clusterer("chance.random", "the fact's neurons dealt into parts as large as those of ntc"),
     "random_layers": Clusterer("chance.random_layers", "the same with neurons of the whole model, layer by layer"),

@@ -18,12 +18,12 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from factneurons.editing.evaluation import FOUND, RANDOM, EditEvaluation
 from factneurons.editing.measuring import number
-from factneurons.editing.trial import FOUND, RANDOM, Tried
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
 from factneurons.experiments.study import Study
-from factneurons.experiments.suite.update_and_erase import LEAST, PAPER, UPDATES, new_answer, tried
+from factneurons.experiments.suite.update_and_erase import LEAST, PAPER, UPDATES, evaluated, new_answer
 from factneurons.facts.related import Surroundings
 from factneurons.facts.types import Fact
 
@@ -44,13 +44,13 @@ def prepare(study: Study) -> Work:
     def work(fact: Fact) -> Iterator[Measured]:
         study.require_known(fact)
         neurons = study.knowledge(fact, study.settings.methods[0]).neurons
-        yield from _effects(tried(study, around, fact, {}, neurons, "suppress"))
+        yield from _effects(evaluated(study, around, fact, {}, neurons, "suppress"))
         for condition, kind in UPDATES.items():
             try:
                 new = new_answer(study, around, fact, one_token=condition == PAPER)
             except NotAskable:
                 continue
-            result = tried(study, around, fact, {fact.language: new}, neurons, kind)
+            result = evaluated(study, around, fact, {fact.language: new}, neurons, kind)
             for name, table in _tables(condition, result):
                 for place in (OWN, REVERSE, SYNONYMS):
                     value = number(table, place, "success rate")
@@ -60,14 +60,14 @@ def prepare(study: Study) -> Work:
     return work
 
 
-def _tables(condition: str, result: Tried) -> Iterator[tuple[str, pd.DataFrame]]:
+def _tables(condition: str, result: EditEvaluation) -> Iterator[tuple[str, pd.DataFrame]]:
     for name, own in ((condition, FOUND), (f"{RANDOM_FOR}{condition}", RANDOM)):
         table = result.table[result.table["neurons"] == own]
         if len(table):
             yield name, table
 
 
-def _effects(result: Tried) -> Iterator[Measured]:
+def _effects(result: EditEvaluation) -> Iterator[Measured]:
     for name, table in _tables(SUPPRESS, result):
         rows = table[(table["group"] == OWN) & (table["role"] == "old")]
         if rows.empty:

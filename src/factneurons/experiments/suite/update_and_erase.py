@@ -21,9 +21,9 @@ import numpy as np
 
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.editing.build import edit
+from factneurons.editing.evaluation import FOUND, RANDOM, EditEvaluation, evaluate_edit
 from factneurons.editing.measuring import number
 from factneurons.editing.settings import EditSettings
-from factneurons.editing.trial import FOUND, RANDOM, Trial, Tried, try_edit
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
 from factneurons.experiments.study import Study
@@ -70,18 +70,18 @@ def prepare(study: Study) -> Work:
         neurons = study.knowledge(fact, study.settings.methods[0]).neurons
         to = {fact.language: new_answer(study, around, fact)}
         for condition, kind in UPDATES.items():
-            yield from updated(condition, tried(study, around, fact, to, neurons, kind))
+            yield from updated(condition, evaluated(study, around, fact, to, neurons, kind))
         yield from erasing.measured(fact)
 
     return work
 
 
-def tried(
+def evaluated(
     study: Study, around: Surroundings, fact: Fact, to: dict[str, str], neurons: Sequence[Neuron], kind: str
-) -> Tried:
+) -> EditEvaluation:
     """One edit of a fact, and of random neurons."""
     settings = EditSettings(kind=kind, multi_mask=study.settings.multi_mask, seed=study.settings.seed)
-    return try_edit(study.model, Trial((fact,), to, settings, study.settings.draws, tuple(neurons)), around)
+    return evaluate_edit(study.model, [fact], around, settings, to=to, neurons=neurons, draws=study.settings.draws)
 
 
 def new_answer(study: Study, around: Surroundings, fact: Fact, *, one_token: bool = True) -> str:
@@ -109,7 +109,7 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def updated(condition: str, result: Tried) -> Iterator[Measured]:
+def updated(condition: str, result: EditEvaluation) -> Iterator[Measured]:
     """The numbers of one edit, and of random neurons'; those of several draws together."""
     for name, own, sizes in (
         (condition, FOUND, result.sizes[:1]),

@@ -172,11 +172,11 @@ DEGENERATE = Table(
         ),
         Column("coverage", NUMBER, "share of the fact's knowledge neurons that the components hold, 0 to 1", True),
         Column(
-            "verdict",
+            "grouping",
             TEXT,
-            "components: losing half of every component costs as much as losing all, and they beat random partitions"
-            " where there are enough of them; interchangeable: not; none: no such neurons",
-            choices=("components", "interchangeable", "none"),
+            "evidence; distinct: losing half of every component costs as much as losing all, and they beat random"
+            " partitions where there are enough of them; arbitrary: not; no-groups: no components",
+            choices=("distinct", "arbitrary", "no-groups"),
         ),
         Column(
             "storage",
@@ -247,11 +247,11 @@ CARRIED = Table(
         ),
         Column("redundancy", NUMBER, "largest product of overlap and cosine of the out-weights with another component"),
         Column(
-            "verdict",
+            "carries",
             TEXT,
-            "of the fact; degenerate: each component carries other facts, and any two different ones; redundant: none"
-            " does; undecided: neither",
-            choices=("degenerate", "redundant", "undecided"),
+            "of the fact, evidence; others: each component carries other facts, and any two different ones;"
+            " nothing-else: none does; undecided: neither",
+            choices=("others", "nothing-else", "undecided"),
         ),
     ),
     order=("component",),

@@ -1,33 +1,29 @@
-"""The edited model as an ordinary Hugging Face folder: plain transformers loads it and needs nothing of factneurons."""
+"""A model as an ordinary Hugging Face folder: plain transformers loads it and needs nothing of factneurons."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from factneurons.editing.types import Edit
 from factneurons.errors import BadSetting
 from factneurons.models.load import quiet
 from factneurons.models.model import Model
 
 
-def save_edited(model: Model, edit: Edit, folder: Path | str) -> Path:
-    """Save the model with an edit applied; the model in memory stays as it is.
+def write_model_folder(model: Model, place: Path) -> Path:
+    """Write the model with the weights it has now; the folder is there whole or not at all.
 
     Args:
-        model: the model the edit was made for.
-        edit: the edit, or several as one (`stacked`).
-        folder: a folder that does not exist yet, or an empty one.
+        model: the model.
+        place: a folder that does not exist yet, or an empty one.
 
     Raises:
         BadSetting: there is something in the folder.
-        BadModel: the edit cannot be applied to this model.
     """
-    place = Path(folder)
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise BadSetting(f"{place} exists already: give a folder that does not exist yet")
     place.parent.mkdir(parents=True, exist_ok=True)
-    with edit.on(model), TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as made:
+    with TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as made:
         whole = Path(made) / "model"
         model.module.config.architectures = [type(model.module).__name__]
         with quiet():

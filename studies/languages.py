@@ -1,6 +1,6 @@
 """Are the neurons that languages share the right ones? Judged by planted models, whose neurons are known.
 
-    python benchmarks/languages.py FOLDER [FOLDER ...]
+    python studies/languages.py FOLDER [FOLDER ...]
 
 Every folder holds a model that `factneurons plant` or `factneurons benchmark` made. Its bilingual facts are stored in
 one component for all languages, and one for each language. Per method and rule: what share of the language-independent

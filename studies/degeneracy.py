@@ -1,6 +1,6 @@
 """How many facts of the bundled models have degenerate knowledge neurons, and what decides it.
 
-    python benchmarks/degeneracy.py --out docs/degeneracy_bundled.csv
+    python studies/degeneracy.py --out docs/degeneracy_bundled.csv
 
 For clusterers, thresholds, distances and coverage: for what share of the facts the components that are found
 pass the functional tests, how many of these beat random partitions of the same sizes and lose as much with half of
@@ -109,7 +109,7 @@ def _summary(model: Model, known: list[KnowledgeNeurons], settings: DegeneracySe
         "beat random, p <= 0.05": int((p_values <= 0.05).sum()),
         "after Holm": int((holm(p_values) <= 0.05).sum()),
         "after Benjamini-Hochberg": int((benjamini_hochberg(p_values) <= 0.05).sum()),
-        "and lose as much by halves": sum(each.verdict == "components" for each in having),
+        "and lose as much by halves": sum(each.grouping == "distinct" for each in having),
         "how stored": ", ".join(f"{name} {n}" for name, n in Counter(each.storage for each in found).most_common()),
         "reasons": ", ".join(
             f"{reason} {n}" for reason, n in Counter(e.reason for e in found if e.reason).most_common()

@@ -3,8 +3,7 @@
 import pytest
 
 import factneurons as fn
-from factneurons.editing.settings import EditSettings
-from factneurons.editing.trial import Trial, check_trial, lines_of, try_edit
+from factneurons.editing.evaluation import check_answers, effects_of, evaluate_edit
 from factneurons.errors import BadSetting
 from factneurons.facts.related import Surroundings
 
@@ -25,46 +24,45 @@ def spain(around):
 
 
 @pytest.fixture(scope="module")
-def tried(model, around, spain):
-    trial = Trial((spain,), around.translated(spain, "rupee"), EditSettings(kind="least-change"), draws=2)
-    return try_edit(model, trial, around)
+def evaluation(model, around, spain):
+    return evaluate_edit(model, [spain], around, to=around.translated(spain, "rupee"), kind="least-change", draws=2)
 
 
-def test_random_neurons_go_through_the_same_door(tried):
-    table = tried.table
+def test_random_neurons_go_through_the_same_door(evaluation):
+    table = evaluation.table
     assert set(table["neurons"]) == {"found", "random"}
-    assert len(tried.sizes) == 3
+    assert len(evaluation.sizes) == 3
     columns = ["group", "role", "fact_id", "prompt", "answer", "rank_before", "log_probability_before"]
     found = table.loc[table["draw"] == 0, columns].reset_index(drop=True)
     for draw in (1, 2):
         assert table.loc[table["draw"] == draw, columns].reset_index(drop=True).equals(found)
 
 
-def test_lines(tried):
-    lines = {(line.group, line.measure.name): line for line in lines_of(tried.table)}
-    line = lines["edit", "success rate"]
-    assert (line.before, line.found.estimate) == (0, 1)
-    assert line.random is not None
-    assert line.random.n == 2 * line.found.n
-    near = lines["neighbours", "change rate"]
+def test_effects(evaluation):
+    effects = {(each.group, each.measure.name): each for each in effects_of(evaluation.table)}
+    effect = effects["edit", "success rate"]
+    assert (effect.before, effect.found.estimate) == (0, 1)
+    assert effect.random is not None
+    assert effect.random.n == 2 * effect.found.n
+    near = effects["neighbours", "change rate"]
     assert near.found.clusters == 10
     assert near.found.low <= near.found.estimate <= near.found.high
-    assert ("neighbours", "success rate") not in lines
+    assert ("neighbours", "success rate") not in effects
 
 
 def test_without_draws(model, around, spain):
-    tried = try_edit(model, Trial((spain,), settings=EditSettings(kind="suppress"), draws=0), around)
-    assert tried.sizes == (1.0,)
-    assert {line.random for line in lines_of(tried.table)} == {None}
+    evaluation = evaluate_edit(model, [spain], around, kind="suppress", draws=0)
+    assert evaluation.sizes == (1.0,)
+    assert {effect.random for effect in effects_of(evaluation.table)} == {None}
     with pytest.raises(BadSetting, match="draws"):
-        try_edit(model, Trial((spain,), draws=-1), around)
+        evaluate_edit(model, [spain], around, draws=-1)
 
 
 def test_by_values(model, around, spain):
     """In the first layer it matters whether all positions are changed or only the one that is asked."""
-    settings, neurons = EditSettings(kind="suppress"), tuple(fn.Neuron(0, index) for index in range(60))
+    neurons = [fn.Neuron(0, index) for index in range(60)]
     tables = [
-        try_edit(model, Trial((spain,), settings=settings, draws=0, neurons=neurons, by=by), around).table
+        evaluate_edit(model, [spain], around, kind="suppress", draws=0, neurons=neurons, by=by).table
         for by in ("weights", "values")
     ]
     one, other = (table[table["group"] == "edit"]["log_probability_after"].to_numpy() for table in tables)
@@ -74,7 +72,7 @@ def test_by_values(model, around, spain):
 
 def test_checked_before_a_model_is_loaded(spain):
     with pytest.raises(BadSetting, match="is the old one"):
-        check_trial(Trial((spain,), {"en": "euro"}, EditSettings(kind="update")))
+        check_answers([spain], {"en": "euro"}, "update")
     with pytest.raises(BadSetting, match="unknown kind"):
-        check_trial(Trial((spain,), {}, EditSettings(kind="x")))
-    check_trial(Trial((spain,), {"en": "rupee", "zh": "x"}, EditSettings(kind="update")))
+        check_answers([spain], {}, "x")
+    check_answers([spain], {"en": "rupee", "zh": "x"}, "update")

@@ -2,7 +2,7 @@
 
     factneurons plant pocket-gpt2 --out planted/gpt2 --seed 100
     factneurons plant pocket-llama --out planted/llama --seed 100
-    python benchmarks/tuning.py planted/gpt2 planted/llama
+    python studies/tuning.py planted/gpt2 planted/llama
 
 The first: how many verdicts of grouping by interaction are right, the true neurons given, by the threshold of F1. The
 second: of how many components it is seen that they carry another fact, or none, by the other facts' neurons (what the

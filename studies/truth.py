@@ -1,7 +1,7 @@
 """The tables of a finished benchmark, written into the docs.
 
     factneurons benchmark --out FOLDER
-    python benchmarks/truth.py FOLDER --docs docs/benchmark.md --readme README.md
+    python studies/truth.py FOLDER --docs docs/benchmark.md --readme README.md
 
 What stands between the comments `<!-- benchmark: start -->` and `<!-- benchmark: end -->` is replaced: in the docs by
 all tables, in the README by one row per clusterer with the true neurons.

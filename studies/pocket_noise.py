@@ -1,7 +1,7 @@
 """What token noise and dropout in training cost: recall, and the loss when a fact's neurons are suppressed.
 
-    python benchmarks/pocket_noise.py --work build/noise     # trains every cell, writes docs/pocket_noise.csv
-    python benchmarks/pocket_noise.py --only FOLDER          # measures models that exist
+    python studies/pocket_noise.py --work build/noise     # trains every cell, writes docs/pocket_noise.csv
+    python studies/pocket_noise.py --only FOLDER          # measures models that exist
 
 Training goes on where it was stopped. Recall is of the last check of training.
 """

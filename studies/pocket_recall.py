@@ -1,7 +1,7 @@
 """The recall table of the bundled models: all bundled facts, both languages, trained and left-out prompts.
 
-python benchmarks/pocket_recall.py                       # writes src/factneurons/models/weights/recall.csv
-python benchmarks/pocket_recall.py FOLDER --out my.csv   # any trained folder
+python studies/pocket_recall.py                       # writes src/factneurons/models/weights/recall.csv
+python studies/pocket_recall.py FOLDER --out my.csv   # any trained folder
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How well edits work on the pocket models, and what else they change: every kind, the same facts, random neurons too.
 
-    python benchmarks/editing.py --facts 50 --out editing.csv
+    python studies/editing.py --facts 50 --out editing.csv
 
 Facts are drawn from all bundled relations; both answers are one token, so that Dai et al.'s update is defined, and the
 old one comes first in the fact's first prompt. The new answer is another one of the relation. Edits are made with every
@@ -19,8 +19,8 @@ import pandas as pd
 
 import factneurons as fn
 from factneurons.editing.build import drawn, split_prompts
+from factneurons.editing.evaluation import RANDOM, EditEvaluation, effects_of, evaluate_edit
 from factneurons.editing.settings import EditSettings
-from factneurons.editing.trial import RANDOM, Trial, Tried, lines_of, try_edit
 from factneurons.facts.related import Surroundings
 from factneurons.facts.types import Fact
 from factneurons.statistics import bootstrap_interval
@@ -80,15 +80,15 @@ def drawn_answers(answers: list[str], fact: Fact) -> list[str]:
     return [each.answer for each in drawn(stand_ins, 42)][:8]
 
 
-def tried_kinds(
+def evaluated_kinds(
     model: fn.Model, around: Surroundings, fact: Fact, new: str, draws: int, unshared: bool
-) -> Iterator[tuple[str, Tried]]:
+) -> Iterator[tuple[str, EditEvaluation]]:
     """Every kind on one fact; least-change on it in both languages too."""
     to = around.translated(fact, new)
     neurons = fn.edit(model, fact, kind="suppress").neurons
     for name, settings in KINDS.items():
         kind_draws = draws if name in WITH_RANDOM else 0
-        yield name, try_edit(model, Trial((fact,), to, settings, kind_draws, neurons), around)
+        yield name, evaluate_edit(model, [fact], around, settings, to=to, neurons=neurons, draws=kind_draws)
     conditions: dict[str, tuple[set[fn.Neuron], EditSettings, tuple[Fact, ...]]] = {}
     other = around.languages(fact).get("zh")
     if other is not None and "zh" in to:
@@ -101,14 +101,14 @@ def tried_kinds(
         conditions["least-change, unshared"] = (own, KINDS["least-change"], (fact,))
     for name, (chosen_neurons, settings, facts) in conditions.items():
         if chosen_neurons:
-            yield name, try_edit(model, Trial(facts, to, settings, 0, tuple(sorted(chosen_neurons))), around)
+            yield name, evaluate_edit(model, facts, around, settings, to=to, neurons=sorted(chosen_neurons), draws=0)
 
 
 def _neurons(model: fn.Model, fact: Fact, relation: Sequence[Fact]) -> tuple[fn.Neuron, ...]:
     """A fact's neurons; with other facts of the relation, without those that over 10 % of 20 of them share."""
     settings = EditSettings(kind="erase" if relation else "suppress")
     try:
-        return fn.edit(model, fact, relation=relation, settings=settings).neurons
+        return fn.edit(model, fact, settings, relation=relation).neurons
     except fn.NotAskable:
         return ()
 
@@ -118,9 +118,9 @@ def run(model: fn.Model, around: Surroundings, count: int, draws: int, unshared:
     tables = []
     began = time.perf_counter()
     for number, (fact, new) in enumerate(chosen(model, around, count), start=1):
-        for name, tried in tried_kinds(model, around, fact, new, draws, unshared):
-            sizes = dict(enumerate(tried.sizes))
-            table = tried.table.assign(kind=name, edited=fact.id, about=fact.subject, model=model.name)
+        for name, evaluation in evaluated_kinds(model, around, fact, new, draws, unshared):
+            sizes = dict(enumerate(evaluation.sizes))
+            table = evaluation.table.assign(kind=name, edited=fact.id, about=fact.subject, model=model.name)
             tables.append(table.assign(size=table["draw"].map(sizes)))
         print(f"{model.name} {number}: {fact.id} -> {new}, {time.perf_counter() - began:.0f} s", flush=True)
     return pd.concat(tables, ignore_index=True)
@@ -136,7 +136,7 @@ def show(table: pd.DataFrame) -> None:
         line = f"  size of the edit, median {size.estimate:.2f} [{size.low:.2f}, {size.high:.2f}]"
         random = rows[rows["neurons"] == RANDOM].drop_duplicates(["edited", "draw"])
         print(line + (f"; random {random['size'].median():.2f}" if len(random) else ""))
-        lines = {(each.group, each.measure.name): each for each in lines_of(rows.assign(subject=rows["about"]))}
+        lines = {(each.group, each.measure.name): each for each in effects_of(rows.assign(subject=rows["about"]))}
         for key in SHOWN:
             if key in lines:
                 each = lines[key]

@@ -7,16 +7,16 @@ of random neurons may well succeed; what it costs, in size and elsewhere, is the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pandas as pd
 
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.editing.build import Split, edit, new_answers, split_prompts
-from factneurons.editing.held_out import GROUPS, probes_of
+from factneurons.editing.held_out import GROUPS, evaluation_prompts
 from factneurons.editing.kinds import kind_named
-from factneurons.editing.measuring import MEASURES, Measure, after, evaluated, measured, perplexity, rows_of
-from factneurons.editing.settings import EditSettings
+from factneurons.editing.measuring import MEASURES, Measure, compared, perplexity, rows_of
+from factneurons.editing.settings import EditSettings, with_options
 from factneurons.editing.types import Edit
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.facts.related import Surroundings
@@ -29,12 +29,12 @@ FOUND, RANDOM = "found", "random"
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class EditEvaluation:
     """An edit and what it did.
 
     Attributes:
         edit: the edit; it is not applied.
-        table: one row per probe and set of neurons, the columns of `measuring.COLUMNS` after "neurons" and "draw".
+        table: one row per prompt and set of neurons, the columns of `measuring.COLUMNS` after "neurons" and "draw".
         sizes: the edits' sizes (`Edit.size`): the found neurons' first, then of every random set.
         notes: what came out otherwise than asked, in words.
     """
@@ -46,7 +46,7 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class EditEffect:
     """One measure of one group of prompts.
 
     Attributes:
@@ -63,94 +63,104 @@ class Line:
     random: Interval | None
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """What is tried.
-
-    Attributes:
-        facts: the fact in every language that is edited, or a relation's facts.
-        to: language -> new answer, for all languages where it is known; {} for kinds without one.
-        settings: how.
-        draws: random sets of neurons.
-        neurons: the neurons to change; None: they are found.
-        by: "weights" or "values".
-    """
-
-    facts: tuple[Fact, ...]
-    to: Mapping[str, str] = field(default_factory=dict)
-    settings: EditSettings = field(default_factory=EditSettings)
-    draws: int = 5
-    neurons: tuple[Neuron, ...] | None = None
-    by: str = "weights"
-
-
-def try_edit(model: Model, trial: Trial, around: Surroundings) -> Tried:
+def evaluate_edit(
+    model: Model,
+    facts: Sequence[Fact],
+    around: Surroundings,
+    settings: EditSettings | None = None,
+    *,
+    to: Mapping[str, str] | None = None,
+    neurons: Sequence[Neuron] | None = None,
+    draws: int = 5,
+    by: str = "weights",
+    **options: object,
+) -> EditEvaluation:
     """Make an edit and the same edit of random neurons, and measure both; the model is afterwards as it was.
+
+    Args:
+        model: the model.
+        facts: the fact in every language that is edited, or a relation's facts.
+        around: where other facts are found.
+        settings: how the edit is made, or
+        to: language -> new answer, for all languages where it is known; None for kinds without one.
+        neurons: the neurons to change; None: they are found.
+        draws: random sets of neurons.
+        by: "weights" or "values".
+        **options: the settings' fields by name.
 
     Raises:
         BadSetting, NotAskable, BadModel: as `edit` does.
         BadNumber: a probability that is NaN.
     """
-    if trial.draws < 0:
-        raise BadSetting(f"draws is at least 0, not {trial.draws}")
-    settings, facts = trial.settings, trial.facts
-    languages = {fact.language for fact in facts}
-    own = {language: answer for language, answer in trial.to.items() if language in languages}
-    to, relation = own or None, around.neighbours(facts[0])
-    made = edit(model, facts, to=to, neurons=trial.neurons, relation=relation, settings=settings)
-    splits = _splits(model, trial)
-    probes = probes_of(model, splits, trial.to, around, settings)
+    if draws < 0:
+        raise BadSetting(f"draws is at least 0, not {draws}")
+    chosen = with_options(EditSettings, settings, options)
+    own, relation = _own_answers(facts, to), around.neighbours(facts[0])
+    made = edit(model, facts, chosen, to=own, neurons=neurons, relation=relation)
+    splits = _splits(model, facts, chosen)
+    prompts = evaluation_prompts(model, splits, to or {}, around, chosen)
+    queries = [each.query for each in prompts]
     notes: list[str] = list(made.description.notes)
     edits = [made]
-    for neurons in _random_sets(model, splits, made, trial, notes):
-        edits.append(edit(model, facts, to=to, neurons=neurons, relation=relation, settings=settings))
-    before = evaluated(model, probes)
-    tables = [measured(probes, before, after(model, each, probes, by=trial.by)) for each in edits]
-    for draw, table in enumerate(tables):
+    for random in _random_sets(model, splits, made, draws, chosen.seed, notes):
+        edits.append(edit(model, facts, chosen, to=own, neurons=random, relation=relation))
+    before, tables = model.evaluate(queries), []
+    for draw, each in enumerate(edits):
+        with each.on(model, by=by):
+            table = compared(prompts, before, model.evaluate(queries))
         table.insert(0, "neurons", RANDOM if draw else FOUND)
         table.insert(1, "draw", draw)
-    return Tried(made, pd.concat(tables, ignore_index=True), tuple(each.size for each in edits), tuple(notes))
+        tables.append(table)
+    return EditEvaluation(made, pd.concat(tables, ignore_index=True), tuple(each.size for each in edits), tuple(notes))
 
 
-def _splits(model: Model, trial: Trial) -> list[Split]:
+def check_answers(facts: Sequence[Fact], to: Mapping[str, str] | None, kind: str) -> None:
+    """Refuse at once what `evaluate_edit` would refuse after a model was loaded.
+
+    Raises:
+        BadSetting: an unknown kind, or a new answer that is missing, needless or the old one.
+    """
+    new_answers(kind_named(kind), facts, _own_answers(facts, to))
+
+
+def _own_answers(facts: Sequence[Fact], to: Mapping[str, str] | None) -> dict[str, str] | None:
+    """The new answers in the languages that are edited; None without any."""
+    languages = {fact.language for fact in facts}
+    return {language: answer for language, answer in (to or {}).items() if language in languages} or None
+
+
+def _splits(model: Model, facts: Sequence[Fact], settings: EditSettings) -> list[Split]:
     """The facts' prompts; facts of a relation that cannot be asked are left out."""
-    held_out, multi_mask = trial.settings.held_out, trial.settings.multi_mask
     found = []
-    for fact in trial.facts:
+    for fact in facts:
         try:
-            found.append(split_prompts(model, fact, held_out=held_out, multi_mask=multi_mask))
+            found.append(split_prompts(model, fact, held_out=settings.held_out, multi_mask=settings.multi_mask))
         except NotAskable:
             continue
     return found
 
 
 def _random_sets(
-    model: Model, splits: Sequence[Split], made: Edit, trial: Trial, notes: list[str]
+    model: Model, splits: Sequence[Split], made: Edit, draws: int, seed: int, notes: list[str]
 ) -> list[tuple[Neuron, ...]]:
-    if not trial.draws:
+    if not draws:
         return []
-    queries = [query for split in splits for query in split.used]
+    strength = strengths(model, [query for split in splits for query in split.used])
     try:
-        return matched_random(
-            strengths(model, queries),
-            made.neurons,
-            draws=trial.draws,
-            seed=trial.settings.seed,
-            name=splits[0].fact.key,
-        )
+        return matched_random(strength, made.neurons, draws=draws, seed=seed, name=splits[0].fact.key)
     except NotAskable as error:
         notes.append(f"no random control: {error}")
         return []
 
 
-def lines_of(table: pd.DataFrame) -> list[Line]:
+def effects_of(table: pd.DataFrame) -> list[EditEffect]:
     """Every measure of every group, with intervals.
 
     Args:
-        table: of one `Tried`, or of several put together (`pd.concat`).
+        table: of one `EditEvaluation`, or of several put together (`pd.concat`).
     """
     found, random = (table[table["neurons"] == name] for name in (FOUND, RANDOM))
-    lines = []
+    effects = []
     for group in GROUPS:
         for kind in MEASURES:
             rows = rows_of(found, group, kind)
@@ -159,8 +169,8 @@ def lines_of(table: pd.DataFrame) -> list[Line]:
             drawn = rows_of(random, group, kind)
             before = _interval(rows, kind, "before").estimate
             control = None if drawn.empty else _interval(drawn, kind, "after")
-            lines.append(Line(group, kind, before, _interval(rows, kind, "after"), control))
-    return lines
+            effects.append(EditEffect(group, kind, before, _interval(rows, kind, "after"), control))
+    return effects
 
 
 def _interval(rows: pd.DataFrame, kind: Measure, when: str) -> Interval:
@@ -168,15 +178,3 @@ def _interval(rows: pd.DataFrame, kind: Measure, when: str) -> Interval:
     clusters = rows["subject"] if rows["subject"].nunique() > 1 else rows["prompt"]
     statistic = perplexity if kind.unit == "perplexity" else "mean"
     return bootstrap_interval(kind.value(rows, when), clusters=clusters.tolist(), statistic=statistic, draws=1000)
-
-
-def check_trial(trial: Trial) -> None:
-    """Refuse at once what `try_edit` would refuse after a model was loaded.
-
-    Raises:
-        BadSetting: an unknown kind, or a new answer that is missing, needless or the old one.
-    """
-    rule = kind_named(trial.settings.kind)
-    languages = {fact.language for fact in trial.facts}
-    own = {language: answer for language, answer in trial.to.items() if language in languages}
-    new_answers(rule, trial.facts, own or None)

@@ -1,0 +1,47 @@
+"""All file formats by scheme: a new one is a module of its own here and a row of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from factneurons.facts.formats import (
+    bundled,
+    counterfact,
+    csv_file,
+    factcheck,
+    hub,
+    lama,
+    mlama,
+    mpararel,
+    own,
+    pararel,
+    parquet_file,
+    perturbed,
+    templama,
+)
+from factneurons.facts.reading import Format
+
+FORMATS: Mapping[str, Format] = {
+    each.name: each
+    for each in (
+        bundled.FORMAT,
+        own.FORMAT,
+        csv_file.FORMAT,
+        parquet_file.FORMAT,
+        hub.FORMAT,
+        lama.FORMAT,
+        mlama.FORMAT,
+        mpararel.FORMAT,
+        pararel.FORMAT,
+        templama.FORMAT,
+        templama.FINETUNE_FORMAT,
+        perturbed.FORMAT,
+        factcheck.FORMAT,
+        factcheck.SENTENCES_FORMAT,
+        counterfact.FORMAT,
+    )
+}
+"""Scheme -> format."""
+
+SUFFIXES: Mapping[str, str] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+"""The end of a file's name -> the scheme it is read with if none is given."""

@@ -1,0 +1,236 @@
+"""The house as a whole: every file has its test, functions and classes stay short, no import is hidden."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import grimp
+import numpy as np
+import pytest
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent / "src"
+SOURCES = sorted((ROOT / "factneurons").rglob("*.py"))
+
+LONGEST_FUNCTION, LONGEST_CLASS, P95_OF_FUNCTIONS = 60, 250, 26
+"""Lines, docstrings left out."""
+
+HEAVY = {"torch", "transformers", "pandas", "pyarrow", "typer"}
+"""What is slow to import: worth an `if TYPE_CHECKING`."""
+
+WITH_CODE = {"factneurons/__init__.py", "factneurons/cli/__init__.py", "factneurons/experiments/suite/__init__.py"}
+"""The only `__init__.py` that hold more than a docstring."""
+
+STILL_MISSING = {
+    "attribution/test_locate.py",
+    "attribution/test_tables.py",
+    "attribution/test_types.py",
+    "benchmark/test_contestants.py",
+    "benchmark/test_figures.py",
+    "benchmark/test_judging.py",
+    "benchmark/test_pace.py",
+    "benchmark/test_planting.py",
+    "benchmark/test_tables.py",
+    "cli/test_app.py",
+    "cli/test_delta.py",
+    "cli/test_doctor.py",
+    "cli/test_examples.py",
+    "cli/test_facts.py",
+    "cli/test_locate.py",
+    "cli/test_pocket.py",
+    "cli/test_report.py",
+    "cli/test_show_check.py",
+    "cli/test_show_edit.py",
+    "cli/test_show_languages.py",
+    "cli/test_verify.py",
+    "degeneracy/clusterers/test_chance.py",
+    "degeneracy/clusterers/test_pairs.py",
+    "degeneracy/test_pairs_table.py",
+    "degeneracy/test_types.py",
+    "editing/test_held_out.py",
+    "editing/test_saved_model.py",
+    "editing/test_settings.py",
+    "editing/test_weights.py",
+    "test_errors.py",
+    "experiments/test_experiment.py",
+    "experiments/suite/test_consistency.py",
+    "experiments/suite/test_critical_checks.py",
+    "experiments/suite/test_cross_lingual.py",
+    "experiments/suite/test_fact_checking.py",
+    "experiments/suite/test_fact_checking_text.py",
+    "experiments/suite/test_layers.py",
+    "experiments/suite/test_update_and_erase.py",
+    "factcheck/test_conditions.py",
+    "factcheck/test_saving.py",
+    "facts/test_fields.py",
+    "facts/formats/test_bundled.py",
+    "facts/formats/test_counterfact.py",
+    "facts/formats/test_csv_file.py",
+    "facts/formats/test_factcheck.py",
+    "facts/formats/test_hub.py",
+    "facts/formats/test_lama.py",
+    "facts/formats/test_mlama.py",
+    "facts/formats/test_mpararel.py",
+    "facts/formats/test_own.py",
+    "facts/formats/test_pararel.py",
+    "facts/formats/test_parquet_file.py",
+    "facts/formats/test_patterns.py",
+    "facts/formats/test_perturbed.py",
+    "facts/formats/test_registry.py",
+    "facts/formats/test_tables.py",
+    "facts/formats/test_templama.py",
+    "facts/test_reading.py",
+    "facts/test_related.py",
+    "facts/test_rows.py",
+    "findings/test_languages.py",
+    "models/test_bundled.py",
+    "models/test_fingerprint.py",
+    "models/test_hooks.py",
+    "models/passes/test_capture.py",
+    "models/passes/test_gradients.py",
+    "models/test_probabilities.py",
+    "models/test_source.py",
+    "models/test_types.py",
+    "multilingual/test_settings.py",
+    "multilingual/test_types.py",
+    "planted/test_base.py",
+    "planted/test_checks.py",
+    "planted/test_initial.py",
+    "planted/test_orders.py",
+    "planted/test_types.py",
+    "pocket/test_architectures.py",
+    "pocket/test_batches.py",
+    "pocket/test_checkpoint.py",
+    "pocket/test_encoding.py",
+    "pocket/test_recall.py",
+    "pocket/test_recipe.py",
+    "report/test_about.py",
+    "report/test_checking_figures.py",
+    "report/test_drawing.py",
+    "report/test_experiment_figures.py",
+    "report/test_experiments.py",
+    "report/test_facts.py",
+    "report/test_html.py",
+    "report/test_language_figures.py",
+    "report/test_sentences.py",
+    "runs/test_check_rows.py",
+    "runs/test_commits.py",
+    "runs/test_counts.py",
+    "runs/test_language_rows.py",
+    "runs/test_measurements.py",
+    "runs/test_schema.py",
+    "runs/test_seal.py",
+    "runs/test_stop.py",
+    "runs/tables/test_checking.py",
+    "runs/tables/test_experiments.py",
+    "runs/tables/test_languages.py",
+    "runs/tables/test_main.py",
+    "runs/tables/test_skipped.py",
+    "stages/test_check.py",
+    "stages/test_languages.py",
+    "stages/test_locate.py",
+    "stages/test_located.py",
+}
+"""Files without a test file of their name. This list only gets shorter, and goes."""
+
+IN_WORK = pytest.mark.xfail(strict=False, reason="the rooms are being rebuilt")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def module_of(path: Path) -> str:
+    return name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def mirror_of(path: Path) -> str:
+    """src/factneurons/a/b.py -> tests/a/test_b.py."""
+    return path.relative_to(ROOT / "factneurons").with_name(f"test_{path.name}").as_posix()
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def lines(node: Function | ast.ClassDef) -> int:
+    """From `def` or `class` to the last line, without the docstring."""
+    first = node.body[0]
+    docstring = first.end_lineno - first.lineno + 1 if ast.get_docstring(node) is not None else 0
+    return node.end_lineno - node.lineno + 1 - docstring
+
+
+def lengths(kind: type | tuple[type, ...]) -> dict[str, int]:
+    """Where and what -> its lines."""
+    return {
+        f"{name_of(path)}:{node.lineno} {node.name}": lines(node)
+        for path in SOURCES
+        for node in ast.walk(tree(path))
+        if isinstance(node, kind)
+    }
+
+
+def test_every_file_has_its_test() -> None:
+    files = [path for path in SOURCES if path.name not in ("__init__.py", "__main__.py")]
+    missing = [mirror_of(path) for path in files if not (TESTS / mirror_of(path)).is_file()]
+    missing = [name for name in missing if name not in STILL_MISSING]
+    assert not missing, "no test file of this name:\n" + "\n".join(missing)
+
+
+@IN_WORK
+def test_functions_are_short() -> None:
+    measured = lengths((ast.FunctionDef, ast.AsyncFunctionDef))
+    assert not {where: count for where, count in measured.items() if count > LONGEST_FUNCTION}
+    assert np.percentile(list(measured.values()), 95) < P95_OF_FUNCTIONS
+
+
+@IN_WORK
+def test_classes_are_short() -> None:
+    assert not {where: count for where, count in lengths(ast.ClassDef).items() if count > LONGEST_CLASS}
+
+
+@IN_WORK
+def test_a_room_says_what_it_is_and_no_more() -> None:
+    rooms = [path for path in SOURCES if path.name == "__init__.py"]
+    assert not [name_of(path) for path in rooms if ast.get_docstring(tree(path)) is None]
+    assert {name_of(path) for path in rooms if len(tree(path).body) > 1} == WITH_CODE
+
+
+def hidden_imports(path: Path) -> Iterator[str]:
+    """Modules that are imported for the type checker alone."""
+    for block in ast.walk(tree(path)):
+        if not (isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)):
+            continue
+        for node in ast.walk(block):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield node.module
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    """Who imports whom; imports for the type checker count."""
+    return grimp.build_graph("factneurons", include_external_packages=True, cache_dir=None)
+
+
+@IN_WORK
+def test_type_checking_hides_nothing_but_what_is_slow_to_import(graph: grimp.ImportGraph) -> None:
+    wrong = []
+    for path in SOURCES:
+        if name_of(path) == "factneurons/__init__.py":
+            continue
+        for imported in hidden_imports(path):
+            ours = imported in graph.modules
+            needs = graph.find_upstream_modules(imported) if ours else {imported.partition(".")[0]}
+            if module_of(path) in needs:
+                wrong.append(f"{name_of(path)}: {imported} imports it in turn")
+            elif not HEAVY & needs:
+                wrong.append(f"{name_of(path)}: {imported} is quick to import")
+    assert not wrong, "\n".join(wrong)
