@@ -20,8 +20,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 sys.path.insert(0, str(Path(__file__).parent))
 from factneurons.attribution.locate import locate_batch
 from factneurons.attribution.methods import attribute_all
-from factneurons.attribution.selection import SelectionSettings
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.facts.source import load_facts
 from factneurons.models.bundled import POCKET_MODELS
 from factneurons.models.load import load_model

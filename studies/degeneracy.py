@@ -24,8 +24,7 @@ import pandas as pd
 import torch
 
 from factneurons.attribution.locate import locate
-from factneurons.attribution.selection import SelectionSettings
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.find import find_degenerate, suppressed_by
 from factneurons.degeneracy.functional import Drops, functional_filter

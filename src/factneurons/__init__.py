@@ -14,11 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from factneurons.attribution.effects import InterventionSettings
     from factneurons.attribution.locate import locate
     from factneurons.attribution.methods import attribute
-    from factneurons.attribution.selection import SelectionSettings
-    from factneurons.attribution.settings import AttributionSettings
+    from factneurons.attribution.settings import AttributionSettings, InterventionSettings, SelectionSettings
     from factneurons.attribution.types import Attribution, KnowledgeNeurons
     from factneurons.degeneracy.carried_facts import degenerate_or_redundant
     from factneurons.degeneracy.find import find_degenerate
@@ -129,11 +127,9 @@ __all__ = [
 ]
 
 _MODULES = {
-    "attribution.effects": ("InterventionSettings",),
     "attribution.locate": ("locate",),
     "attribution.methods": ("attribute",),
-    "attribution.selection": ("SelectionSettings",),
-    "attribution.settings": ("AttributionSettings",),
+    "attribution.settings": ("AttributionSettings", "InterventionSettings", "SelectionSettings"),
     "attribution.types": ("Attribution", "KnowledgeNeurons"),
     "degeneracy.carried_facts": ("degenerate_or_redundant",),
     "degeneracy.find": ("find_degenerate",),

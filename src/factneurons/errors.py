@@ -1,5 +1,7 @@
 """The errors a user can act on. The command line prints them as one line and exits with code 2."""
 
+from __future__ import annotations
+
 
 class FactneuronsError(Exception):
     """Base of every error that is the input's or the setting's fault: says what, where and what to do."""
@@ -23,6 +25,9 @@ class NotAskable(FactneuronsError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+    def __reduce__(self) -> tuple[type[NotAskable], tuple[str, str]]:
+        return NotAskable, (self.reason, str(self))
 
 
 class BadRun(FactneuronsError):

@@ -141,11 +141,17 @@ def check_number(name: str, value: object, *, whole: bool = False, **limits: Unp
     Raises:
         BadSetting: says where it must be.
     """
-    said = " and ".join(f"{_LIMITS[limit][1]} {bound:g}" for limit, bound in _bounds(limits))
+    said = _said(limits)
     if isinstance(value, bool) or not isinstance(value, Integral if whole else Real) or not math.isfinite(value):
         refuse(name, value, ("a whole number" if whole else "a number") + (f", {said}" if said else ""))
     if not all(_LIMITS[limit][0](value, bound) for limit, bound in _bounds(limits)):
         refuse(name, value, said)
+
+
+def _said(limits: Limits) -> str:
+    if set(limits) == {"least", "most"}:
+        return f"from {limits['least']:g} to {limits['most']:g}"
+    return " and ".join(f"{_LIMITS[limit][1]} {bound:g}" for limit, bound in _bounds(limits))
 
 
 def _bounds(limits: Limits) -> list[tuple[str, float]]:
@@ -173,3 +179,15 @@ def with_options(record: type[T], settings: T | None, options: Mapping[str, obje
     for name in options:
         check_choice("option", name, [each.name for each in options_of(record)])
     return record(**options) if settings is None else settings
+
+
+def split_options(options: Mapping[str, object], *records: type) -> dict[type, dict[str, object]]:
+    """The options of a function that takes several records, by record; one that several have (`seed`) goes to each.
+
+    Raises:
+        BadSetting: an option that none of them has.
+    """
+    names = {record: [each.name for each in fields(record)] for record in records}
+    for name in options:
+        check_choice("option", name, list(dict.fromkeys(name for own in names.values() for name in own)))
+    return {record: {name: options[name] for name in own if name in options} for record, own in names.items()}

@@ -39,8 +39,8 @@ def test_no_neurons_no_scores(new_model, new_query):
 def test_methods_without_paths_are_refused(new_model, new_query):
     model, query = new_model("gpt2"), new_query("causal")
     for settings, wrong in (
-        (AttributionSettings("activation"), "cannot score a few neurons alone"),
-        (AttributionSettings("amig", normalise="global"), "cannot be normalised"),
+        (AttributionSettings("activation"), "one that can score a few neurons alone"),
+        (AttributionSettings("amig", normalise="global"), "normalise is .global.: it must be .none. for a few"),
     ):
         with pytest.raises(BadSetting, match=wrong):
             attribute_neurons(model, [query], [Neuron(0, 0)], settings)

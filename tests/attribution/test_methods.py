@@ -276,18 +276,22 @@ class TestFromText:
 
     def test_settings_and_their_fields(self, model):
         settings = AttributionSettings(method="dai", rule="left", points=5)
-        first = attribute(model, "Rome is in", "Italy", settings, points=3)
-        second = attribute(model, "Rome is in", "Italy", method="dai", rule="left", points=3)
+        first = attribute(model, "Rome is in", "Italy", settings)
+        second = attribute(model, "Rome is in", "Italy", method="dai", rule="left", points=5)
         assert np.array_equal(first.scores, second.scores)
+        with pytest.raises(BadSetting, match=r"^settings are given and points too"):
+            attribute(model, "Rome is in", "Italy", settings, points=3)
 
     def test_bad_input(self, model):
         with pytest.raises(NotAskable):
             attribute(model, "___ is the capital of France.", "Paris")
-        with pytest.raises(BadSetting, match=r"^unknown method 'lime'; valid: dai, amig, amig_mean, amig_authors, "):
+        with pytest.raises(
+            BadSetting, match=r"^method is 'lime': it must be one of: dai, amig, amig_mean, amig_authors, "
+        ):
             attribute(model, "Rome is in", "Italy", method="lime")
-        with pytest.raises(BadSetting, match=r"^unknown setting 'steps'; valid: method, rule, points"):
+        with pytest.raises(BadSetting, match=r"^option is 'steps': it must be one of: method, rule, points"):
             attribute(model, "Rome is in", "Italy", steps=20)
-        with pytest.raises(BadSetting, match=r"^the rule 'adaptive' chooses its own points"):
+        with pytest.raises(BadSetting, match=r"^points is 20: it must be None with the rule 'adaptive'"):
             attribute(model, "Rome is in", "Italy", points=20)
 
 
@@ -355,6 +359,6 @@ class TestWarning:
 
 
 def test_unknown_method_lists_the_valid_ones():
-    with pytest.raises(BadSetting, match=f"^unknown method 'x'; valid: {', '.join(METHODS)}$"):
+    with pytest.raises(BadSetting, match=f"^method is 'x': it must be one of: {', '.join(METHODS)}$"):
         method_named("x")
     assert method_named("dai") is METHODS["dai"]

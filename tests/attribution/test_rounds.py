@@ -8,9 +8,8 @@ import pytest
 from factneurons.attribution.locate import locate
 from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.rounds import scores_in_rounds, search_in_rounds
-from factneurons.attribution.selection import SelectionSettings, choose
-from factneurons.attribution.settings import AttributionSettings
-from factneurons.errors import BadSetting
+from factneurons.attribution.selection import choose
+from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.facts.source import load_facts
 from factneurons.models.load import load_model
 
@@ -93,8 +92,3 @@ def test_locate_says_which_round_found_a_neuron(model, facts):
         assert known.rounds.count(1) == len(plain.neurons)
         assert plain.round_of_each == (1,) * len(plain.neurons)
     assert set(table.to_frame()["round"]) > {1}
-
-
-def test_rounds_are_at_least_one():
-    with pytest.raises(BadSetting, match="rounds must be at least 1, not 0"):
-        SelectionSettings(rounds=0)

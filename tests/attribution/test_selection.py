@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from factneurons.attribution.selection import AGREEMENTS, SelectionSettings, choose
-from factneurons.errors import BadSetting
+from factneurons.attribution.selection import AGREEMENTS, choose
+from factneurons.attribution.settings import SelectionSettings
 from factneurons.models.types import Neuron
 
 
@@ -63,12 +63,3 @@ def test_one_prompt_has_nobody_to_disagree_with():
     (one, *_) = PROMPTS
     sets = [choose([one], SelectionSettings(agreement=name), 0.4) for name in AGREEMENTS]
     assert sets[0] == sets[1] == sets[2]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [({"agreement": "all"}, "valid: refine, union, consistency"), ({"beta": -1.0}, "beta must be 0 or more")],
-)
-def test_bad_settings(options, message):
-    with pytest.raises(BadSetting, match=message):
-        SelectionSettings(**options)

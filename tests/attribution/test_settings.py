@@ -5,9 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from factneurons.attribution.methods import METHODS, attribute_all, settings_from
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.methods import METHODS, attribute_all
+from factneurons.attribution.selection import AGREEMENTS, SELECTORS
+from factneurons.attribution.settings import (
+    AGREEMENT_NAMES,
+    METHOD_NAMES,
+    SELECTOR_NAMES,
+    AttributionSettings,
+    InterventionSettings,
+    SelectionSettings,
+)
 from factneurons.errors import BadSetting
+from factneurons.settings import options_of
 
 CHANGES = {
     "method": ("dai", "amig"),
@@ -41,40 +50,47 @@ def test_frozen():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rule": "simpson"}, "unknown rule 'simpson'; valid: adaptive, gauss_legendre, radau, left, right"),
-        ({"target": "loss"}, "unknown target 'loss'; valid: probability, log_probability, logit"),
-        ({"answer_tokens": "last"}, "unknown answer_tokens 'last'; valid: mean, sum, first"),
-        ({"units": "letters"}, "unknown units 'letters'; valid: tokens, words, all"),
-        ({"normalise": "max"}, "unknown normalise 'max'; valid: none, layer, global"),
-        ({"points": 20}, "the rule 'adaptive' chooses its own points; name another rule to set them"),
-        ({"rule": "adaptive", "points": 8}, "the rule 'adaptive' chooses its own points"),
-        ({"rule": "left", "points": 0}, "points must be at least 1, not 0"),
-        ({"rule": "left", "points": -1}, "points must be at least 1, not -1"),
-        ({"tolerance": 0.0}, "tolerance must be positive, not 0.0"),
-        ({"tolerance": float("nan")}, "tolerance must be positive, not nan"),
-        ({"rule": "trapezoid", "points": 1}, "the trapezoid rule needs at least 2 points"),
+        ({"points": 20}, "points is 20: it must be None with the rule 'adaptive', which chooses its own"),
+        ({"rule": "adaptive", "points": 8}, "points is 8: it must be None with the rule 'adaptive'"),
+        ({"rule": "trapezoid", "points": 1}, "points of the rule 'trapezoid' is 1: it must be at least 2"),
     ],
 )
-def test_bad_values(options, message):
+def test_points_go_with_the_rule(options, message):
     with pytest.raises(BadSetting, match="^" + message):
         AttributionSettings(**options)
-
-
-def test_fields_by_name():
-    settings = AttributionSettings(method="dai", rule="right", points=20)
-    assert settings_from(settings, {"points": 5}) == AttributionSettings(method="dai", rule="right", points=5)
-    assert settings_from(None, {"method": "dai"}) == AttributionSettings(method="dai")
-    assert settings_from(None, {}) == AttributionSettings()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 20}, "unknown setting 'steps'; valid: method, rule, points, target, answer_tokens, units"),
-        ({"method": "lime"}, f"unknown method 'lime'; valid: {', '.join(METHODS)}"),
-        ({"rule": "simpson"}, "unknown rule 'simpson'"),
+        ({"selector": "absolute"}, "threshold with the selector 'absolute' is None: it must be a number"),
+        ({"threshold": 1.5}, "threshold with the selector 'fraction' is 1.5: it must be from 0 to 1"),
+        ({"selector": "top", "threshold": 0}, "threshold with the selector 'top' is 0: it must be at least 1"),
+        ({"selector": "percentile", "threshold": 101}, "threshold .* is 101: it must be from 0 to 100"),
     ],
 )
-def test_bad_names(options, message):
+def test_thresholds_go_with_the_selector(options, message):
     with pytest.raises(BadSetting, match="^" + message):
-        settings_from(None, options)
+        SelectionSettings(**options)
+    assert SelectionSettings(selector="absolute", threshold=-1.5).threshold == -1.5
+
+
+@pytest.mark.parametrize("record", [AttributionSettings, SelectionSettings, InterventionSettings])
+def test_every_field_is_checked(record):
+    for each in options_of(record):
+        with pytest.raises(BadSetting, match=f"^{each.name} is <object"):
+            record(**{each.name: object()})
+
+
+def test_names_are_those_of_the_registries():
+    assert tuple(METHODS) == METHOD_NAMES
+    assert tuple(SELECTORS) == SELECTOR_NAMES
+    assert tuple(AGREEMENTS) == AGREEMENT_NAMES
+
+
+def test_options_by_name(shared_model):
+    model = shared_model("gpt2")
+    with pytest.raises(BadSetting, match=r"^option is 'steps': it must be one of: method, rule, points"):
+        attribute_all(model, [], steps=20)
+    with pytest.raises(BadSetting, match=r"^method is 'lime': it must be one of: dai, amig"):
+        attribute_all(model, [], method="lime")

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import factneurons as fn
-from factneurons.attribution.selection import SelectionSettings
+from factneurons.attribution.settings import SelectionSettings
 from factneurons.cli import main
 from factneurons.runs.verify import verify
 from factneurons.stages import degenerate, locate

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from factneurons.errors import BadSetting, FactneuronsError
 from factneurons.facts.formats.registry import FORMATS
-from factneurons.facts.source import FactSource, load_facts
+from factneurons.facts.source import COMMON_OPTIONS, FactSource, load_facts
 from factneurons.facts.types import Fact, Prompt
 
 
@@ -223,3 +223,8 @@ def test_a_file_that_vanishes_is_one_line(path: Path) -> None:
     path.unlink()
     with pytest.raises(BadSetting, match="cannot be read"):
         list(source)
+
+
+def test_the_common_options_are_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "facts.md").read_text(encoding="utf-8")
+    assert [option for option in COMMON_OPTIONS if f"`{option}`" not in text] == []

@@ -105,7 +105,7 @@ def asked(shared_model, new_query, monkeypatch):
     """A tiny model, asked ready-made queries instead of prompts."""
     model = shared_model("gpt2")
 
-    def ask(_model, fact, _multi_mask):
+    def ask(_model, fact, **_):
         return [new_query("causal", seed=int(prompt.text.split()[1])) for prompt in fact.prompts], []
 
     monkeypatch.setattr(paraphrases, "ask", ask)

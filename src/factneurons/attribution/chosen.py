@@ -17,13 +17,14 @@ from factneurons.attribution.baselines import Baselines
 from factneurons.attribution.engine import Integral, integrate
 from factneurons.attribution.methods import METHODS, PathMethod, method_named
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.errors import BadNumber, BadSetting
+from factneurons.errors import BadNumber
 from factneurons.models.batches import groups
 from factneurons.models.interventions import existing
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item
 from factneurons.models.passes.memory import in_parts
 from factneurons.models.types import Neuron, Query
+from factneurons.settings import refuse
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -89,9 +90,9 @@ def path_method(settings: AttributionSettings) -> PathMethod:
     method = method_named(settings.method).score
     if not isinstance(method, PathMethod):
         valid = ", ".join(name for name, each in METHODS.items() if isinstance(each.score, PathMethod))
-        raise BadSetting(f"the method {settings.method!r} cannot score a few neurons alone; these can: {valid}")
+        refuse("method", settings.method, f"one that can score a few neurons alone: {valid}")
     if settings.normalise != "none":
-        raise BadSetting("scores of a few neurons cannot be normalised over all; normalise is 'none' here")
+        refuse("normalise", settings.normalise, "'none' for a few neurons alone")
     return method
 
 

@@ -19,33 +19,15 @@ import numpy as np
 import numpy.typing as npt
 
 from factneurons.attribution.controls import matched_random, strengths
+from factneurons.attribution.settings import InterventionSettings
 from factneurons.attribution.types import Measurement
-from factneurons.errors import BadNumber, BadSetting
+from factneurons.errors import BadNumber
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
 
 ACTIONS = {"suppress": 0.0, "enhance": 2.0}
 """What each action multiplies the neurons' values by."""
-
-
-@dataclass(frozen=True, slots=True)
-class InterventionSettings:
-    """How the test is made.
-
-    Attributes:
-        draws: random sets per fact, matched to the found neurons.
-        unrelated: facts of other relations that are asked per fact.
-        seed: decides the draws and the unrelated facts.
-    """
-
-    draws: int = 20
-    unrelated: int = 5
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        if self.draws < 1 or self.unrelated < 0:
-            raise BadSetting(f"draws must be at least 1 and unrelated at least 0, not {self.draws}, {self.unrelated}")
 
 
 @dataclass(frozen=True, slots=True)

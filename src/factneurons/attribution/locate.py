@@ -10,16 +10,17 @@ from itertools import islice
 
 import numpy as np
 
-from factneurons.attribution.methods import attribute_all, method_named, settings_from
+from factneurons.attribution.methods import attribute_all, method_named
 from factneurons.attribution.rounds import search_in_rounds
-from factneurons.attribution.selection import SelectionSettings, choose
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.selection import choose
+from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.tables import LOCATED
 from factneurons.attribution.types import Attribution, Completeness, KnowledgeNeurons, Located
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
 from factneurons.models.prompts import ask
 from factneurons.models.types import Query, Refusal
+from factneurons.settings import with_options
 from factneurons.tables import ResultTable
 
 _BATCH = 8
@@ -83,7 +84,7 @@ def locate(
         BadSetting: an unknown method, rule or option.
         BadNumber: scores that are NaN or infinite; names the prompt.
     """
-    chosen = settings_from(settings, options)
+    chosen = with_options(AttributionSettings, settings, options)
     located: list[Located] = []
     stream = iter(facts)
     while batch := list(islice(stream, _BATCH)):

@@ -20,7 +20,7 @@ from factneurons.attribution.engine import Integral, integrate
 from factneurons.attribution.quadrature import ADAPTIVE
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.attribution.types import Attribution, FloatArray, IntArray
-from factneurons.errors import BadNumber, BadSetting
+from factneurons.errors import BadNumber
 from factneurons.facts.types import Prompt
 from factneurons.models.batches import groups
 from factneurons.models.model import Model
@@ -28,6 +28,7 @@ from factneurons.models.passes.capture import Capture, Item
 from factneurons.models.passes.gradients import values_and_gradients
 from factneurons.models.passes.memory import budget_bytes, in_parts
 from factneurons.models.types import Query
+from factneurons.settings import check_choice, with_options
 
 _FACTS = 16
 _GRADIENT_BYTES = 12  # of one neuron on one path: its start, its step and its gradient
@@ -244,8 +245,7 @@ def method_named(name: str) -> Method:
     Raises:
         BadSetting: there is none; the message lists the valid names.
     """
-    if name not in METHODS:
-        raise BadSetting(f"unknown method {name!r}; valid: {', '.join(METHODS)}")
+    check_choice("method", name, METHODS)
     return METHODS[name]
 
 
@@ -274,29 +274,25 @@ def attribute(
         BadNumber: the scores hold NaN or infinity.
     """
     query = model.query(prompt, answer, multi_mask=multi_mask)
-    return attribute_all(model, [query], settings_from(settings, options))[0]
-
-
-def settings_from(settings: AttributionSettings | None, options: dict[str, object]) -> AttributionSettings:
-    """Settings with some fields replaced by name.
-
-    Raises:
-        BadSetting: a name that is no setting; the valid ones are listed.
-    """
-    valid = AttributionSettings.__slots__
-    for name in options:
-        if name not in valid:
-            raise BadSetting(f"unknown setting {name!r}; valid: {', '.join(valid)}")
-    result = replace(settings or AttributionSettings(), **options)  # type: ignore[arg-type]
-    method_named(result.method)
-    return result
+    return attribute_all(model, [query], with_options(AttributionSettings, settings, options))[0]
 
 
 def attribute_all(
-    model: Model, queries: Sequence[Query], settings: AttributionSettings | None = None
+    model: Model, queries: Sequence[Query], settings: AttributionSettings | None = None, **options: object
 ) -> list[Attribution]:
-    """Score every neuron for many queries; those of similar length share passes, which changes no result."""
-    settings = settings_from(settings, {})
+    """Score every neuron for many queries; those of similar length share passes, which changes no result.
+
+    Args:
+        model: a loaded model.
+        queries: what is scored.
+        settings: all settings in one record, or
+        **options: its fields by name.
+
+    Raises:
+        BadSetting: an unknown option, or an impossible value.
+        BadNumber: the scores hold NaN or infinity.
+    """
+    settings = with_options(AttributionSettings, settings, options)
     method = method_named(settings.method)
     settings = method.settings(settings)
     result: dict[int, Attribution] = {}

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.errors import BadSetting
+from factneurons.settings import check_choice, check_number
 
 FloatArray = npt.NDArray[np.float64]
 ADAPTIVE = "adaptive"
@@ -64,8 +64,7 @@ def _radau(n: int) -> Nodes:
 
 
 def _trapezoid(n: int) -> Nodes:
-    if n < 2:
-        raise BadSetting("the trapezoid rule needs at least 2 points")
+    check_number("points of the rule 'trapezoid'", n, whole=True, least=2)
     weights = np.full(n, 1.0 / (n - 1))
     weights[[0, -1]] /= 2.0
     return np.linspace(0.0, 1.0, n), weights
@@ -97,11 +96,9 @@ def quadrature(name: str, points: int | None = None) -> Rule:
     Raises:
         BadSetting: an unknown name or fewer than one point.
     """
-    if name not in _RULES:
-        raise BadSetting(f"unknown quadrature rule {name!r}; valid: {', '.join(RULES)}")
+    check_choice("rule", name, _RULES)
     make, default = _RULES[name]
     count = default if points is None else points
-    if count < 1:
-        raise BadSetting(f"a quadrature rule needs at least 1 point, not {count}")
+    check_number("points", count, whole=True, least=1)
     nodes, weights = make(count)
     return Rule(name, nodes, weights)

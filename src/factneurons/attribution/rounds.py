@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from factneurons.attribution.methods import attribute_all
-from factneurons.attribution.selection import Chosen, SelectionSettings, choose
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.selection import Chosen, choose
+from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import Attribution, FloatArray
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from factneurons.attribution.settings import SelectionSettings
 from factneurons.attribution.types import Attribution, FloatArray
-from factneurons.errors import BadSetting
 from factneurons.models.types import Neuron
 
 
@@ -43,58 +43,6 @@ SELECTORS: dict[str, Callable[[FloatArray, float], float]] = {
     "percentile": _percentile,
 }
 """From all scores and the setting's value to the score that must be reached."""
-
-
-@dataclass(frozen=True, slots=True)
-class SelectionSettings:
-    """How neurons are chosen.
-
-    Attributes:
-        selector: "fraction" of the largest score over all layers, an "absolute" score, the "top" so many
-            neurons, or a "percentile".
-        threshold: the selector's value; None for the method's own fraction for the fact's language.
-        agreement: a name of `AGREEMENTS`: "refine" keeps what enough prompts share, "union" keeps everything,
-            "consistency" keeps what scores high in all prompts (CAS).
-        share: the share of the prompts that must agree.
-        min_prompts: the least number of prompts that must agree; None: 2 where there are 3 or more, else 1.
-        rounds: how often to look at most, each time with what was found before suppressed (`rounds`).
-        beta: consistency: how many standard deviations over the prompts are taken off the mean score.
-
-    Raises:
-        BadSetting: an unknown name (the valid ones are listed) or an impossible value.
-    """
-
-    selector: str = "fraction"
-    threshold: float | None = None
-    agreement: str = "refine"
-    share: float = 0.7
-    min_prompts: int | None = None
-    rounds: int = 1
-    beta: float = 0.5
-
-    def __post_init__(self) -> None:
-        for name, valid in (("selector", SELECTORS), ("agreement", AGREEMENTS)):
-            if getattr(self, name) not in valid:
-                raise BadSetting(f"unknown {name} {getattr(self, name)!r}; valid: {', '.join(valid)}")
-        if self.selector != "fraction" and self.threshold is None:
-            raise BadSetting(f"the selector {self.selector!r} needs a threshold")
-        if not 0 < self.share <= 1:
-            raise BadSetting(f"share must be above 0 and at most 1, not {self.share}")
-        if self.min_prompts is not None and self.min_prompts < 1:
-            raise BadSetting(f"min_prompts must be at least 1, not {self.min_prompts}")
-        if self.rounds < 1:
-            raise BadSetting(f"rounds must be at least 1, not {self.rounds}")
-        if self.beta < 0:
-            raise BadSetting(f"beta must be 0 or more, not {self.beta}")
-        self._check_threshold()
-
-    def _check_threshold(self) -> None:
-        bounds = {"fraction": (0, 1), "top": (1, math.inf), "percentile": (0, 100), "absolute": (-math.inf, math.inf)}
-        low, high = bounds[self.selector]
-        if self.threshold is not None and not low <= self.threshold <= high:
-            raise BadSetting(
-                f"threshold must be from {low} to {high} for the selector {self.selector!r}, not {self.threshold}"
-            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,62 +1,119 @@
-"""How attribution is done: one frozen record for the API, the command line and the run's manifest."""
+"""How neurons are found and tested: frozen records for the API, the command line and the run's manifest.
+
+Nothing here imports PyTorch. The names are those of `methods.METHODS`, `selection.SELECTORS` and
+`selection.AGREEMENTS`, where each is explained.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from factneurons.attribution.quadrature import ADAPTIVE, RULES, quadrature
-from factneurons.errors import BadSetting
-from factneurons.models.head import TARGETS, Target
+from factneurons.models.head import Target
+from factneurons.settings import Limits, check, check_number, option, refuse
 
+METHOD_NAMES = (
+    "dai",
+    "amig",
+    "amig_mean",
+    "amig_authors",
+    "sequential",
+    "gradient_x_activation",
+    "activation",
+    "random",
+)
+SELECTOR_NAMES = ("fraction", "absolute", "top", "percentile")
+AGREEMENT_NAMES = ("refine", "union", "consistency")
 ANSWER_TOKENS = ("mean", "sum", "first")
 UNITS = ("tokens", "words", "all")
 NORMALISATIONS = ("none", "layer", "global")
+
+_THRESHOLDS: dict[str, Limits] = {
+    "fraction": {"least": 0, "most": 1},
+    "absolute": {},
+    "top": {"least": 1},
+    "percentile": {"least": 0, "most": 100},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class AttributionSettings:
     """Settings of one attribution.
 
-    Attributes:
-        method: a name of `METHODS`.
-        rule: the quadrature rule; "adaptive" spends few nodes and adds more where completeness fails.
-        points: path points of a fixed rule; None for the rule's default. Not for "adaptive".
-        target: the function that is attributed: "probability", "log_probability" (nats) or "logit".
-        answer_tokens: how the scores of several answer tokens become one: "mean", "sum" or "first".
-        units: what AMIG replaces, one at a time: "tokens" of the prompt, its "words", or "all" positions.
-        normalise: "none"; "layer" divides each layer by its sum, as the paper's equation says; "global"
-            divides by the sum of all absolute scores.
-        tolerance: completeness error per layer that is accepted, in the target's units.
+    Raises:
+        BadSetting: an unknown name (the valid ones are listed) or an impossible value.
+    """
+
+    method: str = option("amig", "One of: {choices}.", choices=METHOD_NAMES)
+    rule: str = option(ADAPTIVE, "How paths are sampled, one of: {choices}.", choices=RULES)
+    points: int | None = option(None, "Points of a fixed rule. Default: the rule's own.", least=1)
+    target: Target = option("probability", "What is attributed, one of: {choices}.")
+    answer_tokens: str = option(
+        "mean", "How the scores of several answer tokens become one: {choices}.", choices=ANSWER_TOKENS
+    )
+    units: str = option("tokens", "What AMIG replaces, one at a time: {choices}.", choices=UNITS)
+    normalise: str = option(
+        "none",
+        "none; layer: each layer is divided by its sum, as AMIG's paper says; global: by the sum of all absolute "
+        "scores.",
+        choices=NORMALISATIONS,
+    )
+    tolerance: float = option(
+        1e-3, "Completeness error per layer that is accepted, in the target's units (nats, or probability).", above=0
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.rule != ADAPTIVE:
+            quadrature(self.rule, self.points)  # what the rule itself asks of its points
+        elif self.points is not None:
+            refuse("points", self.points, "None with the rule 'adaptive', which chooses its own")
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionSettings:
+    """How the neurons of a fact are chosen from its scores.
 
     Raises:
         BadSetting: an unknown name (the valid ones are listed) or an impossible value.
     """
 
-    method: str = "amig"
-    rule: str = ADAPTIVE
-    points: int | None = None
-    target: Target = "probability"
-    answer_tokens: str = "mean"
-    units: str = "tokens"
-    normalise: str = "none"
-    tolerance: float = 1e-3
+    selector: str = option("fraction", "How neurons are chosen, one of: {choices}.", choices=SELECTOR_NAMES)
+    threshold: float | None = option(None, "The selector's value. Default: the method's.")
+    agreement: str = option(
+        "refine",
+        "How a fact's prompts come to one set, one of: {choices} (score high in all of them).",
+        choices=AGREEMENT_NAMES,
+    )
+    share: float = option(0.7, "refine: share of a fact's prompts that must agree on a neuron.", above=0, most=1)
+    min_prompts: int | None = option(
+        None,
+        "refine: the least number of prompts that must agree. Default: 2 where there are 3 or more, else 1.",
+        least=1,
+    )
+    rounds: int = option(
+        1, "How often to look, each time with what was found before suppressed: finds backups.", least=1
+    )
+    beta: float = option(0.5, "consistency: standard deviations over the prompts that are taken off a score.", least=0)
 
     def __post_init__(self) -> None:
-        choices = {
-            "rule": RULES,
-            "target": TARGETS,
-            "answer_tokens": ANSWER_TOKENS,
-            "units": UNITS,
-            "normalise": NORMALISATIONS,
-        }
-        for name, valid in choices.items():
-            if getattr(self, name) not in valid:
-                raise BadSetting(f"unknown {name} {getattr(self, name)!r}; valid: {', '.join(valid)}")
-        if self.points is not None and self.rule == ADAPTIVE:
-            raise BadSetting("the rule 'adaptive' chooses its own points; name another rule to set them")
-        if self.points is not None and self.points < 1:
-            raise BadSetting(f"points must be at least 1, not {self.points}")
-        if self.rule != ADAPTIVE:
-            quadrature(self.rule, self.points)  # what the rule itself asks of its points
-        if not self.tolerance > 0:
-            raise BadSetting(f"tolerance must be positive, not {self.tolerance}")
+        check(self)
+        if self.threshold is not None or self.selector != "fraction":
+            where = f"threshold with the selector {self.selector!r}"
+            check_number(where, self.threshold, **_THRESHOLDS[self.selector])
+
+
+@dataclass(frozen=True, slots=True)
+class InterventionSettings:
+    """How found neurons are tested against random ones.
+
+    Raises:
+        BadSetting: an impossible value.
+    """
+
+    draws: int = option(20, "Random neuron sets per fact that the found ones are compared with.", least=1)
+    unrelated: int = option(5, "Facts of other relations that are asked per fact, to see what moves.", least=0)
+    seed: int = option(42, "Decides every random draw.")
+
+    def __post_init__(self) -> None:
+        check(self)

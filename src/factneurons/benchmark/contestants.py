@@ -13,8 +13,7 @@ from torch import Tensor
 from factneurons.attribution.methods import METHODS, attribute_all, method_named
 from factneurons.attribution.rounds import ROUNDS, search_in_rounds
 from factneurons.attribution.rounds import scores_in_rounds as scores_of_rounds
-from factneurons.attribution.selection import SelectionSettings
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.model import Model

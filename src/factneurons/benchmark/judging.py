@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score, average_precision_score
 
-from factneurons.attribution.selection import SelectionSettings, coarse_set, needed_prompts
+from factneurons.attribution.selection import coarse_set, needed_prompts
+from factneurons.attribution.settings import SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.benchmark.contestants import groupers, scorers
 from factneurons.degeneracy.carrying import OtherNeurons

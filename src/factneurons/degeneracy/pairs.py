@@ -22,7 +22,8 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.attribution.selection import SelectionSettings, needed_prompts
+from factneurons.attribution.selection import needed_prompts
+from factneurons.attribution.settings import SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.functional import SETS_PER_CALL, Drops, NeuronSet
 from factneurons.degeneracy.pairs_table import DegeneratePair, DegeneratePairs, PairTable, PromptPairs

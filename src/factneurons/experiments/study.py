@@ -10,11 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from factneurons.attribution.effects import InterventionSettings, Others
+from factneurons.attribution.effects import Others
 from factneurons.attribution.locate import locate_batch
 from factneurons.attribution.methods import method_named
-from factneurons.attribution.selection import SelectionSettings
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.settings import AttributionSettings, InterventionSettings, SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.facts.types import Fact

@@ -23,15 +23,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from factneurons.attribution.locate import threshold_for
-from factneurons.attribution.methods import attribute_all, settings_from
-from factneurons.attribution.selection import SelectionSettings, coarse_set
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.selection import coarse_set
+from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.errors import BadSetting
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.prompts import ask
 from factneurons.models.types import Neuron, Query
 from factneurons.multilingual.join import mean_jaccard
+from factneurons.settings import with_options
 
 STATIC = 0.3
 """A fact whose CS is lower is inconsistent."""
@@ -145,7 +146,7 @@ def consistency(
     """
     if threshold != OTSU and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
         raise BadSetting(f"threshold is a CS from 0 to 1, or {OTSU!r}, not {threshold!r}")
-    how, chosen = settings_from(settings, options), selection or SelectionSettings()
+    how, chosen = with_options(AttributionSettings, settings, options), selection or SelectionSettings()
     found = [_of_fact(model, fact, how, chosen, multi_mask) for fact in facts]
     scores = [each.scores.relaxed for each in found if each.scores is not None]
     bound = float(threshold) if threshold != OTSU else otsu(scores)

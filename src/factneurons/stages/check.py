@@ -38,9 +38,9 @@ from factneurons.runs.counts import Summary
 from factneurons.runs.drive import Batch
 from factneurons.runs.reading import degenerate_neurons_of, located_facts
 from factneurons.runs.store import Run
+from factneurons.settings import with_options
 from factneurons.stages.display import Display, Shown, display_of
 from factneurons.stages.located import opened
-from factneurons.stages.options import with_options
 from factneurons.stages.pairs import find_pairs, neurons_of_pairs
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
 

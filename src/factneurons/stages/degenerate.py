@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from factneurons.attribution.effects import InterventionSettings
+from factneurons.attribution.settings import InterventionSettings
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.acquisition import acquisition_rows
 from factneurons.degeneracy.carried_facts import degenerate_or_redundant
@@ -22,9 +22,9 @@ from factneurons.runs.reading import merged
 from factneurons.runs.rows import carried_rows, degenerate_rows
 from factneurons.runs.schema import Row
 from factneurons.runs.store import Run
+from factneurons.settings import split_options, with_options
 from factneurons.stages.display import Display, Shown, display_of
 from factneurons.stages.located import RunFacts, opened
-from factneurons.stages.options import split, with_options
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
 from factneurons.stages.test_neurons import test_neurons
 
@@ -65,7 +65,7 @@ def run_degenerate(
         BadRun: nothing was located in it, or it was searched with other settings before.
         BadSetting: an unknown option or an impossible value.
     """
-    own = split(options, DegeneracySettings, InterventionSettings)
+    own = split_options(options, DegeneracySettings, InterventionSettings)
     search = with_options(DegeneracySettings, settings, own[DegeneracySettings])
     test = with_options(InterventionSettings, tests, own[InterventionSettings])
     display = display_of(progress)

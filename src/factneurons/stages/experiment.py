@@ -20,9 +20,9 @@ from factneurons.runs.drive import Batch, Work
 from factneurons.runs.measurements import measurement_row
 from factneurons.runs.schema import Row
 from factneurons.runs.store import Run
+from factneurons.settings import with_options
 from factneurons.stages.display import Shown, display_of
 from factneurons.stages.locate import skip_of
-from factneurons.stages.options import with_options
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
 
 _NOTHING = "nothing-measured"

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from factneurons.attribution.effects import Asked, InterventionSettings, intervene
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.effects import Asked, intervene
+from factneurons.attribution.settings import AttributionSettings, InterventionSettings
 from factneurons.errors import BadRun, BadSetting
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
@@ -24,9 +24,9 @@ from factneurons.runs.language_rows import fact_in_all, joined_sets, language_ef
 from factneurons.runs.reading import merged
 from factneurons.runs.schema import Row
 from factneurons.runs.store import Run
+from factneurons.settings import split_options, with_options
 from factneurons.stages.display import Display, Shown, display_of
 from factneurons.stages.located import RunFacts, opened
-from factneurons.stages.options import split, with_options
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
 
 LANGUAGES = Stage("languages", "joining languages", ("languages", "language_neurons"))
@@ -65,7 +65,7 @@ def run_languages(
         BadRun: fewer than two languages, a language without facts, or ids that do not join.
         BadSetting: an unknown option or an impossible value.
     """
-    own = split(options, LanguageSettings, InterventionSettings)
+    own = split_options(options, LanguageSettings, InterventionSettings)
     joining = with_options(LanguageSettings, settings, own[LanguageSettings])
     test = with_options(InterventionSettings, tests, own[InterventionSettings])
     display = display_of(progress)

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from factneurons.attribution.effects import InterventionSettings
 from factneurons.attribution.locate import locate_batch
 from factneurons.attribution.methods import method_named
-from factneurons.attribution.selection import SelectionSettings
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.settings import AttributionSettings, InterventionSettings, SelectionSettings
 from factneurons.attribution.tables import LOCATED
 from factneurons.attribution.types import Located
 from factneurons.errors import BadRun
@@ -24,8 +22,8 @@ from factneurons.runs.commits import Skip
 from factneurons.runs.counts import counted
 from factneurons.runs.drive import Batch
 from factneurons.runs.store import Run
+from factneurons.settings import split_options, with_options
 from factneurons.stages.display import Shown, display_of
-from factneurons.stages.options import split, with_options
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
 from factneurons.stages.test_neurons import test_neurons
 from factneurons.tables import rows_of
@@ -77,7 +75,7 @@ def run_locate(
         BadSetting: an unknown option or an impossible value.
         FactneuronsError: a bad record or fact; what came before it is kept.
     """
-    own = split(options, AttributionSettings, SelectionSettings, InterventionSettings)
+    own = split_options(options, AttributionSettings, SelectionSettings, InterventionSettings)
     how = with_options(AttributionSettings, settings, own[AttributionSettings])
     choice = with_options(SelectionSettings, selection, own[SelectionSettings])
     test = with_options(InterventionSettings, tests, own[InterventionSettings])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from factneurons.attribution.effects import Asked, InterventionSettings, intervene
+from factneurons.attribution.effects import Asked, intervene
+from factneurons.attribution.settings import InterventionSettings
 from factneurons.attribution.tables import INTERVENTIONS
 from factneurons.errors import NotAskable
 from factneurons.facts.types import Fact

@@ -21,8 +21,8 @@ import numpy as np
 from factneurons.attribution.effects import Asked, intervene
 from factneurons.attribution.locate import threshold_for
 from factneurons.attribution.methods import attribute_all
-from factneurons.attribution.selection import AGREEMENTS, SelectionSettings, choose, coarse_set
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.selection import AGREEMENTS, choose, coarse_set
+from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import Attribution
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work

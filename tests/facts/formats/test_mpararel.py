@@ -1,5 +1,3 @@
-"""mParaRel, mLAMA and LAMA: facts from patterns and tuples."""
-
 from __future__ import annotations
 
 from collections import Counter
@@ -65,76 +63,6 @@ def test_a_bad_pattern_or_tuple_is_told_and_counted(
     adds_up(source)
 
 
-def test_mlama_has_one_template_per_relation(write: Callable[..., Path], tmp_path: Path) -> None:
-    template = {"relation": "P19", "template": "[X] was born in [Y] ."}
-    for language, record in (("en", ADA), ("zh", ADA_ZH)):
-        write(f"l/{language}/P19.jsonl", [record])
-        write(f"l/{language}/P20.jsonl", [{**record, "lineid": None, "uuid": "u1"}])
-        write(f"l/{language}/templates.jsonl", [template])
-    source = load_facts(f"mlama:{tmp_path / 'l'}")
-    assert [(fact.id, fact.language, fact.prompts[0].text) for fact in source] == [
-        ("P19/7", "en", "Ada Vale was born in ___ ."),
-        ("P19/7", "zh", "艾达 was born in ___ ."),
-    ]
-    assert source.skipped == {"no_pattern": 2}
-    assert len(source.files) == 6
-    assert [fact.language for fact in load_facts(f"mlama:{tmp_path / 'l'}?lang=zh&relation=P19")] == ["zh"]
-    with pytest.raises(BadSetting, match="unknown relation 'P1'; available: P19, P20"):
-        load_facts(f"mlama:{tmp_path / 'l'}?relation=P1")
-
-
-EVIDENCES = [
-    {"sub_surface": "Vale", "obj_surface": "Lyon", "masked_sentence": "Vale left [MASK] early."},
-    {"sub_surface": "Vale", "obj_surface": "Lyon, France", "masked_sentence": "Vale came from [MASK]."},
-    {"sub_surface": "Vale", "obj_surface": "Lyon", "masked_sentence": "Vale left [MASK] early."},
-]
-
-
-@pytest.fixture
-def lama(write: Callable[..., Path], tmp_path: Path) -> Path:
-    record = {**ADA, "uuid": "u1", "predicate_id": "P19", "evidences": EVIDENCES}
-    write("lama/P19.jsonl", [record])
-    write("lama/P20.jsonl", [{**record, "uuid": "u2", "predicate_id": "P20"}])
-    write("lama/relations.jsonl", [{"relation": "P19", "template": "[X] was born in [Y] .", "type": "N-1"}])
-    return tmp_path / "lama"
-
-
-@pytest.mark.parametrize(
-    ("evidence", "texts", "parts"),
-    [
-        ("no", ["Ada Vale was born in ___ ."], {}),
-        (
-            "yes",
-            ["Ada Vale was born in ___ .", "Vale left ___ early.", "Vale came from ___."],
-            {"duplicate_prompt": 1},
-        ),
-        (
-            "exact",
-            ["Ada Vale was born in ___ .", "Vale left ___ early."],
-            {"duplicate_prompt": 1, "evidence_surface": 1},
-        ),
-    ],
-)
-def test_lama_asks_its_template_and_its_evidence(
-    evidence: str, texts: list[str], parts: dict[str, int], lama: Path
-) -> None:
-    source = load_facts(f"lama:{lama}?relation=P19&evidence={evidence}")
-    (fact,) = source
-    assert (fact.id, fact.subject, fact.answer) == ("u1", "Ada Vale", "Lyon")
-    assert [prompt.text for prompt in fact.prompts] == texts
-    assert source.skipped_parts == parts
-
-
-def test_lama_without_template_is_counted_unless_evidence_asks_for_it(lama: Path) -> None:
-    source = load_facts(f"lama:{lama}")
-    assert [fact.id for fact in source] == ["u1"]
-    assert source.skipped == {"no_pattern": 1}
-    assert len(list(load_facts(f"lama:{lama}?evidence=yes"))) == 2
-    (lama / "relations.jsonl").unlink()
-    with pytest.raises(BadSetting, match=r"there is no file .*relations\.jsonl"):
-        load_facts(f"lama:{lama}")
-
-
 def test_the_real_mpararel(real_data: Path, adds_up: Callable[[FactSource], None]) -> None:
     source = load_facts(f"mpararel:{real_data}/mpararel?lang=en,zh-hans")
     facts: Counter[str] = Counter()
@@ -152,9 +80,3 @@ def test_the_real_mpararel(real_data: Path, adds_up: Callable[[FactSource], None
     assert set(source.skipped) == {"no_pattern"}
     assert prompts["en"] == 262_583
     assert both > 9_000
-
-
-def test_the_real_lama(real_data: Path) -> None:
-    source = load_facts(f"lama:{real_data}/lama_trex?evidence=yes")
-    assert Counter(fact.relation for fact in source) == {"P19": 944, "P140": 473, "P413": 952}
-    assert source.skipped == {}

@@ -2,16 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pyarrow
-import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from factneurons.errors import BadFact, BadSetting
-from factneurons.facts.problems import REASONS
 from factneurons.facts.source import FactSource, load_facts
 
 HEADER = "id,relation,subject,answer,language,prompt,date,aliases,wrong_answers\n"
@@ -40,10 +34,6 @@ def test_prompts_of_one_row_and_what_is_optional(write: Callable[..., Path]) -> 
     assert [prompt.text for prompt in one.prompts] == ["It is ___.", "Is it? ___"]
     assert (one.language, one.date) == ("en", None)
     assert two.prompts[0].text == 'A "___"\nB'
-
-
-def test_the_byte_order_mark_of_a_spreadsheet_is_fine(write: Callable[..., Path]) -> None:
-    assert len(list(load_facts(write("facts.csv", b"\xef\xbb\xbf" + (HEADER + ROW).encode())))) == 1
 
 
 @pytest.mark.parametrize(
@@ -80,39 +70,6 @@ def test_a_bad_row_is_one_line_and_the_rest_goes_on(
     adds_up(source)
 
 
-def test_a_row_that_is_no_utf8_is_skipped_alone(write: Callable[..., Path]) -> None:
-    bad = ROW.replace("1,", "2,", 1).encode().replace(b"Fooland", b"F\xe9")
-    path = write("facts.csv", (HEADER + ROW).encode() + bad + ROW.replace("1,", "3,", 1).encode())
-    with pytest.raises(BadFact, match=r"facts.csv:3: no UTF-8 text at byte"):
-        list(load_facts(path))
-    source = load_facts(path, skip_bad=True)
-    assert [fact.source.rpartition(":")[2] for fact in source] == ["2", "4"]
-    assert source.skipped == {"encoding": 1}
-
-
-def test_an_open_quotation_mark_does_not_swallow_memory(write: Callable[..., Path]) -> None:
-    path = write("facts.csv", HEADER + '1,"' + "x\n" * 200_000)
-    with pytest.raises(BadFact, match="no valid CSV: field larger than field limit"):
-        list(load_facts(path))
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("id,id\n", "two columns are called 'id'"),
-        ("relation,subject,answer,prompt\nr,S,A,___\n", "there is no column 'id', only relation, subject,"),
-    ],
-)
-def test_a_header_that_cannot_be_used(text: str, said: str, write: Callable[..., Path]) -> None:
-    with pytest.raises(BadFact, match=said):
-        list(load_facts(write("facts.csv", text)))
-
-
-def test_an_empty_table_has_no_facts(write: Callable[..., Path]) -> None:
-    assert list(load_facts(write("facts.csv", ""))) == []
-    assert list(load_facts(write("head.csv", HEADER))) == []
-
-
 def test_columns_of_other_names_constants_and_row_numbers(write: Callable[..., Path]) -> None:
     path = write("facts.csv", "sub,obj,text\nFooland,Barville,The capital of Fooland is\nBarland,Foo,It is {}.\n")
     columns = "columns=id:#,relation:=capital,subject:sub,answer:obj,prompt:text"
@@ -136,60 +93,3 @@ def test_a_mapped_column_that_is_not_there_is_named(write: Callable[..., Path]) 
     path = write("facts.csv", HEADER + ROW)
     with pytest.raises(BadFact, match="there is no column 'nonsense', only id, relation"):
         list(load_facts(f"{path}?columns=date:nonsense"))
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(data=st.binary(max_size=150), header=st.booleans())
-def test_arbitrary_bytes_give_facts_or_reasons(
-    data: bytes, header: bool, tmp_path: Path, adds_up: Callable[[FactSource], None]
-) -> None:
-    path = tmp_path / "any.csv"
-    path.write_bytes(HEADER.encode() * header + data)
-    source = load_facts(path, skip_bad=True)
-    facts, header_problem = [], ""
-    try:
-        facts = list(source)
-    except BadFact as problem:
-        header_problem = str(problem)
-    assert not header_problem or (not header and header_problem.startswith(f"{path}:1: "))
-    adds_up(source)
-    assert len(facts) == source.read
-    assert set(source.skipped) <= set(REASONS)
-
-
-def parquet(path: Path, **columns: list[Any]) -> Path:
-    pyarrow.parquet.write_table(pyarrow.table(columns), path, row_group_size=2)
-    return path
-
-
-def test_parquet_gives_the_same_facts_as_csv(write: Callable[..., Path], tmp_path: Path) -> None:
-    names = HEADER.strip().split(",")
-    cells: dict[str, list[Any]] = {name: [cell] * 3 for name, cell in zip(names, ROW.strip().split(","), strict=True)}
-    cells["id"] = [1, 1, 2]
-    cells["date"] = [2014] * 3
-    cells["aliases"] = [["Bar City", "B"]] * 3
-    cells["prompt"] = ["It is ___.", "Is it? ___", "___ is it."]
-    rows = [ROW.replace("The capital of Fooland is ___.", prompt) for prompt in cells["prompt"]]
-    text = HEADER + rows[0] + rows[1] + rows[2].replace("1,", "2,", 1)
-    from_parquet = load_facts(parquet(tmp_path / "facts.parquet", **cells))
-    assert list(from_parquet) == list(load_facts(write("facts.csv", text)))
-    assert [fact.source.rpartition(":")[2] for fact in from_parquet] == ["1", "3"]
-
-
-def test_wrong_types_in_parquet_are_told(tmp_path: Path) -> None:
-    path = parquet(
-        tmp_path / "facts.parquet", id=["1"], relation=["r"], subject=[1.5], answer=["A"], prompts=[["It is ___"]]
-    )
-    with pytest.raises(BadFact, match=r"facts.parquet:1: fact '1': the field 'subject' must be a text, not a number"):
-        list(load_facts(path))
-
-
-@pytest.mark.parametrize("content", [b"", b"no parquet at all", b"PAR1" + b"\0" * 50 + b"PAR1"])
-def test_a_broken_parquet_file_is_one_line(content: bytes, write: Callable[..., Path]) -> None:
-    path = write("facts.parquet", content)
-    with pytest.raises(BadFact, match=r"facts.parquet:1: no readable Parquet file") as caught:
-        list(load_facts(path))
-    assert "\n" not in str(caught.value)
-    source = load_facts(path, skip_bad=True)
-    assert list(source) == []
-    assert source.skipped == {"unreadable": 1}

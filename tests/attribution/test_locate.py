@@ -1,0 +1,105 @@
+"""Many facts at once are what each is alone, and nothing that could not be asked is lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from factneurons.attribution.locate import KnowledgeNeuronTable, locate, locate_batch, threshold_for
+from factneurons.attribution.methods import METHODS, attribute_all
+from factneurons.attribution.selection import SelectionSettings
+from factneurons.attribution.settings import AttributionSettings
+from factneurons.facts.source import load_facts
+from factneurons.facts.types import Prompt
+from factneurons.models.load import load_model
+from factneurons.models.types import Neuron
+
+SETTINGS, SELECTION = AttributionSettings("dai"), SelectionSettings()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model("pocket-gpt2")
+
+
+@pytest.fixture(scope="module")
+def facts():
+    return list(load_facts("bundled?relation=capital&lang=en&limit=3&reverse=no"))
+
+
+@pytest.fixture(scope="module")
+def located(model, facts):
+    return locate_batch(model, facts, SETTINGS, SELECTION)
+
+
+def test_facts_that_share_passes_are_what_they_are_alone(model, facts, located):
+    for fact, together in zip(facts, located, strict=True):
+        (alone,) = locate_batch(model, [fact], SETTINGS, SELECTION)
+        assert together.fact is fact
+        assert together.known.neurons == alone.known.neurons
+        assert together.known.rank == alone.known.rank
+        np.testing.assert_allclose(together.known.scores, alone.known.scores, rtol=1e-4)
+        assert [each.prompt for each in together.refusals] == [each.prompt for each in alone.refusals]
+
+
+def test_one_prompts_neurons_are_those_that_reach_the_threshold(model, facts):
+    fact = replace(facts[0], prompts=(Prompt("The capital of Afghanistan is ___"),))
+    (found,) = locate(model, [fact], SETTINGS, replace(SELECTION, threshold=0.3))
+    (scores,) = (each.scores for each in attribute_all(model, found.queries, SETTINGS))
+    expected = {Neuron(int(layer), int(index)) for layer, index in np.argwhere(scores >= 0.3 * scores.max())}
+    assert set(found.neurons) == expected
+    assert list(found.scores) == sorted(found.scores, reverse=True)
+    assert (found.refined, found.threshold, found.shares) == (False, 0.3, (1.0,) * len(expected))
+
+
+def test_probability_and_rank_are_those_of_the_prompts(model, located):
+    for each in located:
+        asked = model.evaluate(each.known.queries)
+        assert each.known.probability == pytest.approx(model.probabilities(each.known.queries).mean(), rel=1e-4)
+        assert each.known.rank == min(one.rank for one in asked)
+        assert [one.query for one in each.completeness] == list(each.known.queries)
+
+
+def test_every_prompt_is_asked_or_refused(model, facts, located):
+    for fact, each in zip(facts, located, strict=True):
+        asked = [query.prompt for query in each.known.queries]
+        refused = [refusal.prompt for refusal in each.refusals]
+        assert sorted(asked + refused, key=fact.prompts.index) == list(fact.prompts)
+        assert refused == [prompt for prompt in fact.prompts if prompt.blank_position != "end"]
+    counts = KnowledgeNeuronTable.of(located).counts()
+    assert counts.pop("facts") == counts.pop("asked facts") == len(facts)
+    assert sum(counts.values()) == sum(len(fact.prompts) for fact in facts)
+
+
+def test_a_fact_that_cannot_be_asked_is_there_without_neurons(model, facts):
+    never = replace(facts[0], id="never", prompts=(Prompt("___ is its capital."),))
+    table = locate(model, [never, facts[1]], SETTINGS)
+    assert [each.fact.id for each in table.located] == ["never", facts[1].id]
+    assert [known.fact.id for known in table] == [facts[1].id]
+    assert table.located[0].known is None
+    assert table.located[0].completeness == table.located[0].answer_tokens == ()
+    assert table.counts()["facts"] == 2
+    assert table.counts()["asked facts"] == 1
+
+
+def test_what_negative_prompts_find_as_well_is_left_out(model, facts):
+    def itself(fact):
+        return [(prompt, fact.answer) for prompt in fact.prompts if prompt.blank_position == "end"]
+
+    (known,) = locate(model, facts[:1], SETTINGS, negatives=itself)
+    assert known.neurons == ()
+
+
+def test_no_facts_are_no_neurons(model):
+    assert len(locate(model, [], SETTINGS)) == 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_threshold_is_the_selections_or_the_methods_for_the_language(method, facts):
+    settings, defaults = AttributionSettings(method), METHODS[method].threshold
+    for language in ("en", "zh", "de"):
+        fact = replace(facts[0], language=language)
+        assert threshold_for(fact, settings, SELECTION) == defaults.get(language, defaults[""])
+        assert threshold_for(fact, settings, replace(SELECTION, threshold=0.7)) == 0.7
