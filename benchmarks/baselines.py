@@ -28,12 +28,12 @@ def authors_way(model: Model, query: Query, token: int) -> list[Tensor]:
     position = query.target_positions[0]
     sentences = [query, *(corrupted(query, (place,), token) for place in query.replaceable)]
     result = []
-    for layer in model.layers:
+    for layer in model.backbone.layers:
         rows: list[Tensor] = []
         handle = layer.down.register_forward_pre_hook(lambda _, x, rows=rows: rows.append(x[0][0, position].detach()))
         for sentence in sentences:
             with torch.no_grad():
-                model.module(torch.tensor([sentence.input_ids]))
+                model.backbone.module(torch.tensor([sentence.input_ids]))
         handle.remove()
         result.append(torch.stack(rows[1:]))
     return result
@@ -49,12 +49,12 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     model = random_model(options.model)
-    token, _ = replacement_token(model)
+    token, _ = replacement_token(model.backbone)
     for tokens in options.tokens or [10, 30]:
         query = model.query(prompt_of(tokens, masked=model.kind == "cloze"), "w123")
         sentences = [corrupted(query, (place,), token) for place in query.replaceable]
         slow = Contender("authors' way", lambda query=query: authors_way(model, query, token))
-        fast = Contender("factneurons", lambda sentences=sentences: target_activations(model, sentences))
+        fast = Contender("factneurons", lambda sentences=sentences: target_activations(model.backbone, sentences))
         fast.run()
         interleave([slow, fast], options.repeats, warm=False)
         difference = max(

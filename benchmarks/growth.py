@@ -25,6 +25,7 @@ from factneurons.facts.source import load_facts
 from factneurons.models.bundled import POCKET_MODELS
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
+from factneurons.models.passes.capture import capture
 from measuring import Contender, interleave, prompt_of, random_model, word_tokenizer
 
 FIXED = AttributionSettings(method="dai", rule="gauss_legendre", points=8)
@@ -58,7 +59,7 @@ def rows_only(model: Model, tokens: int) -> Callable[[], object]:
 
     query = model.query(prompt_of(tokens, masked=False), "w123")
     items = [(0, (0,))]
-    captured = model.capture([query], items)
+    captured = capture(model.backbone, [query], items)
     baselines = zero_baseline(model, captured, items, FIXED)
     return lambda: integrate(model, captured, baselines, FIXED)
 

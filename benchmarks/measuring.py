@@ -207,4 +207,4 @@ def _status(name: str) -> float:
 
 def model_megabytes(model: Model) -> float:
     """The size of a model's weights."""
-    return sum(p.numel() * p.element_size() for p in model.module.parameters()) / _MEGABYTE
+    return sum(p.numel() * p.element_size() for p in model.backbone.module.parameters()) / _MEGABYTE

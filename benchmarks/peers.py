@@ -31,13 +31,13 @@ def plain_loop(model: Model, query: Query) -> Callable[[], Scores]:
 
     def run() -> Scores:
         scores, errors = [], []
-        for layer in model.layers:
+        for layer in model.backbone.layers:
             seen: list[Tensor] = []
             handle = layer.down.register_forward_pre_hook(
                 lambda _, x, seen=seen: seen.append(x[0][:, position].clone())
             )
             with torch.no_grad():
-                full = model.module(ids).logits[0, position].softmax(-1)[answer]
+                full = model.backbone.module(ids).logits[0, position].softmax(-1)[answer]
             handle.remove()
             leaf = (nodes * seen[0]).requires_grad_(True)
 
@@ -47,7 +47,7 @@ def plain_loop(model: Model, query: Query) -> Callable[[], Scores]:
                 return (changed,)
 
             handle = layer.down.register_forward_pre_hook(put)
-            probabilities = model.module(ids.expand(POINTS, -1)).logits[:, position].softmax(-1)[:, answer]
+            probabilities = model.backbone.module(ids.expand(POINTS, -1)).logits[:, position].softmax(-1)[:, answer]
             handle.remove()
             gradient = torch.autograd.grad(probabilities.sum(), leaf)[0].mean(0)
             scores.append(gradient * seen[0][0])
@@ -66,9 +66,12 @@ def knowledge_neurons(model: Model, query: Query) -> Callable[[], Scores]:
     from knowledge_neurons.knowledge_neurons import KnowledgeNeurons
 
     peer = KnowledgeNeurons(
-        model.module, model.tokenizer, model_type="bert" if model.kind == "cloze" else "gpt", device="cpu"
+        model.backbone.module,
+        model.backbone.tokenizer,
+        model_type="bert" if model.kind == "cloze" else "gpt",
+        device="cpu",
     )
-    if model.adapter.family == "llama":
+    if model.backbone.adapter.family == "llama":
         peer.transformer_layers_attr, peer.input_ff_attr = "model.layers", "mlp.up_proj"
     blank = "[MASK]" if model.kind == "cloze" else ""
     text = query.prompt.text.replace("___", blank).strip()
@@ -88,15 +91,15 @@ def captum(model: Model, query: Query) -> Callable[[], Scores]:
 
     ids = torch.tensor([query.input_ids])
     position, answer = query.target_positions[0], query.answer_ids[0]
-    embedded = model.module.get_input_embeddings()(ids).detach()
+    embedded = model.backbone.module.get_input_embeddings()(ids).detach()
     zero = torch.zeros_like(embedded)
 
     def forward(values: Tensor) -> Tensor:
-        return model.module(inputs_embeds=values).logits[:, position].softmax(-1)[:, answer]
+        return model.backbone.module(inputs_embeds=values).logits[:, position].softmax(-1)[:, answer]
 
     def run() -> Scores:
         scores, errors = [], []
-        for layer in model.layers:
+        for layer in model.backbone.layers:
             method = LayerIntegratedGradients(forward, layer.down)
             found, delta = method.attribute(
                 embedded.clone().requires_grad_(True),

@@ -34,9 +34,9 @@ def loop(model: Model, query: Query, sets: list[list[Neuron]]) -> np.ndarray:
                 changed[0, position, own] = 0.0
                 return (changed,)
 
-            handles.append(model.layers[layer].down.register_forward_pre_hook(zero))
+            handles.append(model.backbone.layers[layer].down.register_forward_pre_hook(zero))
         with torch.no_grad():
-            result.append(float(model.module(ids).logits[0, position].softmax(-1)[query.answer_ids[0]]))
+            result.append(float(model.backbone.module(ids).logits[0, position].softmax(-1)[query.answer_ids[0]]))
         for handle in handles:
             handle.remove()
     return np.array(result)
@@ -62,7 +62,7 @@ def main() -> None:
             for _ in range(options.sets)
         ]
         slow = Contender("loop", lambda model=model, query=query, sets=sets: loop(model, query, sets))
-        fast = Contender("rows", lambda model=model, query=query, sets=sets: model.probabilities_with(query, sets))
+        fast = Contender("rows", lambda model=model, query=query, sets=sets: model.probabilities_with([query], sets)[0])
         fast.run()
         interleave([slow, fast], options.repeats, warm=False)
         row = {

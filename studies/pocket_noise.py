@@ -55,7 +55,7 @@ def measure(folder: Path, facts: list[fn.Fact], method: str) -> list[dict[str, o
         )
         losses = []
         for query in known.queries:
-            before, after, *others = model.probabilities_with(query, [(), known.neurons, *random])
+            before, after, *others = model.probabilities_with([query], [(), known.neurons, *random])[0]
             losses.append((1 - after / before, 1 - np.mean(others) / before, before))
         rows[known.fact.language].append((*np.mean(losses, axis=0), len(known.neurons)))
     return [

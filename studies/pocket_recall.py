@@ -25,7 +25,7 @@ def main() -> None:
     rows = []
     for folder in arguments.folders or [pocket_path(name) for name in POCKET_MODELS]:
         model = fn.load_model(str(folder))
-        measured = measure_recall(folder.name, model.module, model.tokenizer, facts)
+        measured = measure_recall(folder.name, model.backbone.module, model.backbone.tokenizer, facts)
         for row in measured:
             if row.relation == "all":
                 print(f"{row.model:14}{row.language:4}{row.prompts:10}{row.asked:7} asked  recall {row.recall:.4f}")

@@ -71,7 +71,7 @@ def carrying(model: Model, units: list[Unit]) -> Iterator[tuple[str, bool, bool]
         strength = strengths(model, unit.queries)
         for component in unit.components:
             random = matched_random(strength, sorted(component), draws=DRAWS, seed=1, name=unit.fact.key)
-            table = model.probability_table(others, [(), sorted(component), *random])
+            table = model.probabilities_with(others, [(), sorted(component), *random])
             changed = (np.abs(np.log(table[:, 1:] / table[:, :1])) > CHANGED).mean(axis=0)
             p_value = (1 + (changed[1:] >= changed[0]).sum()) / (1 + DRAWS)
             yield unit.planted.regime, known.carrying(unit.fact)(component), bool(p_value <= 0.05)

@@ -24,6 +24,8 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from factneurons.facts.types import Prompt
 from factneurons.models.model import Model
+from factneurons.models.passes.capture import capture
+from factneurons.models.passes.fast_path import fast_path_fits
 from factneurons.models.types import Query
 
 # A suite started in the background inherits an ignored Ctrl-C, which a run rightly leaves ignored.
@@ -89,7 +91,7 @@ class Family:
     build: Callable[..., PreTrainedModel]
     downs: Downs
     options: Mapping[str, Any]
-    staircase: bool = True
+    fast: bool = True
     exact: bool = True  # everything in float64 when the model is
 
 
@@ -154,11 +156,11 @@ FAMILIES: dict[str, Family] = {
     ),
     "gpt2": Family("causal", _made(tf.GPT2LMHeadModel, tf.GPT2Config), _gpt("c_proj"), _NARROW),
     "gpt_neo": Family(
-        "causal", _made(tf.GPTNeoForCausalLM, tf.GPTNeoConfig), _gpt("c_proj"), _GPT_NEO, staircase=False, exact=False
+        "causal", _made(tf.GPTNeoForCausalLM, tf.GPTNeoConfig), _gpt("c_proj"), _GPT_NEO, fast=False, exact=False
     ),
     "gptj": Family(
         "causal", _made(tf.GPTJForCausalLM, tf.GPTJConfig), _gpt("fc_out"), {**_NARROW, "rotary_dim": 4},
-        staircase=False, exact=False,
+        fast=False, exact=False,
     ),
     "gpt_neox": Family(
         "causal", _made(tf.GPTNeoXForCausalLM, tf.GPTNeoXConfig),
@@ -183,24 +185,24 @@ FAMILIES: dict[str, Family] = {
     ),
     "bloom": Family(
         "causal", _made(tf.BloomForCausalLM, tf.BloomConfig), _gpt("dense_4h_to_h"),
-        {"vocab_size": VOCABULARY, "hidden_size": HIDDEN, "n_layer": 2, "n_head": 2}, staircase=False, exact=False,
+        {"vocab_size": VOCABULARY, "hidden_size": HIDDEN, "n_layer": 2, "n_head": 2}, fast=False, exact=False,
     ),
     "t5": Family(
-        "encoder-decoder", _made(tf.T5ForConditionalGeneration, tf.T5Config), _t5_downs, _T5, staircase=False
+        "encoder-decoder", _made(tf.T5ForConditionalGeneration, tf.T5Config), _t5_downs, _T5, fast=False
     ),
     "t5 (gated)": Family(
         "encoder-decoder", _made(tf.T5ForConditionalGeneration, tf.T5Config), _t5_downs,
         {**_T5, "feed_forward_proj": "gated-gelu", "num_decoder_layers": 1, "tie_word_embeddings": False},
-        staircase=False,
+        fast=False,
     ),
     "home-made": Family(
         "causal", _made(HomeMade, HomeMadeConfig), lambda module: [block.writer for block in module.tower], {},
-        staircase=False,
+        fast=False,
     ),
 }  # fmt: skip
 GROUPS = {
     "every_family": list(FAMILIES),
-    "staircase_family": [name for name, row in FAMILIES.items() if row.staircase],
+    "fast_family": [name for name, row in FAMILIES.items() if row.fast],
     "one_of_each": ["bert", "gpt2", "llama", "t5 (gated)", "gptj"],
 }
 
@@ -279,8 +281,8 @@ def new_model() -> Callable[..., Model]:
 @cache
 def _shared_model(family: str, dtype: torch.dtype = torch.float64, *, exact_norms: bool = True) -> Model:
     model = _new_model(family, dtype, exact_norms=exact_norms)
-    with warnings.catch_warnings(action="ignore"):  # families that the fast passes do not fit say so once
-        model.staircase(model.capture([_new_query(model.kind)], [(0, (0,))]))
+    with warnings.catch_warnings(action="ignore"):  # families that the fast path does not fit say so once
+        fast_path_fits(model.backbone, capture(model.backbone, [_new_query(model.kind)], [(0, (0,))]))
     return model
 
 
@@ -340,7 +342,7 @@ def slow_reference() -> Callable[..., Any]:
     """slow_reference(model, family or its down-projections, factors=None): see SlowReference."""
 
     def make(model: Model, family: str | Sequence[nn.Module], factors: Any = None) -> Any:
-        downs = FAMILIES[family].downs(model.module) if isinstance(family, str) else family
+        downs = FAMILIES[family].downs(model.backbone.module) if isinstance(family, str) else family
         return _slow_module().SlowReference(model, downs, factors)
 
     return make

@@ -28,8 +28,8 @@ class SlowReference:
     def __init__(
         self, model: Model, downs: Sequence[nn.Module], factors: Mapping[tuple[int, int], float] | None = None
     ) -> None:
-        self.module, self.downs = model.module, downs
-        self.encoder_layers = model.module.config.num_layers if model.kind == "encoder-decoder" else 0
+        self.module, self.downs = model.backbone.module, downs
+        self.encoder_layers = model.backbone.module.config.num_layers if model.kind == "encoder-decoder" else 0
         self.factors = dict(factors or {})
         self._activations: dict[Query, list[Tensor]] = {}
         self._known: dict[tuple[Any, ...], tuple[float, Tensor]] = {}

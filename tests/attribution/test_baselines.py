@@ -7,6 +7,7 @@ import torch
 
 from factneurons.attribution.baselines import mean_baseline, sentence_baselines, units_of, zero_baseline
 from factneurons.attribution.settings import AttributionSettings
+from factneurons.models.passes.capture import capture
 
 END, MASK = 1, 3
 
@@ -34,7 +35,7 @@ def two(shared_model, new_query):
 def test_zero(shared_model, new_query):
     model = shared_model("gpt2")
     queries = [new_query("causal", answer=2), new_query("causal", tokens=4)]
-    captured = model.capture(queries, items_of(queries))
+    captured = capture(model.backbone, queries, items_of(queries))
     found = zero_baseline(model, captured, items_of(queries), AttributionSettings())
     assert found.real.tolist() == [[True]] * 3
     assert [start.shape for start in found.starts] == [(3, 1, 24)] * 3
@@ -46,7 +47,7 @@ def test_one_path_per_word(every_family, two, slow_reference, family_row):
     model, queries = two(every_family)
     slow = slow_reference(model, every_family)
     items = items_of(queries)
-    captured = model.capture(queries, items)
+    captured = capture(model.backbone, queries, items)
     found = sentence_baselines(model, captured, items, AttributionSettings())
     replacement = MASK if model.kind == "cloze" else END
     longest = max(len(query.replaceable) for query in queries)
@@ -68,7 +69,7 @@ def test_one_path_per_word(every_family, two, slow_reference, family_row):
 def test_mean(one_of_each, units, two):
     model, queries = two(one_of_each)
     items = items_of(queries)
-    captured = model.capture(queries, items)
+    captured = capture(model.backbone, queries, items)
     settings = AttributionSettings(units=units)
     paths = sentence_baselines(model, captured, items, settings)
     found = mean_baseline(model, captured, items, settings)
@@ -97,7 +98,7 @@ def test_a_prompt_of_nothing_but_its_blank_has_a_path_of_no_length(shared_model,
     model = shared_model("bert")
     query = replace(new_query("cloze"), replaceable=(), words=())
     assert units_of(query, "tokens", "cloze") == units_of(query, "words", "cloze") == [()]
-    captured = model.capture([query], [(0, (0,))])
+    captured = capture(model.backbone, [query], [(0, (0,))])
     found = sentence_baselines(model, captured, [(0, (0,))], AttributionSettings())
     for start, value in zip(found.starts, captured.activations, strict=True):
         torch.testing.assert_close(start, value, rtol=1e-12, atol=1e-13)

@@ -131,7 +131,7 @@ def test_no_unrelated_facts(shared_model, new_query):
 
 def test_nan_names_the_fact(new_model, new_query):
     model = new_model("gpt2")
-    model.module.transformer.h[1].mlp.c_proj.bias[0] = float("nan")
+    model.backbone.module.transformer.h[1].mlp.c_proj.bias[0] = float("nan")
     fact = make_fact(1)
     with pytest.raises(BadNumber, match="capital/1"):
         intervene(

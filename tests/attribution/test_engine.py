@@ -15,6 +15,7 @@ from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, RULES
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
 from factneurons.models.batches import groups
+from factneurons.models.passes.capture import capture
 
 END, MASK = 1, 3
 SMOOTH = ["bert", "gpt2", "llama", "gemma", "t5 (gated)", "home-made"]
@@ -145,7 +146,7 @@ def _with_units(query, groups):
 def integral_of(model, queries, **options):
     """Zero-baseline integrals of all answer tokens, and the items' activations."""
     items = [(row, (token,)) for row, query in enumerate(queries) for token in range(len(query.answer_ids))]
-    captured = model.capture(queries, items)
+    captured = capture(model.backbone, queries, items)
     settings = AttributionSettings(**options)
     return captured, integrate(model, captured, zero_baseline(model, captured, items, settings), settings)
 
@@ -407,7 +408,7 @@ class TestChunks:
 def tokens_through(model, run):
     """How many tokens the model's first MLP was given while `run` ran, call by call."""
     seen = []
-    handle = model.layers[0].up.register_forward_pre_hook(
+    handle = model.backbone.layers[0].up.register_forward_pre_hook(
         lambda module, inputs: seen.append(inputs[0].numel() // inputs[0].shape[-1])
     )
     try:
@@ -437,20 +438,20 @@ def test_facts_share_passes(shared_model, new_query):
 
 def test_nothing_is_left_behind(one_of_each, shared_model, new_query, hooks_of):
     model = shared_model(one_of_each)
-    attention = model.module.config._attn_implementation
+    attention = model.backbone.module.config._attn_implementation
     query = new_query(model.kind, answer=2)
     before = model.log_probabilities([query])
     for method in ("dai", "amig", "amig_authors", "gradient_x_activation"):
         attribute_all(model, [query], AttributionSettings(method=method, rule="left", points=2))
-        assert hooks_of(model.module) == {}
-    assert model.module.config._attn_implementation == attention
+        assert hooks_of(model.backbone.module) == {}
+    assert model.backbone.module.config._attn_implementation == attention
     assert np.array_equal(model.log_probabilities([query]), before)
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_nothing_is_left_behind_by_an_exception(error, one_of_each, shared_model, new_query, hooks_of, monkeypatch):
     model = shared_model(one_of_each)
-    attention = model.module.config._attn_implementation
+    attention = model.backbone.module.config._attn_implementation
     query = new_query(model.kind)
 
     def throw(*inputs, **options):
@@ -458,8 +459,8 @@ def test_nothing_is_left_behind_by_an_exception(error, one_of_each, shared_model
 
     for method in ("dai", "amig"):
         with monkeypatch.context() as patch:
-            patch.setattr(model.layers[-1].up, "forward", throw)
+            patch.setattr(model.backbone.layers[-1].up, "forward", throw)
             with pytest.raises(error):
                 attribute_all(model, [query], AttributionSettings(method=method))
-        assert hooks_of(model.module) == {}
-        assert model.module.config._attn_implementation == attention
+        assert hooks_of(model.backbone.module) == {}
+        assert model.backbone.module.config._attn_implementation == attention

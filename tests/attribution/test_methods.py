@@ -194,7 +194,7 @@ class TestScores:
         model, other = new_model("llama"), new_model("llama")
         order = torch.randperm(24, generator=torch.Generator().manual_seed(1))
         with torch.no_grad():
-            mlp = other.layers[1].block.mlp
+            mlp = other.backbone.layers[1].block.mlp
             for part in (mlp.gate_proj, mlp.up_proj):
                 part.weight.copy_(part.weight[order].clone())
             mlp.down_proj.weight.copy_(mlp.down_proj.weight[:, order].clone())
@@ -301,7 +301,7 @@ class TestBadNumbers:
     def test_nan_weights_are_told_with_layer_and_prompt(self, family, method, new_model, new_query):
         model = new_model(family)
         with torch.no_grad():
-            model.layers[1].down.weight[3, 4] = float("nan")
+            model.backbone.layers[1].down.weight[3, 4] = float("nan")
         pattern = (
             rf"^tiny {family}, prompt 'prompt 0 of 6 is ___\.', answer 'answer 0': "
             r".*NaN or infinite; the weights of layer 1 are not finite$"
@@ -313,7 +313,7 @@ class TestBadNumbers:
         """Activations are read before these weights: only the probability shows them."""
         model = new_model("gpt2")
         with torch.no_grad():
-            model.layers[2].down.weight[3, 4] = float("inf")
+            model.backbone.layers[2].down.weight[3, 4] = float("inf")
         with pytest.raises(BadNumber, match=r"the probability is NaN or infinite; the weights of layer 2 are not"):
             one(model, new_query("causal"), method="activation")
 

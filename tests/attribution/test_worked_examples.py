@@ -27,19 +27,19 @@ def toy(monkeypatch, new_model):
     query = Query(Prompt("a b ___"), "c", (8, 9), (1,), (5,), (0, 1), ((0,), (1,)))
     activation = torch.tensor([[END]], dtype=torch.float64)
 
-    def capture(queries, items):
+    def capture(backbone, queries, items):
         index = torch.zeros(1, dtype=torch.long)
         log_f = torch.tensor([[6.0]], dtype=torch.float64).log()
         batch = Batch.of(queries, torch.device("cpu"))
         return Capture(batch, index, index[:, None], index[:, None], log_f, [activation] * 3)
 
+    monkeypatch.setattr(methods, "capture", capture)
     monkeypatch.setattr(engine, "values_and_gradients", product)
     monkeypatch.setattr(methods, "values_and_gradients", product)
     monkeypatch.setattr(baselines, "replacement_token", lambda model: (0, "eos_token"))
     sentences = torch.tensor(BASELINES, dtype=torch.float64)[:, None]
     monkeypatch.setattr(baselines, "target_activations", lambda model, queries: [sentences] * 3)
     model = new_model("gpt2")
-    monkeypatch.setattr(model, "capture", capture)
     return lambda **options: attribute_all(model, [query], AttributionSettings(target="logit", **options))[0]
 
 

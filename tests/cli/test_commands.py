@@ -71,8 +71,8 @@ def test_doctor(command, name):
     text = "\n".join(lines)
     assert lines[0].startswith(f"{name}: a {model.kind} language model")
     assert f"neurons: {model.layer_count} layers of {model.width} ({model.layer_count * model.width:,} in all)" in text
-    assert f"family: {model.adapter.family} (verified in the tests)" in text
-    assert f"size: {sum(each.numel() for each in model.module.parameters()):,} parameters" in text
+    assert f"family: {model.backbone.adapter.family} (verified in the tests)" in text
+    assert f"size: {sum(each.numel() for each in model.backbone.module.parameters()):,} parameters" in text
 
 
 def test_doctor_of_what_is_no_model(command, tmp_path):

@@ -112,7 +112,7 @@ def test_delta(command, edited, place):
         (["--fact", "currency/spain", "--to", "rupee", "--languages", "en,fr"], "not there in fr; it is in en, zh"),
         (["--fact", "currency/spain", "--to", "rupee", "--to", "yen"], "two new answers in en"),
         (["--fact", "currency/spain", "--to", "rupee", "--neurons", "2-3"], "LAYER.INDEX"),
-        (["--fact", "currency/spain", "--to", "rupee", "--kind", "upd"], "unknown kind of edit 'upd'"),
+        (["--fact", "currency/spain", "--to", "rupee", "--kind", "upd"], "kind is 'upd': it must be one of: suppress"),
         (["--fact", "currency/spain", "--kind", "update"], "needs a new answer"),
         (["--fact", "currencies", "--kind", "erase-relation"], "there is no relation 'currencies'"),
     ],

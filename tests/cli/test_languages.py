@@ -92,9 +92,9 @@ def test_other_settings_are_refused(two_languages, command):
     [
         (("--only", "en,fr"), "no fact was located in 'fr'; the facts are in: en, zh"),
         (("--only", "en"), "two or more different ones"),
-        (("--rule", "every"), "valid: intersection, at_least, union, agnostic"),
+        (("--rule", "every"), "one of: intersection, at_least, union, agnostic"),
         (("--rule", "at_least", "--at-least", "3"), "at_least 3 of 2 languages (en, zh)"),
-        (("--thresholds", "equal"), "valid: fixed, match_size"),
+        (("--thresholds", "equal"), "one of: fixed, match_size"),
     ],
 )
 def test_bad_input(two_languages, command, options, message):

@@ -103,6 +103,10 @@ class FormulaModel:
     def in_weights(self, neurons: Sequence[Neuron]) -> FloatArray:
         return self._vectors(neurons)[:, None]
 
+    @property
+    def backbone(self) -> FormulaModel:
+        return self
+
     def in_encoder(self, layer: int) -> bool:
         return False
 
@@ -110,11 +114,13 @@ class FormulaModel:
         return np.ones(len(self.groups) + 1)
 
     def probabilities_with(
-        self, query: Query, neuron_sets: Sequence[Collection[Neuron]], factor: float = 0.0
+        self, queries: Sequence[Query], neuron_sets: Sequence[Collection[Neuron]], factor: float = 0.0
     ) -> FloatArray:
         assert factor == 0.0
         self.calls.append(len(neuron_sets))
-        return np.array([self.formula(query.prompt.text, frozenset(neurons)) for neurons in neuron_sets])
+        return np.array(
+            [[self.formula(query.prompt.text, frozenset(neurons)) for neurons in neuron_sets] for query in queries]
+        )
 
 
 @pytest.fixture

@@ -194,15 +194,19 @@ class Saturating:
     def in_weights(self, asked):
         return self.read[[n.index for n in asked]]
 
+    @property
+    def backbone(self):
+        return self
+
     def in_encoder(self, layer):
         return False
 
     def norm_gain(self, layer):
         return self.gains[layer]
 
-    def probabilities_with(self, query, sets, factor=0.0):
+    def probabilities_with(self, queries, sets, factor=0.0):
         left = [self.pull.sum() - sum(self.pull[n.index] for n in s) for s in sets]
-        return 1 / (1 + np.exp(0.4 * self.pull.sum() - np.array(left)))
+        return np.tile(1 / (1 + np.exp(0.4 * self.pull.sum() - np.array(left))), (len(queries), 1))
 
 
 CHANGES = [

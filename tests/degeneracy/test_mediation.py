@@ -33,10 +33,10 @@ def values(model, family_row, query, suppressed):
 
         return hook
 
-    for layer, down in enumerate(family_row["gpt2"].downs(model.module)):
+    for layer, down in enumerate(family_row["gpt2"].downs(model.backbone.module)):
         handles.append(down.register_forward_pre_hook(watch(layer)))
     with torch.no_grad():
-        model.module(input_ids=torch.tensor([query.input_ids]))
+        model.backbone.module(input_ids=torch.tensor([query.input_ids]))
     for handle in handles:
         handle.remove()
     return np.array([float(found[neuron.layer][neuron.index]) for neuron in NEURONS])

@@ -31,7 +31,7 @@ class Formula:
     def __init__(self, formula):
         self.formula, self.calls = formula, []
 
-    def probability_table(self, queries, neuron_sets):
+    def probabilities_with(self, queries, neuron_sets):
         self.calls.append(len(neuron_sets))
         return np.array(
             [[self.formula(int(q.answer_ids[0]), frozenset(s)) for s in neuron_sets] for q in queries], dtype=float

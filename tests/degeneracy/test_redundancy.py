@@ -37,7 +37,7 @@ class Carriers:
     def __init__(self, carries, out=None):
         self.carries, self.out, self.calls = carries, out or {}, []
 
-    def probability_table(self, queries, neuron_sets):
+    def probabilities_with(self, queries, neuron_sets):
         self.calls.append(len(neuron_sets))
         return np.array(
             [
@@ -156,6 +156,6 @@ def test_bad_input():
 
 def test_a_probability_that_is_not_a_number_names_the_fact():
     model = Carriers({})
-    model.probability_table = lambda queries, sets: np.full((len(queries), len(sets)), math.nan)
+    model.probabilities_with = lambda queries, sets: np.full((len(queries), len(sets)), math.nan)
     with pytest.raises(BadNumber, match="other/0"):
         carried_facts(model, found(FIRST, SECOND), [other(0)], [SILENT, SILENT])

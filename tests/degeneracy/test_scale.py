@@ -39,6 +39,10 @@ class LayeredModel:
     def in_weights(self, neurons):
         return np.stack([self.read[neuron] for neuron in neurons])
 
+    @property
+    def backbone(self):
+        return self
+
     def in_encoder(self, layer):
         return layer < self.encoder
 

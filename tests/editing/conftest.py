@@ -43,7 +43,7 @@ def some_edit():
         about = Description(
             kind="suppress", relation="r", facts=("f",), subject="s", old={"en": "a"}, new={}, neurons_from="given",
             prompts=("p ___",), settings={}, notes=(), model=model.name, model_hash=identity(model),
-            dtype=str(model.dtype).removeprefix("torch."),
+            dtype=str(model.backbone.dtype).removeprefix("torch."),
         )  # fmt: skip
         return Edit(neurons, old, old + noise, about)
 
@@ -53,4 +53,6 @@ def some_edit():
 @pytest.fixture
 def bytes_of():
     """bytes_of(model): every parameter, byte for byte."""
-    return lambda model: {name: each.detach().numpy().tobytes() for name, each in model.module.named_parameters()}
+    return lambda model: {
+        name: each.detach().numpy().tobytes() for name, each in model.backbone.module.named_parameters()
+    }

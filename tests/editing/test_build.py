@@ -69,7 +69,7 @@ def test_shared_neurons_are_dropped(gpt2, around, spain):
     [
         ({"to": "euro"}, "the new answer 'euro' is the old one"),
         ({"to": " Euro "}, "is the old one"),
-        ({"to": "rupee", "kind": "supress"}, "there are: suppress, enhance"),
+        ({"to": "rupee", "kind": "supress"}, "one of: suppress, enhance"),
         ({"to": "rupee", "kind": "suppress"}, "takes no new answer; kinds that do: update"),
         ({"kind": "update"}, "needs a new answer"),
         ({"to": {"zh": "卢比"}}, "no new answer in en"),
@@ -104,6 +104,6 @@ def test_a_fact_that_cannot_be_asked(gpt2, spain):
 
 def test_a_model_that_cannot_be_edited(new_model, spain):
     model = new_model("gpt2")
-    model.module.is_quantized = True
+    model.backbone.module.is_quantized = True
     with pytest.raises(BadModel, match="load it without quantisation"):
         edit(model, spain)

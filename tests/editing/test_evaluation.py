@@ -73,6 +73,6 @@ def test_by_values(model, around, spain):
 def test_checked_before_a_model_is_loaded(spain):
     with pytest.raises(BadSetting, match="is the old one"):
         check_answers([spain], {"en": "euro"}, "update")
-    with pytest.raises(BadSetting, match="unknown kind"):
+    with pytest.raises(BadSetting, match="kind is 'x'"):
         check_answers([spain], {}, "x")
     check_answers([spain], {"en": "rupee", "zh": "x"}, "update")

@@ -13,7 +13,7 @@ NEURONS = [(1, 3), (2, 40), (3, 7)]
 
 
 def old_weights(model):
-    downs = [block.mlp.c_proj.weight for block in model.module.transformer.h]
+    downs = [block.mlp.c_proj.weight for block in model.backbone.module.transformer.h]
     return np.stack([downs[layer][index].double().numpy() for layer, index in NEURONS])
 
 
@@ -33,7 +33,7 @@ def test_scaled(kind, factor, gpt2, spain):
 )
 def test_update_is_the_papers_formula(settings, weights, gpt2, spain):
     made = edit(gpt2, spain, to="rupee", neurons=NEURONS, settings=settings)
-    rows = gpt2.module.lm_head.weight.double().numpy()
+    rows = gpt2.backbone.module.lm_head.weight.double().numpy()
     old, new = (rows[gpt2.query(spain.prompts[0], answer).answer_ids[0]] for answer in ("euro", "rupee"))
     for before, after in zip(old_weights(gpt2), made.new.numpy(), strict=True):
         length = np.linalg.norm(before)
@@ -78,7 +78,7 @@ def test_unembedding_of_another_size(shared_model):
 
 def test_erase_relation_takes_the_most_frequent(gpt2, around):
     facts = [fact for fact in around.facts if fact.relation == "currency" and fact.language == "en"][:4]
-    made = edit(gpt2, facts, kind="erase-relation", settings=EditSettings(count=5))
+    made = edit(gpt2, facts, kind="erase-relation", count=5)
     assert len(made.neurons) == 5
     assert not made.new.any()
     counts = {}

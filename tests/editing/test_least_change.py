@@ -60,7 +60,7 @@ def test_a_shorter_change_does_not_do(shared_model, new_query):
 
     def lead(change):
         with added(model, neurons, torch.tensor(change), "all"), torch.no_grad():
-            logits = model.module(torch.tensor([query.input_ids])).logits[0, query.target_positions[0]]
+            logits = model.backbone.module(torch.tensor([query.input_ids])).logits[0, query.target_positions[0]]
         own = logits[query.answer_ids[0]].item()
         logits[query.answer_ids[0]] = -torch.inf
         return own - logits.max().item()
@@ -75,7 +75,7 @@ def test_kept_answers_stay(shared_model, new_query):
     neurons = [Neuron(2, index) for index in range(24)]
     query = new_query("causal", seed=1)
     asked = new_query("causal", seed=5)
-    top = int(np.argmax(model.module(torch.tensor([asked.input_ids])).logits[0, -1].detach().numpy()))
+    top = int(np.argmax(model.backbone.module(torch.tensor([asked.input_ids])).logits[0, -1].detach().numpy()))
     other = type(asked)(asked.prompt, "top", asked.input_ids, asked.target_positions, (top,), asked.replaceable,
                         asked.words)  # fmt: skip
     found = least_change(model, neurons, [query], [other], margin=1.0)
@@ -90,7 +90,7 @@ def test_what_cannot_be_kept_is_given_up(shared_model, new_query):
     """The same prompt cannot have two answers."""
     model = shared_model("gpt2")
     query = new_query("causal")
-    top = int(np.argmax(model.module(torch.tensor([query.input_ids])).logits[0, -1].detach().numpy()))
+    top = int(np.argmax(model.backbone.module(torch.tensor([query.input_ids])).logits[0, -1].detach().numpy()))
     same = type(query)(query.prompt, "top", query.input_ids, query.target_positions, (top,), query.replaceable,
                        query.words)  # fmt: skip
     found = least_change(model, [Neuron(2, index) for index in range(8)], [query], [same], margin=1.0)

@@ -34,14 +34,14 @@ class TestEveryFamily:
         """The down-projection's output moves by the neurons' values times the change, and by nothing else."""
         model = shared_model(one_of_each)
         edit = some_edit(model, NEURONS)
-        down = family_row[one_of_each].downs(model.module)[0]
-        values = torch.randn(2, 3, model.width, generator=torch.Generator().manual_seed(1)).to(model.dtype)
+        down = family_row[one_of_each].downs(model.backbone.module)[0]
+        values = torch.randn(2, 3, model.width, generator=torch.Generator().manual_seed(1)).to(model.backbone.dtype)
         own = [number for number, neuron in enumerate(edit.neurons) if neuron.layer == 0]
         change = (edit.new - edit.old)[own]
         expected = down(values) + values[..., [edit.neurons[number].index for number in own]] @ change
         with edit.on(model):
             found = down(values)
-        assert torch.allclose(found, expected, atol=1e-12 if model.dtype == torch.float64 else 1e-5)
+        assert torch.allclose(found, expected, atol=1e-12 if model.backbone.dtype == torch.float64 else 1e-5)
 
     def test_by_values_equals_by_weights_at_target_positions(self, one_of_each, shared_model, new_query, some_edit):
         """A causal model of one layer's difference: with one token the target is every position."""
@@ -56,7 +56,7 @@ class TestEveryFamily:
         # The last layer's other positions reach no output at the target.
         assert by_values == pytest.approx(by_weights, rel=1e-6)
         assert by_values != pytest.approx(before, rel=1e-6)
-        assert model.interventions == 0
+        assert model.backbone.interventions == 0
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -99,7 +99,7 @@ def test_a_block_undoes_after_an_error(shared_model, some_edit, bytes_of):
         with pytest.raises(ZeroDivisionError), edit.on(model, by=by):
             raise ZeroDivisionError
         assert bytes_of(model) == before
-    assert model.interventions == 0
+    assert model.backbone.interventions == 0
 
 
 def test_size(shared_model, some_edit):
@@ -117,7 +117,7 @@ class TestRefusals:
     def test_other_parameters(self, new_model, some_edit):
         edit, other = some_edit(new_model("gpt2"), NEURONS), new_model("gpt2")
         with torch.no_grad():
-            other.layers[0].up.weight[0, 0] += 1
+            other.backbone.layers[0].up.weight[0, 0] += 1
         with pytest.raises(BadModel, match="hash differs"):
             edit.apply(other)
 
@@ -147,15 +147,15 @@ class TestRefusals:
     def test_quantised_spread_and_tied(self, new_model, some_edit):
         model = new_model("gpt2")
         edit = some_edit(model, NEURONS)
-        model.module.is_quantized = True
+        model.backbone.module.is_quantized = True
         with pytest.raises(BadModel, match="is quantised"):
             edit.apply(model)
-        del model.module.is_quantized
-        model.module.hf_device_map = {"transformer.h.0": 0, "transformer.h.1": "cpu"}
+        del model.backbone.module.is_quantized
+        model.backbone.module.hf_device_map = {"transformer.h.0": 0, "transformer.h.1": "cpu"}
         with pytest.raises(BadModel, match="2 places"):
             edit.apply(model)
-        del model.module.hf_device_map
-        model.layers[1].down.weight = model.layers[0].down.weight
+        del model.backbone.module.hf_device_map
+        model.backbone.layers[1].down.weight = model.backbone.layers[0].down.weight
         with pytest.raises(BadModel, match="are one tensor"):
             edit.apply(model)
 

@@ -95,6 +95,10 @@ class TwoGroups:
     def in_weights(self, neurons):
         return self.vectors(neurons)[:, None]
 
+    @property
+    def backbone(self):
+        return self
+
     def norm_gain(self, layer):
         return np.ones(3)
 
@@ -103,8 +107,9 @@ class TwoGroups:
 
     width = 12
 
-    def probabilities_with(self, query, neuron_sets, factor=0.0):
-        return np.array([0.9 if any(not half & set(s) for half in self.halves) else 0.09 for s in neuron_sets])
+    def probabilities_with(self, queries, neuron_sets, factor=0.0):
+        row = [0.9 if any(not half & set(s) for half in self.halves) else 0.09 for s in neuron_sets]
+        return np.array([row] * len(queries))
 
 
 @pytest.fixture

@@ -38,11 +38,11 @@ def replaced(model, query, change):
     """Logits of a pass in which `change(layer, value)` takes the place of each down-projection's input."""
     handles = [
         layer.down.register_forward_pre_hook(lambda _, inputs, n=n: (change(n, inputs[0]),))
-        for n, layer in enumerate(model.layers)
+        for n, layer in enumerate(model.backbone.layers)
     ]
     try:
         with torch.no_grad():
-            return model.module(**inputs_of(query)).logits
+            return model.backbone.module(**inputs_of(query)).logits
     finally:
         for handle in handles:
             handle.remove()
@@ -50,9 +50,9 @@ def replaced(model, query, change):
 
 def seen_in(model, query):
     """Inputs and outputs [.., size] of every layer's projections and norm, in an untouched pass."""
-    seen = [{} for _ in model.layers]
+    seen = [{} for _ in model.backbone.layers]
     handles = []
-    for store, layer in zip(seen, model.layers, strict=True):
+    for store, layer in zip(seen, model.backbone.layers, strict=True):
         for name in ("down", "up", "gate", "mlp_norm"):
             part = getattr(layer, name)
             if part is not None:
@@ -63,7 +63,7 @@ def seen_in(model, query):
                 )
     try:
         with torch.no_grad():
-            model.module(**inputs_of(query))
+            model.backbone.module(**inputs_of(query))
     finally:
         for handle in handles:
             handle.remove()
@@ -87,12 +87,12 @@ def test_every_row_is_held_against_the_contract(family_row):
 def test_row_is_found_and_points_at_the_down_projections(every_family, shared_model, family_row):
     model = shared_model(every_family)
     expected = "found by structure" if every_family == "home-made" else every_family
-    assert model.adapter.family == expected
-    assert model.adapter.verified == (every_family != "home-made")
-    downs = family_row[every_family].downs(model.module)
+    assert model.backbone.adapter.family == expected
+    assert model.backbone.adapter.verified == (every_family != "home-made")
+    downs = family_row[every_family].downs(model.backbone.module)
     assert len(downs) == model.layer_count
-    assert all(layer.down is down for layer, down in zip(model.layers, downs, strict=True))
-    assert (model.width, model.hidden_size) == tuple(matrix(downs[0]).T.shape)
+    assert all(layer.down is down for layer, down in zip(model.backbone.layers, downs, strict=True))
+    assert (model.width, model.backbone.hidden_size) == tuple(matrix(downs[0]).T.shape)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -100,7 +100,7 @@ def test_replacing_the_value_by_itself_leaves_logits_bit_equal(every_family, dty
     model, query = shared_model(every_family, dtype, exact_norms=False), asked(every_family)
     kept = {}
     with torch.no_grad():
-        untouched = model.module(**inputs_of(query)).logits
+        untouched = model.backbone.module(**inputs_of(query)).logits
     once = replaced(model, query, lambda layer, value: kept.setdefault(layer, value.clone()))
     again = replaced(model, query, lambda layer, value: kept[layer].clone())
     assert torch.equal(once, untouched)
@@ -115,7 +115,7 @@ def test_value_times_out_weights_gives_the_output(every_family, dtype, shared_mo
     model = shared_model(every_family, dtype, exact_norms=False)
     for number, seen in enumerate(seen_in(model, asked(every_family))):
         value, output = (part.double().numpy() for part in seen["down"])
-        bias = getattr(model.layers[number].down, "bias", None)
+        bias = getattr(model.backbone.layers[number].down, "bias", None)
         written = value @ model.out_weights(all_neurons(model, number)) + (
             0 if bias is None else bias.detach().double().numpy()
         )
@@ -128,11 +128,11 @@ def test_in_weights_and_bias_through_the_activation_give_the_value(every_family,
     for number, seen in enumerate(seen_in(model, asked(every_family))):
         read = seen["up"][0].double()
         weights = torch.from_numpy(model.in_weights(all_neurons(model, number)))
-        assert weights.shape == (model.width, 2 if model.adapter.gated else 1, model.hidden_size)
-        bias = torch.tensor([model.bias(neuron) for neuron in all_neurons(model, number)], dtype=torch.float64)
-        up = read @ weights[:, -1].T + bias
-        act = model.layers[number].activation
-        value = act(read @ weights[:, 0].T) * up if model.adapter.gated else act(up)
+        assert weights.shape == (model.width, 2 if model.backbone.adapter.gated else 1, model.backbone.hidden_size)
+        bias = getattr(model.backbone.layers[number].up, "bias", None)
+        up = read @ weights[:, -1].T + (0.0 if bias is None else bias.double())
+        act = model.backbone.layers[number].activation
+        value = act(read @ weights[:, 0].T) * up if model.backbone.adapter.gated else act(up)
         true = seen["down"][0].double()
         assert true.abs().max() > 0.05
         np.testing.assert_allclose(value, true, rtol=0, atol=1e-12 if dtype == torch.float64 else 2e-5)
@@ -140,19 +140,19 @@ def test_in_weights_and_bias_through_the_activation_give_the_value(every_family,
 
 def test_neuron_values_from_what_the_projections_give(every_family, shared_model, asked):
     model = shared_model(every_family)
-    for layer, seen in zip(model.layers, seen_in(model, asked(every_family)), strict=True):
+    for layer, seen in zip(model.backbone.layers, seen_in(model, asked(every_family)), strict=True):
         gate = None if layer.gate is None else seen["gate"][1]
-        assert torch.equal(neuron_values(layer, model.adapter, seen["up"][1], gate), seen["down"][0])
+        assert torch.equal(neuron_values(layer, model.backbone.adapter, seen["up"][1], gate), seen["down"][0])
 
 
 def test_norm_gain_is_that_of_what_the_mlp_reads(every_family, shared_model, asked):
     """Norm output = normalised input times gain plus bias, and it is the up-projection's input."""
     model = shared_model(every_family, exact_norms=False)
     for number, seen in enumerate(seen_in(model, asked(every_family))):
-        norm, gain = model.layers[number].mlp_norm, model.norm_gain(number)
-        assert gain.shape == (model.hidden_size,)
-        if model.adapter.mlp_norm is None:
-            assert np.array_equal(gain, np.ones(model.hidden_size))
+        norm, gain = model.backbone.layers[number].mlp_norm, model.backbone.norm_gain(number)
+        assert gain.shape == (model.backbone.hidden_size,)
+        if model.backbone.adapter.mlp_norm is None:
+            assert np.array_equal(gain, np.ones(model.backbone.hidden_size))
             continue
         read, given = seen["mlp_norm"]
         assert torch.equal(given.flatten(), seen["up"][0].flatten())
@@ -193,7 +193,7 @@ def test_relatives_share_a_row(family, model_class, config):
 @pytest.mark.parametrize("family", ["bert", "gpt2", "llama", "phi3", "gpt_neox", "opt", "gemma2"])
 def test_structure_alone_finds_what_the_row_says(family, new_model, family_row):
     """A model of unknown type is searched by shapes and by trying; it must come out where the row points."""
-    module = new_model(family).module
+    module = new_model(family).backbone.module
     module.config.model_type = "unheard-of"
     found, row = find_adapter(module), ADAPTERS[family]
     assert (found.family, found.verified) == ("found by structure", False)
@@ -205,13 +205,13 @@ def test_structure_alone_finds_what_the_row_says(family, new_model, family_row):
 
 
 def test_home_made_block_is_found_with_gate_and_up_told_apart(new_model):
-    adapter = new_model("home-made").adapter
+    adapter = new_model("home-made").backbone.adapter
     assert (adapter.blocks, adapter.down, adapter.up, adapter.gate) == (("tower",), "writer", "reader", "doorkeeper")
     assert adapter.gated
 
 
 def test_search_by_structure_leaves_no_hooks(new_model, hooks_of):
-    module = new_model("home-made").module
+    module = new_model("home-made").backbone.module
     assert hooks_of(module) == {}
     module.words = nn.Embedding(1, 16)  # tokens 1, 2 and 3 are out of range now: trying it fails
     with pytest.raises(BadModel, match="no MLP was found"):
@@ -307,7 +307,7 @@ def test_doubt_is_refused_saying_what_was_looked_for(parts, candidates):
 
 def test_row_whose_paths_lead_nowhere_falls_to_structure(new_model):
     """A family's row is checked against the module itself: a fork with other names is not misread."""
-    module = new_model("gpt2").module
+    module = new_model("gpt2").backbone.module
     for block in module.transformer.h:
         block.mlp.c_proj, block.mlp.narrow = nn.Identity(), block.mlp.c_proj
         block.mlp.c_proj.register_forward_hook(lambda _, inputs, out, block=block: block.mlp.narrow(out))
@@ -337,7 +337,7 @@ def test_submodule_paths():
 
 
 def test_rows_say_what_is_wrong_when_asked_for_the_impossible(new_model):
-    module = new_model("gpt2").module
+    module = new_model("gpt2").backbone.module
     with pytest.raises(BadModel, match=re.escape("no list of blocks at 'layers' of GPT2Model")):
         layers_of(module, ADAPTERS["llama"])
     with pytest.raises(BadModel, match=re.escape("no projection matrix at 'mlp.fc_out' of GPT2Block")):

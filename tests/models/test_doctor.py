@@ -43,16 +43,16 @@ def test_agrees_with_the_loaded_model(tiny_model_folder, tmp_path, family):
     folder = tiny_model_folder(family, tmp_path)
     found, model = diagnose(folder), load_model(folder)
     assert found.kind == model.kind
-    assert found.architecture == type(model.module).__name__
+    assert found.architecture == type(model.backbone.module).__name__
     assert (found.layers, found.width, found.hidden_size) == (model.layer_count, model.width, 16)
     assert found.neurons == model.layer_count * model.width
     assert found.gated == (family == "llama")
     assert found.verified
-    assert found.parameters == sum(parameter.numel() for parameter in model.module.parameters())
+    assert found.parameters == sum(parameter.numel() for parameter in model.backbone.module.parameters())
     assert found.memory_float32 == 2 * found.memory_bfloat16 == 4 * found.parameters
-    assert found.vocabulary == len(model.tokenizer)
-    assert found.mask_token == model.tokenizer.mask_token
-    assert found.bos_token == model.tokenizer.bos_token
+    assert found.vocabulary == len(model.backbone.tokenizer)
+    assert found.mask_token == model.backbone.tokenizer.mask_token
+    assert found.bos_token == model.backbone.tokenizer.bos_token
     assert found.problems == ()
 
 

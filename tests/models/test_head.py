@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from factneurons.models import head as head_module
-from factneurons.models.head import TARGETS, Head
+from factneurons.models.head import Head
+from factneurons.models.types import TARGETS
 
 CONFIGS = {
     "plain": {},

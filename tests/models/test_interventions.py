@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factneurons.errors import BadSetting
+from factneurons.models.passes.capture import capture
 from factneurons.models.types import Neuron
 
 
@@ -29,7 +30,7 @@ def neurons_of(model):
 
 def weights_of(model):
     return {name: (parameter, hashlib.sha256(parameter.detach().numpy().tobytes()).digest())
-            for name, parameter in model.module.named_parameters()}  # fmt: skip
+            for name, parameter in model.backbone.module.named_parameters()}  # fmt: skip
 
 
 def unchanged(model, before):
@@ -92,7 +93,7 @@ class TestValues:
         """Neurons set to the values they have anyway change nothing; to other values, something."""
         model = shared_model(one_of_each, dtype)
         query = new_query(model.kind)
-        captured = model.capture([query], [(0, (0,))])
+        captured = capture(model.backbone, [query], [(0, (0,))])
         values = {Neuron(*n): float(captured.activations[n[0]][0, 0, n[1]]) for n in [(1, 5), (0, 3), (1, 2)]}
         before = model.log_probabilities([query])
         with model.set_values(values):
@@ -112,7 +113,7 @@ class TestValues:
     def test_set_values_are_as_exact_as_the_model(self, shared_model, new_query):
         model, query = shared_model("gpt2"), new_query("causal")
         with model.set_values({Neuron(1, 2): 0.1}):
-            assert float(model.capture([query], [(0, (0,))]).activations[1][0, 0, 2]) == 0.1
+            assert float(capture(model.backbone, [query], [(0, (0,))]).activations[1][0, 0, 2]) == 0.1
 
     def test_the_same_neuron_twice_counts_once(self, shared_model, new_query):
         model, query = shared_model("gpt2"), new_query("causal")
@@ -134,7 +135,7 @@ class TestValues:
             with model.scale_values([(1, 2), (1, 3)], 3.0):
                 close(model.log_probabilities([query])[0], both, every_family)
             close(model.log_probabilities([query])[0], outer, every_family)
-        assert model.interventions == 0
+        assert model.backbone.interventions == 0
 
     def test_set_then_scaled(self, shared_model, new_query):
         model, query = shared_model("gpt2"), new_query("causal")
@@ -150,8 +151,8 @@ class TestValues:
         before, weights = model.log_probabilities([query]), weights_of(model)
         with pytest.raises(error), model.suppress([(0, 1)]), model.enhance([(1, 1)], positions="all"):
             throw_after(error, lambda: model.log_probabilities([query]))
-        assert hooks_of(model.module) == {}
-        assert model.interventions == 0
+        assert hooks_of(model.backbone.module) == {}
+        assert model.backbone.interventions == 0
         assert unchanged(model, weights)
         assert np.array_equal(model.log_probabilities([query]), before)
 
@@ -163,19 +164,19 @@ class TestValues:
             raise Oops
 
         with monkeypatch.context() as patch, model.suppress([(0, 1)]):
-            patch.setattr(model.layers[1].block.attn, "forward", throw)
+            patch.setattr(model.backbone.layers[1].block.attn, "forward", throw)
             with pytest.raises(Oops):
                 model.log_probabilities([query])
-        assert hooks_of(model.module) == {}
+        assert hooks_of(model.backbone.module) == {}
         assert np.array_equal(model.log_probabilities([query]), before)
 
     def test_other_peoples_hooks_stay(self, shared_model, hooks_of):
         model = shared_model("gpt2")
-        handle = model.layers[0].down.register_forward_pre_hook(lambda module, inputs: None)
-        own = hooks_of(model.module)
+        handle = model.backbone.layers[0].down.register_forward_pre_hook(lambda module, inputs: None)
+        own = hooks_of(model.backbone.module)
         with model.suppress([(0, 1), (1, 1)]):
-            assert sum(hooks_of(model.module).values()) > sum(own.values())
-        assert hooks_of(model.module) == own
+            assert sum(hooks_of(model.backbone.module).values()) > sum(own.values())
+        assert hooks_of(model.backbone.module) == own
         handle.remove()
 
     def test_in_half_precision(self, new_model, new_query):
@@ -236,18 +237,18 @@ class TestGeneration:
     def test_generate_under_suppression(self, family, shared_model, family_row, hooks_of):
         model = shared_model(family)
         ids = torch.tensor([[9, 20, 31, 12], [40, 41, 8, 30]])  # two texts in one batch
-        downs = family_row[family].downs(model.module)
+        downs = family_row[family].downs(model.backbone.module)
         factors = {(0, index): 0.0 for index in range(10)} | {(1, index): 3.0 for index in range(5)}
         options = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": 0, "eos_token_id": 99}
         options["attention_mask"] = torch.ones_like(ids)
-        plain = model.module.generate(ids, **options)
+        plain = model.backbone.module.generate(ids, **options)
         off, up = ([neuron for neuron, factor in factors.items() if factor == wanted] for wanted in (0, 3))
         with model.suppress(off), model.scale_values(up, 3.0):
-            found = model.module.generate(ids, **options)
-        assert found.tolist() == self.by_hand(downs, model.module, ids, factors, 6).tolist()
+            found = model.backbone.module.generate(ids, **options)
+        assert found.tolist() == self.by_hand(downs, model.backbone.module, ids, factors, 6).tolist()
         assert found.tolist() != plain.tolist()
-        assert hooks_of(model.module) == {}
-        assert model.module.generate(ids, **options).tolist() == plain.tolist()
+        assert hooks_of(model.backbone.module) == {}
+        assert model.backbone.module.generate(ids, **options).tolist() == plain.tolist()
 
 
 PARTS = {"both": ("down", "up", "gate"), "out": ("down",), "in": ("up", "gate")}
@@ -260,16 +261,19 @@ class TestWeights:
         """The neurons' rows and columns, all of them, and nothing else."""
         model = shared_model(every_family)
         neurons = neurons_of(model)
-        before, weights = weights_of(model), {n: p.detach().clone() for n, p in model.module.named_parameters()}
+        before, weights = (
+            weights_of(model),
+            {n: p.detach().clone() for n, p in model.backbone.module.named_parameters()},
+        )
         out, inward = model.out_weights(neurons), model.in_weights(neurons)
         with model.scale_weights(neurons, factor, parts=parts):
             assert np.array_equal(model.out_weights(neurons), out * (factor if "down" in PARTS[parts] else 1))
             assert np.array_equal(model.in_weights(neurons), inward * (factor if "up" in PARTS[parts] else 1))
-            changed = sum(int((p != weights[n]).sum()) for n, p in model.module.named_parameters())
-            vectors = ("down" in PARTS[parts]) + ("up" in PARTS[parts]) * (2 if model.adapter.gated else 1)
-            assert changed == len(neurons) * vectors * model.hidden_size
+            changed = sum(int((p != weights[n]).sum()) for n, p in model.backbone.module.named_parameters())
+            vectors = ("down" in PARTS[parts]) + ("up" in PARTS[parts]) * (2 if model.backbone.adapter.gated else 1)
+            assert changed == len(neurons) * vectors * model.backbone.hidden_size
         assert unchanged(model, before)
-        assert hooks_of(model.module) == {}
+        assert hooks_of(model.backbone.module) == {}
 
     def test_out_weights_scaled_are_values_scaled_everywhere(self, every_family, shared_model, new_query, close):
         model = shared_model(every_family)
@@ -319,24 +323,24 @@ class TestWeights:
         """The second neuron's weights cannot be read: the first one's are put back."""
         from factneurons.models import interventions
 
-        model, real = new_model("gpt2"), interventions.weight_views
+        model, real = new_model("gpt2"), interventions.in_views
         before = weights_of(model)
 
-        def views(model, neuron, **options):
+        def views(backbone, neuron):
             if neuron.layer == 2:
                 raise Oops
-            return real(model, neuron, **options)
+            return real(backbone, neuron)
 
-        monkeypatch.setattr(interventions, "weight_views", views)
+        monkeypatch.setattr(interventions, "in_views", views)
         with pytest.raises(Oops), model.scale_weights([(0, 1), (2, 1)], 0.0):
             pytest.fail("not reached")
         assert unchanged(model, before)
 
     def test_biases_stay(self, shared_model):
         model = shared_model("gpt2")
-        bias = [layer.up.bias.clone() for layer in model.layers]
+        bias = [layer.up.bias.clone() for layer in model.backbone.layers]
         with model.scale_weights([(0, 1), (1, 2)], 0.0):
-            assert all(torch.equal(layer.up.bias, old) for layer, old in zip(model.layers, bias, strict=True))
+            assert all(torch.equal(layer.up.bias, old) for layer, old in zip(model.backbone.layers, bias, strict=True))
 
 
 class TestBadInput:
@@ -354,8 +358,8 @@ class TestBadInput:
         for read in (model.out_weights, model.in_weights):
             with pytest.raises(BadSetting, match=expected):
                 read([(0, 0), neuron])
-        assert hooks_of(model.module) == {}
-        assert model.interventions == 0
+        assert hooks_of(model.backbone.module) == {}
+        assert model.backbone.interventions == 0
 
     def test_unknown_names_are_answered_with_the_valid_ones(self, shared_model):
         model = shared_model("gpt2")
@@ -363,4 +367,4 @@ class TestBadInput:
             model.suppress([(0, 0)], positions="last").__enter__()
         with pytest.raises(BadSetting, match="unknown parts 'up'; valid: both, out, in"):
             model.scale_weights([(0, 0)], 0.0, parts="up").__enter__()
-        assert model.interventions == 0
+        assert model.backbone.interventions == 0

@@ -9,7 +9,7 @@ from factneurons.models.load import load_model
 
 @pytest.mark.parametrize(("family", "limit"), [("bert", 64), ("gpt2", 64), ("roberta", None)])
 def test_learned_positions(tiny_model_folder, tmp_path, family, limit):
-    module = load_model(tiny_model_folder(family, tmp_path)).module
+    module = load_model(tiny_model_folder(family, tmp_path)).backbone.module
     found = position_limit(module)
     assert found is not None
     # RoBERTa's first position is the one after the padding token's index.
@@ -21,4 +21,4 @@ def test_learned_positions(tiny_model_folder, tmp_path, family, limit):
 
 @pytest.mark.parametrize(("family", "limit"), [("llama", 64), ("t5", None)])
 def test_computed_positions(tiny_model_folder, tmp_path, family, limit):
-    assert position_limit(load_model(tiny_model_folder(family, tmp_path)).module) == limit
+    assert position_limit(load_model(tiny_model_folder(family, tmp_path)).backbone.module) == limit

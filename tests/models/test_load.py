@@ -69,12 +69,12 @@ def test_load(tiny_model_folder, tmp_path, capfd, family):
     assert model.name == str(folder)
     assert model.width == 24
     assert model.layer_count == (4 if family == "t5" else 2)
-    assert not model.module.training
-    assert not any(parameter.requires_grad for parameter in model.module.parameters())
-    assert model.dtype == torch.float32
-    same = getattr(transformers, type(model.module).__name__).from_pretrained(folder)
+    assert not model.backbone.module.training
+    assert not any(parameter.requires_grad for parameter in model.backbone.module.parameters())
+    assert model.backbone.dtype == torch.float32
+    same = getattr(transformers, type(model.backbone.module).__name__).from_pretrained(folder)
     for name, tensor in same.state_dict().items():
-        assert torch.equal(tensor, model.module.state_dict()[name])
+        assert torch.equal(tensor, model.backbone.module.state_dict()[name])
     query = model.query("Paris is in ___.", "France", multi_mask=True)
     assert 0 < model.probabilities([query])[0] < 1
 
@@ -82,14 +82,14 @@ def test_load(tiny_model_folder, tmp_path, capfd, family):
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
 def test_dtypes(gpt2_folder, dtype):
     model = load_model(gpt2_folder, dtype=dtype)
-    assert {parameter.dtype for parameter in model.module.parameters()} == {getattr(torch, dtype)}
+    assert {parameter.dtype for parameter in model.backbone.module.parameters()} == {getattr(torch, dtype)}
 
 
 def test_dtype_of_the_files(gpt2_folder):
     change_weights(gpt2_folder, lambda tensors: tensors.update({n: t.bfloat16() for n, t in tensors.items()}))
     change_config(gpt2_folder, dtype="bfloat16")
-    assert load_model(gpt2_folder, dtype="auto").dtype == torch.bfloat16
-    assert load_model(gpt2_folder).dtype == torch.float32
+    assert load_model(gpt2_folder, dtype="auto").backbone.dtype == torch.bfloat16
+    assert load_model(gpt2_folder).backbone.dtype == torch.float32
 
 
 def test_unknown_dtype_and_device(gpt2_folder):
@@ -102,7 +102,7 @@ def test_unknown_dtype_and_device(gpt2_folder):
 
 def test_device_map(gpt2_folder):
     pytest.importorskip("accelerate")
-    assert load_model(gpt2_folder, device_map={"": "cpu"}).device.type == "cpu"
+    assert load_model(gpt2_folder, device_map={"": "cpu"}).backbone.device.type == "cpu"
 
 
 def test_folders_with_spaces_and_other_letters(gpt2_folder, tmp_path):
@@ -167,7 +167,7 @@ class TestNames:
         monkeypatch.setattr(source, "snapshot_download", lambda *_, **__: str(gpt2_folder))
         model = load_model("some/model", revision="abc")
         assert model.name == "some/model"
-        assert model_fingerprint(model) == fingerprint(gpt2_folder)
+        assert model_fingerprint(model.backbone) == fingerprint(gpt2_folder)
 
     def test_weights_are_fetched_where_only_the_config_is_cached(self, monkeypatch, gpt2_folder, tmp_path):
         bare = tmp_path / "bare"
@@ -320,7 +320,7 @@ class TestTokenizer:
 
     def test_without_a_padding_token(self, gpt2_folder):
         model = load_model(gpt2_folder)
-        assert model.tokenizer.pad_token is None
+        assert model.backbone.tokenizer.pad_token is None
         queries = [model.query(prompt, "Paris") for prompt in ("It is", "The capital of France is")]
         assert model.probabilities(queries).shape == (2,)
 
@@ -400,7 +400,7 @@ class TestWeights:
     def test_shards(self, gpt2_folder):
         whole = load_model(gpt2_folder)
         (gpt2_folder / "model.safetensors").unlink()
-        whole.module.save_pretrained(gpt2_folder, max_shard_size="10KB")
+        whole.backbone.module.save_pretrained(gpt2_folder, max_shard_size="10KB")
         shards = sorted(gpt2_folder.glob("model-*.safetensors"))
         assert len(shards) > 1
         query = whole.query("Paris is in", "France")
@@ -426,7 +426,7 @@ class TestFingerprint:
         assert set(found) >= {"config.json", "model.safetensors", "tokenizer.json"}
         assert not {"notes.md", "optimizer.pt"} & set(found)
         assert all(len(digest) == 64 for digest in found.values())
-        assert model_fingerprint(load_model(gpt2_folder)) == found
+        assert model_fingerprint(load_model(gpt2_folder).backbone) == found
 
     def test_one_changed_byte_shows(self, gpt2_folder):
         before = fingerprint(gpt2_folder)
@@ -442,7 +442,7 @@ class TestFingerprint:
         assert file_hash(tmp_path / "empty").startswith("e3b0c44298fc1c14")
 
     def test_in_memory(self, gpt2_folder):
-        module = load_model(gpt2_folder).module
+        module = load_model(gpt2_folder).backbone.module
         tensors = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         first = tensor_hash(tensors)
         assert first == tensor_hash(dict(reversed(tensors.items())))
@@ -451,11 +451,11 @@ class TestFingerprint:
 
     def test_of_a_model_made_in_memory(self, gpt2_folder, tiny_tokenizer):
         loaded = load_model(gpt2_folder)
-        module = transformers.GPT2LMHeadModel(loaded.module.config)
-        module.load_state_dict(loaded.module.state_dict())
+        module = transformers.GPT2LMHeadModel(loaded.backbone.module.config)
+        module.load_state_dict(loaded.backbone.module.state_dict())
         module.name_or_path = ""
         made = type(loaded)(module, tiny_tokenizer("gpt2"), name="made", kind="causal")
-        assert model_fingerprint(made) == {"parameters": tensor_hash(loaded.module.state_dict())}
+        assert model_fingerprint(made.backbone) == {"parameters": tensor_hash(loaded.backbone.module.state_dict())}
 
 
 def test_every_kind_has_its_loader():

@@ -12,6 +12,8 @@ from factneurons.errors import BadModel, BadSetting
 from factneurons.facts.types import Prompt
 from factneurons.models import probabilities as asking
 from factneurons.models.model import Model
+from factneurons.models.passes.capture import capture
+from factneurons.models.passes.fast_path import fast_path_fits
 from factneurons.models.types import Neuron
 
 
@@ -110,9 +112,9 @@ def test_activations_are_the_mean_over_target_positions(every_family, shared_mod
 
 def test_encoder_layers_come_first(shared_model):
     model = shared_model("t5 (gated)")  # two encoder layers, one decoder layer
-    assert [model.in_encoder(layer) for layer in range(3)] == [True, True, False]
-    assert [shared_model("bert").in_encoder(layer) for layer in range(3)] == [True] * 3
-    assert [shared_model("gpt2").in_encoder(layer) for layer in range(3)] == [False] * 3
+    assert [model.backbone.in_encoder(layer) for layer in range(3)] == [True, True, False]
+    assert [shared_model("bert").backbone.in_encoder(layer) for layer in range(3)] == [True] * 3
+    assert [shared_model("gpt2").backbone.in_encoder(layer) for layer in range(3)] == [False] * 3
 
 
 def test_weights_come_in_the_order_asked_for(shared_model):
@@ -122,7 +124,7 @@ def test_weights_come_in_the_order_asked_for(shared_model):
     for place, neuron in enumerate(neurons):
         assert np.array_equal(together[0][place], model.out_weights([neuron])[0])
         assert np.array_equal(together[1][place], model.in_weights([neuron])[0])
-    mlp = model.layers[2].block.mlp
+    mlp = model.backbone.layers[2].block.mlp
     assert np.array_equal(together[0][0], mlp.down_proj.weight[:, 5].numpy())
     assert np.array_equal(together[1][0, 0], mlp.gate_proj.weight[5].numpy())
     assert np.array_equal(together[1][0, 1], mlp.up_proj.weight[5].numpy())
@@ -145,7 +147,7 @@ def test_a_probability_from_text(tiny_tokenizer):
     assert len(query.answer_ids) > 1
     found = model.probability(Prompt("The capital of Brazil is ___."), " Brasília")
     with torch.no_grad():
-        table = model.module(input_ids=torch.tensor([query.input_ids])).logits[0].softmax(-1)
+        table = model.backbone.module(input_ids=torch.tensor([query.input_ids])).logits[0].softmax(-1)
     true = np.prod([float(table[p, t]) for p, t in zip(query.target_positions, query.answer_ids, strict=True)])
     assert found == pytest.approx(true, rel=1e-4)
 
@@ -156,23 +158,23 @@ def test_repr_names_what_it_is(shared_model):
 
 def test_parameters_are_frozen_and_dropout_is_off(new_model):
     model = new_model("gpt2")
-    assert not model.module.training
-    assert not any(parameter.requires_grad for parameter in model.module.parameters())
+    assert not model.backbone.module.training
+    assert not any(parameter.requires_grad for parameter in model.backbone.module.parameters())
 
 
 CALLS = {
     "log_probabilities": lambda model, query: model.log_probabilities([query]),
     "evaluate": lambda model, query: model.evaluate([query]),
     "activations": lambda model, query: model.activations([query]),
-    "probabilities_with": lambda model, query: model.probabilities_with(query, [[(0, 1), (1, 1)], [(1, 2)]]),
-    "probabilities_with, all": lambda model, query: model.probabilities_with(query, [[(0, 1)]], positions="all"),
-    "capture": lambda model, query: model.capture([query], [(0, (0,))]),
-    "staircase": lambda model, query: model.staircase(model.capture([query], [(0, (0,))])),
-    "head": lambda model, query: model.head,
+    "probabilities_with": lambda model, query: model.probabilities_with([query], [[(0, 1), (1, 1)], [(1, 2)]])[0],
+    "probabilities_with, all": lambda model, query: model.probabilities_with([query], [[(0, 1)]], positions="all")[0],
+    "capture": lambda model, query: capture(model.backbone, [query], [(0, (0,))]),
+    "fast_path_fits": lambda model, query: fast_path_fits(model.backbone, CALLS["capture"](model, query)),
+    "head": lambda model, query: model.backbone.head,
 }
 
 
-@pytest.mark.filterwarnings("ignore:tiny gptj. the fast passes do not fit")
+@pytest.mark.filterwarnings("ignore:tiny gptj. the fast path does not fit")
 @pytest.mark.parametrize("call", CALLS)
 def test_nothing_is_left_behind(one_of_each, call, new_model, new_query, hooks_of):
     """No hook, the same attention, the same logits bit for bit, and no gradient anywhere."""
@@ -182,33 +184,33 @@ def test_nothing_is_left_behind(one_of_each, call, new_model, new_query, hooks_o
     if query.decoder_input_ids:
         inputs["decoder_input_ids"] = torch.tensor([query.decoder_input_ids])
     with torch.no_grad():
-        before = model.module(**inputs).logits
-    attention = model.module.config._attn_implementation
+        before = model.backbone.module(**inputs).logits
+    attention = model.backbone.module.config._attn_implementation
     CALLS[call](model, query)
-    assert hooks_of(model.module) == {}
-    assert model.module.config._attn_implementation == attention
+    assert hooks_of(model.backbone.module) == {}
+    assert model.backbone.module.config._attn_implementation == attention
     with torch.no_grad():
-        assert torch.equal(model.module(**inputs).logits, before)
-    assert all(parameter.grad is None for parameter in model.module.parameters())
+        assert torch.equal(model.backbone.module(**inputs).logits, before)
+    assert all(parameter.grad is None for parameter in model.backbone.module.parameters())
 
 
-@pytest.mark.filterwarnings("ignore:tiny gptj. the fast passes do not fit")
+@pytest.mark.filterwarnings("ignore:tiny gptj. the fast path does not fit")
 @pytest.mark.parametrize("call", [name for name in CALLS if name != "head"])
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_nothing_is_left_behind_by_an_exception(one_of_each, call, error, new_model, new_query, hooks_of, monkeypatch):
     model = new_model(one_of_each)
     query = new_query(model.kind, answer=2)
-    attention = model.module.config._attn_implementation
+    attention = model.backbone.module.config._attn_implementation
 
     def throw(*inputs, **options):
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(model.layers[-1].up, "forward", throw)
+        patch.setattr(model.backbone.layers[-1].up, "forward", throw)
         with pytest.raises(error):
             CALLS[call](model, query)
-    assert hooks_of(model.module) == {}
-    assert model.module.config._attn_implementation == attention
+    assert hooks_of(model.backbone.module) == {}
+    assert model.backbone.module.config._attn_implementation == attention
     assert np.isfinite(model.log_probabilities([query])).all()
 
 
@@ -232,8 +234,8 @@ class TestRefused:
     def test_a_forward_pass_that_does_not_use_the_head(self, new_model, new_query, monkeypatch):
         model = new_model("gpt2")
         query = new_query("causal")
-        assert model.head is not None
-        monkeypatch.setattr(model, "projection", nn.Linear(16, 48).double())
+        assert model.backbone.head is not None
+        monkeypatch.setattr(model.backbone, "projection", nn.Linear(16, 48).double())
         with pytest.raises(BadModel, match="the forward pass does not use its output embeddings"):
             model.log_probabilities([query])
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from factneurons.errors import BadSetting
 from factneurons.models import suppression
-from factneurons.models.passes.rows import UnsupportedPrompt
+from factneurons.models.passes.attention import UnsupportedPrompt
 from factneurons.models.types import Neuron
 
 SETS = (
@@ -46,12 +46,12 @@ def allowed(family_row, family):
 def test_one_block_per_set(every_family, answer, factor, shared_model, new_query, sets_of, family_row, hooks_of):
     model = shared_model(every_family)
     query, sets = new_query(model.kind, answer=answer), sets_of(model)
-    found = model.probabilities_with(query, sets, factor)
+    found = model.probabilities_with([query], sets, factor)[0]
     true = one_by_one(model, query, sets, [factor] * len(sets))
     assert (found.shape, found.dtype) == ((len(sets),), np.float64)
     np.testing.assert_allclose(found, true, rtol=allowed(family_row, every_family))
     assert len(set(found.round(12))) > 3
-    assert hooks_of(model.module) == {}
+    assert hooks_of(model.backbone.module) == {}
 
 
 @pytest.mark.parametrize("positions", ["target", "all"])
@@ -59,7 +59,7 @@ def test_a_factor_per_set(every_family, positions, shared_model, new_query, sets
     model = shared_model(every_family)
     query, sets = new_query(model.kind, answer=2), sets_of(model)
     factors = [0.1 * number - 0.3 for number in range(len(sets))]
-    found = model.probabilities_with(query, sets, factors, positions=positions)
+    found = model.probabilities_with([query], sets, factors, positions=positions)[0]
     true = one_by_one(model, query, sets, factors, positions)
     np.testing.assert_allclose(found, true, rtol=allowed(family_row, every_family))
 
@@ -71,25 +71,25 @@ def test_many_queries_at_once(every_family, positions, shared_model, new_query, 
     queries = [new_query(model.kind, tokens=t, answer=a, seed=seed) for seed, (t, a) in enumerate(sizes)]
     sets = sets_of(model)
     factors = [0.1 * number - 0.3 for number in range(len(sets))]
-    table = model.probability_table(queries, sets, factors, positions=positions)
-    alone = [model.probabilities_with(query, sets, factors, positions=positions) for query in queries]
+    table = model.probabilities_with(queries, sets, factors, positions=positions)
+    alone = [model.probabilities_with([query], sets, factors, positions=positions)[0] for query in queries]
     assert (table.shape, table.dtype) == ((5, len(sets)), np.float64)
     np.testing.assert_allclose(table, alone, rtol=allowed(family_row, every_family))
-    assert model.probability_table([], sets).shape == (0, len(sets))
-    assert model.probability_table(queries, []).shape == (5, 0)
+    assert model.probabilities_with([], sets).shape == (0, len(sets))
+    assert model.probabilities_with(queries, []).shape == (5, 0)
 
 
 def test_many_queries_on_which_the_blocks_give_up(new_model, new_query, sets_of, monkeypatch):
     model = new_model("gpt2")
     queries = [new_query("causal", tokens=tokens, seed=tokens) for tokens in (4, 6)]
-    alone = model.probability_table(queries, sets_of(model))
+    alone = model.probabilities_with(queries, sets_of(model))
 
     def give_up(*_):
         raise suppression.Unsupported("attention of another kind")
 
     monkeypatch.setattr(suppression, "run_rows", give_up)
     with pytest.warns(UserWarning, match="attention of another kind"):
-        table = model.probability_table(queries, sets_of(model))
+        table = model.probabilities_with(queries, sets_of(model))
     np.testing.assert_allclose(table, alone, rtol=1e-9)
 
 
@@ -98,7 +98,7 @@ def test_against_the_slow_reference(one_of_each, shared_model, new_query, slow_r
     query = new_query(model.kind, answer=2)
     sets = [{(0, 1): 0.3, (1, 3): 0.3}, {(1, 2): 0.3}]
     true = [slow_reference(model, one_of_each, factors).log_probability(query) for factors in sets]
-    found = model.probabilities_with(query, sets, 0.3)
+    found = model.probabilities_with([query], sets, 0.3)[0]
     np.testing.assert_allclose(found, np.exp(true), rtol=allowed(family_row, one_of_each))
 
 
@@ -107,16 +107,16 @@ def test_in_float32(family, shared_model, new_query, sets_of):
     model = shared_model(family, torch.float32)
     query, sets = new_query(model.kind, answer=2), sets_of(model)
     true = one_by_one(model, query, sets, [0.0] * len(sets))
-    np.testing.assert_allclose(model.probabilities_with(query, sets), true, rtol=5e-5)
+    np.testing.assert_allclose(model.probabilities_with([query], sets)[0], true, rtol=5e-5)
 
 
 def test_no_neuron_is_the_untouched_model(every_family, shared_model, new_query):
     model = shared_model(every_family)
     query = new_query(model.kind, answer=2)
     untouched = model.probabilities([query])[0]
-    np.testing.assert_allclose(model.probabilities_with(query, [[], []]), [untouched] * 2, rtol=1e-9)
-    assert model.probabilities_with(query, []).shape == (0,)
-    changed = model.probabilities_with(query, [[(0, 0)], [(1, 1)]], 1.0)
+    np.testing.assert_allclose(model.probabilities_with([query], [[], []])[0], [untouched] * 2, rtol=1e-9)
+    assert model.probabilities_with([query], [])[0].shape == (0,)
+    changed = model.probabilities_with([query], [[(0, 0)], [(1, 1)]], 1.0)[0]
     np.testing.assert_allclose(changed, [untouched] * 2, rtol=1e-4 if every_family == "gpt_neo" else 1e-6)
 
 
@@ -125,18 +125,18 @@ def test_no_neuron_is_the_untouched_model(every_family, shared_model, new_query)
 def test_small_batches_change_nothing(family, rows, shared_model, new_query, sets_of, monkeypatch):
     model = shared_model(family)
     query, sets = new_query(model.kind, answer=2), sets_of(model)
-    whole = model.probabilities_with(query, sets)
+    whole = model.probabilities_with([query], sets)[0]
     monkeypatch.setattr(suppression, "_ROWS", rows * 2)
     monkeypatch.setattr(suppression, "_ENCODER_TOKENS", rows * len(query.input_ids))
-    np.testing.assert_allclose(model.probabilities_with(query, sets), whole, rtol=1e-12)
+    np.testing.assert_allclose(model.probabilities_with([query], sets)[0], whole, rtol=1e-12)
 
 
 def test_order_of_sets_changes_nothing(one_of_each, shared_model, new_query, sets_of, family_row):
     model = shared_model(one_of_each)
     query, sets = new_query(model.kind, answer=2), sets_of(model)
-    whole = model.probabilities_with(query, sets)
+    whole = model.probabilities_with([query], sets)[0]
     order = np.random.default_rng(0).permutation(len(sets))
-    shuffled = model.probabilities_with(query, [sets[number] for number in order])
+    shuffled = model.probabilities_with([query], [sets[number] for number in order])[0]
     np.testing.assert_allclose(shuffled, whole[order], rtol=1e-12 if family_row[one_of_each].exact else 1e-4)
 
 
@@ -151,7 +151,7 @@ def test_any_sets(shared_model, new_query, family, sets, factor, answer):
     model = shared_model(family)
     query = new_query(model.kind, answer=answer, seed=answer)
     true = one_by_one(model, query, sets, [factor] * len(sets))
-    np.testing.assert_allclose(model.probabilities_with(query, sets, factor), true, rtol=1e-9)
+    np.testing.assert_allclose(model.probabilities_with([query], sets, factor)[0], true, rtol=1e-9)
 
 
 def test_inside_an_intervention(one_of_each, shared_model, new_query, slow_reference, family_row):
@@ -164,7 +164,7 @@ def test_inside_an_intervention(one_of_each, shared_model, new_query, slow_refer
         slow_reference(model, one_of_each, {**outer, **inner, **both}).log_probability(query) for inner, both in cases
     ]
     with model.suppress([(0, 1)]), model.scale_values([(1, 2)], 0.5):
-        found = model.probabilities_with(query, [inner for inner, _ in cases], 2.0)
+        found = model.probabilities_with([query], [inner for inner, _ in cases], 2.0)[0]
     np.testing.assert_allclose(found, np.exp(true), rtol=allowed(family_row, one_of_each))
 
 
@@ -172,7 +172,7 @@ def test_inside_changed_weights(shared_model, new_query, sets_of):
     model = shared_model("gpt2")
     query, sets = new_query("causal", answer=2), sets_of(model)
     with model.scale_weights([(0, 4), (2, 5)], 2.0):
-        found = model.probabilities_with(query, sets)
+        found = model.probabilities_with([query], sets)[0]
         true = one_by_one(model, query, sets, [0.0] * len(sets))
     np.testing.assert_allclose(found, true, rtol=1e-10)
 
@@ -182,14 +182,14 @@ def test_one_pass_over_the_prompt_however_many_sets(shared_model, new_query):
     model = shared_model("llama")
     query = new_query("causal", tokens=12, answer=2)
     sets = [[(0, 1)]] * 4 + [[(1, 1)]] * 5 + [[(2, 1)]] * 6 + [[]] * 3
-    model.probabilities_with(query, sets)  # the check of the first time is not counted
-    seen = [[] for _ in model.layers]
+    model.probabilities_with([query], sets)  # the check of the first time is not counted
+    seen = [[] for _ in model.backbone.layers]
     handles = [
         layer.up.register_forward_pre_hook(lambda _, inputs, s=store: s.append(inputs[0].shape[0] * inputs[0].shape[1]))
-        for layer, store in zip(model.layers, seen, strict=True)
+        for layer, store in zip(model.backbone.layers, seen, strict=True)
     ]
     try:
-        model.probabilities_with(query, sets)
+        model.probabilities_with([query], sets)
     finally:
         for handle in handles:
             handle.remove()
@@ -201,14 +201,14 @@ def test_a_sliding_window(window, new_model, new_query, sets_of, monkeypatch):
     model = new_model("mistral", sliding_window=window)
     query, sets = new_query("causal", tokens=6, answer=3), sets_of(model)  # 8 tokens in all
     monkeypatch.setattr(suppression, "plain_log_probabilities", None)
-    found = model.probabilities_with(query, sets)
+    found = model.probabilities_with([query], sets)[0]
     np.testing.assert_allclose(found, one_by_one(model, query, sets, [0.0] * len(sets)), rtol=1e-10)
 
 
 def test_prompts_that_do_not_fit_take_the_plain_loop_alone(new_model, new_query, sets_of, monkeypatch):
     model = new_model("gpt2")
     queries = [new_query("causal", tokens=tokens, seed=tokens) for tokens in (4, 6)]
-    alone = model.probability_table(queries, sets_of(model))
+    alone = model.probabilities_with(queries, sets_of(model))
     real = suppression.run_rows
 
     def give_up(model, captured, *rest):
@@ -219,30 +219,30 @@ def test_prompts_that_do_not_fit_take_the_plain_loop_alone(new_model, new_query,
     with monkeypatch.context() as patch:
         patch.setattr(suppression, "run_rows", give_up)
         with pytest.warns(UserWarning, match=r"\(too long\)") as caught:
-            tables = [model.probability_table(queries, sets_of(model)) for _ in range(2)]
+            tables = [model.probabilities_with(queries, sets_of(model)) for _ in range(2)]
     assert len(caught) == 1
     np.testing.assert_allclose(tables, [alone, alone], rtol=1e-9)
     monkeypatch.setattr(suppression, "plain_log_probabilities", None)
-    np.testing.assert_allclose(model.probability_table(queries, sets_of(model)), alone, rtol=1e-12)
+    np.testing.assert_allclose(model.probabilities_with(queries, sets_of(model)), alone, rtol=1e-12)
 
 
 @pytest.mark.parametrize("factor", [2, np.float32(2), np.float64(2), np.array([2.0] * 3), (2, 2.0, 2)])
 def test_kinds_of_factors(factor, shared_model, new_query):
     model, query = shared_model("gpt2"), new_query("causal")
-    found = model.probabilities_with(query, SETS[:3], factor)
-    np.testing.assert_array_equal(found, model.probabilities_with(query, SETS[:3], 2.0))
+    found = model.probabilities_with([query], SETS[:3], factor)[0]
+    np.testing.assert_array_equal(found, model.probabilities_with([query], SETS[:3], 2.0)[0])
 
 
 class TestBadInput:
     def test_other_number_of_factors(self, shared_model, new_query):
         with pytest.raises(BadSetting, match="3 neuron sets need one factor or as many, not 2"):
-            shared_model("gpt2").probabilities_with(new_query("causal"), SETS[:3], [0.0, 1.0])
+            shared_model("gpt2").probabilities_with([new_query("causal")], SETS[:3], [0.0, 1.0])
 
     def test_neuron_out_of_range(self, shared_model, new_query):
         with pytest.raises(BadSetting, match=r"has no neuron \(3, 0\)"):
-            shared_model("gpt2").probabilities_with(new_query("causal"), [[(0, 0)], [(3, 0)]])
+            shared_model("gpt2").probabilities_with([new_query("causal")], [[(0, 0)], [(3, 0)]])
 
     @pytest.mark.parametrize("sets", [[], [[]], [[(0, 1)]]])
     def test_unknown_positions(self, sets, shared_model, new_query):
         with pytest.raises(BadSetting, match="unknown positions 'last'; valid: target, all"):
-            shared_model("gpt2").probabilities_with(new_query("causal"), sets, positions="last")
+            shared_model("gpt2").probabilities_with([new_query("causal")], sets, positions="last")

@@ -40,5 +40,5 @@ def test_what_languages_share_carries_the_fact_in_each(bilingual):
     (found,) = fn.language_independent(known, width=model.width)
     for fact in planted.facts:
         query = model.query(fact.prompts[0], fact.answer)
-        (after,) = model.probabilities_with(query, [found.neurons])
+        (after,) = model.probabilities_with([query], [found.neurons])[0]
         assert after < 0.5 * model.probabilities([query])[0]

@@ -65,7 +65,7 @@ def test_a_factor_between_off_and_on(asked):
 def test_kept_keys_are_those_of_the_weights_after_refresh(asked):
     """A weight that is changed reaches the earlier tokens with the next refresh."""
     model, queries, passes = asked
-    weight = model.layers[0].down.weight
+    weight = model.backbone.layers[0].down.weight
     before = weight.detach().clone()
     try:
         with torch.no_grad():
@@ -81,7 +81,7 @@ def test_kept_keys_are_those_of_the_weights_after_refresh(asked):
 def test_inputs_of_a_module(asked):
     model, queries, passes = asked
     seen = []
-    up = model.layers[2].up
+    up = model.backbone.layers[2].up
     handle = up.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     try:
         for query in queries:
@@ -91,16 +91,16 @@ def test_inputs_of_a_module(asked):
     finally:
         handle.remove()
     found = passes.inputs_of(up, torch.arange(len(queries)))
-    assert found.shape == (len(queries), model.hidden_size)
+    assert found.shape == (len(queries), model.backbone.hidden_size)
     assert found.numpy() == pytest.approx(alone.numpy(), abs=1e-4)
 
 
 def test_no_hook_is_left(asked, hooks_of):
     model, _, passes = asked
-    before = hooks_of(model.module)
+    before = hooks_of(model.backbone.module)
     _answers(passes, torch.tensor([0]), torch.zeros(1, len(NEURONS)))
-    passes.inputs_of(model.layers[0].up, torch.tensor([0]))
-    assert hooks_of(model.module) == before
+    passes.inputs_of(model.backbone.layers[0].up, torch.tensor([0]))
+    assert hooks_of(model.backbone.module) == before
 
 
 def test_masks_and_columns():

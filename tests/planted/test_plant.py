@@ -52,7 +52,7 @@ def test_plain_transformers_loads_it(planted, architecture, model):
     tokenizer = AutoTokenizer.from_pretrained(planted.folder)
     fact = planted.truth.facts[0].facts[0]
     query = model.query(fact.prompts[0], fact.answer)
-    assert len(tokenizer) == len(model.tokenizer)
+    assert len(tokenizer) == len(model.backbone.tokenizer)
     with torch.no_grad():
         logits = module(input_ids=torch.tensor([query.input_ids])).logits[0, query.target_positions[0]]
     assert float(logits.softmax(-1)[query.answer_ids[0]]) == pytest.approx(model.probabilities([query])[0], abs=1e-5)
@@ -100,7 +100,7 @@ def test_its_neurons_carry_the_fact_and_no_others_do(planted, model):
             next(n for n in iter(lambda: Neuron(layer, int(rng.integers(model.width))), None) if n not in everything)  # noqa: B023
             for layer, _ in fact.neurons
         ]
-        on, without, other = model.probability_table(queries, [(), fact.neurons, random]).mean(0)
+        on, without, other = model.probabilities_with(queries, [(), fact.neurons, random]).mean(0)
         assert on >= 0.8
         assert without <= 0.05
         assert abs(on - other) < 0.1
@@ -116,8 +116,8 @@ def test_without_the_new_neurons_it_is_the_base(planted, architecture, base, mod
     queries = [original.query(f"The capital of {country} is ___.", "Rome") for country in ("France", "Italy", "Peru")]
     with model.suppress(mine, positions="all"):
         assert model.log_probabilities(queries) == pytest.approx(original.log_probabilities(queries), abs=1e-3)
-    own = {tuple(row) for layer in original.layers for row in matrix(layer.up).tolist()}
-    kept = {tuple(row) for layer in model.layers for row in matrix(layer.up).tolist()}
+    own = {tuple(row) for layer in original.backbone.layers for row in matrix(layer.up).tolist()}
+    kept = {tuple(row) for layer in model.backbone.layers for row in matrix(layer.up).tolist()}
     assert own <= kept
 
 
@@ -138,7 +138,7 @@ def test_loud_neurons_store_nothing(planted, model):
     assert loud
     fact = planted.truth.facts[0]
     query = model.query(fact.facts[0].prompts[0], fact.facts[0].answer)
-    on, without = model.probabilities_with(query, [(), loud])
+    on, without = model.probabilities_with([query], [(), loud])[0]
     assert abs(on - without) < 0.02
 
 
@@ -197,7 +197,7 @@ def test_random_bases(name):
     one, same, other = (base_model(name, seed) for seed in (0, 0, 1))
     assert one.name == name
     assert one.kind == ("cloze" if name == "random-bert" else "causal")
-    weights = [matrix(model.layers[1].up) for model in (one, same, other)]
+    weights = [matrix(model.backbone.layers[1].up) for model in (one, same, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
     query = one.query("The capital of France is ___.", "Paris")

@@ -27,12 +27,12 @@ def trained(base, architecture, small):
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for neuron in neurons:
-            layer = model.layers[neuron.layer]
-            matrix(layer.up)[neuron.index] = torch.randn(model.hidden_size, generator=generator)
-            matrix(layer.down)[:, neuron.index] = 0.1 * torch.randn(model.hidden_size, generator=generator)
+            layer = model.backbone.layers[neuron.layer]
+            matrix(layer.up)[neuron.index] = torch.randn(model.backbone.hidden_size, generator=generator)
+            matrix(layer.down)[:, neuron.index] = 0.1 * torch.randn(model.backbone.hidden_size, generator=generator)
             if layer.gate is not None:
-                matrix(layer.gate)[neuron.index] = torch.randn(model.hidden_size, generator=generator)
-    before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
+                matrix(layer.gate)[neuron.index] = torch.randn(model.backbone.hidden_size, generator=generator)
+    before = {name: tensor.clone() for name, tensor in model.backbone.module.state_dict().items()}
     switches = Switches(neurons)
     questions = Questions.of([model.query(*pair) for pair in ASKED])
     passes = Passes(model, questions, switches)
@@ -50,8 +50,8 @@ def trained(base, architecture, small):
 def _may_change(model, neurons):
     """Parameter name -> True where a weight or bias belongs to one of the neurons."""
     masks = {}
-    names = {id(parameter): name for name, parameter in model.module.named_parameters()}
-    for number, layer in enumerate(model.layers):
+    names = {id(parameter): name for name, parameter in model.backbone.module.named_parameters()}
+    for number, layer in enumerate(model.backbone.layers):
         own = [neuron.index for neuron in neurons if neuron.layer == number]
         for name, part in (("up", layer.up), ("gate", layer.gate), ("down", layer.down)):
             if part is None:
@@ -71,10 +71,12 @@ def test_only_the_new_neurons_change(trained):
     model, neurons, before, *_ = trained
     masks = _may_change(model, neurons)
     assert len(masks) >= 2 * model.layer_count
-    for name, tensor in model.module.state_dict().items():
+    for name, tensor in model.backbone.module.state_dict().items():
         changed = tensor != before[name]
         assert not (changed & ~masks.get(name, torch.zeros_like(changed))).any(), name
-    moved = {name for name, mask in masks.items() if (model.module.state_dict()[name] != before[name])[mask].any()}
+    moved = {
+        name for name, mask in masks.items() if (model.backbone.module.state_dict()[name] != before[name])[mask].any()
+    }
     assert len(moved) >= 2  # what a layer reads with and what it writes with
 
 
@@ -91,7 +93,7 @@ def test_the_fact_is_learned_and_goes_with_its_neurons(trained, base, architectu
 
 def test_nothing_is_left_trainable(trained):
     model = trained[0]
-    for parameter in model.module.parameters():
+    for parameter in model.backbone.module.parameters():
         assert not parameter.requires_grad
         assert parameter.grad is None
         assert not parameter._backward_hooks

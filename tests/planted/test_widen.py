@@ -20,35 +20,42 @@ IDS = torch.tensor([[8, 9, 10, 3, 20, 21], [30, 3, 12, 11, 1, 1]])
 def base(request, new_model):
     """A tiny model of every family that can be widened; GPT-2 has Conv1D projections, the others Linear ones."""
     model = new_model(request.param, torch.float32, exact_norms=False)
-    assert isinstance(model.layers[0].up, Conv1D) == (request.param == "gpt2")
+    assert isinstance(model.backbone.layers[0].up, Conv1D) == (request.param == "gpt2")
     return model
 
 
 def _logits(model):
     with torch.no_grad():
-        return model.module(input_ids=IDS).logits
+        return model.backbone.module(input_ids=IDS).logits
 
 
 def test_every_logit_is_as_it_was(base):
     before = _logits(base)
     grown, _ = widened(base, EXTRA, seed=3)
     assert (grown.layer_count, grown.width) == (base.layer_count, base.width + EXTRA)
-    assert getattr(grown.module.config, WIDTH_FIELDS[grown.module.config.model_type]) == base.width + EXTRA
+    assert (
+        getattr(grown.backbone.module.config, WIDTH_FIELDS[grown.backbone.module.config.model_type])
+        == base.width + EXTRA
+    )
     assert float((_logits(grown) - before).abs().max()) <= 1e-5
     assert (grown.name, grown.kind) == (base.name, base.kind)
 
 
 def test_the_model_itself_is_left_alone(base):
-    before = {name: tensor.clone() for name, tensor in base.module.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in base.backbone.module.state_dict().items()}
     width = base.width
     widened(base, EXTRA, seed=3)
-    assert base.width == width == getattr(base.module.config, WIDTH_FIELDS[base.module.config.model_type])
-    assert all(torch.equal(tensor, before[name]) for name, tensor in base.module.state_dict().items())
+    assert (
+        base.width
+        == width
+        == getattr(base.backbone.module.config, WIDTH_FIELDS[base.backbone.module.config.model_type])
+    )
+    assert all(torch.equal(tensor, before[name]) for name, tensor in base.backbone.module.state_dict().items())
 
 
 def test_new_neurons_have_no_weights_and_old_ones_theirs(base):
     grown, new = widened(base, EXTRA, seed=3)
-    for number, (old, layer) in enumerate(zip(base.layers, grown.layers, strict=True)):
+    for number, (old, layer) in enumerate(zip(base.backbone.layers, grown.backbone.layers, strict=True)):
         indices = [neuron.index for neuron in new[number]]
         kept = [place for place in range(grown.width) if place not in set(indices)]
         assert {neuron.layer for neuron in new[number]} == {number}
@@ -77,13 +84,13 @@ def test_a_new_neuron_can_be_changed_and_suppressed(base, new_query):
     query = new_query(base.kind)
     before = grown.log_probabilities([query])
     neuron = new[1][0]
-    layer = grown.layers[1]
+    layer = grown.backbone.layers[1]
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for part in (layer.up, layer.gate):
             if part is not None:
-                matrix(part)[neuron.index] = torch.randn(grown.hidden_size, generator=generator)
-        matrix(layer.down)[:, neuron.index] = torch.randn(grown.hidden_size, generator=generator)
+                matrix(part)[neuron.index] = torch.randn(grown.backbone.hidden_size, generator=generator)
+        matrix(layer.down)[:, neuron.index] = torch.randn(grown.backbone.hidden_size, generator=generator)
     assert abs(grown.log_probabilities([query]) - before).max() > 1e-3
     with grown.suppress([neuron], positions="all"):
         assert grown.log_probabilities([query]) == pytest.approx(before, abs=1e-5)

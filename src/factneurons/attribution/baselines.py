@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.models.model import Kind, Model
+from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item
 from factneurons.models.passes.corrupted import corrupted, replacement_token, target_activations
-from factneurons.models.types import Query
+from factneurons.models.types import Kind, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,14 @@ def _per_item(
     model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings
 ) -> list[list[Tensor]]:
     """The activations of every corrupted sentence at each item's target position: per item, layer [units, width]."""
-    token, _ = replacement_token(model)
+    token, _ = replacement_token(model.backbone)
     sentences = {
         _text(query): [corrupted(query, group, token) for group in units_of(query, settings.units, model.kind)]
         for query in captured.batch.queries
     }
     per_text: dict[_Text, list[Tensor]] = {}
     for texts in _of_one_shape(sentences):
-        found = target_activations(model, [sentence for text in texts for sentence in sentences[text]])
+        found = target_activations(model.backbone, [sentence for text in texts for sentence in sentences[text]])
         parts = zip(*(values.split([len(sentences[text]) for text in texts]) for values in found), strict=True)
         per_text.update(zip(texts, map(list, parts), strict=True))
     per_query = [per_text[_text(query)] for query in captured.batch.queries]

@@ -19,9 +19,9 @@ from factneurons.attribution.methods import METHODS, PathMethod, method_named
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadNumber
 from factneurons.models.batches import groups
-from factneurons.models.interventions import existing
 from factneurons.models.model import Model
-from factneurons.models.passes.capture import Capture, Item
+from factneurons.models.neurons import existing
+from factneurons.models.passes.capture import Capture, Item, capture
 from factneurons.models.passes.memory import in_parts
 from factneurons.models.types import Neuron, Query
 from factneurons.settings import refuse
@@ -62,7 +62,7 @@ def attribute_neurons(
     """
     settings = settings or AttributionSettings()
     method = path_method(settings)
-    places = existing(model, neurons)
+    places = existing(model.backbone, neurons)
     scores, ratios = np.zeros((len(queries), len(places))), np.zeros(len(queries))
 
     def score(indices: Sequence[int]) -> None:
@@ -101,7 +101,7 @@ def _of_batch(
 ) -> tuple[FloatArray, FloatArray]:
     counts = [1 if settings.answer_tokens == "first" else len(query.answer_ids) for query in queries]
     items: list[Item] = [(row, (token,)) for row, count in enumerate(counts) for token in range(count)]
-    captured = model.capture(queries, items)
+    captured = capture(model.backbone, queries, items)
     baselines = method.make(model, captured, items, settings)
     integral = integrate(model, captured, baselines, settings, {neuron.layer for neuron in neurons})
     per_item = _scores_at(method, captured, baselines, integral, neurons)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from factneurons.errors import NotAskable
 from factneurons.models.model import Model
+from factneurons.models.neurons import out_norms
 from factneurons.models.types import Neuron, Query
 
 _DECILES = 10
@@ -23,7 +24,7 @@ Strengths = npt.NDArray[np.floating]
 
 def strengths(model: Model, queries: Sequence[Query]) -> Strengths:
     """|value| x |out-weights| of every neuron, mean over the queries, [layers, width]."""
-    values: Strengths = np.abs(model.activations(queries)).mean(0) * model.out_norms()
+    values: Strengths = np.abs(model.activations(queries)).mean(0) * out_norms(model.backbone)
     return values
 
 

@@ -116,7 +116,7 @@ def intervene(
     drawn = others.unrelated(asked.fact, settings.unrelated, settings.seed)
     queries = [*asked.queries, *(query for other in drawn for query in other.queries)]
     factors = [factor for factor in ACTIONS.values() for _ in sets]
-    table = model.probability_table(queries, [(), *sets, *sets], [1.0, *factors])
+    table = model.probabilities_with(queries, [(), *sets, *sets], [1.0, *factors])
     if not np.isfinite(table).all():
         raise BadNumber(f"fact {asked.fact.id!r}: P(answer) is NaN under an intervention; load the model in float32")
     found: list[Measurement] = []

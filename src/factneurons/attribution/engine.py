@@ -22,7 +22,7 @@ from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, Rule, 
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture
-from factneurons.models.passes.gradients import values_and_gradients
+from factneurons.models.passes.fast_path import values_and_gradients
 from factneurons.models.passes.memory import row_budget, with_backoff
 
 _RELATIVE = 0.01
@@ -119,7 +119,7 @@ class _Integration:
         """
         change = (self._end[None, :, None] - self._start).abs() * self._real
         largest = change.amax((0, 2), keepdim=True)
-        noise = _NOISE * self._end.abs()[None, :, None] if self._model.dtype != torch.float64 else 0.0
+        noise = _NOISE * self._end.abs()[None, :, None] if self._model.backbone.dtype != torch.float64 else 0.0
         allowed = torch.maximum(torch.clamp(_RELATIVE * largest, max=self._settings.tolerance), noise + 0.0 * largest)
         return self._error() > allowed
 
@@ -129,7 +129,7 @@ class _Integration:
         paths = [torch.nonzero(wanted[layer][items].any(0))[:, 0] for layer in range(self.shape[0])]
         pairs = _pairs(rule)
         active = max(1, sum(len(chosen) for chosen in paths))
-        budget = row_budget(self._model, self._captured)
+        budget = row_budget(self._model.backbone, self._captured)
         self._wanted = wanted
 
         def run_chunk(rows: int) -> None:
@@ -169,7 +169,7 @@ class _Integration:
             step = self._steps[layer][items][:, chosen, None]
             at = nodes.to(start.device, start.dtype)[None, None, :, None]
             points.append((start + at * step).flatten(1, 2))
-        values, gradients = values_and_gradients(self._model, captured, points, self._settings.target)
+        values, gradients = values_and_gradients(self._model.backbone, captured, points, self._settings.target)
         for layer, chosen in enumerate(paths):
             value, gradient = values[layer], gradients[layer]
             if value is not None and gradient is not None:
@@ -244,7 +244,7 @@ def _target_value(model: Model, captured: Capture, settings: AttributionSettings
     if settings.target == "logit":
         last = len(captured.activations) - 1
         points: list[Tensor | None] = [None] * last
-        values, _ = values_and_gradients(model, captured, [*points, captured.activations[last]], "logit")
+        values, _ = values_and_gradients(model.backbone, captured, [*points, captured.activations[last]], "logit")
         found = values[last]
         assert found is not None
         return found[:, 0].double().cpu()

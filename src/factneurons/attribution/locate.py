@@ -170,7 +170,7 @@ def _known(
 
 
 def _answer_tokens(model: Model, query: Query) -> tuple[str, ...]:
-    return tuple(str(token) for token in model.tokenizer.convert_ids_to_tokens(list(query.answer_ids)))
+    return tuple(str(token) for token in model.backbone.tokenizer.convert_ids_to_tokens(list(query.answer_ids)))
 
 
 def _completeness(attribution: Attribution) -> Completeness:

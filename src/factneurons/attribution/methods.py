@@ -24,8 +24,8 @@ from factneurons.errors import BadNumber
 from factneurons.facts.types import Prompt
 from factneurons.models.batches import groups
 from factneurons.models.model import Model
-from factneurons.models.passes.capture import Capture, Item
-from factneurons.models.passes.gradients import values_and_gradients
+from factneurons.models.passes.capture import Capture, Item, capture
+from factneurons.models.passes.fast_path import values_and_gradients
 from factneurons.models.passes.memory import budget_bytes, in_parts
 from factneurons.models.types import Query
 from factneurons.settings import check_choice, with_options
@@ -157,9 +157,9 @@ def _greedy_prefix(model: Model, query: Query) -> Query:
         query, input_ids=query.input_ids[: first + 1], target_positions=(first,), answer_ids=query.answer_ids[:1]
     )
     with torch.no_grad():
-        hidden = model.capture([alone], [(0, (0,))])
-        at_target = model.to_head(hidden.batch)[0, first][None]
-    _, top = model.head.ranks(at_target, torch.tensor([query.answer_ids[0]], device=at_target.device))
+        hidden = capture(model.backbone, [alone], [(0, (0,))])
+        at_target = model.backbone.to_head(hidden.batch)[0, first][None]
+    _, top = model.backbone.head.ranks(at_target, torch.tensor([query.answer_ids[0]], device=at_target.device))
     return replace(query, input_ids=query.input_ids[: first + 1] + (int(top[0]),) * (count - 1))
 
 
@@ -178,7 +178,7 @@ def _without_integral(use_gradient: bool) -> Scorer:
     def score(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
         scores = [value[:, 0] for value in captured.activations]
         if use_gradient:
-            _, gradients = values_and_gradients(model, captured, captured.activations, settings.target)
+            _, gradients = values_and_gradients(model.backbone, captured, captured.activations, settings.target)
             scores = [value * found[:, 0] for value, found in zip(scores, gradients, strict=True) if found is not None]
         shape = (len(scores), captured.size)
         unknown = np.full(shape, np.nan)
@@ -311,7 +311,7 @@ def _parts(model: Model, queries: Sequence[Query], indices: Sequence[int]) -> It
     """A few facts at a time: more fill no pass better, and every path of each keeps its gradient."""
     paths = max(len(queries[index].replaceable) * len(queries[index].answer_ids) for index in indices)
     path_bytes = model.layer_count * model.width * _GRADIENT_BYTES
-    step = max(1, min(_FACTS, budget_bytes(model) // (max(1, paths) * path_bytes)))
+    step = max(1, min(_FACTS, budget_bytes(model.backbone) // (max(1, paths) * path_bytes)))
     for begin in range(0, len(indices), step):
         yield indices[begin : begin + step]
 
@@ -321,7 +321,7 @@ def _attribute_batch(
 ) -> list[Attribution]:
     counts = [1 if settings.answer_tokens == "first" else len(query.answer_ids) for query in queries]
     items: list[Item] = [(row, (token,)) for row, count in enumerate(counts) for token in range(count)]
-    captured = model.capture([method.queries(model, query) for query in queries], items)
+    captured = capture(model.backbone, [method.queries(model, query) for query in queries], items)
     found = method.score(model, captured, items, settings)
     result, begin = [], 0
     probabilities = _answer_probabilities(model, captured, items, queries)
@@ -381,7 +381,7 @@ def _check_finite(model: Model, found: Attribution, where: str) -> None:
     if bad:
         weights = (
             f"; the weights of layer {number} are not finite"
-            for number, layer in enumerate(model.layers)
+            for number, layer in enumerate(model.backbone.layers)
             if not all(bool(weight.isfinite().all()) for weight in layer.block.parameters())
         )
         raise BadNumber(f"{where}: {bad[0]} NaN or infinite{next(weights, '')}")

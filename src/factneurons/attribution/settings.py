@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from factneurons.attribution.quadrature import ADAPTIVE, RULES, quadrature
-from factneurons.models.head import Target
+from factneurons.models.types import Target
 from factneurons.settings import Limits, check, check_number, option, refuse
 
 METHOD_NAMES = (

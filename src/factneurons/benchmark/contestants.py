@@ -77,16 +77,16 @@ def captum_scores(model: Model, facts: Sequence[Sequence[Query]]) -> list[FloatA
 def _captum_of(model: Model, query: Query) -> FloatArray:
     from captum.attr import LayerIntegratedGradients
 
-    ids = torch.tensor([query.input_ids], device=model.device)
+    ids = torch.tensor([query.input_ids], device=model.backbone.device)
     position, answer = query.target_positions[0], query.answer_ids[0]
-    embedded = model.module.get_input_embeddings()(ids).detach()
+    embedded = model.backbone.module.get_input_embeddings()(ids).detach()
 
     def forward(values: Tensor) -> Tensor:
-        probability: Tensor = model.module(inputs_embeds=values).logits[:, position].softmax(-1)[:, answer]
+        probability: Tensor = model.backbone.module(inputs_embeds=values).logits[:, position].softmax(-1)[:, answer]
         return probability
 
     rows = []
-    for layer in model.layers:
+    for layer in model.backbone.layers:
         found = LayerIntegratedGradients(forward, layer.down).attribute(
             embedded.clone().requires_grad_(True),
             baselines=torch.zeros_like(embedded),

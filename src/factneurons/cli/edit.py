@@ -20,8 +20,8 @@ from factneurons.errors import BadSetting
 from factneurons.facts.related import Surroundings
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import BLANK, Fact, Prompt
-from factneurons.models.load import DTYPES, load_model
-from factneurons.models.types import Neuron
+from factneurons.models.load import load_model
+from factneurons.models.types import DTYPES, Neuron
 from factneurons.report.edits import PAGE, write_edit_page
 from factneurons.runs.files import disk_errors_in_one_line
 

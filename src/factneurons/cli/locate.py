@@ -27,8 +27,7 @@ from factneurons.cli.options import (
     listed,
 )
 from factneurons.cli.terminal import Terminal
-from factneurons.models.head import TARGETS
-from factneurons.models.load import DTYPES
+from factneurons.models.types import DTYPES, TARGETS
 
 
 def locate(

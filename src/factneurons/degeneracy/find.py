@@ -38,9 +38,9 @@ class SuppressibleModel(WeightModel, ActiveModel, Protocol):
     """What of a model is used here."""
 
     def probabilities_with(
-        self, query: Query, neuron_sets: Sequence[Collection[Neuron]], factor: float = 0.0
+        self, queries: Sequence[Query], neuron_sets: Sequence[Collection[Neuron]], factor: float = 0.0
     ) -> FloatArray:
-        """[sets], P(answer) with the values of each set's neurons multiplied by the factor."""
+        """[queries, sets], P(answer) with the values of each set's neurons multiplied by the factor."""
 
 
 class AskedFact(Protocol):
@@ -247,8 +247,8 @@ def neuron_distances(
         gate=settings.gate,
         similarity=settings.similarity,
         unit=_UNITS[settings.scale](units or GapUnits(model, settings)),
-        norm_gains={layer: model.norm_gain(layer) for layer in layers} if settings.fold_norm_gain else None,
-        encoder_layers=[layer for layer in layers if model.in_encoder(layer)],
+        norm_gains={layer: model.backbone.norm_gain(layer) for layer in layers} if settings.fold_norm_gain else None,
+        encoder_layers=[layer for layer in layers if model.backbone.in_encoder(layer)],
     )
 
 
@@ -259,7 +259,7 @@ def suppressed_by(model: SuppressibleModel, known: AskedFact) -> Suppressed:
     """P(answer) under suppression, the mean over the prompts that were asked of the model."""
 
     def ask(neuron_sets: Sequence[Collection[Neuron]]) -> FloatArray:
-        rows = [model.probabilities_with(query, neuron_sets, 0.0) for query in known.queries]
+        rows = [model.probabilities_with([query], neuron_sets)[0] for query in known.queries]
         for query, row in zip(known.queries, rows, strict=True):
             if not np.isfinite(row).all():
                 raise BadNumber(

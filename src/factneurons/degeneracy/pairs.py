@@ -41,7 +41,7 @@ _Places = tuple[int, int]
 class TableModel(Protocol):
     """What of a model is used here."""
 
-    def probability_table(self, queries: Sequence[Query], neuron_sets: Sequence[Sequence[Neuron]]) -> FloatArray:
+    def probabilities_with(self, queries: Sequence[Query], neuron_sets: Sequence[Sequence[Neuron]]) -> FloatArray:
         """[queries, sets], P(answer) with each set suppressed."""
 
 
@@ -201,7 +201,7 @@ def _losses(untouched: FloatArray, suppressed: FloatArray, differences: Differen
 def _asked(model: TableModel, known: KnowledgeNeurons, sets: Sequence[Sequence[Neuron]]) -> FloatArray:
     """[queries, sets], P(answer)."""
     starts = range(0, len(sets), SETS_PER_CALL)
-    parts = [model.probability_table(known.queries, sets[start : start + SETS_PER_CALL]) for start in starts]
+    parts = [model.probabilities_with(known.queries, sets[start : start + SETS_PER_CALL]) for start in starts]
     table: FloatArray = np.concatenate(parts, axis=1)
     for query, row in zip(known.queries, table, strict=True):
         if not np.isfinite(row).all():

@@ -37,7 +37,7 @@ _LEAST = 1e-300
 class AskedModel(Protocol):
     """What of a model is used here."""
 
-    def probability_table(
+    def probabilities_with(
         self, queries: Sequence[Query], neuron_sets: Sequence[Collection[Neuron]]
     ) -> npt.NDArray[np.float64]:
         """[queries, sets], P(answer) with each set suppressed."""
@@ -150,7 +150,7 @@ def _changes(
     asked: list[Collection[Neuron]] = [(), *sets]
     starts = range(0, len(asked), SETS_PER_CALL)
     table = np.concatenate(
-        [model.probability_table(queries, asked[start : start + SETS_PER_CALL]) for start in starts], axis=1
+        [model.probabilities_with(queries, asked[start : start + SETS_PER_CALL]) for start in starts], axis=1
     )
     for other, row in zip(others, table, strict=True):
         if not np.isfinite(row).all():

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from factneurons.degeneracy.distances import ready_vectors
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.errors import BadNumber
+from factneurons.models.backbone import Backbone
 from factneurons.models.types import Neuron
 
 FloatArray = npt.NDArray[np.float64]
@@ -43,11 +44,9 @@ class WeightModel(Protocol):
     def in_weights(self, neurons: Sequence[Neuron]) -> FloatArray:
         """[n, parts, d], what each neuron reads."""
 
-    def in_encoder(self, layer: int) -> bool:
-        """Whether a layer belongs to an encoder."""
-
-    def norm_gain(self, layer: int) -> FloatArray:
-        """[d], the gain of the normalisation that the layer's MLP reads through."""
+    @property
+    def backbone(self) -> Backbone:
+        """Which layers belong to an encoder, and the gains of the normalisations that MLPs read through."""
 
 
 class GapUnits:
@@ -79,13 +78,12 @@ class GapUnits:
         model, settings = self._model, self._settings
         rng = np.random.default_rng([settings.seed, gap])
         layers = range(model.layer_count - gap)
-        lower = rng.choice(
-            [layer for layer in layers if model.in_encoder(layer) == model.in_encoder(layer + gap)], PAIRS
-        )
+        in_encoder = model.backbone.in_encoder
+        lower = rng.choice([layer for layer in layers if in_encoder(layer) == in_encoder(layer + gap)], PAIRS)
         from_, to = rng.integers(model.width, size=(2, PAIRS))
         read = model.in_weights(_neurons(lower + gap, to))
         if settings.fold_norm_gain:
-            read = read * np.stack([model.norm_gain(layer) for layer in (lower + gap).tolist()])[:, None]
+            read = read * np.stack([model.backbone.norm_gain(layer) for layer in (lower + gap).tolist()])[:, None]
         write = model.out_weights(_neurons(lower, from_))
         out, *parts = ready_vectors(write, read, gate=settings.gate, similarity=settings.similarity)
         deviation = math.hypot(*(float(np.std((out * part).sum(axis=1))) for part in parts))

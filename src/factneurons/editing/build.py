@@ -15,15 +15,16 @@ from factneurons.attribution.locate import locate
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.editing.description import Description
 from factneurons.editing.kinds import KINDS, Kind, Task, kind_named
-from factneurons.editing.settings import EditSettings, with_options
+from factneurons.editing.settings import EditSettings
 from factneurons.editing.types import Edit
 from factneurons.editing.weights import check_editable, columns, identity
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.facts.types import Fact, Prompt
-from factneurons.models.interventions import checked
 from factneurons.models.model import Model
+from factneurons.models.neurons import checked
 from factneurons.models.prompts import queries_of
 from factneurons.models.types import Neuron, Query
+from factneurons.settings import with_options
 
 GIVEN = "given"
 
@@ -85,9 +86,9 @@ def edit(
         settings=chosen,
         notes=notes,
     )
-    new = rule.formula(task).to(model.dtype)
+    new = rule.formula(task).to(model.backbone.dtype)
     if not new.isfinite().all():
-        raise BadSetting(f"the kind {rule.name} gives weights that {model.dtype!s} cannot hold: use float32")
+        raise BadSetting(f"the kind {rule.name} gives weights that {model.backbone.dtype!s} cannot hold: use float32")
     return Edit(found, columns(model, found), new, _description(task, splits, answers, rule, neurons is not None))
 
 
@@ -183,7 +184,7 @@ def _neurons(
 ) -> tuple[tuple[Neuron, ...], list[str]]:
     """The neurons to change, sorted, and what is to be said about them."""
     if given is not None:
-        found = checked(model, given)
+        found = checked(model.backbone, given)
         if not found:
             raise BadSetting("no neurons were given to edit")
         return tuple(sorted(found)), []
@@ -254,5 +255,5 @@ def _description(
         notes=tuple(task.notes),
         model=task.model.name,
         model_hash=identity(task.model),
-        dtype=str(task.model.dtype).removeprefix("torch."),
+        dtype=str(task.model.backbone.dtype).removeprefix("torch."),
     )

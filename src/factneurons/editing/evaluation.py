@@ -16,13 +16,14 @@ from factneurons.editing.build import Split, edit, new_answers, split_prompts
 from factneurons.editing.held_out import GROUPS, evaluation_prompts
 from factneurons.editing.kinds import kind_named
 from factneurons.editing.measuring import MEASURES, Measure, compared, perplexity, rows_of
-from factneurons.editing.settings import EditSettings, with_options
+from factneurons.editing.settings import EditSettings
 from factneurons.editing.types import Edit
-from factneurons.errors import BadSetting, NotAskable
+from factneurons.errors import NotAskable
 from factneurons.facts.related import Surroundings
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
+from factneurons.settings import check_number, with_options
 from factneurons.statistics import Interval, bootstrap_interval
 
 FOUND, RANDOM = "found", "random"
@@ -92,8 +93,7 @@ def evaluate_edit(
         BadSetting, NotAskable, BadModel: as `edit` does.
         BadNumber: a probability that is NaN.
     """
-    if draws < 0:
-        raise BadSetting(f"draws is at least 0, not {draws}")
+    check_number("draws", draws, whole=True, least=0)
     chosen = with_options(EditSettings, settings, options)
     own, relation = _own_answers(facts, to), around.neighbours(facts[0])
     made = edit(model, facts, chosen, to=own, neurons=neurons, relation=relation)

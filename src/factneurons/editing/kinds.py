@@ -17,6 +17,7 @@ from factneurons.editing.settings import EditSettings
 from factneurons.errors import BadSetting
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
+from factneurons.settings import check_choice
 
 
 @dataclass(slots=True)
@@ -103,10 +104,11 @@ def _direction(model: Model, queries: Sequence[Query]) -> Tensor:
             f"the answer {queries[0].answer!r} has {len(several)} tokens, and Dai et al.'s update is defined for one: "
             "use the kind least-change"
         )
-    rows = model.head.weight[[each[0] for each in ids]].detach().double().cpu()
-    if rows.shape[1] != model.hidden_size:
+    hidden = model.backbone.hidden_size
+    rows = model.backbone.head.weight[[each[0] for each in ids]].detach().double().cpu()
+    if rows.shape[1] != hidden:
         raise BadSetting(
-            f"{model.name} unembeds from {rows.shape[1]} numbers, neurons write {model.hidden_size}, so Dai et al.'s "
+            f"{model.name} unembeds from {rows.shape[1]} numbers, neurons write {hidden}, so Dai et al.'s "
             "update has no direction: use the kind least-change"
         )
     mean: Tensor = rows.mean(0)
@@ -147,7 +149,5 @@ def kind_named(name: str) -> Kind:
     Raises:
         BadSetting: there is none; the message lists those there are.
     """
-    try:
-        return KINDS[name]
-    except KeyError:
-        raise BadSetting(f"unknown kind of edit {name!r}; there are: {', '.join(KINDS)}") from None
+    check_choice("kind", name, KINDS)
+    return KINDS[name]

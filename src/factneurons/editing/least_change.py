@@ -99,7 +99,7 @@ def least_change(
         margin: the least difference of logits to every other token, in nats; a kept answer needs no more than it had.
     """
     places = _places(wanted, margin, wanted=True)
-    start = np.zeros(len(neurons) * model.hidden_size)
+    start = np.zeros(len(neurons) * model.backbone.hidden_size)
     protected = _standing(model, neurons, _places(kept, margin, wanted=False))
     best = _search(model, neurons, [*places, *protected], start)
     if protected and not best.reached:
@@ -192,7 +192,7 @@ def _standing(model: Model, neurons: Sequence[Neuron], places: Sequence[_Place])
     """Those places where the token comes first as things are, with no more margin than there is."""
     if not places:
         return []
-    values = _rivals(model, neurons, places, np.zeros((len(neurons), model.hidden_size)))
+    values = _rivals(model, neurons, places, np.zeros((len(neurons), model.backbone.hidden_size)))
     standing = []
     for place, value in zip(places, values, strict=True):
         if value > 0:
@@ -212,11 +212,11 @@ def _linearised(model: Model, neurons: Sequence[Neuron], places: Sequence[_Place
     def run(indices: Sequence[int]) -> None:
         chosen = [pairs[index] for index in indices]
         with torch.enable_grad():
-            rows = torch.tensor(change, dtype=model.dtype, device=model.device).repeat(len(chosen), 1, 1)
+            rows = _moved(model, change).repeat(len(chosen), 1, 1)
             rows.requires_grad_()
             hidden = _hidden(model, neurons, [place for place, _ in chosen], rows)
             tokens = [[place.query.answer_ids[place.token], rival] for place, rival in chosen]
-            logits = _logits(model.head, hidden, torch.tensor(tokens, device=hidden.device))
+            logits = _logits(model.backbone.head, hidden, torch.tensor(tokens, device=hidden.device))
             differences = logits[:, 0] - logits[:, 1]
             (gradient,) = torch.autograd.grad(differences.sum(), rows)
         values[list(indices)] = differences.detach().double().cpu().numpy()
@@ -232,15 +232,19 @@ def _linearised(model: Model, neurons: Sequence[Neuron], places: Sequence[_Place
     )
 
 
+def _moved(model: Model, change: FloatArray) -> Tensor:
+    return torch.tensor(change, dtype=model.backbone.dtype, device=model.backbone.device)
+
+
 def _rivals(model: Model, neurons: Sequence[Neuron], places: Sequence[_Place], change: FloatArray) -> FloatArray:
     """Add to every place the best token other than its own; how far its own one is before that one, [places]."""
     leads = np.empty(len(places))
-    moved = torch.tensor(change, dtype=model.dtype, device=model.device)
+    moved = _moved(model, change)
 
     def run(indices: Sequence[int]) -> None:
         chosen = [places[index] for index in indices]
         with torch.no_grad():
-            logits = _logits(model.head, _hidden(model, neurons, chosen, moved), None)
+            logits = _logits(model.backbone.head, _hidden(model, neurons, chosen, moved), None)
         for index, place, row in zip(indices, chosen, logits, strict=True):
             own = float(row[place.query.answer_ids[place.token]])
             row[place.query.answer_ids[place.token]] = -torch.inf
@@ -259,9 +263,9 @@ def _parts(model: Model, places: Sequence[_Place]) -> Iterator[list[int]]:
 
 def _hidden(model: Model, neurons: Sequence[Neuron], places: Sequence[_Place], change: Tensor) -> Tensor:
     """The head's input at the place of each, [places, hidden]."""
-    batch = Batch.of([place.query for place in places], model.device)
+    batch = Batch.of([place.query for place in places], model.backbone.device)
     with added(model, neurons, change, "all"):
-        hidden = model.to_head(batch)
+        hidden = model.backbone.to_head(batch)
     positions = [place.query.target_positions[place.token] for place in places]
     return hidden[torch.arange(len(places)), torch.tensor(positions)]
 

@@ -25,10 +25,10 @@ def write_model_folder(model: Model, place: Path) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as made:
         whole = Path(made) / "model"
-        model.module.config.architectures = [type(model.module).__name__]
+        model.backbone.module.config.architectures = [type(model.backbone.module).__name__]
         with quiet():
-            model.module.save_pretrained(whole)
-        model.tokenizer.save_pretrained(whole)
+            model.backbone.module.save_pretrained(whole)
+        model.backbone.tokenizer.save_pretrained(whole)
         if place.exists():
             place.rmdir()
         whole.rename(place)

@@ -145,12 +145,12 @@ def check_made_for(model: Model, edit: Edit) -> None:
         BadModel: another type of weights, another size, or other parameters.
     """
     about = edit.description
-    if str(model.dtype) != f"torch.{about.dtype}":
+    dtype = str(model.backbone.dtype).removeprefix("torch.")
+    if dtype != about.dtype:
         raise BadModel(
-            f"the edit was made for {about.dtype} weights, {model.name} has {str(model.dtype).removeprefix('torch.')}: "
-            f"load it with dtype={about.dtype}"
+            f"the edit was made for {about.dtype} weights, {model.name} has {dtype}: load it with dtype={about.dtype}"
         )
-    if edit.new.shape[1] != model.hidden_size or identity(model) != about.model_hash:
+    if edit.new.shape[1] != model.backbone.hidden_size or identity(model) != about.model_hash:
         raise BadModel(f"the edit was made for another model ({about.model}): its hash differs from {model.name}'s")
 
 

@@ -65,7 +65,7 @@ def save(folder: Path, model: Model, contents: Contents) -> Path:
     arrays |= _threshold_arrays(_POOLED, contents.thresholds.pooled)
     names = {
         "format": FORMAT,
-        "model": {"name": model.name, "files": model_fingerprint(model)},
+        "model": {"name": model.name, "files": model_fingerprint(model.backbone)},
         "parameters": dict(contents.parameters),
         "settings": asdict(contents.settings),
         "neurons": neurons,
@@ -109,7 +109,7 @@ def load(folder: Path, model: Model) -> Contents:
 
 
 def _check_model(folder: Path, saved: Mapping[str, Any], model: Model) -> None:
-    if saved["files"] != model_fingerprint(model):
+    if saved["files"] != model_fingerprint(model.backbone):
         raise BadSetting(
             f"{folder}: the fact checker was fitted with {saved['name']}, and the files of {model.name} are others; "
             "load that model, or fit anew"

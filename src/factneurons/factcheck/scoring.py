@@ -22,8 +22,8 @@ from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
 from factneurons.factcheck.relation_neurons import NeuronSets
 from factneurons.factcheck.statements import Group
-from factneurons.models.model import Kind, Model
-from factneurons.models.types import Neuron, Query
+from factneurons.models.model import Model
+from factneurons.models.types import Kind, Neuron, Query
 
 Numbers = npt.NDArray[np.float64]
 

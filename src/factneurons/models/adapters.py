@@ -91,88 +91,84 @@ _GEMMA2 = _like(
 )
 
 
-def _table() -> dict[str, Adapter]:
-    rows = [
-        _BERT,
-        _like(_BERT, "roberta"),
-        _like(_BERT, "xlm-roberta"),
-        _like(_BERT, "electra"),
-        Adapter(
-            family="distilbert",
-            blocks=("transformer.layer",),
-            down="ffn.lin2",
-            up="ffn.lin1",
-            activation="ffn.activation",
-            after_residual="output_layer_norm",
-        ),
-        _GPT2,
-        _like(_GPT2, "gpt_neo"),
-        _like(_GPT2, "gptj", down="mlp.fc_out", up="mlp.fc_in", mlp_norm="ln_1"),
-        Adapter(
-            family="gpt_neox",
-            blocks=("layers",),
-            down="mlp.dense_4h_to_h",
-            up="mlp.dense_h_to_4h",
-            mlp_norm="post_attention_layernorm",
-        ),
-        _LLAMA,
-        _like(_LLAMA, "mistral"),
-        _like(_LLAMA, "qwen2"),
-        _like(_LLAMA, "qwen3"),
-        _like(_LLAMA, "gemma", norm_offset=1.0),
-        _GEMMA2,
-        _like(_GEMMA2, "gemma3_text"),
-        _like(_LLAMA, "olmo2", mlp_norm=None, after_mlp="post_feedforward_layernorm"),
-        Adapter(
-            family="phi",
-            blocks=("layers",),
-            down="mlp.fc2",
-            up="mlp.fc1",
-            activation="mlp.activation_fn",
-            mlp_norm="input_layernorm",
-        ),
-        _like(_LLAMA, "phi3", up="mlp.gate_up_proj", gate=None, fused=True, activation="mlp.activation_fn"),
-        Adapter(
-            family="opt",
-            blocks=("decoder.layers",),
-            down="fc2",
-            up="fc1",
-            activation="activation_fn",
-            mlp_norm="final_layer_norm",
-        ),
-        Adapter(
-            family="bloom",
-            blocks=("h",),
-            down="mlp.dense_4h_to_h",
-            up="mlp.dense_h_to_4h",
-            activation="mlp.gelu_impl",
-            mlp_norm="post_attention_layernorm",
-        ),
-        Adapter(
-            family="t5",
-            blocks=("encoder.block", "decoder.block"),
-            down="layer.-1.DenseReluDense.wo",
-            up="layer.-1.DenseReluDense.wi",
-            activation="layer.-1.DenseReluDense.act",
-            mlp_norm="layer.-1.layer_norm",
-        ),
-        Adapter(
-            family="t5 (gated)",
-            blocks=("encoder.block", "decoder.block"),
-            down="layer.-1.DenseReluDense.wo",
-            up="layer.-1.DenseReluDense.wi_1",
-            gate="layer.-1.DenseReluDense.wi_0",
-            activation="layer.-1.DenseReluDense.act",
-            mlp_norm="layer.-1.layer_norm",
-        ),
-    ]
-    return {row.family: row for row in rows}
-
-
-ADAPTERS: dict[str, Adapter] = _table()
+_ROWS = (
+    _BERT,
+    _like(_BERT, "roberta"),
+    _like(_BERT, "xlm-roberta"),
+    _like(_BERT, "electra"),
+    Adapter(
+        family="distilbert",
+        blocks=("transformer.layer",),
+        down="ffn.lin2",
+        up="ffn.lin1",
+        activation="ffn.activation",
+        after_residual="output_layer_norm",
+    ),
+    _GPT2,
+    _like(_GPT2, "gpt_neo"),
+    _like(_GPT2, "gptj", down="mlp.fc_out", up="mlp.fc_in", mlp_norm="ln_1"),
+    Adapter(
+        family="gpt_neox",
+        blocks=("layers",),
+        down="mlp.dense_4h_to_h",
+        up="mlp.dense_h_to_4h",
+        mlp_norm="post_attention_layernorm",
+    ),
+    _LLAMA,
+    _like(_LLAMA, "mistral"),
+    _like(_LLAMA, "qwen2"),
+    _like(_LLAMA, "qwen3"),
+    _like(_LLAMA, "gemma", norm_offset=1.0),
+    _GEMMA2,
+    _like(_GEMMA2, "gemma3_text"),
+    _like(_LLAMA, "olmo2", mlp_norm=None, after_mlp="post_feedforward_layernorm"),
+    Adapter(
+        family="phi",
+        blocks=("layers",),
+        down="mlp.fc2",
+        up="mlp.fc1",
+        activation="mlp.activation_fn",
+        mlp_norm="input_layernorm",
+    ),
+    _like(_LLAMA, "phi3", up="mlp.gate_up_proj", gate=None, fused=True, activation="mlp.activation_fn"),
+    Adapter(
+        family="opt",
+        blocks=("decoder.layers",),
+        down="fc2",
+        up="fc1",
+        activation="activation_fn",
+        mlp_norm="final_layer_norm",
+    ),
+    Adapter(
+        family="bloom",
+        blocks=("h",),
+        down="mlp.dense_4h_to_h",
+        up="mlp.dense_h_to_4h",
+        activation="mlp.gelu_impl",
+        mlp_norm="post_attention_layernorm",
+    ),
+    Adapter(
+        family="t5",
+        blocks=("encoder.block", "decoder.block"),
+        down="layer.-1.DenseReluDense.wo",
+        up="layer.-1.DenseReluDense.wi",
+        activation="layer.-1.DenseReluDense.act",
+        mlp_norm="layer.-1.layer_norm",
+    ),
+    Adapter(
+        family="t5 (gated)",
+        blocks=("encoder.block", "decoder.block"),
+        down="layer.-1.DenseReluDense.wo",
+        up="layer.-1.DenseReluDense.wi_1",
+        gate="layer.-1.DenseReluDense.wi_0",
+        activation="layer.-1.DenseReluDense.act",
+        mlp_norm="layer.-1.layer_norm",
+    ),
+)
+ADAPTERS: dict[str, Adapter] = {row.family: row for row in _ROWS}
 """The families by name; `Adapter.family` is the `model_type` of the model's configuration."""
 
-_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 """Where configurations say how many experts there are."""
 
 _ALSO: dict[str, str] = {
@@ -288,7 +284,7 @@ def find_adapter(module: nn.Module) -> Adapter:
     """
     config = getattr(module, "config", None)
     kind = str(getattr(config, "model_type", ""))
-    experts = [getattr(config, name, None) for name in _EXPERTS]
+    experts = [getattr(config, name, None) for name in EXPERTS]
     if any(isinstance(count, int) and count > 1 for count in experts):
         raise BadModel(f"{kind} is a mixture of experts: a neuron would need an expert's number; not supported")
     for name in (kind, f"{kind} (gated)", _ALSO.get(kind, "")):

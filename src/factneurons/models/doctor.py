@@ -9,8 +9,6 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +17,14 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from factneurons.errors import BadModel
-from factneurons.models.adapters import ADAPTERS, Adapter, find_adapter
+from factneurons.models.adapters import find_adapter
+from factneurons.models.backbone import Backbone
 from factneurons.models.limits import position_limit
 from factneurons.models.load import AUTO_CLASSES, LOADING_ERRORS, kind_of, load_config, load_tokenizer, quiet
-from factneurons.models.model import Model
 from factneurons.models.passes.corrupted import replacement_token
 from factneurons.models.passes.memory import budget_bytes, row_bytes
-from factneurons.models.query import Kind
 from factneurons.models.source import Source, check_weights, find_source, first_line
+from factneurons.models.types import Kind
 
 _GIB = 2**30
 _DEPTHS = ("num_hidden_layers", "num_layers", "num_decoder_layers", "encoder_layers", "decoder_layers")
@@ -175,26 +173,25 @@ def diagnose(
         except BadModel as error:
             problems.append(str(error))
         kind = kind_of(source, config, tokenizer)
-        model = _empty_model(source, kind, config, tokenizer, trust_remote_code)
+        backbone = _empty_backbone(source, kind, config, tokenizer, trust_remote_code)
     problems += _missing_weights(source)
-    return _diagnosis(model, tokenizer, problems, prompt_tokens, points)
+    return _diagnosis(backbone, tokenizer, problems, prompt_tokens, points)
 
 
-def _empty_model(
+def _empty_backbone(
     source: Source, kind: Kind, config: PretrainedConfig, tokenizer: Any, trust_remote_code: bool
-) -> Model:
+) -> Backbone:
     try:
         with torch.device("meta"):
             module = AUTO_CLASSES[kind].from_config(config, dtype=torch.float32, trust_remote_code=trust_remote_code)
     except LOADING_ERRORS as error:
         raise BadModel(f"{source.name} cannot be built from its config.json: {first_line(error)}") from error
     try:
-        return Model(module, tokenizer, name=source.name, kind=kind)
+        return Backbone(module, tokenizer, name=source.name, kind=kind)
     except BadModel:
         # Finding an MLP by structure runs the model, which needs numbers: one block of it has them.
         adapter = find_adapter(_short_module(source, kind, config, trust_remote_code))
-    with _known_as(str(config.model_type), adapter):
-        return Model(module, tokenizer, name=source.name, kind=kind)
+    return Backbone(module, tokenizer, name=source.name, kind=kind, adapter=adapter)
 
 
 def _short_module(source: Source, kind: Kind, config: PretrainedConfig, trust_remote_code: bool) -> nn.Module:
@@ -222,19 +219,6 @@ def _shortened(config: PretrainedConfig) -> PretrainedConfig:
     return short
 
 
-@contextmanager
-def _known_as(family: str, adapter: Adapter) -> Iterator[None]:
-    """Let a family be found in the table of adapters for as long as this lasts."""
-    before = ADAPTERS.get(family)
-    ADAPTERS[family] = adapter
-    try:
-        yield
-    finally:
-        del ADAPTERS[family]
-        if before is not None:
-            ADAPTERS[family] = before
-
-
 def _missing_weights(source: Source) -> list[str]:
     try:
         check_weights(source.name, source.folder)
@@ -244,40 +228,40 @@ def _missing_weights(source: Source) -> list[str]:
 
 
 def _diagnosis(
-    model: Model,
+    backbone: Backbone,
     tokenizer: PreTrainedTokenizerBase | None,
     problems: list[str],
     prompt_tokens: int,
     points: int,
 ) -> Diagnosis:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    vocabulary = int(model.projection.weight.shape[0])
-    rows = model.layer_count * (points + 1)  # one more point for the baseline's own value
-    flops_path, flops_prompt = path_flops(model, prompt_tokens, points), prompt_flops(model, prompt_tokens)
-    parameters = sum(parameter.numel() for parameter in model.module.parameters())
+    vocabulary = int(backbone.projection.weight.shape[0])
+    rows = backbone.layer_count * (points + 1)  # one more point for the baseline's own value
+    flops_path, flops_prompt = path_flops(backbone, prompt_tokens, points), prompt_flops(backbone, prompt_tokens)
+    parameters = sum(parameter.numel() for parameter in backbone.module.parameters())
     return Diagnosis(
-        name=model.name,
-        kind=model.kind,
-        architecture=type(model.module).__name__,
-        family=model.adapter.family,
-        verified=model.adapter.verified,
-        layers=model.layer_count,
-        width=model.width,
-        hidden_size=model.hidden_size,
-        gated=model.adapter.gated,
+        name=backbone.name,
+        kind=backbone.kind,
+        architecture=type(backbone.module).__name__,
+        family=backbone.adapter.family,
+        verified=backbone.adapter.verified,
+        layers=backbone.layer_count,
+        width=backbone.width,
+        hidden_size=backbone.hidden_size,
+        gated=backbone.adapter.gated,
         parameters=parameters,
         vocabulary=vocabulary,
-        positions=position_limit(model.module),
+        positions=position_limit(backbone.module),
         several_tokens="with several masks (multi_mask)"
-        if model.kind == "cloze"
+        if backbone.kind == "cloze"
         else "yes, each given the ones before",
         tokenizer=None if tokenizer is None else type(tokenizer).__name__,
         mask_token=None if tokenizer is None else tokenizer.mask_token,
         bos_token=None if tokenizer is None else tokenizer.bos_token,
-        replacement=_replacement(model),
+        replacement=_replacement(backbone),
         memory_float32=4 * parameters,
         memory_bfloat16=2 * parameters,
-        memory_attribution=min(rows * row_bytes(model, prompt_tokens), budget_bytes(model)),
+        memory_attribution=min(rows * row_bytes(backbone, prompt_tokens), budget_bytes(backbone)),
         memory_machine=_machine_memory(device),
         prompt_tokens=prompt_tokens,
         points=points,
@@ -288,12 +272,12 @@ def _diagnosis(
     )
 
 
-def prompt_flops(model: Model, prompt_tokens: int) -> float:
+def prompt_flops(backbone: Backbone, prompt_tokens: int) -> float:
     """Operations of one pass over a prompt without the head: 2 per weight of the blocks and token."""
-    return 2.0 * _block_weights(model) * model.layer_count * prompt_tokens
+    return 2.0 * _block_weights(backbone) * backbone.layer_count * prompt_tokens
 
 
-def path_flops(model: Model, prompt_tokens: int, points: int) -> float:
+def path_flops(backbone: Backbone, prompt_tokens: int, points: int) -> float:
     """Operations of one path in every layer.
 
     A row is one point of one layer. It goes up through the blocks above its layer, half of them on
@@ -301,16 +285,16 @@ def path_flops(model: Model, prompt_tokens: int, points: int) -> float:
     weight and token, for the weights themselves need no gradient. A causal model's row is one token, an
     encoder's the whole prompt. At the head it costs 2 forward and 2 backward per vocabulary weight.
     """
-    rows = model.layer_count * (points + 1)
-    tokens = 1 if model.kind == "causal" else prompt_tokens
-    blocks = model.layer_count if model.kind == "encoder-decoder" else (model.layer_count - 1) / 2
-    return rows * 4.0 * (blocks * _block_weights(model) * tokens + float(model.projection.weight.numel()))
+    rows = backbone.layer_count * (points + 1)
+    tokens = 1 if backbone.kind == "causal" else prompt_tokens
+    blocks = backbone.layer_count if backbone.kind == "encoder-decoder" else (backbone.layer_count - 1) / 2
+    return rows * 4.0 * (blocks * _block_weights(backbone) * tokens + float(backbone.projection.weight.numel()))
 
 
-def _block_weights(model: Model) -> float:
+def _block_weights(backbone: Backbone) -> float:
     """Weights of an average block."""
-    total = sum(parameter.numel() for layer in model.layers for parameter in layer.block.parameters())
-    return total / model.layer_count
+    total = sum(parameter.numel() for layer in backbone.layers for parameter in layer.block.parameters())
+    return total / backbone.layer_count
 
 
 def matmul_rate(device: torch.device, size: int = 1024) -> float:
@@ -333,14 +317,14 @@ def _machine_memory(device: torch.device) -> int | None:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def _replacement(model: Model) -> str | None:
-    if model.tokenizer is None:
+def _replacement(backbone: Backbone) -> str | None:
+    if backbone.tokenizer is None:
         return None
     try:
-        number, role = replacement_token(model)
+        number, role = replacement_token(backbone)
     except BadModel:
         return None
-    return f"{model.tokenizer.convert_ids_to_tokens(number)} ({role.removesuffix('_token')})"
+    return f"{backbone.tokenizer.convert_ids_to_tokens(number)} ({role.removesuffix('_token')})"
 
 
 def _shown(token: str | None) -> str:

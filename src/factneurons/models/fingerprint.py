@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
+from factneurons.models.backbone import Backbone
 from factneurons.models.source import weight_files
-
-if TYPE_CHECKING:
-    from factneurons.models.model import Model
 
 _DESCRIPTIONS = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken", "*.py")
 _CHUNK = 1 << 24
@@ -38,15 +35,15 @@ def file_hash(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def model_fingerprint(model: Model) -> dict[str, str]:
+def model_fingerprint(backbone: Backbone) -> dict[str, str]:
     """File name -> SHA-256 of what a model was loaded from; for a model made in memory, of its tensors.
 
     The files are read again now: a folder that was changed since shows as changed.
     """
-    folder = Path(str(getattr(model.module, "name_or_path", "") or ""))
+    folder = Path(str(getattr(backbone.module, "name_or_path", "") or ""))
     if folder.parts and (folder / "config.json").is_file():
         return fingerprint(folder)
-    return {"parameters": tensor_hash(model.module.state_dict())}
+    return {"parameters": tensor_hash(backbone.module.state_dict())}
 
 
 def tensor_hash(tensors: dict[str, torch.Tensor]) -> str:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-Target = Literal["probability", "log_probability", "logit"]
-TARGETS: tuple[Target, ...] = ("probability", "log_probability", "logit")
+from factneurons.errors import BadModel
+from factneurons.models.hooks import before, hooked
+from factneurons.models.types import Kind, Target
+
 _ROWS = 128
+_TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-3}
+_COARSE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,40 @@ class Head:
             ranks[part] = 1 + (logits > logits.gather(1, wanted)).sum(-1).cpu()
             top[part] = logits.argmax(-1).cpu()
         return ranks, top
+
+
+@torch.no_grad()
+def check_head(head: Head, module: Any, projection: nn.Module, kind: Kind) -> None:
+    """Compare the head's log-probabilities with the model's own, on two tokens.
+
+    Args:
+        head: the head that was read off the projection.
+        module: the whole model.
+        projection: its vocabulary projection.
+        kind: how the model is asked.
+
+    Raises:
+        BadModel: they differ, so the model does something to its logits that is not known here.
+    """
+    ids = torch.tensor([[1, 2]], device=next(module.parameters()).device)
+    options = {"decoder_input_ids": ids} if kind == "encoder-decoder" else {}
+    seen: list[Tensor] = []
+    with hooked([before(projection, lambda module, inputs: seen.append(inputs[0]))]):
+        logits = module(input_ids=ids, **options).logits[0].double()
+    hidden = seen[0][0]  # of the same pass: an open intervention changes both
+    targets = logits.argmax(-1)
+    true = logits.gather(1, targets[:, None])[:, 0] - logits.logsumexp(-1)
+    found = head.log_probabilities(hidden, targets)
+    if not torch.allclose(found, true.to(found.device), atol=tolerance(head.weight.dtype), equal_nan=True):
+        raise BadModel(
+            "its probabilities do not follow from its output embeddings; it scales or caps its logits in a way that "
+            "is not supported"
+        )
+
+
+def tolerance(dtype: torch.dtype) -> float:
+    """How far two ways to the same number may part, as a share of it."""
+    return _TOLERANCE.get(dtype, _COARSE)
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:

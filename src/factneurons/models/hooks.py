@@ -34,6 +34,16 @@ def before(module: nn.Module, hook: Callable[..., Any], *, keywords: bool = Fals
     return lambda: module.register_forward_pre_hook(hook, with_kwargs=keywords)
 
 
+def noting_shape(block: nn.Module) -> tuple[list[int], Registration]:
+    """How many rows and tokens a block was last given, and the hook that notes them: some MLPs see neither."""
+    shape = [0, 0]
+
+    def note(module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+        shape[:] = (inputs[0] if inputs else options["hidden_states"]).shape[:2]
+
+    return shape, before(block, note, keywords=True)
+
+
 def after(module: nn.Module, hook: Callable[..., Any]) -> Registration:
     """A hook that sees, and may replace, the module's output."""
     return lambda: module.register_forward_hook(hook)

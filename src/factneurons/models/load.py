@@ -29,12 +29,12 @@ from transformers.utils import logging
 from factneurons.errors import BadModel, BadNumber, BadSetting
 from factneurons.models.fingerprint import model_fingerprint
 from factneurons.models.model import Model
-from factneurons.models.query import SENTINEL, Kind
+from factneurons.models.query import SENTINEL
 from factneurons.models.source import Source, find_source, first_line
+from factneurons.models.types import DTYPES, Kind
 
 __all__ = [
     "AUTO_CLASSES",
-    "DTYPES",
     "LOADING_ERRORS",
     "kind_of",
     "load_config",
@@ -43,15 +43,6 @@ __all__ = [
     "model_fingerprint",
     "quiet",
 ]
-
-DTYPES: dict[str, torch.dtype | str] = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-    "auto": "auto",
-}
-"""The types weights can have; "auto" is what the files say."""
 
 AUTO_CLASSES: dict[Kind, Any] = {
     "cloze": AutoModelForMaskedLM,
@@ -253,7 +244,7 @@ def _load_module(
         module, report = AUTO_CLASSES[kind].from_pretrained(
             source.folder,
             config=config,
-            dtype=DTYPES[dtype],
+            dtype=getattr(torch, dtype, dtype),
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=trust_remote_code,

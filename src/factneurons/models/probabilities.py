@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch, groups
+from factneurons.models.passes.capture import capture
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.passes.memory import in_parts
-from factneurons.models.types import Evaluation, Query
-
-if TYPE_CHECKING:
-    from factneurons.models.model import Model
+from factneurons.models.types import Evaluation, FloatArray, Query
 
 _TOKENS = 4096
 _CAPTURED_TOKENS = 512
@@ -34,23 +33,23 @@ class _Asked(NamedTuple):
 
     indices: Sequence[int]
     rows: npt.NDArray[np.int64]
-    log_probabilities: npt.NDArray[np.float64]
+    log_probabilities: FloatArray
     ranks: Tensor | None
     top: Tensor | None
 
 
-def log_probabilities(model: Model, queries: Sequence[Query]) -> npt.NDArray[np.float64]:
+def log_probabilities(backbone: Backbone, queries: Sequence[Query]) -> FloatArray:
     """Log P(answer) of every query in nats, [queries]: the sum over the answer's tokens."""
     result = np.empty(len(queries))
-    for asked in _asked(model, queries, ranks=False):
+    for asked in _asked(backbone, queries, ranks=False):
         result[asked.indices] = np.bincount(asked.rows, weights=asked.log_probabilities, minlength=len(asked.indices))
     return result
 
 
-def evaluate(model: Model, queries: Sequence[Query]) -> list[Evaluation]:
+def evaluate(backbone: Backbone, queries: Sequence[Query]) -> list[Evaluation]:
     """Probability, rank and prediction of every query."""
     result: dict[int, Evaluation] = {}
-    for asked in _asked(model, queries, ranks=True):
+    for asked in _asked(backbone, queries, ranks=True):
         assert asked.ranks is not None
         assert asked.top is not None
         for row, index in enumerate(asked.indices):
@@ -60,41 +59,41 @@ def evaluate(model: Model, queries: Sequence[Query]) -> list[Evaluation]:
                 log_probability=float(tokens.sum()),
                 token_log_probabilities=tuple(float(token) for token in tokens),
                 rank=int(asked.ranks[own].max()),
-                prediction=model.tokenizer.decode([int(asked.top[place]) for place in own]).strip(),
+                prediction=backbone.tokenizer.decode([int(asked.top[place]) for place in own]).strip(),
             )
     return [result[index] for index in range(len(queries))]
 
 
-def activations(model: Model, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
+def activations(backbone: Backbone, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
     """Neuron values [queries, layers, width] at the target position, their mean where there are several."""
-    result = np.empty((len(queries), model.layer_count, model.width), dtype=np.float32)
+    result = np.empty((len(queries), backbone.layer_count, backbone.width), dtype=np.float32)
 
     def read(indices: Sequence[int]) -> None:
         counts = [len(queries[index].answer_ids) for index in indices]
         items = [(row, (token,)) for row, count in enumerate(counts) for token in range(count)]
-        values = model.capture([queries[index] for index in indices], items).activations
+        values = capture(backbone, [queries[index] for index in indices], items).activations
         of_layers = torch.stack([layer[:, 0].float().cpu() for layer in values], 1)
         for index, own in zip(indices, of_layers.split(counts), strict=True):
             result[index] = own.mean(0).numpy()
 
-    for indices in groups(queries, causal=model.kind == "causal", tokens=_CAPTURED_TOKENS):
-        in_parts(indices, read, what=f"reading neurons of {model.name}")
+    for indices in groups(queries, causal=backbone.kind == "causal", tokens=_CAPTURED_TOKENS):
+        in_parts(indices, read, what=f"reading neurons of {backbone.name}")
     return result
 
 
-def _asked(model: Model, queries: Sequence[Query], *, ranks: bool) -> Iterator[_Asked]:
-    for indices in groups(queries, causal=model.kind == "causal", tokens=_TOKENS):
-        yield from in_parts(indices, lambda part: _ask(model, queries, part, ranks), what=f"asking {model.name}")
+def _asked(backbone: Backbone, queries: Sequence[Query], *, ranks: bool) -> Iterator[_Asked]:
+    for indices in groups(queries, causal=backbone.kind == "causal", tokens=_TOKENS):
+        yield from in_parts(indices, lambda part: _ask(backbone, queries, part, ranks), what=f"asking {backbone.name}")
 
 
-def _ask(model: Model, queries: Sequence[Query], indices: Sequence[int], ranks: bool) -> _Asked:
-    batch = Batch.of([queries[index] for index in indices], model.device)
-    with torch.no_grad(), fast_products(model.device, model.dtype):
-        hidden = model.to_head(batch)
+def _ask(backbone: Backbone, queries: Sequence[Query], indices: Sequence[int], ranks: bool) -> _Asked:
+    batch = Batch.of([queries[index] for index in indices], backbone.device)
+    with torch.no_grad(), fast_products(backbone.device, backbone.dtype):
+        hidden = backbone.to_head(batch)
     rows = [row for row, query in enumerate(batch.queries) for _ in query.target_positions]
     places = [place for query in batch.queries for place in query.target_positions]
     targets = torch.tensor([token for query in batch.queries for token in query.answer_ids], device=hidden.device)
     flat = hidden[torch.tensor(rows), torch.tensor(places)]
-    head = model.head
+    head = backbone.head
     tokens = head.log_probabilities(flat, targets).cpu().numpy()
     return _Asked(indices, np.array(rows), tokens, *(head.ranks(flat, targets) if ranks else (None, None)))

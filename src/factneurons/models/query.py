@@ -13,15 +13,12 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
 
 from factneurons.errors import BadModel, BadSetting, NotAskable
 from factneurons.facts.types import BLANK, MASK_TOKENS, Prompt
-from factneurons.models.types import Query
-
-Kind = Literal["cloze", "causal", "encoder-decoder"]
+from factneurons.models.types import Kind, Query
 
 SENTINEL = "<extra_id_0>"
 """The token that stands for the blank in an encoder-decoder's text."""

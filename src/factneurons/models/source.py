@@ -26,6 +26,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from factneurons.errors import BadModel
+from factneurons.models.adapters import EXPERTS
 from factneurons.models.bundled import pocket_path
 
 _SINGLE = "model.safetensors"
@@ -38,7 +39,6 @@ _BUILT_IN = (
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
 )
 _OWN_CODE = ("AutoConfig", "AutoModelForCausalLM", "AutoModelForMaskedLM", "AutoModelForSeq2SeqLM")
-_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 _TIMEOUT = 5.0
 
 
@@ -177,7 +177,7 @@ def _check_code(name: str, config: dict[str, Any]) -> None:
 def _check_experts(name: str, config: dict[str, Any]) -> None:
     nested = config.get("text_config")
     for part in (config, nested if isinstance(nested, dict) else {}):
-        for key in _EXPERTS:
+        for key in EXPERTS:
             count = part.get(key)
             if isinstance(count, int) and count > 1:
                 raise BadModel(

@@ -1,11 +1,29 @@
-"""What a model is asked and what it answers, as plain values."""
+"""What a model is asked and what it answers, as plain values, and the names of what can be chosen. Needs no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from factneurons.facts.types import Fact, Prompt
+
+FloatArray = npt.NDArray[np.float64]
+
+Kind = Literal["cloze", "causal", "encoder-decoder"]
+"""How a model is asked: masks in the text, the text's end, or a sentinel in an encoder's text."""
+
+Target = Literal["probability", "log_probability", "logit"]
+TARGETS: tuple[Target, ...] = ("probability", "log_probability", "logit")
+"""The functions of an answer token's logits that can be attributed."""
+
+DTYPES = ("float32", "float64", "bfloat16", "float16", "auto")
+"""The types weights can have; "auto" is what the files say."""
+
+Positions = Literal["target", "all"]
+Parts = Literal["both", "out", "in"]
 
 
 class Neuron(NamedTuple):

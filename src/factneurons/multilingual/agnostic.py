@@ -25,8 +25,9 @@ from factneurons.models.model import Model
 from factneurons.models.types import Neuron
 from factneurons.multilingual.join import by_fact, mean_jaccard, reason_of, without_neurons
 from factneurons.multilingual.plan import ByLanguage, Plan, plan_of
-from factneurons.multilingual.settings import LanguageSettings, languages_settings
+from factneurons.multilingual.settings import LanguageSettings
 from factneurons.multilingual.types import LANGUAGE_MISSING, LanguageIndependent
+from factneurons.settings import with_options
 
 _DRAWS = 200
 
@@ -49,14 +50,14 @@ def language_agnostic(
         **options: the settings' fields by name.
 
     Yields:
-        One record per fact id, sorted. Chance is what the same scores give when each language's are dealt out anew
+        One record per fact id, sorted. Chance is what the same scores give when each language's are permuted
         within each layer.
 
     Raises:
         BadSetting: as in `language_independent`.
         BadNumber: scores that are NaN or infinite.
     """
-    chosen = replace(languages_settings(settings, options), rule="agnostic")
+    chosen = replace(with_options(LanguageSettings, settings, options), rule="agnostic")
     facts = by_fact(known)
     plan = plan_of(facts, chosen)
     for fact_id in sorted(facts):
@@ -75,7 +76,7 @@ def agnostic(
     scores = _steady(steady, settings.beta_languages)
     bound = settings.tau * float(scores.max())
     neurons = _reaching(scores, bound)
-    drawn = _dealt_out_anew(steady, bound, settings, known[0].fact.id)
+    drawn = _counts_by_chance(steady, bound, settings, known[0].fact.id)
     return LanguageIndependent(
         fact_id=known[0].fact.id,
         known=known,
@@ -110,7 +111,7 @@ def _reaching(scores: FloatArray, bound: float) -> tuple[Neuron, ...]:
     return tuple(Neuron(layer, index) for _, layer, index in found)
 
 
-def _dealt_out_anew(
+def _counts_by_chance(
     steady: Sequence[FloatArray] | FloatArray, bound: float, settings: LanguageSettings, fact_id: str
 ) -> FloatArray:
     """How many neurons reach the bound when each language's scores are permuted within each layer, [draws]."""

@@ -21,8 +21,9 @@ from factneurons.errors import BadSetting
 from factneurons.models.types import Neuron
 from factneurons.multilingual.chance import chance_of
 from factneurons.multilingual.plan import ByLanguage, Plan, plan_of, relative_scores
-from factneurons.multilingual.settings import LanguageSettings, languages_settings
+from factneurons.multilingual.settings import LanguageSettings
 from factneurons.multilingual.types import HELD_OUT, LANGUAGE_MISSING, NO_NEURONS, NOTHING_SHARED, LanguageIndependent
+from factneurons.settings import with_options
 
 
 def language_independent(
@@ -44,7 +45,7 @@ def language_independent(
             do not join; the same fact twice in a language; the rule 'agnostic', which needs scores: see
             `language_agnostic`.
     """
-    chosen = languages_settings(settings, options)
+    chosen = with_options(LanguageSettings, settings, options)
     if chosen.rule == "agnostic":
         raise BadSetting("the rule 'agnostic' needs the scores of every prompt: use language_agnostic(model, known)")
     facts = by_fact(known)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 from factneurons.errors import BadSetting
+from factneurons.settings import check, option, refuse
 
 RULES: dict[str, str] = {
     "intersection": "neurons found in every language",
@@ -26,58 +26,35 @@ THRESHOLDS: dict[str, str] = {
 class LanguageSettings:
     """How the knowledge neurons of several languages become language-independent ones.
 
-    Attributes:
-        rule: a name of `RULES`.
-        at_least: for the rule of that name: in how many languages a neuron must be found.
-        languages: the languages to join; (): all that the facts have.
-        thresholds: a name of `THRESHOLDS`.
-        held_out: match_size: the share of the facts that thresholds are chosen on and that take no further part.
-        tau: agnostic: the share of the largest score that a neuron must reach.
-        beta_prompts: agnostic: how many standard deviations over prompts are taken off.
-        beta_languages: agnostic: how many standard deviations over languages are taken off.
-        seed: decides which facts are held out, and random draws.
-
     Raises:
         BadSetting: an unknown name (the valid ones are listed) or an impossible value.
     """
 
-    rule: str = "intersection"
-    at_least: int | None = None
-    languages: tuple[str, ...] = ()
-    thresholds: str = "fixed"
-    held_out: float = 0.2
-    tau: float = 0.5
-    beta_prompts: float = 0.5
-    beta_languages: float = 0.5
-    seed: int = 42
+    rule: str = option(
+        "intersection", "What makes a neuron language-independent, one of: {choices}.", choices=tuple(RULES)
+    )
+    at_least: int | None = option(None, "Rule at_least: in how many languages a neuron must be found.", least=1)
+    languages: tuple[str, ...] = option((), "The languages to join. Default: all that the facts have.")
+    thresholds: str = option(
+        "fixed",
+        f"What each language's neurons are taken with: {{choices}}. match_size: {THRESHOLDS['match_size']}.",
+        choices=tuple(THRESHOLDS),
+    )
+    held_out: float = option(0.2, "match_size: the share of the facts that thresholds are chosen on.", above=0, below=1)
+    tau: float = option(
+        0.5, "Rule agnostic: the share of the largest score that a neuron must reach.", above=0, below=1
+    )
+    beta_prompts: float = option(0.5, "Rule agnostic: standard deviations over prompts that are taken off.", least=0)
+    beta_languages: float = option(
+        0.5, "Rule agnostic: standard deviations over languages that are taken off.", least=0
+    )
+    seed: int = option(42, "Decides which facts are held out, and random draws.")
 
     def __post_init__(self) -> None:
-        for name, valid in (("rule", RULES), ("thresholds", THRESHOLDS)):
-            if getattr(self, name) not in valid:
-                raise BadSetting(f"unknown {name} {getattr(self, name)!r}; valid: {', '.join(valid)}")
+        check(self)
         if (self.rule == "at_least") != (self.at_least is not None):
             raise BadSetting("at_least, the number of languages, belongs to the rule 'at_least': give both or neither")
-        if self.at_least is not None and self.at_least < 1:
-            raise BadSetting(f"at_least must be 1 or more languages, not {self.at_least}")
         if len(self.languages) == 1 or len(set(self.languages)) < len(self.languages):
-            raise BadSetting(f"languages must be two or more different ones, not {', '.join(self.languages)}")
-        for name in ("held_out", "tau"):
-            if not 0 < getattr(self, name) < 1:
-                raise BadSetting(f"{name} must be above 0 and below 1, not {getattr(self, name)}")
-        if min(self.beta_prompts, self.beta_languages) < 0:
-            raise BadSetting("beta_prompts and beta_languages must be 0 or more")
+            refuse("languages", self.languages, "two or more different ones")
         if self.rule == "agnostic" and self.thresholds != "fixed":
             raise BadSetting("the rule 'agnostic' reads scores, not sets: thresholds 'match_size' does nothing to it")
-
-
-def languages_settings(settings: LanguageSettings | None, options: Mapping[str, object]) -> LanguageSettings:
-    """Settings with some fields replaced by name.
-
-    Raises:
-        BadSetting: a name that is no setting; the valid ones are listed.
-    """
-    valid = [field.name for field in fields(LanguageSettings)]
-    for name in options:
-        if name not in valid:
-            raise BadSetting(f"unknown setting {name!r}; valid: {', '.join(valid)}")
-    return replace(settings or LanguageSettings(), **options)  # type: ignore[arg-type]

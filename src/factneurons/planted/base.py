@@ -61,8 +61,9 @@ def check_base(model: Model) -> None:
         BadModel: its family is not known here, or it is not on the CPU in float32.
     """
     width_field(model)
-    if model.device.type != "cpu" or model.dtype != torch.float32:
+    device, dtype = model.backbone.device, model.backbone.dtype
+    if device.type != "cpu" or dtype != torch.float32:
         raise BadModel(
-            f"{model.name}: it is on {model.device} in {str(model.dtype).removeprefix('torch.')}; facts are planted"
+            f"{model.name}: it is on {device} in {str(dtype).removeprefix('torch.')}; facts are planted"
             ' in models on the CPU in float32: load_model(..., device="cpu")'
         )

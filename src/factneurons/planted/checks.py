@@ -55,7 +55,7 @@ def _table(
     """P(answer), [prompts, sets]."""
     fact = planted.facts[number]
     queries = [model.query(prompt, fact.answer) for prompt in fact.prompts]
-    return model.probability_table(queries, sets)
+    return model.probabilities_with(queries, sets)
 
 
 def _interplay(model: Model, planted: PlantedFact) -> Iterator[Check]:

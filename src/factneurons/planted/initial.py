@@ -55,11 +55,11 @@ def begin(
     for layer in range(model.layer_count):
         if not tasks[layer] and not loud[layer]:
             continue
-        up = model.layers[layer].up
+        up = model.backbone.layers[layer].up
         passes.refresh()
         inputs = passes.inputs_of(up, everything)
         whitened = _Whitened(inputs)
-        length = float(passes.inputs_of(model.layers[layer].mlp_norm or up, everything).norm(dim=1).mean())
+        length = float(passes.inputs_of(model.backbone.layers[layer].mlp_norm or up, everything).norm(dim=1).mean())
         for neuron, fact, component, place in tasks[layer]:
             own = torch.cat([rows[name] for name in (fact.id, *component.serves)])
             if component.language:
@@ -78,7 +78,7 @@ def begin(
         for neuron in loud[layer]:
             fact = planted[int(torch.randint(len(planted), (1,), generator=rng))]
             _read(model, neuron, whitened, inputs[rows[fact.id]].mean(0), whitened.mean)
-            _write(model, neuron, torch.randn(model.hidden_size, generator=rng), 1e-3 * length)
+            _write(model, neuron, torch.randn(model.backbone.hidden_size, generator=rng), 1e-3 * length)
 
 
 def _tasks(planted: Sequence[PlantedFact]) -> dict[int, list[tuple[Neuron, PlantedFact, PlantedComponent, int]]]:
@@ -127,7 +127,7 @@ def _read(
     A linear one begins without a threshold: what it passes on is in proportion to what the stage below wrote, so that
     the neurons of that stage add up.
     """
-    layer = model.layers[neuron.layer]
+    layer = model.backbone.layers[neuron.layer]
     way = whitened.direction(wanted - others)
     bias = getattr(layer.up, "bias", None)
     threshold = 0.0 if linear else _BIAS
@@ -157,12 +157,12 @@ def _direction(
     top = max(fact.components[-1].neurons if fact.regime in _STAGED else component.neurons)
     last = component.wiring == "parallel" or neuron.layer == top.layer
     if not last:
-        return torch.randn(model.hidden_size, generator=rng)
-    heads: Tensor = matrix(model.projection)
+        return torch.randn(model.backbone.hidden_size, generator=rng)
+    heads: Tensor = matrix(model.backbone.projection)
     wanted: Tensor = heads[answers.unique()] - heads.mean(0)
     return wanted.mean(0)
 
 
 def _write(model: Model, neuron: Neuron, direction: Tensor, length: float) -> None:
     scale = length / float(direction.norm()) / (_GAIN - _BIAS) / 2
-    matrix(model.layers[neuron.layer].down)[:, neuron.index] = scale * direction
+    matrix(model.backbone.layers[neuron.layer].down)[:, neuron.index] = scale * direction

@@ -113,7 +113,7 @@ class Passes:
         for begin in range(0, len(self.questions), _KEPT_ROWS):
             rows = slice(begin, begin + _KEPT_ROWS)
             cache = DynamicCache()
-            body = self.model.module.base_model
+            body = self.model.backbone.module.base_model
             ids, attention = self.questions.input_ids[rows, :-1], self.questions.attention[rows, :-1]
             body(input_ids=ids, attention_mask=attention, past_key_values=cache, use_cache=True)
             layers: list[Any] = cache.layers
@@ -155,8 +155,8 @@ class Passes:
             return (inputs[0][torch.arange(len(rows)), place],)
 
         switched = [] if on is None else self._suppressing(place, on)
-        with hooked([*hooks, *switched, before(self.model.projection, at_target)]):
-            logits: Tensor = self.model.module(**self._inputs(rows)).logits
+        with hooked([*hooks, *switched, before(self.model.backbone.projection, at_target)]):
+            logits: Tensor = self.model.backbone.module(**self._inputs(rows)).logits
         return logits
 
     def _inputs(self, rows: Tensor) -> dict[str, object]:
@@ -179,7 +179,7 @@ class Passes:
     def _suppressing(self, place: Tensor, on: Tensor) -> list[Registration]:
         return [
             before(layer.down, _scaling(place, columns_on(on, *self._of_layer[number], self.model.width)))
-            for number, layer in enumerate(self.model.layers)
+            for number, layer in enumerate(self.model.backbone.layers)
             if len(self._of_layer[number][0])
         ]
 

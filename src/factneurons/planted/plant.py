@@ -197,8 +197,8 @@ def _broken(checked: Sequence[PlantedFact]) -> dict[str, str]:
 
 def save(model: Model, folder: Path) -> Model:
     """Save as an ordinary Hugging Face folder, and load it back from there."""
-    model.module.config.architectures = [type(model.module).__name__]
+    model.backbone.module.config.architectures = [type(model.backbone.module).__name__]
     with quiet():
-        model.module.save_pretrained(folder)
-    model.tokenizer.save_pretrained(folder)
+        model.backbone.module.save_pretrained(folder)
+    model.backbone.tokenizer.save_pretrained(folder)
     return load_model(folder, device="cpu")

@@ -172,7 +172,7 @@ class _trainable:
         self._parameters: list[nn.Parameter] = []
 
     def __enter__(self) -> list[nn.Parameter]:
-        for number, layer in enumerate(self._model.layers):
+        for number, layer in enumerate(self._model.backbone.layers):
             indices = sorted({neuron.index for neuron in self._neurons if neuron.layer == number})
             if not indices:
                 continue

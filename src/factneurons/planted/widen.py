@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from factneurons.errors import BadModel
 from factneurons.models.adapters import Layer, layers_of, matrix
+from factneurons.models.backbone import Backbone
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
 
@@ -28,7 +29,7 @@ def width_field(model: Model) -> str:
     Raises:
         BadModel: a family whose configuration is not known, see `WIDTH_FIELDS`.
     """
-    family = str(model.module.config.model_type)
+    family = str(model.backbone.module.config.model_type)
     if family not in WIDTH_FIELDS:
         raise BadModel(f"{model.name}: facts can be planted in {', '.join(WIDTH_FIELDS)} models, not in {family}")
     return WIDTH_FIELDS[family]
@@ -43,26 +44,27 @@ def widened(model: Model, extra: int, seed: int) -> tuple[Model, tuple[tuple[Neu
         BadModel: a family whose configuration is not known, see `WIDTH_FIELDS`.
     """
     field = width_field(model)
-    config = copy.deepcopy(model.module.config)
+    backbone = model.backbone
+    config = copy.deepcopy(backbone.module.config)
     setattr(config, field, model.width + extra)
-    config._attn_implementation = model.module.config._attn_implementation
-    module = type(model.module)(config).to(model.device, model.dtype)
+    config._attn_implementation = backbone.module.config._attn_implementation
+    module = type(backbone.module)(config).to(backbone.device, backbone.dtype)
     rng = np.random.default_rng([seed, 1])
     places = [rng.permutation(model.width + extra) for _ in range(model.layer_count)]
-    _copy(model, module, [torch.as_tensor(order[: model.width]) for order in places])
+    _copy(backbone, module, [torch.as_tensor(order[: model.width]) for order in places])
     new = tuple(
         tuple(Neuron(layer, int(place)) for place in order[model.width :]) for layer, order in enumerate(places)
     )
-    return Model(module, model.tokenizer, name=model.name, kind=model.kind, adapter=model.adapter), new
+    return Model(module, backbone.tokenizer, name=model.name, kind=model.kind, adapter=backbone.adapter), new
 
 
 @torch.no_grad()
-def _copy(model: Model, module: nn.Module, places: Sequence[Tensor]) -> None:
-    old, new = dict(model.module.named_parameters()), dict(module.named_parameters())
+def _copy(backbone: Backbone, module: nn.Module, places: Sequence[Tensor]) -> None:
+    old, new = dict(backbone.module.named_parameters()), dict(module.named_parameters())
     for name, parameter in old.items():
         if parameter.shape == new[name].shape:
             new[name].copy_(parameter)
-    for source, target, rows in zip(model.layers, layers_of(module, model.adapter), places, strict=True):
+    for source, target, rows in zip(backbone.layers, layers_of(module, backbone.adapter), places, strict=True):
         for name, from_, to in _projections(source, target):
             view = matrix(to)
             view.zero_()

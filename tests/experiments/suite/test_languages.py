@@ -89,7 +89,7 @@ class TestCrossLingual:
             (cross_lingual.OTHER, "zh", known["zh"]),
             (cross_lingual.ALL, "", set(known["en"]) | set(known["zh"])),
         ]:
-            after = np.mean([model.probabilities_with(query, [sorted(neurons)])[0] for query in tested])
+            after = np.mean([model.probabilities_with([query], [sorted(neurons)])[0][0] for query in tested])
             assert values[condition, "related, suppress", place] == pytest.approx(after / before - 1, abs=1e-4)
             assert values[condition, "neurons", place] == len(neurons)
         assert values[cross_lingual.CUT, "neurons", "zh"] == len(shared)
@@ -177,7 +177,7 @@ class TestConsistency:
             before = model.probabilities([query])[0]
             for condition, shift in ((consistency.OWN, 0), (consistency.NEIGHBOUR, 1)):
                 neurons = sorted(each.neurons[(number + shift) % len(located)])
-                changes[condition].append(model.probabilities_with(query, [neurons])[0] / before - 1)
+                changes[condition].append(model.probabilities_with([query], [neurons])[0][0] / before - 1)
         for condition, own in changes.items():
             assert values[condition, "related, suppress", ""] == pytest.approx(np.mean(own), abs=1e-4)
 

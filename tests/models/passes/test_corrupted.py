@@ -17,7 +17,7 @@ class Tokens:
 def with_tokens(shared_model, monkeypatch):
     def make(family, **ids):
         model = shared_model(family)
-        monkeypatch.setattr(model, "tokenizer", Tokens(**ids))
+        monkeypatch.setattr(model.backbone, "tokenizer", Tokens(**ids))
         return model
 
     return make
@@ -66,7 +66,7 @@ def test_values_at_the_target_positions(
     slow = slow_reference(model, every_family)
     query = new_query(model.kind, answer=2)
     sentences = [corrupted(query, (place,), 44) for place in query.replaceable[:3]]
-    found = target_activations(model, sentences)
+    found = target_activations(model.backbone, sentences)
     assert len(found) == model.layer_count
     for layer, values in enumerate(found):
         places = slow.places(query, layer)
@@ -76,7 +76,7 @@ def test_values_at_the_target_positions(
                 true = slow.activation(sentence, layer, token)
                 allowed = 1e-10 if family_row[every_family].exact else 1e-5
                 torch.testing.assert_close(values[row, token], true, rtol=allowed, atol=allowed)
-    assert hooks_of(model.module) == {}
+    assert hooks_of(model.backbone.module) == {}
 
 
 def test_an_error_below_leaves_no_hooks(shared_model, new_query, hooks_of, monkeypatch):
@@ -85,15 +85,15 @@ def test_an_error_below_leaves_no_hooks(shared_model, new_query, hooks_of, monke
     def throw(*inputs, **options):
         raise ValueError("below")
 
-    monkeypatch.setattr(model.layers[1].block.attn, "forward", throw)
+    monkeypatch.setattr(model.backbone.layers[1].block.attn, "forward", throw)
     with pytest.raises(ValueError, match="below"):
-        target_activations(model, [new_query("causal")])
-    assert hooks_of(model.module) == {}
+        target_activations(model.backbone, [new_query("causal")])
+    assert hooks_of(model.backbone.module) == {}
 
 
 def test_a_layer_that_is_not_visited_is_told(shared_model, new_query, monkeypatch, hooks_of):
     model = shared_model("gpt2")
-    monkeypatch.setattr(model.layers[2].block.mlp, "forward", lambda value: value)
+    monkeypatch.setattr(model.backbone.layers[2].block.mlp, "forward", lambda value: value)
     with pytest.raises(BadModel, match="does not visit every layer once"):
-        target_activations(model, [new_query("causal")])
-    assert hooks_of(model.module) == {}
+        target_activations(model.backbone, [new_query("causal")])
+    assert hooks_of(model.backbone.module) == {}

@@ -6,6 +6,7 @@ import torch
 from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
+from factneurons.models.passes.capture import capture
 from factneurons.models.passes.memory import (
     budget_bytes,
     in_parts,
@@ -122,7 +123,7 @@ WHOLE = {
     "log_probabilities": lambda model, queries, sets: model.log_probabilities(queries),
     "evaluate": lambda model, queries, sets: [each.log_probability for each in model.evaluate(queries)],
     "activations": lambda model, queries, sets: model.activations(queries),
-    "probability_table": lambda model, queries, sets: model.probability_table(queries, sets),
+    "probability_table": lambda model, queries, sets: model.probabilities_with(queries, sets),
     "attribute_all": lambda model, queries, sets: [
         each.scores for each in attribute_all(model, queries, AttributionSettings(rule="right", points=3))
     ],
@@ -145,7 +146,7 @@ def test_a_small_memory_changes_nothing_but_the_batches(name, family, shared_mod
             failed.append(tokens)
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    handle = model.layers[-1].down.register_forward_pre_hook(small)
+    handle = model.backbone.layers[-1].down.register_forward_pre_hook(small)
     try:
         found = WHOLE[name](model, queries, sets)
     finally:
@@ -157,30 +158,34 @@ def test_a_small_memory_changes_nothing_but_the_batches(name, family, shared_mod
 
 def test_model_bytes(shared_model):
     model = shared_model("gpt2")
-    assert model_bytes(model) == 8 * sum(parameter.numel() for parameter in model.module.parameters())
+    assert model_bytes(model.backbone) == 8 * sum(parameter.numel() for parameter in model.backbone.module.parameters())
 
 
 def test_budget_is_a_share_of_the_model_but_never_tiny(shared_model, monkeypatch):
     model = shared_model("gpt2")
-    assert budget_bytes(model) == 128 * 2**20
+    assert budget_bytes(model.backbone) == 128 * 2**20
     monkeypatch.setattr("factneurons.models.passes.memory.model_bytes", lambda model: 10 * 2**30)
-    assert budget_bytes(model) == 3 * 2**30
+    assert budget_bytes(model.backbone) == 3 * 2**30
 
 
 @pytest.mark.parametrize(("family", "longer"), [("gpt2", 1), ("bert", 3), ("t5", 3)])
 def test_a_causal_row_is_one_token_however_long_the_prompt(family, longer, shared_model):
     model = shared_model(family)
-    assert row_bytes(model, 30) == longer * row_bytes(model, 10) if longer > 1 else row_bytes(model, 10)
+    assert (
+        row_bytes(model.backbone, 30) == longer * row_bytes(model.backbone, 10)
+        if longer > 1
+        else row_bytes(model.backbone, 10)
+    )
 
 
 def test_row_budget_is_never_less_than_one(shared_model, new_query, monkeypatch):
     model = shared_model("gpt2")
-    captured = model.capture([new_query("causal")], [(0, (0,))])
-    assert row_budget(model, captured) == 128 * 2**20 // row_bytes(model, 6)
+    captured = capture(model.backbone, [new_query("causal")], [(0, (0,))])
+    assert row_budget(model.backbone, captured) == 128 * 2**20 // row_bytes(model.backbone, 6)
     monkeypatch.setattr("factneurons.models.passes.memory.budget_bytes", lambda model: 1)
-    assert row_budget(model, captured) == 1
+    assert row_budget(model.backbone, captured) == 1
 
 
 def test_a_row_in_double_takes_twice_the_room(shared_model):
-    ratio = row_bytes(shared_model("llama"), 5) / row_bytes(shared_model("llama", torch.float32), 5)
+    ratio = row_bytes(shared_model("llama").backbone, 5) / row_bytes(shared_model("llama", torch.float32).backbone, 5)
     assert ratio == 2

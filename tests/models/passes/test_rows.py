@@ -1,4 +1,4 @@
-"""The staircase: every layer's rows in one pass give what a whole forward pass per row gives."""
+"""The fast path: every layer's rows in one pass give what a whole forward pass per row gives."""
 
 import warnings
 
@@ -6,11 +6,13 @@ import pytest
 import torch
 import transformers as tf
 
-from factneurons.models.head import TARGETS
 from factneurons.models.model import Model
-from factneurons.models.passes import gradients, rows
-from factneurons.models.passes.gradients import values_and_gradients
-from factneurons.models.passes.rows import Unsupported, run_rows
+from factneurons.models.passes import attention, fast_path
+from factneurons.models.passes.attention import Unsupported
+from factneurons.models.passes.capture import capture
+from factneurons.models.passes.fast_path import fast_path_fits, values_and_gradients
+from factneurons.models.passes.rows import run_rows
+from factneurons.models.types import TARGETS
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def no_plain_loop(monkeypatch):
     def fail(*_):
         raise AssertionError("the plain loop was used")
 
-    monkeypatch.setattr(gradients, "_plain", fail)
+    monkeypatch.setattr(fast_path, "plain_gradients", fail)
 
 
 def queries_of(new_query, kind):
@@ -53,22 +55,22 @@ def compare(slow, captured, queries, points, found, target, tolerance, items=ITE
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_every_row_is_a_whole_pass(staircase_family, target, shared_model, new_query, slow_reference, no_plain_loop):
-    model = shared_model(staircase_family)
+def test_every_row_is_a_whole_pass(fast_family, target, shared_model, new_query, slow_reference, no_plain_loop):
+    model = shared_model(fast_family)
     queries = queries_of(new_query, model.kind)
-    captured = model.capture(queries, ITEMS)
+    captured = capture(model.backbone, queries, ITEMS)
     points = random_points(captured)
-    found = values_and_gradients(model, captured, points, target)
-    compare(slow_reference(model, staircase_family), captured, queries, points, found, target, 1e-10)
+    found = values_and_gradients(model.backbone, captured, points, target)
+    compare(slow_reference(model, fast_family), captured, queries, points, found, target, 1e-10)
 
 
-def test_every_row_is_a_whole_pass_in_float32(staircase_family, shared_model, new_query, slow_reference, no_plain_loop):
-    model = shared_model(staircase_family, torch.float32)
+def test_every_row_is_a_whole_pass_in_float32(fast_family, shared_model, new_query, slow_reference, no_plain_loop):
+    model = shared_model(fast_family, torch.float32)
     queries = queries_of(new_query, model.kind)
-    captured = model.capture(queries, ITEMS)
+    captured = capture(model.backbone, queries, ITEMS)
     points = random_points(captured)
-    found = values_and_gradients(model, captured, points, "probability")
-    compare(slow_reference(model, staircase_family), captured, queries, points, found, "probability", 5e-5)
+    found = values_and_gradients(model.backbone, captured, points, "probability")
+    compare(slow_reference(model, fast_family), captured, queries, points, found, "probability", 5e-5)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
@@ -77,9 +79,9 @@ def test_shortest_and_longer_prompts(family, tokens, shared_model, new_query, sl
     """With one token there is no prefix at all."""
     model = shared_model(family)
     queries = [new_query("causal", tokens=tokens, answer=2)]
-    captured = model.capture(queries, ITEMS[:2])
+    captured = capture(model.backbone, queries, ITEMS[:2])
     points = random_points(captured)
-    found = values_and_gradients(model, captured, points, "probability")
+    found = values_and_gradients(model.backbone, captured, points, "probability")
     slow = slow_reference(model, family)
     compare(slow, captured, queries, points, found, "probability", 1e-10, ITEMS[:2])
 
@@ -87,8 +89,8 @@ def test_shortest_and_longer_prompts(family, tokens, shared_model, new_query, sl
 @pytest.mark.parametrize("family", ["bert", "llama"])
 def test_unchanged_rows_give_the_unchanged_probability(family, shared_model, new_query, no_plain_loop):
     model = shared_model(family)
-    captured = model.capture(queries_of(new_query, model.kind), ITEMS)
-    values, _ = values_and_gradients(model, captured, captured.activations, "log_probability")
+    captured = capture(model.backbone, queries_of(new_query, model.kind), ITEMS)
+    values, _ = values_and_gradients(model.backbone, captured, captured.activations, "log_probability")
     for value in values:
         torch.testing.assert_close(value, captured.log_probabilities, rtol=1e-12, atol=1e-12)
 
@@ -96,12 +98,12 @@ def test_unchanged_rows_give_the_unchanged_probability(family, shared_model, new
 @pytest.mark.parametrize("family", ["bert", "gpt2", "qwen3"])
 def test_layers_may_be_left_out(family, shared_model, new_query, no_plain_loop):
     model = shared_model(family)
-    captured = model.capture(queries_of(new_query, model.kind), ITEMS)
+    captured = capture(model.backbone, queries_of(new_query, model.kind), ITEMS)
     points = random_points(captured)
-    values, slopes = values_and_gradients(model, captured, points, "probability")
+    values, slopes = values_and_gradients(model.backbone, captured, points, "probability")
     for alone in range(model.layer_count):
         only = [point if layer == alone else None for layer, point in enumerate(points)]
-        value, slope = values_and_gradients(model, captured, only, "probability")
+        value, slope = values_and_gradients(model.backbone, captured, only, "probability")
         assert [part is None for part in value] == [layer != alone for layer in range(model.layer_count)]
         torch.testing.assert_close(value[alone], values[alone], rtol=1e-12, atol=0)
         torch.testing.assert_close(slope[alone], slopes[alone], rtol=1e-10, atol=1e-15)
@@ -110,16 +112,16 @@ def test_layers_may_be_left_out(family, shared_model, new_query, no_plain_loop):
 def test_layers_may_have_different_numbers_of_rows(shared_model, new_query, slow_reference, no_plain_loop):
     model = shared_model("gpt2")
     queries = queries_of(new_query, "causal")
-    captured = model.capture(queries, ITEMS)
+    captured = capture(model.backbone, queries, ITEMS)
     points = [point[:, :count].contiguous() for point, count in zip(random_points(captured, 3), (3, 1, 2), strict=True)]
-    found = values_and_gradients(model, captured, points, "probability")
+    found = values_and_gradients(model.backbone, captured, points, "probability")
     assert [value.shape[1] for value in found[0]] == [3, 1, 2]
     compare(slow_reference(model, "gpt2"), captured, queries, points, found, "probability", 1e-10)
 
 
 def block_rows(model, run):
     """How many tokens [calls of a block] each block was given while `run` ran."""
-    seen = [[] for _ in model.layers]
+    seen = [[] for _ in model.backbone.layers]
 
     def count(store):
         def hook(module, inputs, options):
@@ -130,7 +132,7 @@ def block_rows(model, run):
 
     handles = [
         layer.block.register_forward_pre_hook(count(store), with_kwargs=True)
-        for layer, store in zip(model.layers, seen, strict=True)
+        for layer, store in zip(model.backbone.layers, seen, strict=True)
     ]
     try:
         run()
@@ -144,21 +146,21 @@ def test_a_row_costs_one_token_and_starts_at_its_layer(shared_model, new_query):
     """Block k carries the rows of the layers below k, whatever the prompt's length."""
     model = shared_model("llama")
     for tokens in (5, 20):
-        captured = model.capture([new_query("causal", tokens=tokens)], [(0, (0,))])
+        captured = capture(model.backbone, [new_query("causal", tokens=tokens)], [(0, (0,))])
         points = random_points(captured, 7)
-        model.staircase(captured)  # the check of the first time is not counted
-        seen = block_rows(model, lambda c=captured, p=points: values_and_gradients(model, c, p, "probability"))
+        fast_path_fits(model.backbone, captured)  # the check of the first time is not counted
+        seen = block_rows(model, lambda c=captured, p=points: values_and_gradients(model.backbone, c, p, "probability"))
         assert seen == [[1], [7], [14]]
 
 
 def test_an_encoder_row_is_its_prompt_and_starts_at_its_layer(shared_model, new_query):
     model = shared_model("bert")
     query = new_query("cloze", tokens=6)
-    captured = model.capture([query], [(0, (0,))])
+    captured = capture(model.backbone, [query], [(0, (0,))])
     points = random_points(captured, 7)
-    model.staircase(captured)
+    fast_path_fits(model.backbone, captured)
     length = len(query.input_ids)
-    seen = block_rows(model, lambda: values_and_gradients(model, captured, points, "probability"))
+    seen = block_rows(model, lambda: values_and_gradients(model.backbone, captured, points, "probability"))
     assert seen == [[length], [7 * length], [14 * length]]
 
 
@@ -167,9 +169,9 @@ def test_a_sliding_window(window, new_model, new_query, slow_reference, no_plain
     """Shorter and longer than the prompts, which differ in length; the check of the first time has its own loop."""
     model = new_model("mistral", sliding_window=window)
     queries = queries_of(new_query, "causal")
-    captured = model.capture(queries, ITEMS)
+    captured = capture(model.backbone, queries, ITEMS)
     points = random_points(captured)
-    found = values_and_gradients(model, captured, points, "probability")
+    found = values_and_gradients(model.backbone, captured, points, "probability")
     compare(slow_reference(model, "mistral"), captured, queries, points, found, "probability", 1e-10)
 
 
@@ -187,29 +189,31 @@ def modern_bert():
 
 def plain(model, captured, points, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(model, "_staircase", False)
-        return values_and_gradients(model, captured, points, "probability")
+        patch.setattr(model.backbone.fast_path, "fits", False)
+        return values_and_gradients(model.backbone, captured, points, "probability")
 
 
 def test_prompts_longer_than_an_encoders_window_take_the_plain_loop_alone(modern_bert, new_query, monkeypatch):
     short, long, longer = (
-        modern_bert.capture([new_query("cloze", tokens=tokens)], ITEMS[:1]) for tokens in (1, 12, 13)
+        capture(modern_bert.backbone, [new_query("cloze", tokens=tokens)], ITEMS[:1]) for tokens in (1, 12, 13)
     )
     points = {id(captured): random_points(captured) for captured in (short, long, longer)}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        values_and_gradients(modern_bert, short, points[id(short)], "probability")
+        values_and_gradients(modern_bert.backbone, short, points[id(short)], "probability")
     with pytest.warns(
         UserWarning, match=r"longer than half the sliding window .* plain loop for some prompts"
     ) as caught:
-        found = [values_and_gradients(modern_bert, each, points[id(each)], "probability") for each in (long, longer)]
+        found = [
+            values_and_gradients(modern_bert.backbone, each, points[id(each)], "probability") for each in (long, longer)
+        ]
     assert len(caught) == 1  # said once
-    assert modern_bert.staircase(short)  # and the short ones go on as before
+    assert fast_path_fits(modern_bert.backbone, short)  # and the short ones go on as before
     for captured, result in zip((long, longer), found, strict=True):
         torch.testing.assert_close(result, plain(modern_bert, captured, points[id(captured)], monkeypatch))
     with monkeypatch.context() as patch:
-        patch.setattr(gradients, "_plain", None)
-        values_and_gradients(modern_bert, short, points[id(short)], "probability")
+        patch.setattr(fast_path, "plain_gradients", None)
+        values_and_gradients(modern_bert.backbone, short, points[id(short)], "probability")
 
 
 REASONS = {
@@ -224,76 +228,76 @@ REASONS = {
 def test_blocks_that_do_not_fit_fall_back_and_say_why(family, new_model, new_query, slow_reference):
     model = new_model(family)
     queries = queries_of(new_query, "causal")
-    captured = model.capture(queries, ITEMS)
+    captured = capture(model.backbone, queries, ITEMS)
     points = random_points(captured)
     with pytest.warns(
-        UserWarning, match=f"^tiny {family}: the fast passes do not fit \\({REASONS[family]}\\)"
+        UserWarning, match=f"^tiny {family}: the fast path does not fit \\({REASONS[family]}\\)"
     ) as caught:
-        found = values_and_gradients(model, captured, points, "probability")
-    assert len([warning for warning in caught if "fast passes" in str(warning.message)]) == 1
+        found = values_and_gradients(model.backbone, captured, points, "probability")
+    assert len([warning for warning in caught if "fast path" in str(warning.message)]) == 1
     compare(slow_reference(model, family), captured, queries, points, found, "probability", 1e-5)
 
 
 def test_an_encoder_decoder_takes_the_plain_loop_and_says_so_once(new_model, new_query, slow_reference):
     model = new_model("t5")
     queries = queries_of(new_query, model.kind)
-    captured = model.capture(queries, ITEMS)
+    captured = capture(model.backbone, queries, ITEMS)
     points = random_points(captured)
     with pytest.warns(UserWarning, match=r"^tiny t5: .* \(it is an encoder-decoder\); using the plain loop") as caught:
-        found = values_and_gradients(model, captured, points, "probability")
+        found = values_and_gradients(model.backbone, captured, points, "probability")
     assert len(caught) == 1
     compare(slow_reference(model, "t5"), captured, queries, points, found, "probability", 1e-10)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        values_and_gradients(model, captured, points, "probability")
-        model.probabilities_with(queries[0], [[(0, 1)]])
+        values_and_gradients(model.backbone, captured, points, "probability")
+        model.probabilities_with(queries[:1], [[(0, 1)]])
 
 
 @pytest.mark.parametrize("implementation", ["eager", "sdpa"])
 def test_attention_is_put_back(implementation, new_model, new_query, hooks_of):
     model = new_model("llama", torch.float32)  # eager attention takes its softmax in float32
-    model.module.set_attn_implementation(implementation)
-    captured = model.capture([new_query("causal")], [(0, (0,))])
-    values_and_gradients(model, captured, random_points(captured), "probability")
-    assert model._staircase
-    assert model.module.config._attn_implementation == implementation
-    assert {module.config._attn_implementation for module in model.module.modules() if hasattr(module, "config")} == {
-        implementation
-    }
-    assert rows._PREFIX.get() is None
-    assert hooks_of(model.module) == {}
+    model.backbone.module.set_attn_implementation(implementation)
+    captured = capture(model.backbone, [new_query("causal")], [(0, (0,))])
+    values_and_gradients(model.backbone, captured, random_points(captured), "probability")
+    assert model.backbone.fast_path.fits
+    assert model.backbone.module.config._attn_implementation == implementation
+    assert {
+        module.config._attn_implementation for module in model.backbone.module.modules() if hasattr(module, "config")
+    } == {implementation}
+    assert attention._PREFIX.get() is None
+    assert hooks_of(model.backbone.module) == {}
 
 
 @pytest.mark.parametrize("family", ["bert", "llama"])
 @pytest.mark.parametrize("error", [RuntimeError("mid-pass"), KeyboardInterrupt()])
 def test_everything_is_put_back_when_a_block_throws(family, error, new_model, new_query, hooks_of):
     model = new_model(family)
-    captured = model.capture([new_query(model.kind)], [(0, (0,))])
+    captured = capture(model.backbone, [new_query(model.kind)], [(0, (0,))])
     points = random_points(captured)
-    values_and_gradients(model, captured, points, "probability")
-    before = model.module.config._attn_implementation
+    values_and_gradients(model.backbone, captured, points, "probability")
+    before = model.backbone.module.config._attn_implementation
 
     def throw(module, inputs):
         raise error
 
-    handle = model.layers[2].up.register_forward_pre_hook(throw)
-    hooks = hooks_of(model.module)
+    handle = model.backbone.layers[2].up.register_forward_pre_hook(throw)
+    hooks = hooks_of(model.backbone.module)
     with pytest.raises(type(error)):
-        values_and_gradients(model, captured, points, "probability")
-    assert hooks_of(model.module) == hooks
+        values_and_gradients(model.backbone, captured, points, "probability")
+    assert hooks_of(model.backbone.module) == hooks
     handle.remove()
-    assert hooks_of(model.module) == {}
-    assert model.module.config._attn_implementation == before
-    assert rows._PREFIX.get() is None
-    again = values_and_gradients(model, captured, points, "probability")
+    assert hooks_of(model.backbone.module) == {}
+    assert model.backbone.module.config._attn_implementation == before
+    assert attention._PREFIX.get() is None
+    again = values_and_gradients(model.backbone, captured, points, "probability")
     assert all(torch.isfinite(value).all() for value in again[0])
 
 
 def test_rows_of_a_model_that_does_not_fit_are_refused(shared_model, new_query):
     model = shared_model("bloom")
-    captured = model.capture([new_query("causal")], [(0, (0,))])
+    captured = capture(model.backbone, [new_query("causal")], [(0, (0,))])
     with pytest.raises(Unsupported, match="without position ids"):
-        run_rows(model, captured, [value[:, :, None] for value in captured.activations])
+        run_rows(model.backbone, captured, [value[:, :, None] for value in captured.activations])
 
 
 def test_half_precision_is_near(new_model, new_query):
@@ -301,9 +305,11 @@ def test_half_precision_is_near(new_model, new_query):
     coarse, fine = new_model("llama", torch.bfloat16), new_model("llama", torch.float32)
     found = []
     for model in (coarse, fine):
-        captured = model.capture([new_query("causal")], [(0, (0,))])
-        found.append(values_and_gradients(model, captured, [0.5 * a for a in captured.activations], "probability"))
-    assert coarse._staircase
+        captured = capture(model.backbone, [new_query("causal")], [(0, (0,))])
+        found.append(
+            values_and_gradients(model.backbone, captured, [0.5 * a for a in captured.activations], "probability")
+        )
+    assert coarse.backbone.fast_path.fits
     for layer in range(3):
         (value, slope), (true, true_slope) = ((part[0][layer], part[1][layer]) for part in found)
         assert value.dtype == torch.float32

@@ -8,10 +8,10 @@ import torch
 import transformers as tf
 
 from factneurons.errors import BadModel
-from factneurons.models import model as model_module
 from factneurons.models.model import Model
-from factneurons.models.passes import selfcheck
-from factneurons.models.passes.gradients import values_and_gradients
+from factneurons.models.passes import fast_path, selfcheck
+from factneurons.models.passes.capture import capture
+from factneurons.models.passes.fast_path import fast_path_fits, values_and_gradients
 
 
 def half_points(captured):
@@ -19,9 +19,9 @@ def half_points(captured):
 
 
 def compare_with_slow(model, slow, query):
-    captured = model.capture([query], [(0, (0,))])
+    captured = capture(model.backbone, [query], [(0, (0,))])
     points = half_points(captured)
-    values, slopes = values_and_gradients(model, captured, points, "probability")
+    values, slopes = values_and_gradients(model.backbone, captured, points, "probability")
     for layer in range(model.layer_count):
         value, slope = slow.value_and_gradient(query, 0, layer, points[layer][0, 0])
         assert abs(float(values[layer][0, 0]) - value) < 1e-10 * value
@@ -30,7 +30,7 @@ def compare_with_slow(model, slow, query):
 
 def stretch_block_outputs(model):
     """Blocks that multiply what they return: what is added to the stream is no longer the MLP's output."""
-    for layer in model.layers:
+    for layer in model.backbone.layers:
         original = layer.block.forward
 
         def forward(*inputs, original=original, **options):
@@ -45,7 +45,7 @@ def test_blocks_that_change_the_sum_are_found_out(family, new_model, new_query, 
     model = new_model(family)
     stretch_block_outputs(model)
     query = new_query(model.kind)
-    with pytest.warns(UserWarning, match=r"do not fit \(its values differ in layer \d\)"):
+    with pytest.warns(UserWarning, match=r"does not fit \(its values differ in layer \d\)"):
         compare_with_slow(model, slow_reference(model, family), query)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -56,11 +56,11 @@ def test_blocks_that_change_the_sum_are_found_out(family, new_model, new_query, 
 def test_the_check_is_made_once(family, new_model, new_query, monkeypatch):
     model = new_model(family)
     calls = []
-    real = model_module.staircase_is_right
-    monkeypatch.setattr(model_module, "staircase_is_right", lambda *a: calls.append(a) or real(*a))
+    real = fast_path.misfit
+    monkeypatch.setattr(fast_path, "misfit", lambda *a: calls.append(a) or real(*a))
     for seed in range(3):
-        captured = model.capture([new_query(model.kind, seed=seed)], [(0, (0,))])
-        assert model.staircase(captured)
+        captured = capture(model.backbone, [new_query(model.kind, seed=seed)], [(0, (0,))])
+        assert fast_path_fits(model.backbone, captured)
     assert len(calls) == 1
 
 
@@ -88,7 +88,7 @@ def test_blocks_that_fail_on_rows_are_served_by_the_plain_loop(name, new_query, 
     torch.manual_seed(0)
     module = build().double()
     model = Model(module, None, name=name, kind=kind)
-    assert model.adapter.family == "found by structure"
+    assert model.backbone.adapter.family == "found by structure"
     with pytest.warns(UserWarning, match=rf"^{name}: .* \(its blocks do not run on rows alone: {error}\)"):
         compare_with_slow(model, slow_reference(model, downs(module)), new_query(kind))
     assert hooks_of(module) == {}
@@ -101,21 +101,21 @@ def test_running_out_of_memory_is_no_verdict_on_the_blocks(new_model, new_query,
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr(selfcheck, "_staircase", full)
+        patch.setattr(selfcheck, "row_gradients", full)
         with pytest.raises(torch.OutOfMemoryError):
-            model.staircase(model.capture([new_query("causal")], [(0, (0,))]))
-    assert model.staircase(model.capture([new_query("causal")], [(0, (0,))]))
+            fast_path_fits(model.backbone, capture(model.backbone, [new_query("causal")], [(0, (0,))]))
+    assert fast_path_fits(model.backbone, capture(model.backbone, [new_query("causal")], [(0, (0,))]))
 
 
 def odd_logits(model, change):
     """A model that does something to its logits after the output embeddings."""
-    original = model.module.forward
+    original = model.backbone.module.forward
 
     def forward(**options):
         result = original(**options)
         return SimpleNamespace(logits=change(result.logits))
 
-    model.module.forward = forward
+    model.backbone.module.forward = forward
 
 
 @pytest.mark.parametrize("family", ["gpt2", "bert", "t5"])
@@ -152,6 +152,6 @@ def test_nan_weights_are_not_taken_for_a_strange_head(family, new_model, new_que
     """The numbers are bad, not the model's shape; who asks for scores is told so."""
     model = new_model(family)
     with torch.no_grad():
-        model.layers[1].down.weight[0, 0] = float("nan")
+        model.backbone.layers[1].down.weight[0, 0] = float("nan")
     found = model.log_probabilities([new_query(model.kind)])
     assert torch.isnan(torch.tensor(found)).all()

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
+from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import Registration, after, before
 from factneurons.models.passes.matmul import fast_products
-
-if TYPE_CHECKING:
-    from factneurons.models.model import Model
+from factneurons.models.types import Query
 
 
 @dataclass(slots=True)
@@ -60,16 +58,23 @@ Item = tuple[int, tuple[int, ...]]
 
 
 @torch.no_grad()
-def capture(model: Model, batch: Batch, items: Sequence[Item]) -> Capture:
-    """Run a batch once and keep what rows that change only these items' target positions can share."""
-    rows, positions, targets = _index(batch, items, model.device)
-    seen = _Seen(model, rows, positions, batch)
-    cache = DynamicCache() if model.kind == "causal" else None
-    with fast_products(model.device, model.dtype):
-        hidden = model.to_head(batch, hooks=seen.registrations(), cache=cache)
+def capture(backbone: Backbone, queries: Sequence[Query], items: Sequence[Item]) -> Capture:
+    """Run queries once and keep what rows that change only these items' target positions can share.
+
+    Args:
+        backbone: the network.
+        queries: what goes into one batch (`batches.groups`).
+        items: a query's row in the batch, and the answer's tokens that are meant.
+    """
+    batch = Batch.of(queries, backbone.device)
+    rows, positions, targets = _index(batch, items, backbone.device)
+    seen = _Seen(backbone, rows, positions, batch)
+    cache = DynamicCache() if backbone.kind == "causal" else None
+    with fast_products(backbone.device, backbone.dtype):
+        hidden = backbone.to_head(batch, hooks=seen.registrations(), cache=cache)
         at_targets = hidden[rows[:, None], positions]
         flat = at_targets.reshape(-1, hidden.shape[-1])
-        log_probabilities = model.head.log_probabilities(flat, targets.reshape(-1).to(flat.device))
+        log_probabilities = backbone.head.log_probabilities(flat, targets.reshape(-1).to(flat.device))
     return Capture(
         batch=batch,
         rows=rows,
@@ -99,19 +104,19 @@ def _stored(cache: DynamicCache | None, name: str) -> list[Tensor]:
 class _Seen:
     """Collects, layer by layer, what the capture keeps."""
 
-    def __init__(self, model: Model, rows: Tensor, positions: Tensor, batch: Batch) -> None:
-        count = model.layer_count
-        self._model, self._rows, self._positions, self._batch = model, rows, positions, batch
+    def __init__(self, backbone: Backbone, rows: Tensor, positions: Tensor, batch: Batch) -> None:
+        count = backbone.layer_count
+        self._backbone, self._rows, self._positions, self._batch = backbone, rows, positions, batch
         self.activation: list[Tensor] = [rows] * count
         self.own: list[Tensor] = [rows] * count
         self.total: list[Tensor] = [rows] * count
-        self.outputs: list[Tensor] = [rows] * count if model.kind == "cloze" else []
+        self.outputs: list[Tensor] = [rows] * count if backbone.kind == "cloze" else []
 
     def _at(self, layer: int, value: Tensor) -> Tensor:
-        encoder = self._model.in_encoder(layer)
+        encoder = self._backbone.in_encoder(layer)
         value = value.reshape(len(self._batch.queries), -1, value.shape[-1])
         rows = self._rows.to(value.device)
-        if encoder and self._model.kind == "encoder-decoder":
+        if encoder and self._backbone.kind == "encoder-decoder":
             places = [self._batch.queries[int(row)].encoder_position for row in self._rows]
             return value[rows, torch.tensor(places, device=value.device)][:, None]
         return value[rows[:, None], self._positions.to(value.device)]
@@ -121,7 +126,7 @@ class _Seen:
 
     def registrations(self) -> list[Registration]:
         hooks: list[Registration] = []
-        for number, layer in enumerate(self._model.layers):
+        for number, layer in enumerate(self._backbone.layers):
             hooks.append(before(layer.down, _first_input(self._keep(self.activation, number))))
             hooks.append(after(layer.after_mlp or layer.down, _output(self._keep(self.own, number))))
             keep_total = self._keep(self.total, number)

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from factneurons.errors import BadModel
+from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import Reached, before, hooked
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.passes.memory import in_parts
 from factneurons.models.types import Query
 
-if TYPE_CHECKING:
-    from factneurons.models.model import Model
-
 _TOKENS = 2048
 
 
-def replacement_token(model: Model) -> tuple[int, str]:
+def replacement_token(backbone: Backbone) -> tuple[int, str]:
     """What stands in for a removed word, and its name: the mask, else the end-of-text token, else bos, else pad.
 
     Source: Journey to the Center of the Knowledge Neurons (AAAI 2024): <mask> in auto-encoding models, <eos> in
@@ -31,12 +28,12 @@ def replacement_token(model: Model) -> tuple[int, str]:
     Raises:
         BadModel: the tokenizer has none of them.
     """
-    names = ("mask_token", "eos_token", "bos_token", "pad_token")[0 if model.kind == "cloze" else 1 :]
+    names = ("mask_token", "eos_token", "bos_token", "pad_token")[0 if backbone.kind == "cloze" else 1 :]
     for name in names:
-        number = getattr(model.tokenizer, f"{name}_id", None)
+        number = getattr(backbone.tokenizer, f"{name}_id", None)
         if number is not None:
             return int(number), name
-    raise BadModel(f"{model.name}: its tokenizer has none of {', '.join(names)} to put in a word's place")
+    raise BadModel(f"{backbone.name}: its tokenizer has none of {', '.join(names)} to put in a word's place")
 
 
 def corrupted(query: Query, positions: Sequence[int], token: int) -> Query:
@@ -48,35 +45,35 @@ def corrupted(query: Query, positions: Sequence[int], token: int) -> Query:
 
 
 @torch.no_grad()
-def target_activations(model: Model, queries: Sequence[Query]) -> list[Tensor]:
+def target_activations(backbone: Backbone, queries: Sequence[Query]) -> list[Tensor]:
     """The neurons' values, per layer [queries, n, width], of queries of one shape (n target positions each)."""
 
     def run(part: Sequence[Query]) -> list[Tensor]:
-        with fast_products(model.device, model.dtype):
-            return _run(model, Batch.of(part, model.device))
+        with fast_products(backbone.device, backbone.dtype):
+            return _run(backbone, Batch.of(part, backbone.device))
 
     step = max(1, _TOKENS // len(queries[0].input_ids))
     batches = [queries[begin : begin + step] for begin in range(0, len(queries), step)]
-    found = [values for batch in batches for values in in_parts(batch, run, what=f"the baselines of {model.name}")]
+    found = [values for batch in batches for values in in_parts(batch, run, what=f"the baselines of {backbone.name}")]
     return [torch.cat(values) for values in zip(*found, strict=True)]
 
 
-def _run(model: Model, batch: Batch) -> list[Tensor]:
+def _run(backbone: Backbone, batch: Batch) -> list[Tensor]:
     seen: list[Tensor] = []
     rows = torch.arange(len(batch.queries))[:, None]
     masks = [[query.encoder_position or 0] for query in batch.queries]
     targets = [query.target_positions for query in batch.queries]
 
     def keep(module: nn.Module, inputs: tuple[Tensor]) -> None:
-        sentinel = model.kind == "encoder-decoder" and model.in_encoder(len(seen))
+        sentinel = backbone.kind == "encoder-decoder" and backbone.in_encoder(len(seen))
         value = inputs[0].reshape(len(batch.queries), -1, inputs[0].shape[-1])
         seen.append(value[rows.to(value.device), torch.tensor(masks if sentinel else targets, device=value.device)])
-        if len(seen) == model.layer_count:
+        if len(seen) == backbone.layer_count:
             raise Reached
 
-    with hooked([before(layer.down, keep) for layer in model.layers]):
+    with hooked([before(layer.down, keep) for layer in backbone.layers]):
         try:
-            model.to_head(batch)
+            backbone.to_head(batch)
         except Reached:
             return seen
-    raise BadModel(f"{model.name}: a forward pass does not visit every layer once")
+    raise BadModel(f"{backbone.name}: a forward pass does not visit every layer once")

@@ -1,21 +1,17 @@
-"""Values and gradients of the target function at given values of one layer's neurons, for all layers at once."""
+"""Values and gradients of the target function at given values of one layer's neurons: carried as rows, or plainly."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from factneurons.models.head import Target
+from factneurons.models.backbone import Backbone
 from factneurons.models.passes.capture import Capture
-from factneurons.models.passes.matmul import fast_products
 from factneurons.models.passes.plain import run_plain
-from factneurons.models.passes.rows import Unsupported, run_rows
-
-if TYPE_CHECKING:
-    from factneurons.models.model import Model
+from factneurons.models.passes.rows import run_rows
+from factneurons.models.types import Target
 
 Points = Sequence[Tensor | None]
 """Per layer [I, rows, width]: what the down-projection reads instead; None where a layer is left out."""
@@ -24,58 +20,47 @@ Result = tuple[list[Tensor | None], list[Tensor | None]]
 """Per layer the target function [I, rows] and its gradient [I, rows, width]."""
 
 
-def values_and_gradients(model: Model, captured: Capture, points: Points, target: Target) -> Result:
-    """F and dF/da at every point, where only that layer's vector at the item's target position is replaced.
+def row_gradients(backbone: Backbone, captured: Capture, points: Points, target: Target) -> Result:
+    """All layers' points (that require gradients) in one pass.
 
-    Args:
-        model: any model.
-        captured: items at one target position each (n = 1).
-        points: the points, per layer.
-        target: which function of the answer token's logits F is.
+    Raises:
+        Unsupported: the blocks do not fit the fast path.
     """
-    leaves = [None if point is None else point.detach().requires_grad_(True) for point in points]
-    with fast_products(model.device, model.dtype), torch.enable_grad():
-        if model.staircase(captured):
-            try:
-                return _staircase(model, captured, leaves, target)
-            except Unsupported as reason:
-                model.distrust(reason)
-        return _plain(model, captured, leaves, target)
-
-
-def _staircase(model: Model, captured: Capture, leaves: Points, target: Target) -> Result:
-    starts = [None if leaf is None else leaf[:, :, None] for leaf in leaves]
-    hidden = [rows for rows in run_rows(model, captured, starts) if rows is not None]
+    starts = [None if point is None else point[:, :, None] for point in points]
+    hidden = [rows for rows in run_rows(backbone, captured, starts) if rows is not None]
     size = hidden[0].shape[-1]
     flat = torch.cat([rows.reshape(-1, size) for rows in hidden])
     targets = torch.cat([captured.targets.expand(-1, rows.shape[1]).reshape(-1) for rows in hidden])
-    values, heads = model.head.value_and_gradient(flat.detach(), targets, target)
-    used = [leaf for leaf in leaves if leaf is not None]
+    values, heads = backbone.head.value_and_gradient(flat.detach(), targets, target)
+    used = [point for point in points if point is not None]
     found = iter(torch.autograd.grad(flat, used, heads))
     parts = iter(values.split([rows.shape[0] * rows.shape[1] for rows in hidden]))
     return (
-        [None if leaf is None else next(parts).view(leaf.shape[:2]) for leaf in leaves],
-        [None if leaf is None else next(found) for leaf in leaves],
+        [None if point is None else next(parts).view(point.shape[:2]) for point in points],
+        [None if point is None else next(found) for point in points],
     )
 
 
-def _plain(model: Model, captured: Capture, leaves: Points, target: Target) -> Result:
+def plain_gradients(backbone: Backbone, captured: Capture, points: Points, target: Target) -> Result:
+    """The same, a whole prompt for every point."""
     values: list[Tensor | None] = []
     gradients: list[Tensor | None] = []
-    for layer, leaf in enumerate(leaves):
-        found = None if leaf is None else _plain_layer(model, captured, layer, leaf, target)
+    for layer, point in enumerate(points):
+        found = None if point is None else _plain_layer(backbone, captured, layer, point, target)
         values.append(None if found is None else found[0])
         gradients.append(None if found is None else found[1])
     return values, gradients
 
 
-def _plain_layer(model: Model, captured: Capture, layer: int, leaf: Tensor, target: Target) -> tuple[Tensor, Tensor]:
-    items, count, _ = leaf.shape
+def _plain_layer(
+    backbone: Backbone, captured: Capture, layer: int, point: Tensor, target: Target
+) -> tuple[Tensor, Tensor]:
+    items, count, _ = point.shape
     targets = captured.targets.expand(-1, count).reshape(-1)
-    all_values, gradient = [], torch.zeros_like(leaf)
-    for part, hidden in run_plain(model, captured, layer, leaf[:, :, None]):
+    all_values, gradient = [], torch.zeros_like(point)
+    for part, hidden in run_plain(backbone, captured, layer, point[:, :, None]):
         flat = hidden.reshape(-1, hidden.shape[-1])
-        values, heads = model.head.value_and_gradient(flat.detach(), targets[part].to(flat.device), target)
-        all_values.append(values.to(leaf.device))
-        gradient += torch.autograd.grad(flat, leaf, heads, retain_graph=True)[0]
+        values, heads = backbone.head.value_and_gradient(flat.detach(), targets[part].to(flat.device), target)
+        all_values.append(values.to(point.device))
+        gradient += torch.autograd.grad(flat, point, heads, retain_graph=True)[0]
     return torch.cat(all_values).view(items, count), gradient

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
 
 from factneurons.errors import BadSetting
+from factneurons.models.backbone import Backbone
 from factneurons.models.passes.capture import Capture
-
-if TYPE_CHECKING:
-    from factneurons.models.model import Model
 
 _Thing = TypeVar("_Thing")
 _Result = TypeVar("_Result")
@@ -25,28 +23,28 @@ _GATED_COPIES = 5
 _MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
-def row_bytes(model: Model, prompt_tokens: int) -> int:
+def row_bytes(backbone: Backbone, prompt_tokens: int) -> int:
     """About what automatic differentiation keeps of one row, in bytes, averaged over where rows start."""
-    copies = _GATED_COPIES if model.adapter.gated else _NEURON_COPIES
-    per_token = _HIDDEN_COPIES * model.hidden_size + copies * model.width
-    tokens = 1 if model.kind == "causal" else prompt_tokens
-    itemsize = torch.finfo(model.dtype).bits // 8
-    return int(per_token * tokens * itemsize * (model.layer_count + 1) / 2)
+    copies = _GATED_COPIES if backbone.adapter.gated else _NEURON_COPIES
+    per_token = _HIDDEN_COPIES * backbone.hidden_size + copies * backbone.width
+    tokens = 1 if backbone.kind == "causal" else prompt_tokens
+    itemsize = torch.finfo(backbone.dtype).bits // 8
+    return int(per_token * tokens * itemsize * (backbone.layer_count + 1) / 2)
 
 
-def model_bytes(model: Model) -> int:
+def model_bytes(backbone: Backbone) -> int:
     """The size of the model's weights in bytes."""
-    return sum(parameter.numel() * parameter.element_size() for parameter in model.module.parameters())
+    return sum(parameter.numel() * parameter.element_size() for parameter in backbone.module.parameters())
 
 
-def budget_bytes(model: Model) -> int:
+def budget_bytes(backbone: Backbone) -> int:
     """What rows in flight may take: three tenths of the model's own size, or 128 MiB if that is more."""
-    return max(_LEAST, int(_SHARE_OF_MODEL * model_bytes(model)))
+    return max(_LEAST, int(_SHARE_OF_MODEL * model_bytes(backbone)))
 
 
-def row_budget(model: Model, captured: Capture) -> int:
+def row_budget(backbone: Backbone, captured: Capture) -> int:
     """How many rows may be in flight."""
-    return max(1, budget_bytes(model) // row_bytes(model, captured.batch.input_ids.shape[1]))
+    return max(1, budget_bytes(backbone) // row_bytes(backbone, captured.batch.input_ids.shape[1]))
 
 
 def with_backoff(run: Callable[[int], None], rows: int, *, what: str) -> None:

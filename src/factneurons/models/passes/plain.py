@@ -1,30 +1,28 @@
-"""The plain batched loop: whole prompts with one layer's value replaced, for models the staircase does not fit."""
+"""The plain batched loop: whole prompts with one layer's value replaced, for models that the fast path does not fit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import before
 from factneurons.models.passes.capture import Capture
 from factneurons.models.types import Neuron
 
-if TYPE_CHECKING:
-    from factneurons.models.model import Model
-
 _TOKENS = 4096
 """Tokens of one forward pass of whole prompts."""
 
 
-def run_plain(model: Model, captured: Capture, layer: int, start: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def run_plain(backbone: Backbone, captured: Capture, layer: int, start: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Run whole prompts with one layer's down-projection input replaced at the target positions.
 
     Args:
-        model: any model.
+        backbone: any model's.
         captured: the items.
         layer: the layer.
         start: [I, rows, n, width], the values to put in.
@@ -41,9 +39,9 @@ def run_plain(model: Model, captured: Capture, layer: int, start: Tensor) -> Ite
     for begin in range(0, len(values), step):
         part = slice(begin, min(begin + step, len(values)))
         batch_rows = captured.rows[owner[part]]
-        hidden = model.to_head(
+        hidden = backbone.to_head(
             _repeated(captured.batch, batch_rows),
-            hooks=[before(model.layers[layer].down, _replace(model, captured, layer, owner[part], values[part]))],
+            hooks=[before(backbone.layers[layer].down, _replace(backbone, captured, layer, owner[part], values[part]))],
         )
         where = captured.positions[owner[part]]
         yield part, hidden[torch.arange(len(batch_rows), device=hidden.device)[:, None], where]
@@ -58,16 +56,16 @@ def _repeated(batch: Batch, rows: Tensor) -> Batch:
     )
 
 
-def places(model: Model, captured: Capture, layer: int, owner: Tensor) -> Tensor:
+def places(backbone: Backbone, captured: Capture, layer: int, owner: Tensor) -> Tensor:
     """The positions [rows, n] that carry the neurons of a layer: the sentinel's in an encoder that feeds a decoder."""
-    if model.kind == "encoder-decoder" and model.in_encoder(layer):
+    if backbone.kind == "encoder-decoder" and backbone.in_encoder(layer):
         sentinels = [captured.batch.queries[int(row)].encoder_position for row in captured.rows[owner]]
         return torch.tensor(sentinels, device=owner.device)[:, None]
     return captured.positions[owner]
 
 
-def _replace(model: Model, captured: Capture, layer: int, owner: Tensor, values: Tensor) -> Callable[..., Any]:
-    where = places(model, captured, layer, owner)
+def _replace(backbone: Backbone, captured: Capture, layer: int, owner: Tensor, values: Tensor) -> Callable[..., Any]:
+    where = places(backbone, captured, layer, owner)
     rows = torch.arange(len(owner), device=owner.device)[:, None]
 
     def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
@@ -81,12 +79,12 @@ def _replace(model: Model, captured: Capture, layer: int, owner: Tensor, values:
 
 @torch.no_grad()
 def plain_log_probabilities(
-    model: Model, captured: Capture, factors: Sequence[Mapping[Neuron, float]], *, everywhere: bool
+    backbone: Backbone, captured: Capture, factors: Sequence[Mapping[Neuron, float]], *, everywhere: bool
 ) -> Tensor:
     """Log P(answer) of one query under many sets of multiplied neurons, one whole prompt per set.
 
     Args:
-        model: any model.
+        backbone: any model's.
         captured: one item with all its target positions.
         factors: per set, neuron (layer, index) -> factor.
         everywhere: at all positions instead of the target positions.
@@ -101,25 +99,25 @@ def plain_log_probabilities(
         part = factors[begin : begin + step]
         rows = torch.zeros(len(part), dtype=torch.long, device=captured.rows.device)
         hooks = [
-            before(model.layers[layer].down, _multiply(model, captured, layer, part, everywhere))
+            before(backbone.layers[layer].down, _multiply(backbone, captured, layer, part, everywhere))
             for layer in sorted({layer for neurons in part for layer, _ in neurons})
         ]
-        hidden = model.to_head(_repeated(captured.batch, rows), hooks=hooks)
+        hidden = backbone.to_head(_repeated(captured.batch, rows), hooks=hooks)
         at_targets = hidden[:, captured.positions[0]]
         targets = captured.targets.expand(len(part), -1).reshape(-1).to(hidden.device)
         flat = at_targets.reshape(-1, hidden.shape[-1])
-        results.append(model.head.log_probabilities(flat, targets).view(len(part), -1).sum(-1))
+        results.append(backbone.head.log_probabilities(flat, targets).view(len(part), -1).sum(-1))
     return torch.cat(results)
 
 
 def _multiply(
-    model: Model,
+    backbone: Backbone,
     captured: Capture,
     layer: int,
     factors: Sequence[Mapping[Neuron, float]],
     everywhere: bool,
 ) -> Callable[..., Any]:
-    where = places(model, captured, layer, torch.zeros(1, dtype=torch.long, device=captured.rows.device))[0]
+    where = places(backbone, captured, layer, torch.zeros(1, dtype=torch.long, device=captured.rows.device))[0]
     entries = [(row, i, f) for row, neurons in enumerate(factors) for (lay, i), f in neurons.items() if lay == layer]
 
     def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:

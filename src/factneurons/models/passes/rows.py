@@ -1,45 +1,32 @@
 """Rows: changed copies of a prompt's target positions that start in the middle of the model.
 
 A row replaces the input of one layer's down-projection at its item's target positions and is carried from
-that layer's output to the head. Rows of all layers travel up together, a staircase: one pass over the blocks
-serves every layer's rows, and nothing below a row's layer is computed again.
+that layer's output to the head. Rows of all layers travel up together: one pass over the blocks serves every
+layer's rows, and nothing below a row's layer is computed again. This is the fast path.
 
 In a causal model only the target positions are carried: rows are further query positions that see the
 prompt's stored keys and values and themselves. In an encoder a change reaches every position above, so rows
 carry the whole prompt. Nothing here knows a model family: blocks are entered and left by hooks, and attention
-goes through transformers' attention registry. A model that does not fit is found out by a self-check
-(`Model.staircase`) and served by `plain.py`.
+goes through `attention.py`. A model that does not fit is found out by a self-check (`fast_path.py`) and served
+by `plain.py`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.cache_utils import Cache, DynamicLayer
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from factneurons.models.adapters import Layer
+from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import Registration, after, before
+from factneurons.models.passes.attention import Prefix, Unsupported, own_attention, prefix_cache
 from factneurons.models.passes.capture import Capture
-
-if TYPE_CHECKING:
-    from factneurons.models.model import Model
-
-
-class Unsupported(Exception):
-    """The model's blocks do not fit the staircase; the plain loop must do."""
-
-
-class UnsupportedPrompt(Unsupported):
-    """These prompts do not fit it; shorter ones may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,145 +36,6 @@ class Edits:
     rows: Tensor
     indices: Tensor
     factors: Tensor
-
-
-@dataclass(slots=True)
-class _Prefix:
-    """What the attention function needs while rows run.
-
-    `hidden` holds, by sliding window, which keys [items, n or 1, length] are not seen; None where all are.
-    """
-
-    keys: list[Tensor]
-    values: list[Tensor]
-    positions: Tensor
-    calls: int = 0
-    hidden: dict[int | None, Tensor | None] = field(default_factory=dict)
-
-    def hidden_keys(self, length: int, window: int | None) -> Tensor | None:
-        """Padding and the answer's own tokens; and what lies before the sliding window of a row's token."""
-        if window not in self.hidden:
-            keys = torch.arange(length, device=self.positions.device)
-            hidden = keys >= self.positions[:, :1, None]
-            if window is not None:
-                hidden = hidden | (keys <= self.positions[:, :, None] - window)
-            self.hidden[window] = hidden if bool(hidden.any()) else None
-        return self.hidden[window]
-
-
-_PREFIX: ContextVar[_Prefix | None] = ContextVar("prefix", default=None)
-_IGNORED = {"dropout", "is_causal", "output_attentions", "use_cache", "position_ids", "cache_position"}
-
-
-def _row_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    sliding_window: int | None = None,
-    softcap: float | None = None,
-    **options: Any,
-) -> tuple[Tensor, None]:
-    """Attention of rows [items, heads, rows * n, size] over the stored prefix and, causally, over their own n."""
-    prefix = _PREFIX.get()
-    strange = [name for name, value in options.items() if value is not None and name not in _IGNORED]
-    if prefix is None or any(isinstance(options[name], (Tensor, float)) for name in strange):
-        raise Unsupported(f"attention with {', '.join(strange) or 'no prefix'}")
-    layer = module.layer_idx
-    assert isinstance(layer, int)
-    keys, values = prefix.keys[layer], prefix.values[layer]
-    length, n = keys.shape[-2], prefix.positions.shape[1]
-    prefix.calls += 1
-    items, heads, total, size = query.shape
-    shared = key.shape[1]
-    group, rows = heads // shared, total // n
-    query = query * (size**-0.5 if scaling is None else scaling)
-    scores = query.reshape(items, shared, group * total, size) @ keys.transpose(-1, -2)
-    scores = _capped(scores.view(items, shared, group, rows, n, length), softcap)
-    hidden = prefix.hidden_keys(length, sliding_window)
-    if hidden is not None:
-        scores = scores.masked_fill(hidden[:, None, None, None].to(scores.device), float("-inf"))
-    own_keys, own_values = (part.view(items, shared, 1, rows, n, size) for part in (key, value))
-    own_query = query.view(items, shared, group, rows, n, size)
-    if n == 1:
-        own = _capped((own_query * own_keys).sum(-1, keepdim=True), softcap)
-    else:
-        unseen = torch.ones(n, n, dtype=torch.bool, device=query.device)
-        unseen = unseen.triu(1) | unseen.tril(-(sliding_window or n))
-        own = _capped(own_query @ own_keys.transpose(-1, -2), softcap).masked_fill(unseen, float("-inf"))
-    weights = torch.softmax(torch.cat([scores, own], -1), -1, dtype=_softmax_dtype(query)).to(query.dtype)
-    from_prefix = weights[..., :length].reshape(items, shared, group * total, length) @ values
-    own_part = weights[..., length:]
-    mixed = own_part * own_values if n == 1 else own_part @ own_values
-    result = from_prefix.view(items, shared, group, rows, n, size) + mixed
-    return result.reshape(items, heads, total, size).transpose(1, 2).contiguous(), None
-
-
-def _capped(scores: Tensor, softcap: float | None) -> Tensor:
-    return scores if softcap is None else softcap * torch.tanh(scores / softcap)
-
-
-def _plain_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    sliding_window: int | None = None,
-    **options: Any,
-) -> tuple[Tensor, None]:
-    """Attention of many short sequences without a mask: three products beat the fused kernels there."""
-    prefix = _PREFIX.get()
-    strange = [name for name, value in options.items() if isinstance(value, (Tensor, float)) and value is not None]
-    if prefix is None or attention_mask is not None or set(strange) - _IGNORED:
-        raise Unsupported(f"attention with {', '.join(strange) or 'a mask'}")
-    if sliding_window is not None and query.shape[-2] > sliding_window // 2:  # of both sides, or of one
-        raise UnsupportedPrompt(f"prompts longer than half the sliding window of {sliding_window} tokens")
-    prefix.calls += 1
-    size = query.shape[-1]
-    scores = (query * (size**-0.5 if scaling is None else scaling)) @ key.transpose(-1, -2)
-    weights = torch.softmax(scores, -1, dtype=_softmax_dtype(query)).to(query.dtype)
-    return (weights @ value).transpose(1, 2).contiguous(), None
-
-
-def _softmax_dtype(query: Tensor) -> torch.dtype:
-    return query.dtype if query.dtype == torch.float64 else torch.float32
-
-
-ALL_ATTENTION_FUNCTIONS.register("factneurons_rows", _row_attention)
-ALL_ATTENTION_FUNCTIONS.register("factneurons_plain", _plain_attention)
-
-
-@contextmanager
-def _attention(model: Model, name: str, prefix: _Prefix) -> Iterator[None]:
-    """Route the model's attention to one of ours; whatever happens, it goes back."""
-    config = model.module.config
-    old = config._attn_implementation
-    token = _PREFIX.set(prefix)
-    try:
-        config._attn_implementation = name
-        yield
-    finally:
-        config._attn_implementation = old
-        _PREFIX.reset(token)
-
-
-class _NoPrefixLayer(DynamicLayer):
-    """Hands back only the new keys and values; the attention function reads the prefix itself."""
-
-    def __init__(self, length: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._length = length
-        self.is_initialized = True
-
-    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        return key_states, value_states
-
-    def get_seq_length(self, *_: Any) -> int:
-        return self._length
 
 
 def block_output(layer: Layer, residual: Tensor, value: Tensor) -> Tensor:
@@ -200,12 +48,12 @@ def block_output(layer: Layer, residual: Tensor, value: Tensor) -> Tensor:
 
 
 def run_rows(
-    model: Model, captured: Capture, starts: Sequence[Tensor | None], edits: Mapping[int, Edits] | None = None
+    backbone: Backbone, captured: Capture, starts: Sequence[Tensor | None], edits: Mapping[int, Edits] | None = None
 ) -> list[Tensor | None]:
     """Carry rows from their layers to the head.
 
     Args:
-        model: the model; its blocks must fit (`Model.staircase`).
+        backbone: the network; its blocks must fit (`fast_path.fast_path_fits`).
         captured: the items the rows start from.
         starts: per layer [I, rows, n, width], the down-projection's input of the rows that start there; None
             where none starts.
@@ -217,56 +65,120 @@ def run_rows(
     Raises:
         Unsupported: the blocks do not fit.
     """
-    run = _run_encoder if model.kind == "cloze" else _run_decoder
-    return run(model, captured, starts, edits or {})
+    carried = (_Prompts if backbone.kind == "cloze" else _Tokens)(backbone, captured)
+    hooks: list[Registration] = []
+    some = False
+    for number, (layer, start) in enumerate(zip(backbone.layers, starts, strict=True)):
+        hooks.append(before(layer.block, carried.enter, keywords=True))
+        if start is not None:
+            hooks.append(after(layer.block, _joining(carried, number, start, others=some)))
+            some = True
+        if edits is not None and number in edits:
+            hooks.append(before(layer.down, _editing(carried, edits[number])))
+    hidden = carried.to_head(hooks)
+    parts = iter(carried.split(hidden, [start.shape[1] for start in starts if start is not None]))
+    return [None if start is None else next(parts) for start in starts]
 
 
-def _run_decoder(
-    model: Model, captured: Capture, starts: Sequence[Tensor | None], edits: Mapping[int, Edits]
-) -> list[Tensor | None]:
-    items, n = captured.positions.shape
-    counts = [0 if start is None else start.shape[1] for start in starts]
-    longest = int(captured.positions[:, 0].max())
-    prefix = _prefix(captured, longest)
+class _Tokens:
+    """Rows of a causal model: their target positions alone, one row after the other along the tokens."""
 
-    def enter(module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        hidden = inputs[0] if inputs else options["hidden_states"]
+    axis = 1
+
+    def __init__(self, backbone: Backbone, captured: Capture) -> None:
+        self.backbone, self.captured = backbone, captured
+        self._items, self._n = captured.positions.shape
+
+    def enter(self, module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """A block's arguments for as many rows as reach it."""
+        n, hidden = self._n, inputs[0] if inputs else options["hidden_states"]
         if n > 1:
             options = {name: _tiled(name, value, n, hidden.shape[1] // n) for name, value in options.items()}
         return _without_mask(module, inputs, options)
 
-    def leave(number: int) -> Callable[..., Any]:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> Any:
-            start = starts[number]
-            if start is None:
-                return output
-            hidden = output[0] if isinstance(output, tuple) else output
-            residual = captured.residuals[number][:, None]
-            new = block_output(model.layers[number], residual, start).reshape(items, -1, hidden.shape[-1])
-            hidden = torch.cat([hidden, new.to(hidden.device)], 1) if any(counts[:number]) else new
-            return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+    def rows(self, number: int, new: Tensor) -> Tensor:
+        """Block outputs at the target positions, as they travel up."""
+        return new.reshape(self._items, -1, new.shape[-1])
 
-        return hook
+    def edited(self, value: Tensor, edits: Edits) -> Tensor:
+        """The travelling rows' neurons, changed."""
+        return _edited(value, self._items, self._n, edits)
 
-    def edit(number: int) -> Callable[..., Any]:
-        return lambda module, inputs: (_edited(inputs[0], items, n, edits[number]),)
+    def to_head(self, hooks: Sequence[Registration]) -> Tensor:
+        """Carry the rows up."""
+        if "position_ids" not in inspect.signature(self.backbone.module.forward).parameters:
+            raise Unsupported("a model without position ids")
+        captured, positions = self.captured, self.captured.positions
+        longest = int(positions[:, 0].max())
+        batch = Batch(captured.batch.queries, captured.batch.input_ids[captured.rows[:, None], positions], None)
+        cache = prefix_cache(self.backbone.layer_count, longest)
+        with own_attention(self.backbone, _prefix(captured, longest)):
+            return self.backbone.to_head(batch, hooks=hooks, cache=cache, position_ids=positions)
 
-    hooks = _registrations(model, enter, leave, edit, starts, edits)
-    sequence = captured.batch.input_ids[captured.rows[:, None], captured.positions]
-    batch = Batch(captured.batch.queries, sequence, None)
-    cache = Cache(layers=[_NoPrefixLayer(longest) for _ in model.layers])
-    if "position_ids" not in inspect.signature(model.module.forward).parameters:
-        raise Unsupported("a model without position ids")
-    with _attention(model, "factneurons_rows", prefix):
-        hidden = model.to_head(batch, hooks=hooks, cache=cache, position_ids=captured.positions)
-    if prefix.calls != model.layer_count:
-        raise Unsupported("attention that does not go through the registry")
-    parts = hidden.reshape(items, -1, n, hidden.shape[-1]).split([count for count in counts if count], dim=1)
-    following = iter(parts)
-    return [next(following) if count else None for count in counts]
+    def split(self, hidden: Tensor, counts: list[int]) -> Sequence[Tensor]:
+        """The rows [I, rows, n, hidden] of every layer that had some."""
+        parts: Sequence[Tensor] = hidden.reshape(self._items, -1, self._n, hidden.shape[-1]).split(counts, dim=1)
+        return parts
 
 
-def _prefix(captured: Capture, longest: int) -> _Prefix:
+class _Prompts:
+    """Rows of an encoder: whole prompts, one after the other along the batch."""
+
+    axis = 0
+
+    def __init__(self, backbone: Backbone, captured: Capture) -> None:
+        self.backbone, self.captured = backbone, captured
+
+    def enter(self, module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """A block's arguments, the same for any number of prompts."""
+        return _without_mask(module, inputs, options)
+
+    def rows(self, number: int, new: Tensor) -> Tensor:
+        """Copies of the prompts' block outputs [I * rows, tokens, hidden] with new values at the targets."""
+        items, count, n, size = new.shape
+        base = self.captured.outputs[number][self.captured.rows][:, None].expand(items, count, -1, size)
+        index = self.captured.positions[:, None, :, None].expand(items, count, n, size)
+        return base.scatter(2, index, new).reshape(items * count, -1, size)
+
+    def edited(self, value: Tensor, edits: Edits) -> Tensor:
+        """The travelling prompts' neurons, changed at the targets of the one item."""
+        places = self.captured.positions[0]
+        at_targets = value[:, places]
+        changed = value.clone()
+        changed[:, places] = _edited(at_targets, 1, len(places), edits).view_as(at_targets)
+        return changed
+
+    def to_head(self, hooks: Sequence[Registration]) -> Tensor:
+        """Carry the prompts up."""
+        with own_attention(self.backbone, Prefix([], [], self.captured.positions)):
+            return self.backbone.to_head(self.captured.batch, hooks=hooks)
+
+    def split(self, hidden: Tensor, counts: list[int]) -> Sequence[Tensor]:
+        """The rows [I, rows, n, hidden] of every layer that had some, at the target positions."""
+        items, n = self.captured.positions.shape
+        index, size = self.captured.positions[:, None, :, None], hidden.shape[-1]
+        parts = [part.view(items, -1, hidden.shape[1], size) for part in hidden.split([items * c for c in counts])]
+        return [part.gather(2, index.expand(items, part.shape[1], n, size)) for part in parts]
+
+
+def _joining(carried: _Tokens | _Prompts, number: int, start: Tensor, *, others: bool) -> Callable[..., Any]:
+    """A hook on a block: rows that start there join those from below, or take the place of the prompts."""
+
+    def hook(module: nn.Module, inputs: Any, output: Any) -> Any:
+        hidden = output[0] if isinstance(output, tuple) else output
+        residual = carried.captured.residuals[number][:, None]
+        rows = carried.rows(number, block_output(carried.backbone.layers[number], residual, start))
+        hidden = torch.cat([hidden, rows.to(hidden.device)], carried.axis) if others else rows
+        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+    return hook
+
+
+def _editing(carried: _Tokens | _Prompts, edits: Edits) -> Callable[..., Any]:
+    return lambda module, inputs: (carried.edited(inputs[0], edits),)
+
+
+def _prefix(captured: Capture, longest: int) -> Prefix:
     one_each = captured.size == len(captured.batch.queries) and bool(
         (captured.rows == torch.arange(captured.size, device=captured.rows.device)).all()
     )
@@ -275,84 +187,11 @@ def _prefix(captured: Capture, longest: int) -> _Prefix:
         part = stored[..., :longest, :]
         return part if one_each else part[captured.rows.to(part.device)]
 
-    return _Prefix(
+    return Prefix(
         keys=[cut(keys) for keys in captured.keys],
         values=[cut(values) for values in captured.values],
         positions=captured.positions,
     )
-
-
-def _run_encoder(
-    model: Model, captured: Capture, starts: Sequence[Tensor | None], edits: Mapping[int, Edits]
-) -> list[Tensor | None]:
-    items, n = captured.positions.shape
-    counts = [0 if start is None else start.shape[1] for start in starts]
-    prefix = _Prefix([], [], captured.positions)
-
-    def enter(module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        return _without_mask(module, inputs, options)
-
-    def leave(number: int) -> Callable[..., Any]:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> Any:
-            start = starts[number]
-            if start is None:
-                return output
-            hidden = output[0] if isinstance(output, tuple) else output
-            new = block_output(model.layers[number], captured.residuals[number][:, None], start)
-            rows = _spliced(captured.outputs[number], captured, new)
-            hidden = torch.cat([hidden, rows.to(hidden.device)]) if any(counts[:number]) else rows
-            return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
-
-        return hook
-
-    def edit(number: int) -> Callable[..., Any]:
-        def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-            at_targets = inputs[0][:, captured.positions[0]]
-            changed = inputs[0].clone()
-            changed[:, captured.positions[0]] = _edited(at_targets, 1, n, edits[number]).view_as(at_targets)
-            return (changed,)
-
-        return hook
-
-    hooks = _registrations(model, enter, leave, edit, starts, edits)
-    with _attention(model, "factneurons_plain", prefix):
-        hidden = model.to_head(captured.batch, hooks=hooks)
-    if prefix.calls != model.layer_count:
-        raise Unsupported("attention that does not go through the registry")
-    result: list[Tensor | None] = []
-    offset = 0
-    for count in counts:
-        part = hidden[offset : offset + items * count]
-        offset += items * count
-        index = captured.positions[:, None, :, None].expand(items, count, n, hidden.shape[-1])
-        result.append(part.view(items, count, -1, hidden.shape[-1]).gather(2, index) if count else None)
-    return result
-
-
-def _spliced(output: Tensor, captured: Capture, new: Tensor) -> Tensor:
-    """Copies of the prompts' block outputs [I * rows, tokens, hidden] with new values at the targets."""
-    items, count, n, size = new.shape
-    base = output[captured.rows][:, None].expand(items, count, -1, size)
-    index = captured.positions[:, None, :, None].expand(items, count, n, size)
-    return base.scatter(2, index, new).reshape(items * count, -1, size)
-
-
-def _registrations(
-    model: Model,
-    enter: Callable[..., Any],
-    leave: Callable[[int], Callable[..., Any]],
-    edit: Callable[[int], Callable[..., Any]],
-    starts: Sequence[Tensor | None],
-    edits: Mapping[int, Edits],
-) -> list[Registration]:
-    hooks: list[Registration] = []
-    for number, layer in enumerate(model.layers):
-        hooks.append(before(layer.block, enter, keywords=True))
-        if starts[number] is not None:
-            hooks.append(after(layer.block, leave(number)))
-        if number in edits:
-            hooks.append(before(layer.down, edit(number)))
-    return hooks
 
 
 def _edited(value: Tensor, items: int, n: int, edits: Edits) -> Tensor:

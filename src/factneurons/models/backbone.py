@@ -1,0 +1,198 @@
+"""The network itself: where its layers, neurons and head are, and one pass through it. All that passes need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+from transformers.cache_utils import Cache
+
+from factneurons.errors import BadModel
+from factneurons.models.adapters import Adapter, find_adapter, layers_of, sizes
+from factneurons.models.batches import Batch
+from factneurons.models.head import Head, check_head
+from factneurons.models.hooks import Reached, Registration, before, hooked
+from factneurons.models.types import FloatArray, Kind
+
+
+@dataclass(slots=True)
+class FastPath:
+    """What is known of the fast path on one model; filled in by `passes/fast_path.py`.
+
+    Attributes:
+        fits: whether its numbers are those of the plain loop; None: not tried yet.
+        warned: whether it was said that some prompts do not fit.
+    """
+
+    fits: bool | None = None
+    warned: bool = False
+
+
+class Backbone:
+    """A transformers module with a language-model head, in evaluation mode, its parameters frozen.
+
+    Attributes:
+        module: the torch model.
+        tokenizer: its tokenizer.
+        name: how it was asked for.
+        kind: "cloze" (masked), "causal" or "encoder-decoder".
+        adapter: where its neurons are.
+        layers: its layers; an encoder-decoder's encoder comes first.
+        projection: the module of its vocabulary projection.
+        interventions: how many changes of neurons are open.
+        fast_path: what is known of the fast path.
+
+    Args:
+        module: a transformers model with a language-model head.
+        tokenizer: its tokenizer.
+        name: for messages and manifests.
+        kind: how it is asked.
+        adapter: where its neurons are; None: found by family or by structure.
+
+    Raises:
+        BadModel: it has no output embeddings (no language model), or its neurons cannot be found.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        name: str,
+        kind: Kind,
+        adapter: Adapter | None = None,
+    ) -> None:
+        projection = getattr(module, "get_output_embeddings", lambda: None)()
+        if projection is None:
+            raise BadModel(f"{name} is no language model: it has no output embeddings to predict tokens with")
+        self.module: Any = module.eval().requires_grad_(False)
+        self.tokenizer: Any = tokenizer
+        self.name, self.kind = name, kind
+        self.adapter = adapter or find_adapter(module)
+        self.layers = layers_of(module, self.adapter)
+        self.projection = projection
+        self.interventions = 0
+        self.fast_path = FastPath()
+        self._targets: tuple[Tensor, Tensor] | None = None  # of the running pass, in an encoder and elsewhere
+        self._head_checked = False
+
+    @property
+    def layer_count(self) -> int:
+        """The number of layers that have an MLP."""
+        return len(self.layers)
+
+    @property
+    def width(self) -> int:
+        """Neurons per layer."""
+        return sizes(self.layers[0].down)[0]
+
+    @property
+    def hidden_size(self) -> int:
+        """The size of the residual stream."""
+        return sizes(self.layers[0].down)[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids go."""
+        return next(self.module.parameters()).device  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The weights' type."""
+        return self.layers[0].down.weight.dtype  # type: ignore[return-value]
+
+    @property
+    def head(self) -> Head:
+        """The vocabulary projection, as it is now.
+
+        Raises:
+            BadModel: the model does something to its logits that the head does not reproduce.
+        """
+        head = Head.of(self.projection, self.module.config)
+        if not self._head_checked:
+            try:
+                check_head(head, self.module, self.projection, self.kind)
+            except BadModel as error:
+                raise BadModel(f"{self.name}: {error}") from None
+            self._head_checked = True
+        return head
+
+    def in_encoder(self, layer: int) -> bool:
+        """Whether a layer belongs to an encoder."""
+        if self.kind == "encoder-decoder":
+            return layer < self.layer_count - int(self.module.config.num_decoder_layers or 0)
+        return self.kind == "cloze"
+
+    def norm_gain(self, layer: int) -> FloatArray:
+        """The gain [hidden] of the normalisation whose output a layer's MLP reads; ones where there is none."""
+        weight = getattr(self.layers[layer].mlp_norm, "weight", None)
+        if not isinstance(weight, Tensor):
+            return torch.ones(self.hidden_size, dtype=torch.float64).numpy()
+        gain: FloatArray = weight.detach().double().cpu().numpy() + self.adapter.norm_offset
+        return gain
+
+    def to_head(
+        self,
+        batch: Batch,
+        *,
+        hooks: Sequence[Registration] = (),
+        cache: Cache | None = None,
+        position_ids: Tensor | None = None,
+    ) -> Tensor:
+        """Run a batch up to the vocabulary projection and return that one's input, [queries, tokens, hidden]."""
+        seen: list[Tensor] = []
+
+        def stop(module: nn.Module, inputs: tuple[Tensor]) -> None:
+            seen.append(inputs[0])
+            raise Reached
+
+        options: dict[str, Any] = {"input_ids": batch.input_ids}
+        if batch.decoder_input_ids is not None:
+            options["decoder_input_ids"] = batch.decoder_input_ids
+        if self.kind != "cloze":
+            options["use_cache"] = cache is not None
+        if cache is not None:
+            options["past_key_values"] = cache
+        if position_ids is not None:
+            options["position_ids"] = position_ids
+        else:  # nothing is masked; saying so keeps transformers from guessing at padding
+            options["attention_mask"] = torch.ones_like(batch.input_ids)
+        with hooked([*hooks, before(self.projection, stop)]), self._running(batch):
+            try:
+                self.module(**options)
+            except Reached:
+                if not seen:  # somebody else's hook ended the pass earlier
+                    raise
+                return seen[0]
+        raise BadModel(f"{self.name}: the forward pass does not use its output embeddings")
+
+    @contextmanager
+    def _running(self, batch: Batch) -> Iterator[None]:
+        """Tell open changes where the target positions of the running batch are."""
+        if self.interventions:
+            self._targets = (batch.positions_mask(encoder=True), batch.positions_mask(encoder=False))
+        try:
+            yield
+        finally:
+            self._targets = None
+
+    @contextmanager
+    def changed(self, hooks: Iterable[Registration]) -> Iterator[None]:
+        """Hold hooks that change neurons for the time of the block; until then the fast path is not used."""
+        self.interventions += 1
+        try:
+            with hooked(hooks):
+                yield
+        finally:
+            self.interventions -= 1
+
+    def target_mask(self, layer: int, rows: int, tokens: int) -> Tensor:
+        """Where a layer's target positions are in the running pass, [rows, tokens] of bool."""
+        if self._targets is not None:
+            return self._targets[0 if self.in_encoder(layer) else 1]
+        return (torch.arange(tokens) == tokens - 1).expand(rows, -1)

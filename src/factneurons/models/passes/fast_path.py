@@ -1,0 +1,64 @@
+"""The fast path where it is right, the plain loop everywhere else.
+
+Rows carried from layer to layer (`rows.py`) are tried against the plain loop once per model; the backbone
+remembers what came out.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+
+from factneurons.models.backbone import Backbone
+from factneurons.models.passes.attention import Unsupported, UnsupportedPrompt
+from factneurons.models.passes.capture import Capture
+from factneurons.models.passes.gradients import Points, Result, plain_gradients, row_gradients
+from factneurons.models.passes.matmul import fast_products
+from factneurons.models.passes.selfcheck import misfit
+from factneurons.models.types import Target
+
+
+def values_and_gradients(backbone: Backbone, captured: Capture, points: Points, target: Target) -> Result:
+    """F and dF/da at every point, where only that layer's vector at the item's target position is replaced.
+
+    Args:
+        backbone: any model's.
+        captured: items at one target position each (n = 1).
+        points: the points, per layer.
+        target: which function of the answer token's logits F is.
+    """
+    leaves = [None if point is None else point.detach().requires_grad_(True) for point in points]
+    with fast_products(backbone.device, backbone.dtype), torch.enable_grad():
+        if fast_path_fits(backbone, captured):
+            try:
+                return row_gradients(backbone, captured, leaves, target)
+            except Unsupported as reason:
+                disable_fast_path(backbone, reason)
+        return plain_gradients(backbone, captured, leaves, target)
+
+
+def fast_path_fits(backbone: Backbone, captured: Capture) -> bool:
+    """Whether rows are right for this model now; found out once, by comparison."""
+    if backbone.interventions:
+        return False
+    if backbone.fast_path.fits is None:
+        why = misfit(backbone, captured)
+        backbone.fast_path.fits = not why
+        if why:
+            disable_fast_path(backbone, Unsupported(why))
+    return backbone.fast_path.fits
+
+
+def disable_fast_path(backbone: Backbone, why: Unsupported) -> None:
+    """Use the plain loop, from now on or for the prompts that do not fit, and say so once."""
+    trust = backbone.fast_path
+    some = isinstance(why, UnsupportedPrompt)
+    trust.fits = trust.fits and some
+    if not (some and trust.warned):
+        what = "some prompts" if some else "it"
+        warnings.warn(
+            f"{backbone.name}: the fast path does not fit ({why}); using the plain loop for {what}, which is slower",
+            stacklevel=2,
+        )
+    trust.warned = trust.warned or some
