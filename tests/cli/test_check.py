@@ -172,7 +172,7 @@ def test_hostile_texts(tmp_path, command):
         (("--draws", "0"), "draws is 0: it must be at least 1"),
         (("--statements", "nowhere.txt"), "nowhere.txt: the statements cannot be read: No such file"),
         (("--test-share", "1"), "the test share is between 0 and 1"),
-        (("--method", "activation"), "cannot score a few neurons alone"),
+        (("--method", "activation"), "can score a few neurons alone"),
         (("--source", "components"), "has no components: run factneurons degenerate"),
         (("--facts", "bundled?relation=currency"), "is not what "),
     ],
