@@ -8,7 +8,7 @@ RUN ?= runs/demo
 MODEL ?= pocket-gpt2
 FACTS ?= bundled?relation=capital,author,animal_class,chemical_symbol,president&sample=60&seed=1
 
-.PHONY: demo test check install clean
+.PHONY: demo test check design install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/factneurons locate --model $(MODEL) --facts "$(FACTS)" --out $(RUN)
@@ -24,6 +24,10 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The diagram of docs/design.md, from the imports as they are.
+design: $(VENV)/.installed-dev
+	$(BIN)/python docs/draw_design.py
 
 install: $(VENV)/.installed-dev
 

@@ -21,7 +21,7 @@ import factneurons as fn
 from factneurons.editing.build import drawn, split_prompts
 from factneurons.editing.evaluation import RANDOM, EditEvaluation, effects_of, evaluate_edit
 from factneurons.editing.settings import EditSettings
-from factneurons.facts.related import Surroundings
+from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact
 from factneurons.statistics import bootstrap_interval
 
@@ -50,7 +50,7 @@ SHOWN = (
 )
 
 
-def chosen(model: fn.Model, around: Surroundings, count: int) -> Iterator[tuple[Fact, str]]:
+def chosen(model: fn.Model, around: RelatedFacts, count: int) -> Iterator[tuple[Fact, str]]:
     """Facts that the model knows, each with another answer of its relation, both of one token."""
     facts = [each for each in around.facts if each.language == "en" and not each.relation.endswith("_reverse")]
     for fact in drawn(facts, 42):
@@ -81,7 +81,7 @@ def drawn_answers(answers: list[str], fact: Fact) -> list[str]:
 
 
 def evaluated_kinds(
-    model: fn.Model, around: Surroundings, fact: Fact, new: str, draws: int, unshared: bool
+    model: fn.Model, around: RelatedFacts, fact: Fact, new: str, draws: int, unshared: bool
 ) -> Iterator[tuple[str, EditEvaluation]]:
     """Every kind on one fact; least-change on it in both languages too."""
     to = around.translated(fact, new)
@@ -113,7 +113,7 @@ def _neurons(model: fn.Model, fact: Fact, relation: Sequence[Fact]) -> tuple[fn.
         return ()
 
 
-def run(model: fn.Model, around: Surroundings, count: int, draws: int, unshared: bool) -> pd.DataFrame:
+def run(model: fn.Model, around: RelatedFacts, count: int, draws: int, unshared: bool) -> pd.DataFrame:
     """All rows of all facts and kinds."""
     tables = []
     began = time.perf_counter()
@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--model", action="append", help="default: pocket-gpt2 and pocket-bert")
     parser.add_argument("--out", type=Path, help="write all rows as CSV")
     arguments = parser.parse_args()
-    around = Surroundings(fn.load_facts("bundled?reverse=yes"))
+    around = RelatedFacts(fn.load_facts("bundled?reverse=yes"))
     names = arguments.model or ["pocket-gpt2", "pocket-bert"]
     runs = [run(fn.load_model(name), around, arguments.facts, arguments.draws, arguments.unshared) for name in names]
     table = pd.concat(runs)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from factneurons.benchmark.judging import TRUE
 from factneurons.benchmark.run import TABLE
+from factneurons.benchmark.settings import TRUE
 from factneurons.benchmark.summary import summary
 from factneurons.benchmark.tables import Table, confusion_table, fill, markdown, ranked, source_name, sources, table_of
 

@@ -22,7 +22,8 @@ import numpy as np
 
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.benchmark.contestants import groupers
-from factneurons.benchmark.judging import JUDGED, TRUE, Sets, Unit, grouped, groups_of
+from factneurons.benchmark.judging import JUDGED, Sets, Unit, grouped, groups_of
+from factneurons.benchmark.settings import TRUE
 from factneurons.degeneracy.control import drop_halves
 from factneurons.degeneracy.functional import functional_filter, union
 from factneurons.degeneracy.scale import GapUnits

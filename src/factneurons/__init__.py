@@ -18,21 +18,22 @@ if TYPE_CHECKING:
     from factneurons.attribution.methods import attribute
     from factneurons.attribution.settings import AttributionSettings, InterventionSettings, SelectionSettings
     from factneurons.attribution.types import Attribution, KnowledgeNeurons
-    from factneurons.degeneracy.carried_facts import degenerate_or_redundant
+    from factneurons.degeneracy.carried import carried_facts
     from factneurons.degeneracy.find import find_degenerate
-    from factneurons.degeneracy.pairs import PairSettings, degenerate_pairs
-    from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings
+    from factneurons.degeneracy.pairs import degenerate_pairs
+    from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings, PairSettings
     from factneurons.degeneracy.types import DegenerateNeurons
     from factneurons.editing.build import edit
     from factneurons.editing.settings import EditSettings
     from factneurons.editing.types import Edit, stack_edits
     from factneurons.errors import FactneuronsError, NotAskable
     from factneurons.experiments.experiment import Experiment
-    from factneurons.experiments.study import ExperimentSettings, Study
+    from factneurons.experiments.settings import ExperimentSettings
+    from factneurons.experiments.study import Study
     from factneurons.experiments.suite import EXPERIMENTS
     from factneurons.factcheck.checker import FactChecker
-    from factneurons.factcheck.settings import CheckSettings
-    from factneurons.factcheck.statements import Statement
+    from factneurons.factcheck.settings import CheckerSettings, CheckSettings
+    from factneurons.factcheck.types import Statement
     from factneurons.facts.description import describe
     from factneurons.facts.source import load_facts
     from factneurons.facts.types import Fact, Prompt
@@ -71,6 +72,7 @@ __all__ = [
     "AttributionSettings",
     "CheckSettings",
     "Checked",
+    "CheckerSettings",
     "ComparisonSettings",
     "DegeneracySettings",
     "DegenerateNeurons",
@@ -99,8 +101,8 @@ __all__ = [
     "Study",
     "Truth",
     "attribute",
+    "carried_facts",
     "consistency",
-    "degenerate_or_redundant",
     "degenerate_pairs",
     "describe",
     "diagnose",
@@ -131,21 +133,22 @@ _MODULES = {
     "attribution.methods": ("attribute",),
     "attribution.settings": ("AttributionSettings", "InterventionSettings", "SelectionSettings"),
     "attribution.types": ("Attribution", "KnowledgeNeurons"),
-    "degeneracy.carried_facts": ("degenerate_or_redundant",),
+    "degeneracy.carried": ("carried_facts",),
     "degeneracy.find": ("find_degenerate",),
-    "degeneracy.pairs": ("PairSettings", "degenerate_pairs"),
-    "degeneracy.settings": ("ComparisonSettings", "DegeneracySettings"),
+    "degeneracy.pairs": ("degenerate_pairs",),
+    "degeneracy.settings": ("ComparisonSettings", "DegeneracySettings", "PairSettings"),
     "degeneracy.types": ("DegenerateNeurons",),
     "editing.build": ("edit",),
     "editing.settings": ("EditSettings",),
     "editing.types": ("Edit", "stack_edits"),
     "errors": ("FactneuronsError", "NotAskable"),
     "experiments.experiment": ("Experiment",),
-    "experiments.study": ("ExperimentSettings", "Study"),
+    "experiments.settings": ("ExperimentSettings",),
+    "experiments.study": ("Study",),
     "experiments.suite": ("EXPERIMENTS",),
     "factcheck.checker": ("FactChecker",),
-    "factcheck.settings": ("CheckSettings",),
-    "factcheck.statements": ("Statement",),
+    "factcheck.settings": ("CheckSettings", "CheckerSettings"),
+    "factcheck.types": ("Statement",),
     "facts.description": ("describe",),
     "facts.source": ("load_facts",),
     "facts.types": ("Fact", "Prompt"),

@@ -285,9 +285,10 @@ class Table(Generic[RecordType]):
         return "\n".join(lines)
 
 
-def rows_of(tables: Iterable[Table[Any]], results: Sequence[Any]) -> dict[str, list[Row]]:
+def rows_of(tables: Iterable[Table[Any]], results: Iterable[Any]) -> dict[str, list[Row]]:
     """The rows of some results in several tables: table name -> rows."""
-    return {table.name: table.rows(results) for table in tables}
+    everything = tuple(results)
+    return {table.name: table.rows(everything) for table in tables}
 
 
 class _Fact(Protocol):

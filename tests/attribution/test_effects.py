@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from factneurons.attribution.controls import matched_random, strengths
-from factneurons.attribution.effects import Asked, Others, intervene
+from factneurons.attribution.effects import Asked, intervene
 from factneurons.attribution.settings import InterventionSettings
 from factneurons.errors import BadNumber, NotAskable
+from factneurons.facts.related import FactPool
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
 
@@ -30,9 +31,9 @@ def test_equals_a_plain_loop(one_of_each, shared_model, new_query):
     fact, other = make_fact(1), make_fact(2, "author")
     queries = (new_query(model.kind, seed=1), new_query(model.kind, tokens=8, answer=2, seed=2))
     asked_of_other = new_query(model.kind, tokens=5, seed=3)
-    others = Others([fact, other], lambda _: asked_of_other)
+    pool = FactPool([fact, other], lambda _: asked_of_other)
     settings = InterventionSettings(draws=2, unrelated=1, seed=5)
-    found = intervene(model, Asked(fact, queries), NEURONS, "knowledge", others, settings)
+    found = intervene(model, Asked(fact, queries), NEURONS, "knowledge", pool, settings)
 
     drawn = matched_random(strengths(model, queries), NEURONS, draws=2, seed=5, name=fact.key)
     expected = {}
@@ -58,59 +59,10 @@ def test_the_same_whatever_was_tested_before(shared_model, new_query):
     settings = InterventionSettings(draws=2, unrelated=2)
 
     def test(order):
-        others = Others(order, lambda fact: asked[fact].queries[0])
-        return {fact: intervene(model, asked[fact], NEURONS, "knowledge", others, settings) for fact in order}
+        pool = FactPool(order, lambda fact: asked[fact].queries[0])
+        return {fact: intervene(model, asked[fact], NEURONS, "knowledge", pool, settings) for fact in order}
 
     assert test(facts) == test(facts[::-1])
-
-
-def test_unrelated_facts_are_of_other_relations_and_the_same_language():
-    facts = [
-        make_fact(number, relation, language)
-        for number in range(4)
-        for relation in ("capital", "capital_reverse", "author", "sport_reverse")
-        for language in ("en", "zh")
-    ]
-    others = Others(facts, lambda fact: fact)  # what the query is does not matter here
-    for fact in facts:
-        drawn = others.unrelated(fact, 50, seed=1)
-        bases = {asked.fact.relation.removesuffix("_reverse") for asked in drawn}
-        assert bases == {"capital", "author", "sport"} - {fact.relation.removesuffix("_reverse")}
-        assert {asked.fact.language for asked in drawn} == {fact.language}
-        assert len({asked.fact.key for asked in drawn}) == len(drawn)
-
-
-def test_unrelated_facts_are_drawn_by_seed_and_fact():
-    facts = [make_fact(number, relation) for number in range(40) for relation in ("capital", "author", "sport")]
-
-    def draw(fact, order=facts, count=5, seed=1):
-        return [asked.fact for asked in Others(order, lambda fact: fact, most=8).unrelated(fact, count, seed)]
-
-    assert draw(facts[0]) == draw(facts[0], order=facts[::-1])
-    assert draw(facts[0], count=3) == draw(facts[0])[:3]
-    assert draw(facts[0], seed=2) != draw(facts[0])
-    assert draw(facts[3]) != draw(facts[0])
-    assert draw(facts[0], count=0) == []
-    assert len(draw(facts[0], count=99)) == 16  # at most 8 of each of the two other relations are kept
-
-
-def test_only_drawn_facts_are_asked_and_each_once():
-    facts = [make_fact(number, "author") for number in range(30)]
-    asked = []
-
-    def ask(fact):
-        asked.append(fact)
-        return None if fact.id in ("author/3", "author/4") else fact
-
-    others = Others(facts, ask)
-    everything = [entry.fact.id for entry in others.unrelated(make_fact(0), 30, seed=1)]
-    assert len(everything) == 28
-    assert not {"author/3", "author/4"} & set(everything)
-    others.unrelated(make_fact(1), 5, seed=1)
-    assert len(asked) == 30
-    asked.clear()
-    Others(facts, ask).unrelated(make_fact(0), 2, seed=1)
-    assert len(asked) <= 4
 
 
 def test_no_unrelated_facts(shared_model, new_query):
@@ -121,7 +73,7 @@ def test_no_unrelated_facts(shared_model, new_query):
         Asked(fact, (new_query("causal"),)),
         NEURONS,
         "degenerate",
-        Others([fact], nobody),
+        FactPool([fact], nobody),
         InterventionSettings(),
     )
     assert {row.other for row in rows} == {None}
@@ -135,7 +87,12 @@ def test_nan_names_the_fact(new_model, new_query):
     fact = make_fact(1)
     with pytest.raises(BadNumber, match="capital/1"):
         intervene(
-            model, Asked(fact, (new_query("causal"),)), NEURONS, "knowledge", Others([], nobody), InterventionSettings()
+            model,
+            Asked(fact, (new_query("causal"),)),
+            NEURONS,
+            "knowledge",
+            FactPool([], nobody),
+            InterventionSettings(),
         )
 
 
@@ -148,6 +105,6 @@ def test_too_few_neurons_to_compare_with(shared_model, new_query):
             Asked(make_fact(1), (new_query("causal"),)),
             most,
             "knowledge",
-            Others([], nobody),
+            FactPool([], nobody),
             InterventionSettings(),
         )

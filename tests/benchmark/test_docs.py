@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from factneurons.benchmark.contestants import CAPTUM, IN_ROUNDS, groupers
+from factneurons.benchmark.contestants import groupers
 from factneurons.benchmark.run import COLUMNS, TABLE
+from factneurons.benchmark.settings import CAPTUM, IN_ROUNDS
 from factneurons.benchmark.tables import MEASURE_NAMES, fill
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factneurons.benchmark.contestants import CAPTUM, scorers
+from factneurons.benchmark.contestants import scorers
 from factneurons.benchmark.judging import chosen_neurons, grouping_metrics, localisation_metrics
+from factneurons.benchmark.settings import CAPTUM
 from factneurons.models.types import Neuron
 
 

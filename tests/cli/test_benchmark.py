@@ -10,7 +10,8 @@ import pytest
 
 from factneurons.benchmark.judging import Judged
 from factneurons.benchmark.page import Written
-from factneurons.benchmark.run import BASES, SMALL, long_table
+from factneurons.benchmark.run import long_table
+from factneurons.benchmark.settings import BASES, SMALL
 from factneurons.cli import main
 from factneurons.cli.benchmark import seeds_of
 from factneurons.errors import BadSetting

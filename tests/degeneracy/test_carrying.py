@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from factneurons.degeneracy.carrying import OtherNeurons, carries_nothing
+from factneurons.degeneracy.carrying import FactsByNeuron, carries_nothing
 from factneurons.degeneracy.functional import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.facts.types import Fact, Prompt
@@ -21,7 +21,7 @@ def others(neurons, probability, name="other"):
     def drops_of(_):
         return Drops(lambda sets: np.array([probability(frozenset(each)) for each in sets]))
 
-    return OtherNeurons([(fact(name), neurons)], drops_of, DegeneracySettings())
+    return FactsByNeuron([(fact(name), neurons)], drops_of, DegeneracySettings())
 
 
 def carried(found, group):
@@ -61,7 +61,7 @@ def test_a_fact_is_no_other_fact_in_another_language_or_reversed():
 
 def test_a_fact_that_cannot_be_asked_or_has_no_probability_is_carried_by_nothing():
     assert carried(others([A], lambda _: 0.0), [A]) == []
-    silent = OtherNeurons([(fact("other"), [A])], lambda _: None, DegeneracySettings())
+    silent = FactsByNeuron([(fact("other"), [A])], lambda _: None, DegeneracySettings())
     assert carried(silent, [A]) == []
 
 
@@ -69,6 +69,6 @@ def test_losses_are_measured_only_where_neurons_are_shared():
     def refuse(_):
         raise AssertionError("it shares no neuron with the group")
 
-    found = OtherNeurons([(fact("other"), [D])], refuse, DegeneracySettings())
+    found = FactsByNeuron([(fact("other"), [D])], refuse, DegeneracySettings())
     assert not found.carrying(fact("own"))(frozenset([A, B]))
     assert not carries_nothing(frozenset([A]))

@@ -126,11 +126,11 @@ def test_half_precision_weights_are_multiplied_in_double():
 
 def test_bad_input_is_refused(worked):
     neurons, out, read = worked.neurons, worked.out_weights, worked.in_weights
-    with pytest.raises(BadSetting, match=r"valid are residual, adjacent"):
+    with pytest.raises(BadSetting, match=r"must be one of: residual, adjacent"):
         distance_matrix(neurons, out, read, span="straight")
-    with pytest.raises(BadSetting, match=r"valid are both, gate, up"):
+    with pytest.raises(BadSetting, match=r"must be one of: both, gate, up"):
         distance_matrix(neurons, out, read, gate="down")
-    with pytest.raises(BadSetting, match=r"valid are dot, cosine"):
+    with pytest.raises(BadSetting, match=r"must be one of: dot, cosine"):
         distance_matrix(neurons, out, read, similarity="angle")
     with pytest.raises(BadSetting, match="in-weights"):
         distance_matrix(neurons, out, read[:, 0])

@@ -8,12 +8,12 @@ from factneurons.editing.build import edit
 from factneurons.editing.description import Description
 from factneurons.editing.types import Edit
 from factneurons.editing.weights import columns, identity
-from factneurons.facts.related import Surroundings
+from factneurons.facts.related import RelatedFacts
 
 
 @pytest.fixture(scope="session")
 def around():
-    return Surroundings(fn.load_facts("bundled?relation=chemical_symbol,currency&reverse=yes"))
+    return RelatedFacts(fn.load_facts("bundled?relation=chemical_symbol,currency&reverse=yes"))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import pytest
 import factneurons as fn
 from factneurons.editing.evaluation import check_answers, effects_of, evaluate_edit
 from factneurons.errors import BadSetting
-from factneurons.facts.related import Surroundings
+from factneurons.facts.related import RelatedFacts
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def around():
-    return Surroundings(fn.load_facts("bundled?relation=currency,chemical_symbol"))
+    return RelatedFacts(fn.load_facts("bundled?relation=currency,chemical_symbol"))
 
 
 @pytest.fixture(scope="module")

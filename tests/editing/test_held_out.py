@@ -5,7 +5,7 @@ import pytest
 from factneurons.editing.build import split_prompts
 from factneurons.editing.held_out import GROUPS, evaluation_prompts, statement_queries
 from factneurons.editing.settings import EditSettings
-from factneurons.facts.related import Surroundings
+from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact, Prompt
 
 
@@ -46,7 +46,7 @@ def test_synonyms_are_asked_in_the_facts_own_prompts(gpt2, spain):
     twin = Fact("x", "currency", "X", "rupee", "en", (Prompt("The currency of X is the ___."),), aliases=("yen",))
     own = Fact(spain.id, "currency", "Spain", "euro", "en", spain.prompts, aliases=("dollar",))
     found = evaluation_prompts(
-        gpt2, [split_prompts(gpt2, own)], {"en": "rupee"}, Surroundings([own, twin]), EditSettings()
+        gpt2, [split_prompts(gpt2, own)], {"en": "rupee"}, RelatedFacts([own, twin]), EditSettings()
     )
     asked = {(each.role, each.query.answer) for each in found if each.group == "synonyms"}
     assert asked == {("old", "dollar"), ("new", "yen")}

@@ -109,7 +109,7 @@ def _benchmark_results(out, table, models, *, figures):
 
 def _measure_little(run):
     """Experiments take minutes, and small models know none of the facts; here every fact has the numbers of a claim."""
-    from factneurons.experiments.experiment import Measured
+    from factneurons.experiments.types import Measured
 
     def experiment_run(experiment, model, facts, out, **options):
         claim = experiment.claims[0]

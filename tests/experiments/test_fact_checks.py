@@ -6,7 +6,8 @@ import torch
 
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.experiments.fact_checks import MEASURES, SUMMARIES, FactChecks
-from factneurons.experiments.study import ExperimentSettings, Study
+from factneurons.experiments.settings import ExperimentSettings
+from factneurons.experiments.study import Study
 from factneurons.experiments.suite import EXPERIMENTS
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact, Prompt

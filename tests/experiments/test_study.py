@@ -7,7 +7,8 @@ import pytest
 import factneurons as fn
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.experiments import study as study_module
-from factneurons.experiments.study import ExperimentSettings, Study
+from factneurons.experiments.settings import ExperimentSettings
+from factneurons.experiments.study import Study
 from factneurons.facts.types import Fact, Prompt
 
 FEW = ExperimentSettings(methods=("dai",), draws=2, unrelated=1)

@@ -10,11 +10,11 @@ import pytest
 
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.degeneracy.tables import ACQUISITION
 from factneurons.errors import BadSetting
 from factneurons.facts.types import Fact, Prompt
 from factneurons.findings.acquisition import acquisition_by_clusterer, acquisition_summaries, summaries_frame
 from factneurons.models.types import Neuron, Query
-from factneurons.runs.tables import TABLES
 
 
 def points(fact, clusterer, which, drops, size):
@@ -77,7 +77,7 @@ def test_a_fact_that_was_not_searched_is_refused():
 
 
 def test_nothing_found_is_no_summary():
-    empty = pd.DataFrame(columns=[column.name for column in TABLES["acquisition"].columns])
+    empty = pd.DataFrame(columns=ACQUISITION.names)
     assert acquisition_summaries(empty, searched("a")) == []
 
 
@@ -124,14 +124,14 @@ def known():
 def test_clusterers_are_compared_on_the_same_facts(known):
     names = ("ntc", "ntc_authors")
     frame = acquisition_by_clusterer(TwoGroups(), [known], names, DegeneracySettings(tau1=0.5))
-    assert list(frame.columns) == [column.name for column in TABLES["acquisition"].columns]
+    assert list(frame.columns) == ACQUISITION.names
     assert set(frame["clusterer"]) <= set(names)
     components = frame[(frame["clusterer"] == "ntc") & (frame["which"] == "components")]
     assert components["mean_drop"].tolist() == pytest.approx([0, 0.9])
     assert components["size"].tolist() == [12, 12]
     random = frame[frame["which"] == "random for components"]
     assert random["mean_drop"].iloc[0] > 0.3
-    table = TABLES["acquisition"].to_arrow(frame.to_dict("records"))
+    table = ACQUISITION.to_arrow(frame.to_dict("records"))
     assert table.num_rows == len(frame)
-    with pytest.raises(BadSetting, match="valid are"):
+    with pytest.raises(BadSetting, match="must be one of"):
         acquisition_by_clusterer(TwoGroups(), [known], ["no such"])

@@ -8,19 +8,21 @@ from dataclasses import replace
 
 import pytest
 
-from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.attribution.types import KnowledgeNeurons, Measurement
 from factneurons.facts.types import Fact, Prompt
 from factneurons.findings.languages import language_effects, shared_of
 from factneurons.models.types import Neuron
 from factneurons.multilingual.join import language_independent
+from factneurons.multilingual.tables import JOINED, LANGUAGE_EFFECTS
+from factneurons.multilingual.types import JoinedFact, fact_in_all
 from factneurons.report.drawing import draw, page_specification
 from factneurons.report.language_figures import language_figures
 from factneurons.report.languages import told_of
 from factneurons.report.page import write_report
-from factneurons.runs.language_rows import fact_in_all, language_effect_row, language_rows
 from factneurons.runs.manifest import Manifest
 from factneurons.runs.reading import located_facts
 from factneurons.runs.store import Run
+from factneurons.tables import rows_of
 
 DRAWS = 3
 
@@ -60,16 +62,16 @@ def joined_run(make_run, folder, languages):
     with Run.create_or_resume(folder, manifest("languages", languages), "languages") as run:
         for each in found:
             whole = fact_in_all([known.fact for known in each.known])
-            run.commit("languages", [whole], language_rows(each, (0.0,) * len(languages)))
+            run.commit("languages", [whole], rows_of(JOINED, [JoinedFact(whole, each, (0.0,) * len(languages))]))
         run.set_state("languages", "done")
     with Run.create_or_resume(folder, manifest("test_languages", languages), "test_languages") as run:
         for fact in facts:
-            run.commit("test_languages", [fact], {"language_effects": list(effect_rows(fact, languages))})
+            run.commit("test_languages", [fact], rows_of([LANGUAGE_EFFECTS], effects_on(fact, languages)))
         run.set_state("test_languages", "done")
     return folder
 
 
-def effect_rows(fact, languages):
+def effects_on(fact, languages):
     """Shared neurons halve P(answer), those of the language take nine tenths, all others a tenth."""
     for neurons, of in (("shared", ""), *(("language", language) for language in languages)):
         left = {"": 0.5, fact.language: 0.1}.get(of, 0.9)
@@ -78,10 +80,7 @@ def effect_rows(fact, languages):
                 for other in (None, replace(fact, id="other")):
                     name = f"random for {neurons}" if number else neurons
                     after = 0.8 * (left if not number and other is None else 1.0)
-                    yield language_effect_row(
-                        of, fact=fact, neurons=name, draw=number, action=action, other=other, size=1, before=0.8,
-                        after=after, prompts=1,
-                    )  # fmt: skip
+                    yield Measurement(fact, name, number, action, other, 1, 0.8, after, 1, of)
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ on the query: neurons that are silent on a prompt would make any comparison look
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from factneurons.draws import random_numbers
 from factneurons.errors import NotAskable
 from factneurons.models.model import Model
 from factneurons.models.neurons import out_norms
@@ -50,8 +50,7 @@ def matched_random(
     by_layer: dict[int, list[int]] = defaultdict(list)
     for neuron in sorted(found):
         by_layer[neuron.layer].append(neuron.index)
-    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-    generator = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+    generator = random_numbers(f"{seed}/{name}")
     layers = [_Pool(strength[layer], layer, indices) for layer, indices in by_layer.items()]
     return [tuple(neuron for pool in layers for neuron in pool.draw(generator)) for _ in range(draws)]
 

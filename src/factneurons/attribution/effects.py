@@ -8,12 +8,9 @@ and unrelated facts. The random control goes through the same code.
 
 from __future__ import annotations
 
-import hashlib
-from bisect import insort
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +19,7 @@ from factneurons.attribution.controls import matched_random, strengths
 from factneurons.attribution.settings import InterventionSettings
 from factneurons.attribution.types import Measurement
 from factneurons.errors import BadNumber
+from factneurons.facts.related import FactPool
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
@@ -38,61 +36,12 @@ class Asked:
     queries: tuple[Query, ...]
 
 
-class Others:
-    """Facts of other relations to ask: a bounded sample, the same whatever the order of the facts is.
-
-    Args:
-        facts: the facts; a relation and its reverse count as one relation.
-        ask: a query for a fact, or None if it cannot be asked; called only for facts that are drawn.
-        most: how many are kept per relation and language, those whose hash is smallest.
-    """
-
-    def __init__(self, facts: Iterable[Fact], ask: Callable[[Fact], Query | None], most: int = 64) -> None:
-        self._ask = ask
-        self._queries: dict[str, Query | None] = {}
-        self._kept: dict[tuple[str, str], list[tuple[str, Fact]]] = {}
-        for fact in facts:
-            kept = self._kept.setdefault((fact.language, _base(fact.relation)), [])
-            insort(kept, (_hash(fact.key), fact), key=itemgetter(0))
-            del kept[most:]
-
-    def unrelated(self, fact: Fact, count: int, seed: int) -> list[Asked]:
-        """`count` facts of other relations and the same language, one query each (fewer if there are fewer)."""
-        pool = [
-            other
-            for (language, relation), kept in self._kept.items()
-            if language == fact.language and relation != _base(fact.relation)
-            for _, other in kept
-        ]
-        drawn: list[Asked] = []
-        for other in sorted(pool, key=lambda other: _hash(f"{seed}/{fact.key}/{other.key}")) if count else ():
-            query = self._query(other)
-            if query is not None:
-                drawn.append(Asked(other, (query,)))
-            if len(drawn) == count:
-                break
-        return drawn
-
-    def _query(self, fact: Fact) -> Query | None:
-        if fact.key not in self._queries:
-            self._queries[fact.key] = self._ask(fact)
-        return self._queries[fact.key]
-
-
-def _base(relation: str) -> str:
-    return relation.removesuffix("_reverse")
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def intervene(
     model: Model,
     asked: Asked,
     neurons: Sequence[Neuron],
     name: str,
-    others: Others,
+    pool: FactPool[Query],
     settings: InterventionSettings,
 ) -> list[Measurement]:
     """Suppress and enhance a fact's neurons and matched random ones, on its own and on unrelated prompts.
@@ -102,7 +51,7 @@ def intervene(
         asked: the fact.
         neurons: the found neurons, at least one.
         name: what they are, "knowledge" or "degenerate".
-        others: where unrelated facts are drawn from.
+        pool: where unrelated facts are drawn from.
         settings: how many draws.
 
     Raises:
@@ -113,15 +62,15 @@ def intervene(
         strengths(model, asked.queries), neurons, draws=settings.draws, seed=settings.seed, name=asked.fact.key
     )
     sets: list[tuple[Neuron, ...]] = [tuple(neurons), *random_sets]
-    drawn = others.unrelated(asked.fact, settings.unrelated, settings.seed)
-    queries = [*asked.queries, *(query for other in drawn for query in other.queries)]
+    drawn = pool.unrelated(asked.fact, settings.unrelated, settings.seed)
+    queries = [*asked.queries, *(query for _, query in drawn)]
     factors = [factor for factor in ACTIONS.values() for _ in sets]
     table = model.probabilities_with(queries, [(), *sets, *sets], [1.0, *factors])
     if not np.isfinite(table).all():
         raise BadNumber(f"fact {asked.fact.id!r}: P(answer) is NaN under an intervention; load the model in float32")
     found: list[Measurement] = []
     rows = iter(table)
-    for other, prompts in ((None, asked.queries), *((other.fact, other.queries) for other in drawn)):
+    for other, prompts in ((None, asked.queries), *((other, (query,)) for other, query in drawn)):
         probabilities = np.mean(list(islice(rows, len(prompts))), axis=0)
         found += _measurements(asked.fact, other, probabilities, sets, name, len(prompts))
     return found

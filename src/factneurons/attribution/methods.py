@@ -6,7 +6,6 @@ for AMIG. `METHODS` is the list; `attribute` and `attribute_all` run them.
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from factneurons.attribution.engine import Integral, integrate
 from factneurons.attribution.quadrature import ADAPTIVE
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.attribution.types import Attribution, FloatArray, IntArray
+from factneurons.draws import random_numbers
 from factneurons.errors import BadNumber
 from factneurons.facts.types import Prompt
 from factneurons.models.batches import groups
@@ -192,8 +192,7 @@ def _random(model: Model, captured: Capture, items: Sequence[Item], settings: At
     found = METHODS["dai"].score(model, captured, items, settings)
     for number, (row, tokens) in enumerate(items):
         query = captured.batch.queries[row]
-        seed = hashlib.sha256(repr((query.input_ids, query.answer_ids, tokens)).encode()).digest()[:8]
-        generator = np.random.default_rng(int.from_bytes(seed, "big"))
+        generator = random_numbers(repr((query.input_ids, query.answer_ids, tokens)))
         for layer in found.scores:
             layer[number] = layer[number][torch.from_numpy(generator.permutation(layer.shape[-1]))]
     return replace(found, error=np.full_like(found.error, np.nan), ratio=np.full_like(found.ratio, np.nan))

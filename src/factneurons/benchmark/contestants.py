@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 
 import numpy as np
 import numpy.typing as npt
@@ -14,18 +13,13 @@ from factneurons.attribution.methods import METHODS, attribute_all, method_named
 from factneurons.attribution.rounds import ROUNDS, search_in_rounds
 from factneurons.attribution.rounds import scores_in_rounds as scores_of_rounds
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
+from factneurons.benchmark.settings import CAPTUM, IN_ROUNDS, has_captum
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.model import Model
 from factneurons.models.types import Query
 
 FloatArray = npt.NDArray[np.float32]
-
-CAPTUM = "captum"
-"""Captum's LayerIntegratedGradients: an outsider, whose path runs through the embeddings."""
-
-IN_ROUNDS = "dai in rounds"
-"""Integrated gradients again and again, each time with what was found before suppressed."""
 
 _CAPTUM_POINTS = 20
 _CAPTUM_THRESHOLD = 0.2
@@ -45,11 +39,6 @@ def scorers() -> dict[str, tuple[Scorer, dict[str, float]]]:
     if has_captum():
         found[CAPTUM] = (captum_scores, {"": _CAPTUM_THRESHOLD})
     return found
-
-
-def has_captum() -> bool:
-    """Whether captum is installed; it is no requirement of factneurons."""
-    return find_spec("captum") is not None
 
 
 def _own(method: str) -> Scorer:

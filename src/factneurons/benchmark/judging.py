@@ -18,7 +18,8 @@ from factneurons.attribution.selection import coarse_set, needed_prompts
 from factneurons.attribution.settings import SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.benchmark.contestants import groupers, scorers
-from factneurons.degeneracy.carrying import OtherNeurons
+from factneurons.benchmark.settings import TRUE
+from factneurons.degeneracy.carrying import FactsByNeuron
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS, Context
 from factneurons.degeneracy.find import neuron_distances, suppressed_by
 from factneurons.degeneracy.functional import Drops, NeuronSet
@@ -26,15 +27,13 @@ from factneurons.degeneracy.judge import storage_of
 from factneurons.degeneracy.mediation import passed_on
 from factneurons.degeneracy.scale import GapUnits
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.draws import as_number
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
 from factneurons.planted.truth import read_truth
 from factneurons.planted.types import PlantedFact
-
-TRUE = "true"
-"""Where the neurons to be grouped come from: the truth, or else the method of this name."""
 
 GROUPED = ("degenerate", "redundant", "conjunctive", "single", "shared")
 """Regimes whose neurons have one right grouping."""
@@ -99,11 +98,11 @@ class Sets:
             self.drops[key] = Drops(suppressed_by(self.model, _known(unit, self.neurons[key])))
         return self.drops[key]
 
-    def others(self, settings: DegeneracySettings) -> OtherNeurons:
+    def others(self, settings: DegeneracySettings) -> FactsByNeuron:
         """Whose neurons a group may carry."""
         units = {unit.fact.key: unit for unit in self.units}
         facts = ((unit.fact, self.of(unit)) for unit in self.units)
-        return OtherNeurons(facts, lambda fact: self.losses(units[fact.key]), settings)
+        return FactsByNeuron(facts, lambda fact: self.losses(units[fact.key]), settings)
 
 
 def judge(folder: Path, *, grouped_by: Sequence[str] = (TRUE, "amig")) -> Judged:
@@ -206,7 +205,7 @@ def groups_of(model: Model, sets: Sets, unit: Unit, settings: DegeneracySettings
         neurons=neurons,
         scores=(1.0,) * len(neurons),
         drops=sets.losses(unit),
-        rng=np.random.default_rng([settings.seed, int.from_bytes(unit.fact.key.encode(), "big")]),
+        rng=np.random.default_rng([settings.seed, as_number(unit.fact.key)]),
         width=model.width,
         passed_on=lambda needed: passed_on(model, unit.queries, needed),
     )

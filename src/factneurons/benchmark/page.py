@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from factneurons.benchmark.contestants import CAPTUM, has_captum
 from factneurons.benchmark.figures import benchmark_figures
 from factneurons.benchmark.planting import planted_models, regimes_of
+from factneurons.benchmark.settings import CAPTUM, has_captum
 from factneurons.benchmark.summary import COMPARED, comparisons, summary
 from factneurons.benchmark.tables import CONTROL, MEASURE_NAMES, confusion_table, ranked, source_name, sources, table_of
 from factneurons.report import drawing

@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,20 +17,17 @@ import pandas as pd
 
 import factneurons
 from factneurons.benchmark.contestants import groupers, scorers
-from factneurons.benchmark.judging import TRUE, Judged, judge
+from factneurons.benchmark.judging import Judged, judge
 from factneurons.benchmark.pace import Pace
-from factneurons.errors import BadSetting
+from factneurons.benchmark.settings import BenchmarkSettings
 from factneurons.planted.base import base_model, check_base, weight_files
 from factneurons.planted.plant import plant
-from factneurons.planted.settings import PlantingSettings
 from factneurons.planted.truth import TRUTH
 from factneurons.runs.files import disk_errors_in_one_line, replace_file, sha256_of
+from factneurons.settings import with_options
 
 TABLE = "benchmark.parquet"
 """The table's name in the benchmark's folder."""
-
-BASES = ("pocket-bert", "pocket-gpt2", "pocket-llama")
-SEEDS = tuple(range(6))
 
 COLUMNS: dict[str, str] = {
     "model": "the planted model: its base and its seed",
@@ -51,50 +48,6 @@ COLUMNS: dict[str, str] = {
 Report = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class BenchmarkSettings:
-    """What is planted and judged.
-
-    Attributes:
-        bases: the models that facts are planted in.
-        seeds: one planted model per base and seed.
-        grouped_by: where the neurons to be grouped come from: "true", or methods of attribution.
-        planting: how facts are planted; its seed is replaced by each of `seeds`.
-
-    Raises:
-        BadSetting: nothing to plant, or an unknown method.
-    """
-
-    bases: tuple[str, ...] = BASES
-    seeds: tuple[int, ...] = SEEDS
-    grouped_by: tuple[str, ...] = (TRUE, "amig", "dai in rounds")
-    planting: PlantingSettings = field(default_factory=PlantingSettings)
-
-    def __post_init__(self) -> None:
-        if not self.bases or not self.seeds:
-            raise BadSetting("the benchmark needs at least one base and one seed")
-        valid = (TRUE, *scorers())
-        for name in self.grouped_by:
-            if name not in valid:
-                raise BadSetting(f"grouped_by: unknown method {name!r}; valid: {', '.join(valid)}")
-
-
-SMALL = BenchmarkSettings(
-    bases=("random-gpt2", "random-llama"),
-    seeds=(0,),
-    grouped_by=(TRUE, "amig"),
-    planting=PlantingSettings(
-        mix={"degenerate": 1, "conjunctive": 1, "redundant": 1, "single": 2, "interchangeable": 1},
-        prompts=2,
-        background=60,
-        steps=200,
-        batch_size=64,
-        learning_rate=0.01,
-    ),
-)
-"""For trying it out, in minutes: too few facts to tell contestants apart."""
-
-
 def check_bases(settings: BenchmarkSettings) -> None:
     """Refuse a base that nothing can be planted in before hours are spent on the others.
 
@@ -106,20 +59,26 @@ def check_bases(settings: BenchmarkSettings) -> None:
 
 
 def run_benchmark(
-    out: str | Path, settings: BenchmarkSettings | None = None, *, report: Report | None = None
+    out: str | Path,
+    settings: BenchmarkSettings | None = None,
+    *,
+    report: Report | None = None,
+    **options: object,
 ) -> pd.DataFrame:
     """Plant what is missing, judge it, and write the table; returns the table (see `COLUMNS`).
 
     Args:
         out: the benchmark's folder; it keeps planted models and what was judged.
-        settings: what to plant and judge; None: the whole benchmark.
+        settings: what to plant and judge, or
         report: is given a line of progress now and then.
+        **options: the settings' fields by name; without any it is the whole benchmark.
 
     Raises:
         BadSetting: a model in which not one fact could be planted.
         BadModel: a base that cannot be loaded or widened.
     """
-    settings, say, folder = settings or BenchmarkSettings(), report or (lambda _: None), Path(out)
+    settings = with_options(BenchmarkSettings, settings, options)
+    say, folder = report or (lambda _: None), Path(out)
     jobs = _jobs(folder, settings)
     pace = Pace(
         {

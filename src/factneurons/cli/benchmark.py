@@ -9,25 +9,16 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from factneurons.benchmark.contestants import has_captum, scorers
-from factneurons.benchmark.judging import TRUE
+from factneurons.benchmark.contestants import scorers
 from factneurons.benchmark.page import Written, write_results
-from factneurons.benchmark.run import (
-    BASES,
-    SEEDS,
-    SMALL,
-    TABLE,
-    BenchmarkSettings,
-    check_bases,
-    model_folders,
-    run_benchmark,
-)
+from factneurons.benchmark.run import TABLE, check_bases, model_folders, run_benchmark
+from factneurons.benchmark.settings import BASES, SEEDS, SMALL, TRUE, BenchmarkSettings, has_captum
 from factneurons.benchmark.summary import summary
 from factneurons.benchmark.tables import confusion_table, plain, ranked, table_of
 from factneurons.cli.console import say, tell
 from factneurons.cli.options import MODEL_HELP, listed
 from factneurons.errors import BadSetting
-from factneurons.planted.base import RANDOM_MODELS
+from factneurons.planted.settings import RANDOM_MODELS
 from factneurons.runs.files import FolderLock, disk_errors_in_one_line
 
 _LOCK = "lock"

@@ -14,9 +14,9 @@ from factneurons.cli import show, show_check
 from factneurons.cli.options import Device, DeviceMap, RemoteCode, RunFolder, Seed, SkipBad, listed
 from factneurons.cli.terminal import Terminal
 from factneurons.errors import BadSetting
-from factneurons.factcheck.conditions import CONDITIONS, condition_named
-from factneurons.factcheck.relation_neurons import SOURCES
+from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.scoring import FEATURES
+from factneurons.factcheck.settings import SOURCES
 
 _USUAL = fn.CheckSettings()
 _STDIN = "-"
@@ -61,7 +61,7 @@ def check(
 
     Thresholds are chosen on four fifths of the subjects and tried on the rest. Then the given statements are judged.
     """
-    condition_named(condition)
+    fn.CheckerSettings(condition)
     settings = fn.CheckSettings(share, source, method, feature, test_share, draws, seed)
     lines = list(_lines(statements)) if statements is not None else []
     loaded = fn.model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)

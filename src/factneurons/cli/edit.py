@@ -17,7 +17,7 @@ from factneurons.editing.kinds import KINDS, kind_named
 from factneurons.editing.settings import EditSettings
 from factneurons.editing.storage import DELTA, DESCRIPTION
 from factneurons.errors import BadSetting
-from factneurons.facts.related import Surroundings
+from factneurons.facts.related import RelatedFacts
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import BLANK, Fact, Prompt
 from factneurons.models.load import load_model
@@ -111,7 +111,7 @@ def edit(
         seed=seed,
     )
     _check_folder(out, dry_run, save_model)
-    around = Surroundings(load_facts(facts))
+    around = RelatedFacts(load_facts(facts))
     chosen = _relation(around, fact, settings) if kind_named(settings.kind).relation else None
     given = chosen or _fact(around, fact, answer, _names(languages))
     answers, own = _answers(around, given[0], to or ()), _neurons(neurons)
@@ -149,7 +149,7 @@ def _names(languages: str | None) -> tuple[str, ...]:
     return () if languages is None else tuple(name.strip() for name in languages.split(","))
 
 
-def _fact(around: Surroundings, text: str, answer: str | None, languages: Sequence[str]) -> tuple[Fact, ...]:
+def _fact(around: RelatedFacts, text: str, answer: str | None, languages: Sequence[str]) -> tuple[Fact, ...]:
     """The fact with that id or prompt, in every language that is edited."""
     found = [fact for fact in around.facts if fact.id == text]
     found = found or [fact for fact in around.facts if any(prompt.text == text for prompt in fact.prompts)]
@@ -164,7 +164,7 @@ def _fact(around: Surroundings, text: str, answer: str | None, languages: Sequen
     return tuple(here[language] for language in languages or (found[0].language,))
 
 
-def _own(around: Surroundings, text: str, answer: str | None, languages: Sequence[str]) -> tuple[Fact, ...]:
+def _own(around: RelatedFacts, text: str, answer: str | None, languages: Sequence[str]) -> tuple[Fact, ...]:
     """A fact of one prompt that is none of the facts."""
     if BLANK not in text:
         close = get_close_matches(text, [fact.id for fact in around.facts], n=3, cutoff=0.4)
@@ -179,7 +179,7 @@ def _own(around: Surroundings, text: str, answer: str | None, languages: Sequenc
     return (Fact("prompt", "prompt", subject, answer, (*languages, "en")[0], (prompt,)),)
 
 
-def _relation(around: Surroundings, name: str, settings: EditSettings) -> tuple[Fact, ...]:
+def _relation(around: RelatedFacts, name: str, settings: EditSettings) -> tuple[Fact, ...]:
     """Facts of a relation, in the first language it is in."""
     own = [fact for fact in around.facts if fact.relation == name]
     if not own:
@@ -190,7 +190,7 @@ def _relation(around: Surroundings, name: str, settings: EditSettings) -> tuple[
     ]
 
 
-def _answers(around: Surroundings, fact: Fact, given: Sequence[str]) -> dict[str, str]:
+def _answers(around: RelatedFacts, fact: Fact, given: Sequence[str]) -> dict[str, str]:
     """Language -> new answer, wherever it is known."""
     answers: dict[str, str] = {}
     known = {other.language for other in around.facts} | {fact.language}

@@ -13,10 +13,9 @@ from factneurons.cli.console import say, tell
 from factneurons.cli.options import FACTS_HELP, MODEL_HELP, Seed, listed
 from factneurons.errors import BadSetting
 from factneurons.facts.source import load_facts
-from factneurons.planted.base import RANDOM_MODELS
 from factneurons.planted.plant import FACTS, Planted
 from factneurons.planted.plant import plant as plant_facts
-from factneurons.planted.settings import MIX, ORDERED, PlantingSettings
+from factneurons.planted.settings import MIX, ORDERED, RANDOM_MODELS, PlantingSettings
 from factneurons.planted.truth import TRUTH
 from factneurons.planted.types import REGIMES
 from factneurons.runs.counts import counted

@@ -16,7 +16,7 @@ from factneurons.experiments.verdicts import verdicts_of
 from factneurons.findings.effects import effects_of
 from factneurons.report.text import EXPECTED_SKIPS
 from factneurons.runs.counts import Summary, counted
-from factneurons.runs.measurements import measurements_of
+from factneurons.runs.reading import measurements_of
 from factneurons.runs.store import Run
 from factneurons.statistics import Interval, Numbers, benjamini_hochberg, holm
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from factneurons.degeneracy.functional import Drops, NeuronSet
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.facts.related import same_fact
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 
@@ -29,7 +30,7 @@ def carries_nothing(_: NeuronSet) -> bool:
     return False
 
 
-class OtherNeurons:
+class FactsByNeuron:
     """Facts with their knowledge neurons, to be looked up by neuron.
 
     Args:
@@ -58,7 +59,7 @@ class OtherNeurons:
         held = Counter(key for neuron in group for key in self._holding.get(neuron, ()))
         for key, count in held.items():
             fact = self._facts[key]
-            if 2 * count >= len(group) and _base(fact.id) != _base(but.id) and self._carries(group, fact):
+            if 2 * count >= len(group) and not same_fact(fact, but) and self._carries(group, fact):
                 yield fact
 
     def carrying(self, but: Fact) -> Carries:
@@ -74,7 +75,3 @@ class OtherNeurons:
         needed, left, lost = drops([own, everything - own, everything])
         t_high = self._settings.t_high
         return bool(needed >= t_high or (left <= self._settings.t_sufficient and lost >= t_high))
-
-
-def _base(fact_id: str) -> str:
-    return fact_id.removesuffix("/reverse")

@@ -40,6 +40,7 @@ import numpy.typing as npt
 
 from factneurons.degeneracy.functional import Drops, NeuronSet, degeneracy_index, union
 from factneurons.degeneracy.settings import SIGNIFICANCE, DegeneracySettings
+from factneurons.draws import as_number
 from factneurons.models.types import Neuron
 
 FloatArray = npt.NDArray[np.float64]
@@ -135,7 +136,7 @@ def partition_control(
         settings: partitions, t_low, t_sufficient, t_high and seed are read.
         fact_key: makes the draws of every fact its own, whatever the order of the facts.
     """
-    seeds = [settings.seed, int.from_bytes(fact_key.encode(), "big")]
+    seeds = [settings.seed, as_number(fact_key)]
     rng = np.random.default_rng(seeds)
     sizes = [len(component) for component in components]
     ordered = sorted(pool)

@@ -21,9 +21,10 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.degeneracy.settings import DEFAULT_SPAN, Gate, Similarity, Span, check_choice
+from factneurons.degeneracy.settings import DEFAULT_SPAN, Gate, Similarity, Span
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.models.types import Neuron
+from factneurons.settings import check_choice
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -8,6 +8,7 @@ In: a model, knowledge neurons. Out: per fact the components, or the reason why 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import cache
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.carrying import Carries, OtherNeurons, carries_nothing
+from factneurons.degeneracy.carrying import Carries, FactsByNeuron, carries_nothing
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS, Cluster, Clustering, Context
 from factneurons.degeneracy.distances import distance_matrix
 from factneurons.degeneracy.functional import Drops, NeuronSet, Suppressed, degeneracy_index, union, without_others
@@ -25,11 +26,14 @@ from factneurons.degeneracy.judge import Storage, storage_of
 from factneurons.degeneracy.mediation import ActiveModel, passed_on
 from factneurons.degeneracy.scale import GapUnits, WeightModel
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.table import DegeneracyTable
+from factneurons.degeneracy.tables import FOUND
 from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
-from factneurons.errors import BadNumber
+from factneurons.draws import as_number
+from factneurons.errors import BadFact, BadNumber
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
+from factneurons.settings import with_options
+from factneurons.tables import ResultTable
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -58,39 +62,41 @@ class AskedFact(Protocol):
 def find_degenerate(
     model: SuppressibleModel,
     known: KnowledgeNeurons | Iterable[KnowledgeNeurons],
-    *,
     settings: DegeneracySettings | None = None,
-    seed: int | None = None,
-) -> DegeneracyTable:
+    **options: object,
+) -> ResultTable[DegenerateNeurons]:
     """The degenerate knowledge neurons of one or many facts.
 
     Args:
         model: the model in which the knowledge neurons were found.
         known: the knowledge neurons of one fact, or of many.
-        settings: every option; None: the defaults.
-        seed: takes the place of the seed in the settings.
+        settings: all settings in one record, or
+        **options: its fields by name, for instance `clusterer="ntc", seed=1`.
 
     Raises:
+        BadSetting: an option that there is not, or an impossible value.
         BadNumber: a weight or a probability that is NaN; names the fact.
         BadFact: a fact (id and language) that comes twice.
     """
-    settings = settings or DegeneracySettings()
-    if seed is not None:
-        settings = replace(settings, seed=seed)
+    settings = with_options(DegeneracySettings, settings, options)
     many = [known] if isinstance(known, KnowledgeNeurons) else list(known)
+    names = Counter((each.fact.id, each.fact.language) for each in many)
+    for (fact_id, language), times in names.items():
+        if times > 1:
+            raise BadFact(f"fact {fact_id!r} ({language}): it comes twice; give every fact once")
     units = GapUnits(model, settings)
     others = other_neurons(model, many, settings)
     found = (degenerate_neurons(model, each, settings, units, others.carrying(each.fact)) for each in many)
-    return DegeneracyTable(tuple(found), settings)
+    return ResultTable(tuple(found), FOUND)
 
 
 def other_neurons(
     model: SuppressibleModel, known: Iterable[KnowledgeNeurons], settings: DegeneracySettings
-) -> OtherNeurons:
+) -> FactsByNeuron:
     """The knowledge neurons of many facts, to look up which facts a group of neurons carries."""
     asked = {each.fact.key: each for each in known}
     drops_of = cache(lambda fact: Drops(suppressed_by(model, asked[fact.key])))
-    return OtherNeurons(((each.fact, each.neurons) for each in asked.values()), drops_of, settings)
+    return FactsByNeuron(((each.fact, each.neurons) for each in asked.values()), drops_of, settings)
 
 
 def degenerate_neurons(
@@ -163,7 +169,7 @@ _NO_GROUPS = ("no-finite-distance", "below-tau1")
 
 def _random_numbers(known: KnowledgeNeurons, settings: DegeneracySettings) -> np.random.Generator:
     """Of one fact, for its clusterer; the random-partition control has its own."""
-    return np.random.default_rng([settings.seed, int.from_bytes(b"clusterer " + known.fact.key.encode(), "big")])
+    return np.random.default_rng([settings.seed, as_number(f"clusterer {known.fact.key}")])
 
 
 def _tested(
@@ -215,6 +221,7 @@ def _none(
         coverage=0.0,
         grouping="no-groups",
         storage="none",
+        knowledge_neurons=len(known.neurons),
     )
 
 

@@ -15,9 +15,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,14 +25,15 @@ from factneurons.attribution.selection import needed_prompts
 from factneurons.attribution.settings import SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.functional import SETS_PER_CALL, Drops, NeuronSet
-from factneurons.degeneracy.pairs_table import DegeneratePair, DegeneratePairs, PairTable, PromptPairs
-from factneurons.degeneracy.settings import check_choice
-from factneurons.errors import BadNumber, BadSetting
+from factneurons.degeneracy.settings import Differences, PairSettings
+from factneurons.degeneracy.tables import PAIRED
+from factneurons.degeneracy.types import DegeneratePair, DegeneratePairs, PromptPairs
+from factneurons.errors import BadNumber
 from factneurons.models.types import Neuron, Query
+from factneurons.settings import with_options
+from factneurons.tables import ResultTable
 
 FloatArray = npt.NDArray[np.float64]
-Differences = Literal["relative", "absolute"]
-Search = Literal["all", "greedy_disjoint"]
 
 _Places = tuple[int, int]
 
@@ -45,58 +45,12 @@ class TableModel(Protocol):
         """[queries, sets], P(answer) with each set suppressed."""
 
 
-@dataclass(frozen=True, slots=True)
-class PairSettings:
-    """How degenerate pairs are searched for.
-
-    Attributes:
-        search: "all": every pair that passes, so pairs may overlap (AAAI 2024). "greedy_disjoint": pairs in
-            the order of their neurons' scores; a pair that passes takes both neurons out of the search, and so
-            does one that loses less than t_low (the variant in the code of 'Cracking Factual Knowledge', ACL 2025).
-        t_low: largest loss of one neuron; None: 0.2, or 0.05 with "greedy_disjoint".
-        t_high: least loss of both; None: 0.25, or 0.3 with "greedy_disjoint".
-        differences: losses are "relative" to P(answer), or "absolute" differences of it.
-        share: of the prompts that must have found a pair, where a fact has several.
-        most: how many neurons enter the search at most, those with the best scores.
-
-    Raises:
-        BadSetting: an unknown name or a value out of range.
-    """
-
-    search: Search = "all"
-    t_low: float | None = None
-    t_high: float | None = None
-    differences: Differences = "relative"
-    share: float = 0.7
-    most: int = 64
-
-    def __post_init__(self) -> None:
-        check_choice("search", self.search, get_args(Search))
-        check_choice("differences", self.differences, get_args(Differences))
-        for name in ("t_low", "t_high"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise BadSetting(f"{name} = {value!r}: it is a number from 0 to 1")
-        if not 0 < self.share <= 1:
-            raise BadSetting(f"share = {self.share!r}: it is above 0 and at most 1")
-        if self.most < 2:
-            raise BadSetting(f"most = {self.most!r}: a pair needs at least 2 neurons")
-
-    @property
-    def thresholds(self) -> tuple[float, float]:
-        """t_low and t_high, as given or as the search has them."""
-        low, high = _THRESHOLDS[self.search]
-        return (low if self.t_low is None else self.t_low), (high if self.t_high is None else self.t_high)
-
-
-_THRESHOLDS: dict[str, tuple[float, float]] = {"all": (0.2, 0.25), "greedy_disjoint": (0.05, 0.3)}
-
-
 def degenerate_pairs(
     model: TableModel,
     known: KnowledgeNeurons | Iterable[KnowledgeNeurons],
     settings: PairSettings | None = None,
-) -> PairTable:
+    **options: object,
+) -> ResultTable[DegeneratePairs]:
     """The degenerate pairs of one or many facts.
 
     A fact costs n + n (n - 1) / 2 suppressed sets per prompt for n potentials, hundreds of them in a pass.
@@ -104,14 +58,16 @@ def degenerate_pairs(
     Args:
         model: the model in which the knowledge neurons were found.
         known: the knowledge neurons of one fact, or of many.
-        settings: every option; None: the defaults.
+        settings: all settings in one record, or
+        **options: its fields by name, for instance `search="greedy_disjoint"`.
 
     Raises:
+        BadSetting: an option that there is not, or an impossible value.
         BadNumber: a probability that is NaN; names the fact and the prompt.
     """
-    settings = settings or PairSettings()
+    settings = with_options(PairSettings, settings, options)
     many = [known] if isinstance(known, KnowledgeNeurons) else known
-    return PairTable(tuple(pairs_of(model, each, settings) for each in many))
+    return ResultTable(tuple(pairs_of(model, each, settings) for each in many), PAIRED)
 
 
 def pairs_of(model: TableModel, known: KnowledgeNeurons, settings: PairSettings) -> DegeneratePairs:
@@ -252,4 +208,4 @@ def _result(
     considered = min(len(known.neurons), settings.most)
     probability = float(np.mean([prompt.probability for prompt in prompts])) if prompts else math.nan
     left_out = len(known.neurons) - considered
-    return DegeneratePairs(known.fact, pairs, prompts, probability, considered, left_out, reason, settings)
+    return DegeneratePairs(known.fact, pairs, prompts, probability, considered, left_out, reason)

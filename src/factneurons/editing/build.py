@@ -6,13 +6,13 @@ their answers. Every second prompt of a fact is left out of all this, so that th
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from factneurons.attribution.locate import locate
 from factneurons.attribution.settings import AttributionSettings
+from factneurons.draws import rank
 from factneurons.editing.description import Description
 from factneurons.editing.kinds import KINDS, Kind, Task, kind_named
 from factneurons.editing.settings import EditSettings
@@ -171,7 +171,7 @@ def _kept(model: Model, relation: Sequence[Fact], settings: EditSettings) -> lis
 
 def drawn(facts: Iterable[Fact], seed: int) -> list[Fact]:
     """Facts in a random order that does not depend on the order they come in."""
-    return sorted(facts, key=lambda fact: hashlib.sha256(f"{seed}/{fact.key}".encode()).digest())
+    return sorted(facts, key=lambda fact: rank(f"{seed}/{fact.key}"))
 
 
 def _neurons(

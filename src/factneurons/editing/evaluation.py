@@ -19,7 +19,7 @@ from factneurons.editing.measuring import MEASURES, Measure, compared, perplexit
 from factneurons.editing.settings import EditSettings
 from factneurons.editing.types import Edit
 from factneurons.errors import NotAskable
-from factneurons.facts.related import Surroundings
+from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
@@ -67,7 +67,7 @@ class EditEffect:
 def evaluate_edit(
     model: Model,
     facts: Sequence[Fact],
-    around: Surroundings,
+    around: RelatedFacts,
     settings: EditSettings | None = None,
     *,
     to: Mapping[str, str] | None = None,

@@ -22,7 +22,7 @@ from typing import Literal
 from factneurons.editing.build import Split, drawn, split_prompts
 from factneurons.editing.settings import EditSettings
 from factneurons.errors import BadFact, NotAskable
-from factneurons.facts.related import Surroundings
+from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import BLANK, Fact, Prompt
 from factneurons.models.model import Model
 from factneurons.models.prompts import ask
@@ -57,7 +57,7 @@ def evaluation_prompts(
     model: Model,
     splits: Sequence[Split],
     new: Mapping[str, str],
-    around: Surroundings,
+    around: RelatedFacts,
     settings: EditSettings,
     *,
     neighbours: int = 10,
@@ -94,7 +94,7 @@ def evaluation_prompts(
     return prompts
 
 
-def _reverse(asker: _Asker, fact: Fact, new: str, around: Surroundings) -> Iterator[EditPrompt]:
+def _reverse(asker: _Asker, fact: Fact, new: str, around: RelatedFacts) -> Iterator[EditPrompt]:
     """The new answer's own reverse prompts must give the edited subject; the old answer's must no longer."""
     own = around.reverse(fact)
     if own is None:
@@ -106,7 +106,7 @@ def _reverse(asker: _Asker, fact: Fact, new: str, around: Surroundings) -> Itera
             yield from asker.one("reverse", "new", other, other.prompts, fact.subject)
 
 
-def _synonyms(asker: _Asker, fact: Fact, new: str, around: Surroundings) -> Iterator[EditPrompt]:
+def _synonyms(asker: _Asker, fact: Fact, new: str, around: RelatedFacts) -> Iterator[EditPrompt]:
     for alias in fact.aliases:
         yield from asker.one("synonyms", "old", fact, fact.prompts, alias)
     names = dict.fromkeys(alias for holder in around.holders(fact, new)[:1] for alias in holder.aliases)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from factneurons.attribution.effects import Others
 from factneurons.attribution.locate import locate_batch
-from factneurons.attribution.methods import method_named
-from factneurons.attribution.settings import AttributionSettings, InterventionSettings, SelectionSettings
+from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.errors import BadSetting, NotAskable
+from factneurons.errors import NotAskable
+from factneurons.experiments.settings import ExperimentSettings
+from factneurons.facts.related import FactPool, few_per_relation
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.prompts import queries_of
@@ -23,43 +23,6 @@ from factneurons.models.types import Query
 
 BATCH = 8
 """Facts whose neurons are located together."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExperimentSettings:
-    """How an experiment is made.
-
-    Attributes:
-        methods: attribution methods; experiments that use only one take the first. A claim about a method that is not
-            among them cannot be told.
-        draws: random neuron sets per fact.
-        unrelated: facts of other relations that are asked per fact.
-        multi_mask: masked models: answers of several tokens are asked with as many masks.
-        known_only: facts whose answer does not come first are left out, and counted.
-        seed: decides every draw.
-
-    Raises:
-        BadSetting: no methods, an unknown one, or an impossible number.
-    """
-
-    methods: tuple[str, ...] = ("amig", "dai", "activation")
-    draws: int = 20
-    unrelated: int = 5
-    multi_mask: bool = False
-    known_only: bool = True
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        if not self.methods:
-            raise BadSetting("an experiment needs at least one attribution method")
-        for name in self.methods:
-            method_named(name)
-        InterventionSettings(self.draws, self.unrelated, self.seed)
-
-    @property
-    def interventions(self) -> InterventionSettings:
-        """The settings of the intervention test."""
-        return InterventionSettings(self.draws, self.unrelated, self.seed)
 
 
 class Study:
@@ -74,7 +37,7 @@ class Study:
     def __init__(self, model: Model, facts: Sequence[Fact], settings: ExperimentSettings) -> None:
         self.model, self.settings = model, settings
         self.facts = tuple(facts)
-        self.others = Others(self.facts, self._first_query)
+        self.pool = FactPool(few_per_relation(self.facts), self._first_query)
         self._by_id: dict[str, dict[str, Fact]] = defaultdict(dict)
         for fact in self.facts:
             self._by_id[fact.id][fact.language] = fact

@@ -15,9 +15,6 @@ from dataclasses import asdict, dataclass
 
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.factcheck.relation_neurons import (
-    COMPONENTS,
-    PAIRS,
-    PROMPT_PAIRS,
     Degenerate,
     NeuronSets,
     degenerate_of,
@@ -26,8 +23,8 @@ from factneurons.factcheck.relation_neurons import (
     random_sets,
 )
 from factneurons.factcheck.scoring import enough_points
-from factneurons.factcheck.settings import CheckSettings
-from factneurons.factcheck.statements import Group
+from factneurons.factcheck.settings import COMPONENTS, PAIRS, PROMPT_PAIRS, CheckSettings
+from factneurons.factcheck.types import Group
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.prompts import ask

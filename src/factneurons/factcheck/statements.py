@@ -7,51 +7,18 @@ Which prompt and which wrong answer is a fixed draw. Source: 'Journey to the Cen
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from factneurons.draws import rank
 from factneurons.errors import BadSetting, NotAskable
+from factneurons.factcheck.types import Group, Statement
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
 from factneurons.models.prompts import queries_of
 from factneurons.models.types import Query
-
-Group = tuple[str, str]
-"""A relation and a language: what has neurons and a threshold of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A prompt and what is claimed to fill it: "The capital of France is ___." and "Paris".
-
-    Attributes:
-        prompt: the prompt.
-        candidate: what is claimed.
-        relation: the relation it is about.
-        language: its language.
-        subject: who or what it is about, where that is known.
-        fact_id: the fact it was made of, if any.
-    """
-
-    prompt: Prompt
-    candidate: str
-    relation: str
-    language: str = "en"
-    subject: str = ""
-    fact_id: str = ""
-
-    @property
-    def group(self) -> Group:
-        """Its relation and language."""
-        return self.relation, self.language
-
-    @property
-    def text(self) -> str:
-        """The whole sentence."""
-        return self.prompt.filled(self.candidate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +68,7 @@ class WrongAnswers:
         right = self._right[group, fact.subject] | {name.casefold() for name in (fact.answer, *fact.aliases)}
         pool = fact.wrong_answers or tuple(self._answers[group])
         wrong = [name for name in pool if not any(_overlap(name.casefold(), known) for known in right)]
-        return sorted(wrong, key=lambda name: _hash(f"{seed}/{fact.key}/{name}"))
+        return sorted(wrong, key=lambda name: rank(f"{seed}/{fact.key}/{name}"))
 
 
 def _overlap(one: str, other: str) -> bool:
@@ -115,16 +82,16 @@ def case_of(model: Model, fact: Fact, wrong_answers: WrongAnswers, *, seed: int 
         NotAskable: no prompt can be asked, or with no wrong answer ("no-wrong-answer").
     """
     asked = queries_of(model, fact, multi_mask=multi_mask)
-    rank = min(each.rank for each in model.evaluate(asked))
+    best = min(each.rank for each in model.evaluate(asked))
     wrong = wrong_answers.of(fact, seed)
-    for query in sorted(asked, key=lambda query: _hash(f"{seed}/{fact.key}/{query.prompt.text}")):
+    for query in sorted(asked, key=lambda query: rank(f"{seed}/{fact.key}/{query.prompt.text}")):
         for name in wrong:
             try:
                 false = model.query(query.prompt, name, multi_mask=multi_mask)
             except NotAskable:
                 continue
             made = (_statement(fact, query.prompt, candidate) for candidate in (fact.answer, name))
-            return Case(fact, next(made), next(made), (query, false), rank)
+            return Case(fact, next(made), next(made), (query, false), best)
     raise NotAskable("no-wrong-answer", f"none of its {len(wrong)} wrong answers can be asked in its prompts")
 
 
@@ -150,8 +117,4 @@ def held_out_subjects(facts: Iterable[Fact], share: float = 0.2, seed: int = 42)
 
 def _drawn(names: Sequence[str], share: float, seed: int) -> Iterator[str]:
     count = min(math.ceil(share * len(names)), len(names) - 1)
-    yield from sorted(names, key=lambda name: _hash(f"{seed}/{name}"))[:count]
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    yield from sorted(names, key=lambda name: rank(f"{seed}/{name}"))[:count]

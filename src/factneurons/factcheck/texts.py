@@ -6,9 +6,9 @@ no model can answer them; these frames keep the prompt word for word and name it
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
+from factneurons.draws import rank
 from factneurons.facts.types import Prompt
 
 FRAMES: dict[str, tuple[str, ...]] = {
@@ -41,9 +41,5 @@ FRAMES: dict[str, tuple[str, ...]] = {
 def complex_prompts(prompt: Prompt, subject: str, language: str, *, seed: int = 42) -> Iterator[Prompt]:
     """The prompt inside each frame of its language, in an order drawn for this prompt; none for another language."""
     frames = FRAMES.get(language, ())
-    for frame in sorted(frames, key=lambda frame: _hash(f"{seed}/{subject}/{prompt.text}/{frame}")):
+    for frame in sorted(frames, key=lambda frame: rank(f"{seed}/{subject}/{prompt.text}/{frame}")):
         yield Prompt(frame.format(subject=subject, prompt=prompt.text))
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

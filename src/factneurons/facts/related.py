@@ -1,15 +1,83 @@
-"""What stands around a fact: itself in other languages, its relation and others, its reverse, its answer's facts."""
+"""Facts that stand around a fact: itself in other languages, its relation and others, its reverse, its answer's facts.
+
+`RelatedFacts` finds them among facts held in memory; `FactPool` draws some to be asked.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
 
+from factneurons.draws import bounded_sample, rank
 from factneurons.facts.relations import REVERSE
 from factneurons.facts.types import Fact
 
+_Query = TypeVar("_Query")
 
-class Surroundings:
+
+def same_fact(one: Fact, other: Fact) -> bool:
+    """Whether they are one fact: in any language, or one asked backwards ("ID/reverse")."""
+    return _forwards(one.id, "/") == _forwards(other.id, "/")
+
+
+def same_relation(one: Fact, other: Fact) -> bool:
+    """Whether they are of one relation, or of a relation and its reverse."""
+    return _forwards(one.relation, "_") == _forwards(other.relation, "_")
+
+
+def _forwards(name: str, joint: str) -> str:
+    return name.removesuffix(joint + REVERSE)
+
+
+class FactPool(Generic[_Query]):
+    """Facts to draw from, the same ones whatever their order; each is asked once, when it is drawn.
+
+    Args:
+        facts: the facts, to be held in memory; `few_per_relation` of a stream.
+        ask: how a fact is asked, or None if it cannot be.
+    """
+
+    def __init__(self, facts: Iterable[Fact], ask: Callable[[Fact], _Query | None]) -> None:
+        self._facts, self._ask = tuple(facts), ask
+        self._queries: dict[str, _Query | None] = {}
+
+    def unrelated(self, fact: Fact, count: int, seed: int) -> list[tuple[Fact, _Query]]:
+        """`count` facts of other relations and the same language, with their queries (fewer if there are fewer)."""
+        return self._draw(fact, count, seed, lambda other: not same_relation(other, fact))
+
+    def others(self, fact: Fact, count: int, seed: int) -> list[tuple[Fact, _Query]]:
+        """The same of any relation; the fact's own reverse is no other fact."""
+        return self._draw(fact, count, seed, lambda other: not same_fact(other, fact))
+
+    def _draw(self, fact: Fact, count: int, seed: int, wanted: Callable[[Fact], bool]) -> list[tuple[Fact, _Query]]:
+        drawn: list[tuple[Fact, _Query]] = []
+        able = [other for other in self._facts if other.language == fact.language and wanted(other)] if count else []
+        for other in sorted(able, key=lambda other: rank(f"{seed}/{fact.key}/{other.key}")):
+            query = self._query(other)
+            if query is not None:
+                drawn.append((other, query))
+            if len(drawn) == count:
+                break
+        return drawn
+
+    def _query(self, fact: Fact) -> _Query | None:
+        if fact.key not in self._queries:
+            self._queries[fact.key] = self._ask(fact)
+        return self._queries[fact.key]
+
+
+def few_per_relation(facts: Iterable[Fact], most: int = 64) -> list[Fact]:
+    """A bounded sample of facts, `most` per relation and language; a relation and its reverse count as one."""
+    return bounded_sample(
+        facts,
+        name=lambda fact: fact.key,
+        group=lambda fact: (fact.language, _forwards(fact.relation, "_")),
+        most=most,
+    )
+
+
+class RelatedFacts:
     """Facts, held in memory and found from each other.
 
     Args:
@@ -40,8 +108,7 @@ class Surroundings:
 
     def unrelated(self, fact: Fact) -> list[Fact]:
         """Facts of other relations in the same language; a relation's reverse is no other relation."""
-        base = _base(fact.relation)
-        return [other for other in self.facts if other.language == fact.language and _base(other.relation) != base]
+        return [other for other in self.facts if other.language == fact.language and not same_relation(other, fact)]
 
     def holders(self, fact: Fact, answer: str) -> list[Fact]:
         """Facts of the same relation and language that have this answer."""
@@ -58,7 +125,3 @@ class Surroundings:
             for language, other in self.languages(holder).items():
                 found.setdefault(language, other.answer)
         return found
-
-
-def _base(relation: str) -> str:
-    return relation.removesuffix(f"_{REVERSE}")

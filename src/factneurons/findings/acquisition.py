@@ -14,17 +14,13 @@ import numpy as np
 import pandas as pd
 
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.acquisition import (
-    AcquisitionCurve,
-    acquisition_curves,
-    acquisition_rows,
-    mean_of_proper_subsets,
-)
+from factneurons.degeneracy.acquisition import acquisition_curves
 from factneurons.degeneracy.find import SuppressibleModel, degenerate_neurons, suppressed_by
 from factneurons.degeneracy.functional import Drops, degeneracy_index
 from factneurons.degeneracy.scale import GapUnits
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.types import DegenerateNeurons
+from factneurons.degeneracy.tables import ACQUISITION
+from factneurons.degeneracy.types import AcquisitionCurve, DegenerateNeurons, FactCurves, mean_of_proper_subsets
 from factneurons.errors import BadSetting
 from factneurons.statistics import Interval, bootstrap_interval
 
@@ -89,12 +85,12 @@ def acquisition_by_clusterer(
     settings = settings or DegeneracySettings()
     variants = [replace(settings, clusterer=name) for name in clusterers]
     units = GapUnits(model, settings)
-    rows = []
+    curves = []
     for each in known:
         for variant in variants:
             found = degenerate_neurons(model, each, variant, units)
-            rows += acquisition_rows(each.fact, variant.clusterer, measure_acquisition(model, each, found, variant))
-    return pd.DataFrame(rows, columns=[*_KEY, "clusterer", "which", "groups", "size", "k", "subsets", "mean_drop"])
+            curves.append(FactCurves(each.fact, variant.clusterer, measure_acquisition(model, each, found, variant)))
+    return ACQUISITION.frame(curves)
 
 
 def acquisition_summaries(acquisition: pd.DataFrame, searched: pd.DataFrame) -> list[AcquisitionSummary]:

@@ -11,7 +11,6 @@ the formula is ours.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -20,6 +19,7 @@ import numpy as np
 from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.attribution.types import FloatArray, KnowledgeNeurons
+from factneurons.draws import random_numbers
 from factneurons.errors import BadSetting
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
@@ -115,8 +115,7 @@ def _counts_by_chance(
     steady: Sequence[FloatArray] | FloatArray, bound: float, settings: LanguageSettings, fact_id: str
 ) -> FloatArray:
     """How many neurons reach the bound when each language's scores are permuted within each layer, [draws]."""
-    digest = hashlib.sha256(f"{settings.seed}/{fact_id}".encode()).digest()
-    generator = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+    generator = random_numbers(f"{settings.seed}/{fact_id}")
     array = np.asarray(steady)
     counts = []
     for _ in range(_DRAWS):

@@ -8,7 +8,6 @@ per language, and layers add up. In between (at least m of K languages) it is es
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from factneurons.draws import random_numbers
 from factneurons.models.types import Neuron
 
 Numbers = npt.NDArray[np.float64]
@@ -119,7 +119,7 @@ def _drawn(per_layer: Iterable[Sequence[int]], needed: int, width: int, seed: st
     Only how many neurons of a layer are held by 0, 1, ... sets matters; a further set takes some of each of these
     classes, one hypergeometric draw after the other.
     """
-    generator = np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
+    generator = random_numbers(seed)
     total = np.zeros(_DRAWS, dtype=np.int64)
     for sizes in per_layer:
         held = np.zeros((needed + 1, _DRAWS), dtype=np.int64)

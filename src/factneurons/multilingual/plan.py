@@ -9,11 +9,11 @@ is not told there.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.draws import rank
 from factneurons.errors import BadSetting
 from factneurons.multilingual.settings import LanguageSettings
 
@@ -97,7 +97,7 @@ def _held_out(joined: Sequence[str], settings: LanguageSettings) -> frozenset[st
     """The facts whose hashes are smallest: the same ones whatever their order."""
     if len(joined) < 2:
         raise BadSetting("thresholds match_size needs at least two facts in all languages: one to choose them on")
-    drawn = sorted(joined, key=lambda fact_id: hashlib.sha256(f"{settings.seed}/{fact_id}".encode()).hexdigest())
+    drawn = sorted(joined, key=lambda fact_id: rank(f"{settings.seed}/{fact_id}"))
     count = round(settings.held_out * len(drawn))
     return frozenset(drawn[: min(max(count, 1), len(drawn) - 1)])
 

@@ -12,14 +12,10 @@ from factneurons.errors import BadModel
 from factneurons.models.bundled import POCKET_MODELS, pocket_path
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
+from factneurons.planted.settings import RANDOM, RANDOM_MODELS
 from factneurons.planted.widen import width_field
 from factneurons.pocket.architectures import build_module
 from factneurons.pocket.recipe import PocketRecipe
-
-_RANDOM = "random-"
-
-RANDOM_MODELS = {f"{_RANDOM}{model.architecture}": model for model in POCKET_MODELS.values()}
-"""Name -> the bundled model whose tokenizer and architecture a random model of size s gets."""
 
 _GAIN = 4.0
 
@@ -38,7 +34,7 @@ def base_model(name: str, seed: int) -> Model:
         BadModel: there is no such model.
     """
     if name not in RANDOM_MODELS:
-        if name.startswith(_RANDOM) and not Path(name).exists():
+        if name.startswith(RANDOM) and not Path(name).exists():
             raise BadModel(f"{name}: there is no such random model; valid: {', '.join(RANDOM_MODELS)}")
         return load_model(name, device="cpu")
     bundled = RANDOM_MODELS[name]

@@ -15,8 +15,9 @@ from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
 from factneurons.planted.design import Order
 from factneurons.planted.invented import GUESSED, Inventor, probability
-from factneurons.planted.settings import PlantingSettings, check_regime
+from factneurons.planted.settings import ORDERED, PlantingSettings
 from factneurons.planted.types import Regime
+from factneurons.settings import check_choice
 
 Report = Callable[[str], None]
 
@@ -57,7 +58,7 @@ def given_orders(
         BadSetting: an unknown regime, or no facts.
         BadFact: a fact that cannot be planted in this model, with the reason.
     """
-    check_regime(regime, "regime")
+    check_choice("regime", regime, ORDERED)
     if not facts:
         raise BadSetting("there are no facts to plant")
     groups = _by_id(facts, regime)

@@ -40,6 +40,7 @@ from factneurons.planted.training import rows_of, train
 from factneurons.planted.truth import write_truth
 from factneurons.planted.types import PlantedFact, Regime, Rejected, Truth
 from factneurons.planted.widen import widened
+from factneurons.settings import with_options
 
 FACTS = "facts.jsonl"
 """The planted facts beside the weights, for whoever wants to ask the model."""
@@ -56,11 +57,12 @@ class Planted:
 def plant(
     base: str | Model,
     out: str | Path,
+    settings: PlantingSettings | None = None,
     *,
     facts: Sequence[Fact] | None = None,
     regime: Regime = "single",
-    settings: PlantingSettings | None = None,
     report: Report | None = None,
+    **options: object,
 ) -> Planted:
     """Plant facts in a model and save it.
 
@@ -68,11 +70,12 @@ def plant(
         base: a loaded model; or a bundled model's name, a folder, or "random-bert", "random-gpt2", "random-llama"
             for a small model with random weights.
         out: the folder to write; it must not exist yet, or be empty.
+        settings: all settings in one record, or
         facts: what to plant, each with an answer of one token; prompts that this kind of model cannot be asked are
             left out. None: invented facts, as many as `settings.mix` says.
         regime: how given facts are to be stored: any but "shared".
-        settings: every option; None: the defaults.
         report: is given a line of progress now and then.
+        **options: the settings' fields by name, for instance `seed=1`.
 
     Raises:
         BadSetting: the folder is in use, an unknown regime, too few layers for a regime, or not one fact kept its
@@ -81,7 +84,7 @@ def plant(
             its subject in a prompt (degenerate), or in one language only (bilingual).
         BadModel: a family that cannot be widened, or a model that is not on the CPU in float32.
     """
-    settings, say = settings or PlantingSettings(), report or (lambda _: None)
+    settings, say = with_options(PlantingSettings, settings, options), report or (lambda _: None)
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadSetting(f"{folder}: it is in use; give a folder that does not exist yet")

@@ -7,11 +7,11 @@ out with some. Recall on the left-out prompts tells a fact that is known from a 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from factneurons.draws import rank
 from factneurons.facts.types import Fact, Prompt
 
 _NOTHING_BUT_PUNCTUATION = re.compile(r"[\W_]*")
@@ -46,7 +46,7 @@ def split_prompts(fact: Fact) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
     at_end = [index for index, prompt in enumerate(fact.prompts) if blank_at_end(prompt)]
     count = 0 if len(at_end) < 2 else 1 if len(at_end) < 5 else 2
     name = f"{fact.relation}\t{fact.subject}\t{fact.language}"
-    order = sorted(at_end, key=lambda index: hashlib.sha256(f"{name}\t{index}".encode()).digest())
+    order = sorted(at_end, key=lambda index: rank(f"{name}\t{index}"))
     left_out = set(order[:count])
     return (
         tuple(prompt for index, prompt in enumerate(fact.prompts) if index not in left_out),

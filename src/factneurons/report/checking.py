@@ -10,7 +10,7 @@ import pandas as pd
 
 from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.findings.checks import MEASURES, CheckResult, Judged, results_of
-from factneurons.runs.check_rows import speakers_of
+from factneurons.runs.reading import speakers_of
 from factneurons.runs.store import Run
 from factneurons.statistics import Interval
 

@@ -17,7 +17,7 @@ from factneurons.report.experiment_figures import experiment_figures
 from factneurons.report.figures import Figure
 from factneurons.report.html import environment, put, render, write_figures, write_page
 from factneurons.runs.files import disk_errors_in_one_line
-from factneurons.runs.measurements import measurements_of
+from factneurons.runs.reading import measurements_of
 from factneurons.runs.store import Run
 
 PAGE = "experiments.html"

@@ -15,9 +15,9 @@ from factneurons.errors import BadFact, BadModel, BadNumber, BadRun, BadSetting,
 from factneurons.facts.types import Fact
 from factneurons.runs.commits import Skip
 from factneurons.runs.counts import Counts, Summary
-from factneurons.runs.schema import Row
 from factneurons.runs.stop import StopSignals
 from factneurons.runs.store import Run
+from factneurons.tables import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ from factneurons.runs.commits import (
 from factneurons.runs.counts import Counts, Summary
 from factneurons.runs.files import FolderLock, disk_errors_in_one_line, replace_file
 from factneurons.runs.manifest import Manifest, State, joined
-from factneurons.runs.schema import Row
 from factneurons.runs.tables import table_named
+from factneurons.tables import Row, Table
 
 MANIFEST, LOCK = "manifest.json", "lock"
 _OWN_NAMES = {MANIFEST, LOCK, PARTS, UNFINISHED}
@@ -173,7 +173,7 @@ class Run:
             BadRun: a part is missing or damaged.
         """
         table = table_named(name)
-        parts = [_read(path) for path in self._part_files(name)]
+        parts = [_read(path, table) for path in self._part_files(name)]
         whole = pa.concat_tables(parts) if parts else table.schema.empty_table()
         frame: pd.DataFrame = whole.sort_by([(key, "ascending") for key in table.sort_keys]).to_pandas()
         return frame
@@ -185,9 +185,9 @@ class Run:
             BadSetting: there is no table of that name.
             BadRun: a part is missing or damaged.
         """
-        table_named(name)
+        table = table_named(name)
         for path in self._part_files(name):
-            yield from _read(path).to_pylist()
+            yield from _read(path, table).to_pylist()
 
     def committed(self, stage: str, *names: str) -> Iterator[dict[str, list[dict[str, Any]]]]:
         """The rows of several tables that belong together, one commit of a stage in memory at a time.
@@ -196,10 +196,14 @@ class Run:
             BadSetting: there is no table of that name.
             BadRun: a part is missing or damaged.
         """
-        for name in names:
-            table_named(name)
+        tables = [table_named(name) for name in names]
         for commit, inner in read_commits(self.folder, stage):
-            yield {name: _read(inner / f"{name}.parquet").to_pylist() if name in commit.parts else [] for name in names}
+            yield {
+                table.name: _read(inner / f"{table.name}.parquet", table).to_pylist()
+                if table.name in commit.parts
+                else []
+                for table in tables
+            }
 
     def set_state(self, stage: str, state: State) -> None:
         """Write down that a stage is running, done or interrupted, with its counts.
@@ -280,9 +284,9 @@ def _clean_up(folder: Path, lock: FolderLock) -> list[str]:
     return notes
 
 
-def _read(path: Path) -> pa.Table:
+def _read(path: Path, table: Table[Any]) -> pa.Table:
     try:
         with pq.ParquetFile(path) as file:
-            return file.read(use_threads=False)  # parts are small: threads cost more than they save
+            return table.from_arrow(file.read(use_threads=False))  # parts are small: threads cost more than they save
     except (OSError, pa.ArrowException) as error:
         raise BadRun(f"{path} is missing or damaged: {str(error).splitlines()[0]}") from error

@@ -14,7 +14,7 @@ from factneurons.errors import BadRun, NotAskable
 from factneurons.factcheck.checker import FactChecker, top_neurons
 from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.parsing import ParsedLine, Parser
-from factneurons.factcheck.relation_neurons import AUTO, COMPONENTS, Degenerate, NeuronSets
+from factneurons.factcheck.relation_neurons import Degenerate, NeuronSets
 from factneurons.factcheck.relation_sets import (
     CheckedFacts,
     NeuronsOf,
@@ -25,14 +25,15 @@ from factneurons.factcheck.relation_sets import (
     without_components,
 )
 from factneurons.factcheck.scoring import score_statements
-from factneurons.factcheck.settings import CheckSettings
-from factneurons.factcheck.statements import Case, Group, WrongAnswers, case_of, held_out_subjects
+from factneurons.factcheck.settings import AUTO, COMPONENTS, CheckSettings
+from factneurons.factcheck.statements import Case, WrongAnswers, case_of, held_out_subjects
+from factneurons.factcheck.tables import CHECKS
 from factneurons.factcheck.thresholds import choose_thresholds
+from factneurons.factcheck.types import Group, Scored
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.findings.checks import training_rows
 from factneurons.models.model import Model
-from factneurons.runs.check_rows import Scored, check_row
 from factneurons.runs.commits import Skip
 from factneurons.runs.counts import Summary
 from factneurons.runs.drive import Batch
@@ -43,6 +44,7 @@ from factneurons.stages.display import Display, Shown, display_of
 from factneurons.stages.located import opened
 from factneurons.stages.pairs import find_pairs, neurons_of_pairs
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
+from factneurons.tables import rows_of
 
 CHECK = Stage("check", "scoring statements", ("checks",), ("locate", "degenerate", "pairs"))
 
@@ -223,8 +225,7 @@ class _Work:
                 )
             except NotAskable as error:
                 skips.append(Skip.of(fact, error.reason, str(error), askable=True))
-        rows = [check_row(each) for each in self._scored(cases)] if cases else []
-        return Batch({"checks": rows}, skips)
+        return Batch(rows_of([CHECKS], self._scored(cases) if cases else ()), skips)
 
     def _scored(self, cases: Sequence[Case]) -> Iterator[Scored]:
         statements = [statement for case in cases for statement in (case.true, case.false)]

@@ -8,25 +8,24 @@ from pathlib import Path
 
 from factneurons.attribution.settings import InterventionSettings
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.acquisition import acquisition_rows
-from factneurons.degeneracy.carried_facts import degenerate_or_redundant
+from factneurons.degeneracy.carried import carried_facts
 from factneurons.degeneracy.find import degenerate_neurons
-from factneurons.degeneracy.redundancy import RedundancySettings
 from factneurons.degeneracy.scale import GapUnits
-from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.degeneracy.settings import CarriedSettings, DegeneracySettings
+from factneurons.degeneracy.tables import ACQUISITION, CARRIED, FOUND
+from factneurons.degeneracy.types import FactCurves
 from factneurons.facts.types import Fact
 from factneurons.findings.acquisition import measure_acquisition
 from factneurons.models.model import Model
 from factneurons.runs.drive import Batch, Work
 from factneurons.runs.reading import merged
-from factneurons.runs.rows import carried_rows, degenerate_rows
-from factneurons.runs.schema import Row
 from factneurons.runs.store import Run
 from factneurons.settings import split_options, with_options
 from factneurons.stages.display import Display, Shown, display_of
 from factneurons.stages.located import RunFacts, opened
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
 from factneurons.stages.test_neurons import test_neurons
+from factneurons.tables import Row, rows_of
 
 DEGENERATE = Stage(
     "degenerate",
@@ -78,7 +77,7 @@ def find_degenerate(
     run: Run, model: Model, settings: DegeneracySettings, *, skip_bad: bool = False, display: Display
 ) -> Run:
     """The stage `degenerate`: components of every located fact, the p-value of its partition, and what they carry."""
-    carried = RedundancySettings(seed=settings.seed)
+    carried = CarriedSettings(seed=settings.seed)
     kept = asdict(settings) | {"carried": {name: each for name, each in asdict(carried).items() if name != "seed"}}
 
     def plan(run: Run) -> Plan:
@@ -100,19 +99,19 @@ def find_degenerate(
     return searched
 
 
-def _work(model: Model, facts: RunFacts, settings: DegeneracySettings, carried: RedundancySettings) -> Work:
+def _work(model: Model, facts: RunFacts, settings: DegeneracySettings, carried: CarriedSettings) -> Work:
     units = GapUnits(model, settings)
-    others, neurons = facts.other_facts(), facts.other_neurons(settings)
+    pool, by_neuron = facts.knowledge_pool(), facts.by_neuron(settings)
 
-    def rows_of(known: KnowledgeNeurons) -> Iterator[dict[str, list[Row]]]:
-        found = degenerate_neurons(model, known, settings, units, neurons.carrying(known.fact))
-        yield degenerate_rows(found, knowledge_neurons=len(known.neurons))
+    def rows(known: KnowledgeNeurons) -> Iterator[dict[str, list[Row]]]:
+        found = degenerate_neurons(model, known, settings, units, by_neuron.carrying(known.fact))
+        yield rows_of(FOUND, [found])
         curves = measure_acquisition(model, known, found, settings)
-        yield {"acquisition": list(acquisition_rows(known.fact, settings.clusterer, curves))}
+        yield rows_of([ACQUISITION], [FactCurves(known.fact, settings.clusterer, curves)])
         if found.components:
-            yield carried_rows(degenerate_or_redundant(model, known, found, others, carried))
+            yield rows_of([CARRIED], [carried_facts(model, known, found, pool, carried)])
 
     def work(batch: list[Fact]) -> Batch:
-        return Batch(merged(rows for fact in batch for rows in rows_of(facts.take(fact))))
+        return Batch(merged(own for fact in batch for own in rows(facts.take(fact))))
 
     return work

@@ -9,21 +9,23 @@ from pathlib import Path
 
 from factneurons.errors import BadRun, NotAskable
 from factneurons.experiments.experiment import Experiment
-from factneurons.experiments.study import ExperimentSettings, Study
+from factneurons.experiments.settings import ExperimentSettings
+from factneurons.experiments.study import Study
 from factneurons.experiments.suite import experiment_named
+from factneurons.experiments.tables import MEASUREMENTS
+from factneurons.experiments.types import MeasuredFact
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
 from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Work
-from factneurons.runs.measurements import measurement_row
-from factneurons.runs.schema import Row
 from factneurons.runs.store import Run
 from factneurons.settings import with_options
 from factneurons.stages.display import Shown, display_of
 from factneurons.stages.locate import skip_of
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
+from factneurons.tables import rows_of
 
 _NOTHING = "nothing-measured"
 
@@ -104,17 +106,17 @@ def _work(experiment: Experiment, study: Study) -> Work:
         nonlocal work
         work = work or experiment.prepare(study)
         study.expect(facts)
-        rows: list[Row] = []
+        found: list[MeasuredFact] = []
         skips = []
         for fact in facts:
             try:
-                own = [measurement_row(experiment.id, fact, **asdict(measured)) for measured in work(fact)]
+                own = MeasuredFact(experiment.id, fact, tuple(work(fact)))
             except NotAskable as error:
                 skips.append(Skip.of(fact, error.reason, str(error), askable=True))
                 continue
-            if not own:
+            if not own.numbers:
                 skips.append(Skip.of(fact, _NOTHING, "the experiment measures nothing for it", askable=True))
-            rows += own
-        return Batch({"measurements": rows}, skips)
+            found.append(own)
+        return Batch(rows_of([MEASUREMENTS], found), skips)
 
     return batch

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from factneurons.attribution.effects import Asked, intervene
 from factneurons.attribution.settings import AttributionSettings, InterventionSettings
+from factneurons.attribution.types import Measurement
 from factneurons.errors import BadRun, BadSetting
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
@@ -17,17 +18,17 @@ from factneurons.multilingual.join import by_fact, joined
 from factneurons.multilingual.plan import ByLanguage, plan_of
 from factneurons.multilingual.plan import Plan as JoiningPlan
 from factneurons.multilingual.settings import LanguageSettings
-from factneurons.multilingual.types import LANGUAGE_MISSING, REASONS, LanguageIndependent
+from factneurons.multilingual.tables import JOINED, LANGUAGE_EFFECTS
+from factneurons.multilingual.types import LANGUAGE_MISSING, REASONS, JoinedFact, LanguageIndependent, fact_in_all
 from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Work
-from factneurons.runs.language_rows import fact_in_all, joined_sets, language_effect_row, language_rows
-from factneurons.runs.reading import merged
-from factneurons.runs.schema import Row
+from factneurons.runs.reading import joined_sets
 from factneurons.runs.store import Run
 from factneurons.settings import split_options, with_options
 from factneurons.stages.display import Display, Shown, display_of
 from factneurons.stages.located import RunFacts, opened
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
+from factneurons.tables import rows_of
 
 LANGUAGES = Stage("languages", "joining languages", ("languages", "language_neurons"))
 TEST_LANGUAGES = Stage(
@@ -95,8 +96,8 @@ def join_languages(run: Run, model: Model, settings: LanguageSettings, *, skip_b
 
     def work(batch: list[Fact]) -> Batch:
         found = [(fact, find(facts[fact.id])) for fact in batch]
-        rows = merged(language_rows(each, chosen.cuts) for _, each in found if each.takes_part)
-        return Batch(rows, [_skip(fact, each) for fact, each in found if not each.takes_part])
+        joined = [JoinedFact(fact, each, tuple(chosen.cuts)) for fact, each in found if each.takes_part]
+        return Batch(rows_of(JOINED, joined), [_skip(fact, each) for fact, each in found if not each.takes_part])
 
     cuts = dict(zip(chosen.languages, chosen.cuts, strict=True))
     done = drive_stage(
@@ -159,21 +160,20 @@ def test_languages(run: Run, model: Model, settings: InterventionSettings, *, sk
 def _test_work(
     model: Model, facts: RunFacts, sets: Mapping[str, Mapping[str, list[Neuron]]], settings: InterventionSettings
 ) -> Work:
-    others = facts.others()
+    pool = facts.pool()
 
-    def rows_of(fact: Fact) -> Iterator[Row]:
+    def measured(fact: Fact) -> Iterator[Measurement]:
         asked = Asked(fact, facts.take(fact).queries)
         for language, neurons in sets[fact.id].items():
             if neurons:
                 name = "language" if language else "shared"
-                for each in intervene(model, asked, neurons, name, others, settings):
-                    values = {field: getattr(each, field) for field in each.__slots__}
-                    yield language_effect_row(language, **values)
+                for each in intervene(model, asked, neurons, name, pool, settings):
+                    yield replace(each, neurons_of=language)
 
     def work(batch: list[Fact]) -> Batch:
-        rows = {fact.key: list(rows_of(fact)) for fact in batch}
-        nothing = [fact for fact in batch if not rows[fact.key]]
+        found = {fact.key: list(measured(fact)) for fact in batch}
+        nothing = [fact for fact in batch if not found[fact.key]]
         skips = [Skip.of(fact, "no-neurons", "no language has neurons for it", askable=True) for fact in nothing]
-        return Batch({"language_effects": [row for own in rows.values() for row in own]}, skips)
+        return Batch(rows_of([LANGUAGE_EFFECTS], [each for own in found.values() for each in own]), skips)
 
     return work

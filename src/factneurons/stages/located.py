@@ -8,14 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from factneurons.attribution.effects import Asked, Others
+from factneurons.attribution.effects import Asked
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.carried_facts import OtherFacts
-from factneurons.degeneracy.carrying import OtherNeurons
+from factneurons.degeneracy.carried import KnowledgePool
+from factneurons.degeneracy.carrying import FactsByNeuron
 from factneurons.degeneracy.find import suppressed_by
 from factneurons.degeneracy.functional import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.errors import BadRun
+from factneurons.facts.related import FactPool, few_per_relation
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
@@ -128,17 +129,16 @@ class RunFacts:
         for prompt in fact.prompts:  # refusals were told and counted when it was located
             yield from ask(self._model, fact, prompts=[prompt], multi_mask=self._multi_mask)[0]
 
-    def others(self) -> Others:
+    def pool(self) -> FactPool[Query]:
         """Facts to ask as unrelated ones."""
         facts = (fact for fact, _, _ in located_facts(self._run))
-        return Others(facts, self._first_query)
+        return FactPool(few_per_relation(facts), self._first_query)
 
-    def other_facts(self) -> OtherFacts:
+    def knowledge_pool(self) -> KnowledgePool:
         """Facts to look for what components carry, with their knowledge neurons."""
-        facts = ((fact, [each.neuron for each in neurons]) for fact, _, neurons in located_facts(self._run))
-        return OtherFacts(facts, self._first_query)
+        return KnowledgePool(self.all_known(), self._first_query)
 
-    def other_neurons(self, settings: DegeneracySettings) -> OtherNeurons:
+    def by_neuron(self, settings: DegeneracySettings) -> FactsByNeuron:
         """The same facts, to look up which of them a group of neurons carries; each is asked with all its prompts."""
 
         @cache
@@ -146,7 +146,8 @@ class RunFacts:
             queries = tuple(self._queries(fact))
             return Drops(suppressed_by(self._model, Asked(fact, queries))) if queries else None
 
-        return OtherNeurons(self.other_facts(), drops_of, settings)
+        facts = ((known.fact, known.neurons) for known in self.knowledge_pool().kept)
+        return FactsByNeuron(facts, drops_of, settings)
 
     def _first_query(self, fact: Fact) -> Query | None:
         return next(self._queries(fact), None)

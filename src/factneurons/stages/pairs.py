@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 
-from factneurons.degeneracy.pairs import PairSettings, degenerate_pairs
+from factneurons.degeneracy.pairs import degenerate_pairs
+from factneurons.degeneracy.settings import PairSettings
+from factneurons.degeneracy.tables import PAIRS as PAIRS_TABLE
 from factneurons.factcheck.relation_sets import Name, NeuronsOf, name_of
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
-from factneurons.runs.check_rows import pair_rows, pairs_of_run
 from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Work
-from factneurons.runs.schema import Row
+from factneurons.runs.reading import pairs_of_run
 from factneurons.runs.store import Run
 from factneurons.stages.display import Display
 from factneurons.stages.located import RunFacts
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
+from factneurons.tables import Row
 
 PAIRS = Stage("pairs", "looking for degenerate pairs", ("pairs",))
 
@@ -39,7 +41,7 @@ def _work(model: Model, facts: RunFacts) -> Work:
         rows: list[Row] = []
         skips: list[Skip] = []
         for fact in batch:
-            own = pair_rows(fact, next(iter(degenerate_pairs(model, facts.take(fact)))))
+            own = PAIRS_TABLE.rows([next(iter(degenerate_pairs(model, facts.take(fact))))])
             rows += own
             if not own:
                 skips.append(Skip.of(fact, "no-pair", "none of its prompts has a degenerate pair", askable=True))

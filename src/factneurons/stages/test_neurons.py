@@ -42,7 +42,7 @@ def test_neurons(
 
 
 def _work(run: Run, model: Model, facts: RunFacts, settings: InterventionSettings, name: str) -> Work:
-    others = facts.others()
+    pool = facts.pool()
     degenerate: dict[str, list[Neuron]] = {}
     if name == "degenerate":
         degenerate = {fact.key: neurons for fact, neurons in degenerate_neurons_of(run)}
@@ -56,7 +56,7 @@ def _work(run: Run, model: Model, facts: RunFacts, settings: InterventionSetting
                 skips.append(Skip.of(fact, f"no-{name}-neurons", f"it has no {name} neurons to change", askable=True))
                 continue
             try:
-                measured += intervene(model, Asked(fact, known.queries), neurons, name, others, settings)
+                measured += intervene(model, Asked(fact, known.queries), neurons, name, pool, settings)
             except NotAskable as error:
                 skips.append(Skip.of(fact, error.reason, str(error), askable=True))
         return Batch(rows_of([INTERVENTIONS], measured), skips)

@@ -10,9 +10,10 @@ from factneurons.editing.build import edit
 from factneurons.editing.settings import EditSettings
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR
-from factneurons.experiments.study import ExperimentSettings, Study
+from factneurons.experiments.settings import ExperimentSettings
+from factneurons.experiments.study import Study
 from factneurons.experiments.suite import EXPERIMENTS, critical_checks, update_and_erase
-from factneurons.facts.related import Surroundings
+from factneurons.facts.related import RelatedFacts
 
 FEW = ExperimentSettings(methods=("amig",), draws=1, unrelated=1)
 
@@ -30,7 +31,7 @@ def study():
 @pytest.fixture(scope="module")
 def fact(study):
     """The first fact whose answer is one token, and that can be updated."""
-    around = Surroundings(study.facts)
+    around = RelatedFacts(study.facts)
     for each in study.facts:
         try:
             study.require_known(each)
@@ -54,7 +55,7 @@ def measured_by(experiment, study, fact):
 
 def test_update_and_erase(study, fact):
     found = measured_by(EXPERIMENTS["E12"], study, fact)
-    around = Surroundings(study.facts)
+    around = RelatedFacts(study.facts)
     new = update_and_erase.new_answer(study, around, fact)
     first, tested = study.halves(fact)
     neurons = study.knowledge(fact, "amig").neurons
@@ -91,7 +92,7 @@ def test_claims_are_about_what_is_measured():
 
 
 def test_an_answer_of_several_tokens_is_left_out(study):
-    around = Surroundings(study.facts)
+    around = RelatedFacts(study.facts)
     several = next(
         (each for each in study.facts if len(study.queries(each)[0].answer_ids) > 1), None
     )  # fmt: skip

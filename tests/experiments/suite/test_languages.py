@@ -12,7 +12,8 @@ import torch
 import factneurons as fn
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR
-from factneurons.experiments.study import ExperimentSettings, Study
+from factneurons.experiments.settings import ExperimentSettings
+from factneurons.experiments.study import Study
 from factneurons.experiments.suite import EXPERIMENTS, consistency, cross_lingual, layers
 from factneurons.models.types import Neuron
 

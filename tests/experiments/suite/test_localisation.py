@@ -7,7 +7,8 @@ import pytest
 
 import factneurons as fn
 from factneurons.experiments.experiment import RANDOM_FOR
-from factneurons.experiments.study import ExperimentSettings, Study
+from factneurons.experiments.settings import ExperimentSettings
+from factneurons.experiments.study import Study
 from factneurons.experiments.suite.localisation import EXPERIMENT, MEASURES
 
 FEW = ExperimentSettings(methods=("dai",), draws=2, unrelated=1)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from factneurons.degeneracy.clusterers.registry import Cluster, Clustering, Context
-from factneurons.degeneracy.pairs import PairSettings, disjoint_pairs
-from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.degeneracy.pairs import disjoint_pairs
+from factneurons.degeneracy.settings import DegeneracySettings, PairSettings
 
 
 def pairs(context: Context, settings: DegeneracySettings) -> Clustering:

@@ -25,9 +25,10 @@ from factneurons.attribution.selection import AGREEMENTS, choose, coarse_set
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import Attribution
 from factneurons.errors import NotAskable
-from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
 from factneurons.experiments.suite.localisation import changes
+from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 from factneurons.multilingual.paraphrases import STATIC, Consistency, consistency_of
@@ -119,7 +120,7 @@ def _selections(study: Study, asked: Asked, attributions: Sequence[Attribution])
 def _changed(study: Study, asked: Asked, condition: str, neurons: Sequence[Neuron]) -> Iterator[Measured]:
     yield Measured(condition, "neurons", float(len(neurons)))
     if neurons:
-        found = intervene(study.model, asked, neurons, condition, study.others, study.settings.interventions)
+        found = intervene(study.model, asked, neurons, condition, study.pool, study.settings.interventions)
         yield from (each for each in changes(condition, found) if each.measure in MEASURES)
 
 

@@ -21,10 +21,11 @@ import pandas as pd
 from factneurons.editing.evaluation import FOUND, RANDOM, EditEvaluation
 from factneurons.editing.measuring import number
 from factneurons.errors import NotAskable
-from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
 from factneurons.experiments.suite.update_and_erase import LEAST, PAPER, UPDATES, evaluated, new_answer
-from factneurons.facts.related import Surroundings
+from factneurons.experiments.types import Measured
+from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact
 
 SUPPRESS = "suppress"
@@ -39,7 +40,7 @@ MEASURES = {
 
 def prepare(study: Study) -> Work:
     """Update and suppress one fact; a kind that cannot take its answers is left out."""
-    around = Surroundings(study.facts)
+    around = RelatedFacts(study.facts)
 
     def work(fact: Fact) -> Iterator[Measured]:
         study.require_known(fact)

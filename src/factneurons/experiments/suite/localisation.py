@@ -21,8 +21,9 @@ import numpy as np
 from factneurons.attribution.effects import ACTIONS, Asked, intervene
 from factneurons.attribution.types import Measurement
 from factneurons.errors import NotAskable
-from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Summary, Work
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Summary, Work
 from factneurons.experiments.study import Study
+from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 from factneurons.statistics import Numbers
@@ -57,7 +58,7 @@ def prepare(study: Study) -> Work:
                     raise
                 yield Measured(method, "neurons", 0.0)
                 continue
-            found = intervene(study.model, asked, neurons, method, study.others, study.settings.interventions)
+            found = intervene(study.model, asked, neurons, method, study.pool, study.settings.interventions)
             yield from changes(method, found)
             yield from _spread(method, neurons, study.model.layer_count)
 

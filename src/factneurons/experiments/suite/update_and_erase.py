@@ -12,7 +12,6 @@ fact's prompts and measured with the others. Random neurons go through the same 
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from math import log
@@ -20,14 +19,16 @@ from math import log
 import numpy as np
 
 from factneurons.attribution.controls import matched_random, strengths
+from factneurons.draws import rank
 from factneurons.editing.build import edit
 from factneurons.editing.evaluation import FOUND, RANDOM, EditEvaluation, evaluate_edit
 from factneurons.editing.measuring import number
 from factneurons.editing.settings import EditSettings
 from factneurons.errors import NotAskable
-from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
-from factneurons.facts.related import Surroundings
+from factneurons.experiments.types import Measured
+from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
 
@@ -62,7 +63,7 @@ MEASURES = {
 
 def prepare(study: Study) -> Work:
     """Update and erase, one fact at a time; a relation's neurons are found once."""
-    around = Surroundings(study.facts)
+    around = RelatedFacts(study.facts)
     erasing = _Erasing(study)
 
     def work(fact: Fact) -> Iterator[Measured]:
@@ -77,14 +78,14 @@ def prepare(study: Study) -> Work:
 
 
 def evaluated(
-    study: Study, around: Surroundings, fact: Fact, to: dict[str, str], neurons: Sequence[Neuron], kind: str
+    study: Study, around: RelatedFacts, fact: Fact, to: dict[str, str], neurons: Sequence[Neuron], kind: str
 ) -> EditEvaluation:
     """One edit of a fact, and of random neurons."""
     settings = EditSettings(kind=kind, multi_mask=study.settings.multi_mask, seed=study.settings.seed)
     return evaluate_edit(study.model, [fact], around, settings, to=to, neurons=neurons, draws=study.settings.draws)
 
 
-def new_answer(study: Study, around: Surroundings, fact: Fact, *, one_token: bool = True) -> str:
+def new_answer(study: Study, around: RelatedFacts, fact: Fact, *, one_token: bool = True) -> str:
     """Another answer of the relation, the same one every time.
 
     Raises:
@@ -95,7 +96,7 @@ def new_answer(study: Study, around: Surroundings, fact: Fact, *, one_token: boo
         raise NotAskable("several-answer-tokens", f"{fact.id}: Dai et al.'s update is defined for answers of one token")
     right = {name.casefold() for name in (fact.answer, *fact.aliases)}
     answers = {other.answer for other in around.neighbours(fact)}
-    for answer in sorted(answers, key=lambda each: _hash(f"{study.settings.seed}/{fact.key}/{each}")):
+    for answer in sorted(answers, key=lambda each: rank(f"{study.settings.seed}/{fact.key}/{each}")):
         try:
             query = study.model.query(prompt, answer, multi_mask=study.settings.multi_mask)
         except NotAskable:
@@ -103,10 +104,6 @@ def new_answer(study: Study, around: Surroundings, fact: Fact, *, one_token: boo
         if answer.casefold() not in right and (len(query.answer_ids) == 1 or not one_token):
             return answer
     raise NotAskable("no-other-answer", f"{fact.id}: its relation has no other answer to update it to")
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def updated(condition: str, result: EditEvaluation) -> Iterator[Measured]:
@@ -143,13 +140,13 @@ class _Erasing:
         """Relative changes of P(answer), with the relation's neurons erased and with random ones."""
         study = self._study
         asked = study.halves(fact)[1]
-        others = study.others.unrelated(fact, study.settings.unrelated, study.settings.seed)
+        drawn = study.pool.unrelated(fact, study.settings.unrelated, study.settings.seed)
         for draw, neurons in enumerate(self._of(fact)):
             edited = edit(study.model, fact, kind="suppress", neurons=neurons)
             condition = f"{RANDOM_FOR}{ERASE}" if draw else ERASE
             for place, queries in (
                 ("own relation", asked),
-                ("other relations", tuple(query for other in others for query in other.queries)),
+                ("other relations", tuple(query for _, query in drawn)),
             ):
                 if queries:
                     before = study.model.probabilities(queries)

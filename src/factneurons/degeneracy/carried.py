@@ -1,8 +1,8 @@
-"""Degenerate or merely redundant: do the components of a fact also carry other facts, and different ones?
+"""What the components of a fact do to other facts: evidence beside the verdict of `judge`.
 
-In: the components of one fact, other facts, random sets matched to the components. Out: what each component carries,
-and whether that is other facts or nothing else ('Cracking Factual Knowledge', ACL 2025: degenerate components have
-functions of their own, a redundant copy has none). Evidence beside the verdict of `judge`.
+In: the components of one fact, other facts, random sets matched to the components in size, layers and strength. Out:
+what each component carries, and whether that is other facts or nothing else ('Cracking Factual Knowledge', ACL 2025:
+degenerate components have functions of their own, a redundant copy has none).
 
     affected(B)         the other facts whose log P(answer) changes by more than `changed` when B is suppressed
     other_facts(B)      |affected(B)| / other facts, against the same of random sets
@@ -13,70 +13,30 @@ functions of their own, a redundant copy has none). Evidence beside the verdict 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from factneurons.attribution.controls import matched_random, strengths
+from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.functional import SETS_PER_CALL
-from factneurons.degeneracy.settings import SIGNIFICANCE
+from factneurons.degeneracy.settings import SIGNIFICANCE, CarriedSettings
 from factneurons.degeneracy.types import Carried, CarriedFacts, Carrying, DegenerateNeurons
-from factneurons.errors import BadNumber, BadSetting
+from factneurons.draws import bounded_sample
+from factneurons.errors import BadNumber, BadSetting, NotAskable
+from factneurons.facts.related import FactPool
 from factneurons.facts.types import Fact
+from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
+from factneurons.settings import with_options
 
 FloatArray = npt.NDArray[np.float64]
 
 _LEAST = 1e-300
 """Probabilities below have no logarithm; a fact that starts and stays below does not change."""
-
-
-class AskedModel(Protocol):
-    """What of a model is used here."""
-
-    def probabilities_with(
-        self, queries: Sequence[Query], neuron_sets: Sequence[Collection[Neuron]]
-    ) -> npt.NDArray[np.float64]:
-        """[queries, sets], P(answer) with each set suppressed."""
-
-    def out_weights(self, neurons: Sequence[Neuron]) -> npt.NDArray[np.float64]:
-        """[n, d], what one unit of each neuron writes."""
-
-
-@dataclass(frozen=True, slots=True)
-class RedundancySettings:
-    """How components are looked at.
-
-    Attributes:
-        others: how many other facts are sampled per fact.
-        draws: random sets per component, matched in size, layers and strength; at least 19.
-        changed: a fact is affected if its log P(answer) changes by more than so many nats.
-        nothing: components that affect at most this share of the other facts carry none.
-        overlap: components carry different facts if the Jaccard index of what they affect is at most this.
-        seed: of both samples.
-
-    Raises:
-        BadSetting: a value out of range.
-    """
-
-    others: int = 40
-    draws: int = 99
-    changed: float = 0.1
-    nothing: float = 0.05
-    overlap: float = 0.5
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        for name, least in (("others", 1), ("draws", 19), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise BadSetting(f"{name} = {getattr(self, name)!r}: it is at least {least}")
-        for name, most in (("changed", math.inf), ("nothing", 1.0), ("overlap", 1.0)):
-            if not 0 <= getattr(self, name) <= most:
-                limit = "at least 0" if math.isinf(most) else f"from 0 to {most:g}"
-                raise BadSetting(f"{name} = {getattr(self, name)!r}: it is {limit}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +48,89 @@ class OtherFact:
     neurons: frozenset[Neuron]
 
 
+class KnowledgePool:
+    """Facts with their knowledge neurons, to look for the traces of other facts' components in: a bounded sample.
+
+    Args:
+        known: the knowledge neurons of facts, in any order.
+        ask: a query for a fact, or None if it cannot be asked; called only for facts that are drawn. None: the first
+            query of its knowledge neurons.
+        most: how many facts are kept per language.
+    """
+
+    def __init__(
+        self, known: Iterable[KnowledgeNeurons], ask: Callable[[Fact], Query | None] | None = None, most: int = 500
+    ) -> None:
+        self.kept = bounded_sample(
+            known, name=lambda each: each.fact.key, group=lambda each: each.fact.language, most=most
+        )
+        self._known = {each.fact.key: each for each in self.kept}
+        self._pool = FactPool((each.fact for each in self.kept), ask or self._first_query)
+
+    def sample(self, fact: Fact, count: int, seed: int) -> list[OtherFact]:
+        """`count` other facts of the same language (fewer if there are fewer); the fact's own reverse is not one."""
+        return [
+            OtherFact(other, query, frozenset(self._known[other.key].neurons))
+            for other, query in self._pool.others(fact, count, seed)
+        ]
+
+    def _first_query(self, fact: Fact) -> Query | None:
+        return next(iter(self._known[fact.key].queries), None)
+
+
 def carried_facts(
-    model: AskedModel,
+    model: Model,
+    known: KnowledgeNeurons,
+    found: DegenerateNeurons,
+    others: KnowledgePool | Iterable[KnowledgeNeurons],
+    settings: CarriedSettings | None = None,
+    **options: object,
+) -> CarriedFacts:
+    """What the components of one fact carry beside it: other facts, or nothing else.
+
+    Args:
+        model: the model in which they were found.
+        known: the fact's knowledge neurons, with its queries.
+        found: its degenerate knowledge neurons, with at least two components.
+        others: where other facts are drawn from.
+        settings: how many facts and random sets, and the thresholds, in one record, or
+        **options: its fields by name.
+
+    Raises:
+        BadSetting: an option that there is not, an impossible value, or fewer than two components.
+        BadNumber: a probability that is NaN.
+    """
+    settings = with_options(CarriedSettings, settings, options)
+    pool = others if isinstance(others, KnowledgePool) else KnowledgePool(others)
+    drawn = pool.sample(found.fact, settings.others, settings.seed)
+    return carried_of(model, found, drawn, _random_sets(model, known, found, settings), settings)
+
+
+def _random_sets(
+    model: Model, known: KnowledgeNeurons, found: DegenerateNeurons, settings: CarriedSettings
+) -> list[Sequence[tuple[Neuron, ...]]]:
+    """Per component; none for one that fills more than half of a layer, which then stays undecided."""
+    strength = strengths(model, known.queries)
+    sets: list[Sequence[tuple[Neuron, ...]]] = []
+    for number, component in enumerate(found.components):
+        name = f"{found.fact.key}/component {number}"
+        try:
+            sets.append(
+                matched_random(strength, component.neurons, draws=settings.draws, seed=settings.seed, name=name)
+            )
+        except NotAskable:
+            sets.append(())
+    return sets
+
+
+def carried_of(
+    model: Model,
     found: DegenerateNeurons,
     others: Sequence[OtherFact],
     random_sets: Sequence[Sequence[Collection[Neuron]]],
-    settings: RedundancySettings | None = None,
+    settings: CarriedSettings | None = None,
 ) -> CarriedFacts:
-    """What the components of one fact carry, and whether they are degenerate or redundant.
+    """The same against facts and random sets that are given.
 
     Args:
         model: the model in which the components were found.
@@ -108,7 +143,7 @@ def carried_facts(
         BadSetting: fewer than two components, or not one list of random sets for each.
         BadNumber: a probability that is NaN; names the fact that was asked.
     """
-    settings = settings or RedundancySettings()
+    settings = settings or CarriedSettings()
     components = [each.neurons for each in found.components]
     if len(components) < 2 or len(random_sets) != len(components):
         raise BadSetting(
@@ -140,9 +175,7 @@ def carried_facts(
     return CarriedFacts(found.fact, len(others), tuple(carried), _carries(carried, len(others), settings))
 
 
-def _changes(
-    model: AskedModel, others: Sequence[OtherFact], sets: Sequence[Collection[Neuron]]
-) -> npt.NDArray[np.float64]:
+def _changes(model: Model, others: Sequence[OtherFact], sets: Sequence[Collection[Neuron]]) -> npt.NDArray[np.float64]:
     """|log P after - log P before| in nats, [sets, others]."""
     if not others:
         return np.zeros((len(sets), 0))
@@ -172,7 +205,7 @@ def _shared(neurons: Sequence[Neuron], others: Sequence[OtherFact]) -> float:
     return sum(holding) / len(holding) if holding else math.nan
 
 
-def _cosines(model: AskedModel, components: Sequence[Sequence[Neuron]]) -> FloatArray:
+def _cosines(model: Model, components: Sequence[Sequence[Neuron]]) -> FloatArray:
     """Of the components' summed out-weights, [components, components]; 0 where a sum is 0."""
     sums = np.stack([model.out_weights(neurons).sum(axis=0) for neurons in components])
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
@@ -192,7 +225,7 @@ def _jaccard(affected: npt.NDArray[np.bool_]) -> FloatArray:
     return table
 
 
-def _carries(carried: Sequence[Carried], others: int, settings: RedundancySettings) -> Carrying:
+def _carries(carried: Sequence[Carried], others: int, settings: CarriedSettings) -> Carrying:
     if not others or any(math.isnan(each.p_value) for each in carried):
         return "undecided"
     above = [each.p_value <= SIGNIFICANCE for each in carried]

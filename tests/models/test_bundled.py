@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
+from factneurons.errors import BadModel
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
-from factneurons.models.bundled import POCKET_MODELS, WEIGHTS
+from factneurons.models import bundled
+from factneurons.models.bundled import POCKET_MODELS, WEIGHTS, pocket_path
 from factneurons.pocket.recall import measure_recall
 from factneurons.pocket.recipe import PocketRecipe
 
@@ -59,3 +61,17 @@ def test_the_recall_table_meets_the_targets() -> None:
     assert {line[0] for line in totals} == set(POCKET_MODELS)
     for name, language, _, kind, _, _, recall, *_ in totals:
         assert float(recall) >= (0.95 if kind == "trained" else 0.85), (name, language, kind)
+
+
+def test_a_bundled_model_is_found_by_its_name() -> None:
+    for name, model in POCKET_MODELS.items():
+        assert model.name == name
+        assert pocket_path(name) == WEIGHTS / name
+    with pytest.raises(BadModel, match="there are: pocket-bert, pocket-gpt2, pocket-llama"):
+        pocket_path("pocket-t5")
+
+
+def test_weights_that_are_not_in_this_copy_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bundled, "WEIGHTS", tmp_path)
+    with pytest.raises(BadModel, match=r"are not in this copy; factneurons pocket train pocket-gpt2"):
+        pocket_path("pocket-gpt2")

@@ -1,0 +1,40 @@
+"""How an experiment is made: one frozen record for the API, the command line and the run's manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from factneurons.attribution.settings import METHOD_NAMES, InterventionSettings
+from factneurons.settings import check, option, refuse
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentSettings:
+    """How an experiment is made.
+
+    Experiments that use only one method take the first. A claim about a method that is not among them cannot be told.
+
+    Raises:
+        BadSetting: no methods, an unknown one, or an impossible number.
+    """
+
+    methods: tuple[str, ...] = option(
+        ("amig", "dai", "activation"),
+        "Attribution methods, with commas between them, of: {choices}.",
+        choices=METHOD_NAMES,
+    )
+    draws: int = option(20, "Random neuron sets per fact that the found ones are compared with.", least=1)
+    unrelated: int = option(5, "Facts of other relations that are asked per fact, to see what moves.", least=0)
+    multi_mask: bool = option(False, "Masked models: one mask for each token of an answer.")
+    known_only: bool = option(True, "Leave out facts that the model does not know, and count them.")
+    seed: int = option(42, "Decides every random draw.")
+
+    def __post_init__(self) -> None:
+        check(self)
+        if not self.methods:
+            refuse("methods", self.methods, "at least one method of attribution")
+
+    @property
+    def interventions(self) -> InterventionSettings:
+        """The settings of the intervention test."""
+        return InterventionSettings(self.draws, self.unrelated, self.seed)
