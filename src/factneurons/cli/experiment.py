@@ -28,7 +28,7 @@ from factneurons.cli.options import (
     listed,
 )
 from factneurons.cli.terminal import Terminal
-from factneurons.report.experiments import write_experiments
+from factneurons.report.sections.experiments import write_experiments
 
 commands = typer.Typer(no_args_is_help=True, help="The experiments of the papers: one command each.")
 

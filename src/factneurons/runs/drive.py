@@ -17,6 +17,7 @@ from factneurons.runs.commits import Skip
 from factneurons.runs.counts import Counts, Summary
 from factneurons.runs.stop import StopSignals
 from factneurons.runs.store import Run
+from factneurons.settings import check_number
 from factneurons.tables import Row
 
 
@@ -126,8 +127,7 @@ def drive(
         Interrupted: Ctrl-C or SIGTERM; the running batch was finished and kept.
         FactneuronsError: from the stream, or from the work on one fact; everything finished was kept.
     """
-    if batch_size < 1:
-        raise BadSetting(f"batch_size is at least 1, not {batch_size}")
+    check_number("batch_size", batch_size, whole=True, least=1)
     course = _Course(run, stage, work, skip_bad, progress or Silent(), total)
     with StopSignals(run.folder, course.progress.stopping) as stop:
         try:

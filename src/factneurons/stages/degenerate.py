@@ -8,6 +8,7 @@ from pathlib import Path
 
 from factneurons.attribution.settings import InterventionSettings
 from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.degeneracy.acquisition_measured import measure_acquisition
 from factneurons.degeneracy.carried import carried_facts
 from factneurons.degeneracy.find import degenerate_neurons
 from factneurons.degeneracy.scale import GapUnits
@@ -15,7 +16,6 @@ from factneurons.degeneracy.settings import CarriedSettings, DegeneracySettings
 from factneurons.degeneracy.tables import ACQUISITION, CARRIED, FOUND
 from factneurons.degeneracy.types import FactCurves
 from factneurons.facts.types import Fact
-from factneurons.findings.acquisition import measure_acquisition
 from factneurons.models.model import Model
 from factneurons.runs.drive import Batch, Work
 from factneurons.runs.reading import merged
