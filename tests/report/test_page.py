@@ -6,7 +6,7 @@ import re
 import pytest
 
 from factneurons.errors import BadRun, BadSetting
-from factneurons.report.embed import content_security_policy
+from factneurons.report.html import content_security_policy
 from factneurons.report.page import write_report
 from factneurons.runs.commits import Skip
 from factneurons.runs.store import Run

@@ -37,7 +37,7 @@ from factneurons.experiments.types import MeasuredFact
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
-from factneurons.report.experiments import write_experiments
+from factneurons.report.sections.experiments import write_experiments
 from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Summary, drive
 from factneurons.runs.store import Run

@@ -14,6 +14,7 @@ from factneurons.attribution.settings import AttributionSettings, InterventionSe
 from factneurons.attribution.tables import INTERVENTIONS, LOCATED
 from factneurons.attribution.types import KnowledgeNeurons, Located
 from factneurons.cli.console import StageProgress, counted, tell
+from factneurons.degeneracy.acquisition_measured import measure_acquisition
 from factneurons.degeneracy.carried import carried_facts
 from factneurons.degeneracy.find import degenerate_neurons
 from factneurons.degeneracy.scale import GapUnits
@@ -24,7 +25,6 @@ from factneurons.errors import BadFact, BadNumber, BadRun, FactneuronsError, Not
 from factneurons.facts.problems import Skipped
 from factneurons.facts.source import FactSource, load_facts
 from factneurons.facts.types import Fact
-from factneurons.findings.acquisition import measure_acquisition
 from factneurons.models.fingerprint import model_fingerprint
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
