@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 
 from factneurons.degeneracy.types import STORAGE
-from factneurons.findings.overview import LossByGroups, findings_of
-from factneurons.report.acquisition import MOST_GROUPS, acquisition_figures
+from factneurons.findings.acquisition import KINDS
 from factneurons.report.drawing import page_specification
-from factneurons.report.facts import sections_of
+from factneurons.report.figures import MOST_GROUPS, acquisition
 from factneurons.report.page import write_report
-from factneurons.report.reading import read
-from factneurons.report.sentences import sentences_of
+from factneurons.report.reading import findings_in, read
+from factneurons.report.sections.facts import sections_of
+from factneurons.report.sections.overview import sentences_of
 from factneurons.runs.store import Run
-from factneurons.statistics import Interval
+from factneurons.statistics import Finding, Interval
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,16 @@ def run(whole_run):
 
 @pytest.fixture(scope="module")
 def findings(run):
-    return findings_of(read(run, 30))
+    return findings_in(read(run, 30))
+
+
+def acquisition_figures(findings):
+    return [figure for which in KINDS if (figure := acquisition(findings, which)) is not None]
+
+
+def loss(groups, suppressed):
+    under = {"which": "components", "groups": groups, "suppressed": suppressed}
+    return Finding("loss", Interval(0.1, 0.0, 0.2, 9, 9, 0, 0.95), under)
 
 
 def points(figure):
@@ -50,11 +59,7 @@ def test_one_chart_of_components_and_one_of_candidates(run, findings):
 
 
 def test_panels_stand_apart_and_are_named(findings):
-    losses = [
-        LossByGroups("components", groups, k, Interval(0.1, 0.0, 0.2, 9, 9, 0, 0.95))
-        for groups in (2, 3, MOST_GROUPS + 1)
-        for k in range(1, groups + 1)
-    ]
+    losses = [loss(groups, k) for groups in (2, 3, MOST_GROUPS + 1) for k in range(1, groups + 1)]
     (figure,) = acquisition_figures(replace(findings, losses=tuple(losses)))
     specification = page_specification(figure)
     assert {row["groups"] for row in points(figure)} == {2, 3}
@@ -69,7 +74,7 @@ def test_panels_stand_apart_and_are_named(findings):
 
 
 def test_no_chart_of_too_many_groups_or_of_none(findings):
-    many = LossByGroups("components", MOST_GROUPS + 1, 1, Interval(0.1, 0.0, 0.2, 9, 9, 0, 0.95))
+    many = loss(MOST_GROUPS + 1, 1)
     assert list(acquisition_figures(replace(findings, losses=(many,)))) == []
     assert list(acquisition_figures(replace(findings, losses=()))) == []
 
@@ -78,13 +83,13 @@ def test_counts_of_corrections_and_verdicts(run, findings):
     table = run.table("degenerate")
     having = table[table["components"] >= 2]
     found = findings.degeneracy
-    assert found.nominal == (having["p_value"] <= 0.05).sum()
+    assert found.tests.nominal == (having["p_value"] <= 0.05).sum()
     assert found.whole == (having["grouping"] == "distinct").sum()
-    assert found.corrected <= found.discovered <= found.nominal
+    assert found.tests.corrected <= found.tests.discovered <= found.tests.nominal
     assert found.storage == {name: (table["storage"] == name).sum() for name in STORAGE}
     assert sum(found.storage.values()) == len(table)
-    assert findings.carried.other_facts.estimate == pytest.approx(0.35)
-    assert findings.carried.random.estimate == pytest.approx(0.05)
+    assert findings.carried.value == pytest.approx(0.35)
+    assert findings.carried.control.estimate == pytest.approx(0.05)
 
 
 def test_sentences_tell_all_of_it(findings):
@@ -94,7 +99,7 @@ def test_sentences_tell_all_of_it(findings):
     assert f"<strong>{findings.degeneracy.whole}</strong> are components" in said
     assert "Do these groups have work of their own?" in said
     summary = next(each for each in findings.acquisition if each.which == "components")
-    assert f"{-100 * summary.proper.estimate:.1f}%".replace("-", "\N{MINUS SIGN}") in said
+    assert f"{-100 * summary.findings['proper'].value:.1f}%".replace("-", "\N{MINUS SIGN}") in said
 
 
 def test_the_page_shows_what_components_carry(whole_run, tmp_path, parsed):
@@ -108,7 +113,7 @@ def test_the_page_shows_what_components_carry(whole_run, tmp_path, parsed):
 
 def test_a_run_from_before_has_neither(make_run, invented_facts, tmp_path):
     folder = make_run(tmp_path / "run", facts=invented_facts[:4], stages=("locate",))
-    found = findings_of(read(Run.open(folder), 4))
+    found = findings_in(read(Run.open(folder), 4))
     assert (found.acquisition, found.losses, found.carried) == ((), (), None)
     assert list(acquisition_figures(found)) == []
     assert not any("work of their own" in sentence for sentence in sentences_of(found))

@@ -16,9 +16,8 @@ from factneurons.multilingual.join import language_independent
 from factneurons.multilingual.tables import JOINED, LANGUAGE_EFFECTS
 from factneurons.multilingual.types import JoinedFact, fact_in_all
 from factneurons.report.drawing import draw, page_specification
-from factneurons.report.language_figures import language_figures
-from factneurons.report.languages import told_of
 from factneurons.report.page import write_report
+from factneurons.report.sections.languages import language_figures, languages_of
 from factneurons.runs.manifest import Manifest
 from factneurons.runs.reading import located_facts
 from factneurons.runs.store import Run
@@ -91,43 +90,46 @@ def folder(make_run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def told(folder):
     run = Run.open(folder)
-    return told_of(run, run.table("facts"), 8)
+    return languages_of(run, run.table("facts"), 8)
 
 
 def test_what_languages_share(folder):
     run = Run.open(folder)
     found = shared_of(run.table("languages"), run.table("facts"))
     assert (found.facts, found.having, found.languages) == (4, 3, ("en", "zh"))
-    assert found.size.estimate == 3 / 4
-    assert found.size.clusters == 4
-    assert found.sizes["en"].estimate == 7 / 4
-    assert found.nominal == 3
+    assert found.size.value == 3 / 4
+    assert found.size.interval.clusters == 4
+    assert found.sizes["en"].value == 7 / 4
+    assert found.tests.nominal == 3
     assert found.reasons == {"nothing-shared": 1}
-    assert found.expected.estimate < 0.1
-    assert found.p_value == 2 / 16  # of 4 facts one shares less than chance, by next to nothing
+    assert found.size.control.estimate < 0.1
+    assert found.size.p_value == 2 / 16  # of 4 facts one shares less than chance, by next to nothing
 
 
 def test_effects_in_each_language(folder):
     run = Run.open(folder)
     effects = language_effects(run.table("language_effects"), run.table("facts"))
-    related = {(e.asked, e.neurons_of): e for e in effects if e.prompts == "related" and e.action == "suppress"}
-    values = {key: round(effect.found.estimate, 6) for key, effect in related.items()}
+    related = {
+        (each.under["asked"], each.under["neurons_of"]): each
+        for each in effects
+        if (each.under["prompts"], each.under["action"]) == ("related", "suppress")
+    }
+    values = {key: round(effect.value, 6) for key, effect in related.items()}
     assert values == {
         ("en", ""): -0.5, ("en", "en"): -0.9, ("en", "zh"): -0.1,
         ("zh", ""): -0.5, ("zh", "en"): -0.1, ("zh", "zh"): -0.9,
     }  # fmt: skip
-    assert all(effect.random.estimate == 0 for effect in effects)
+    assert all(effect.control.estimate == 0 for effect in effects)
     assert related["en", ""].difference.estimate == pytest.approx(-0.5)
-    assert effects[0].neurons == "shared"
+    assert effects[0].under["neurons"] == "shared"
 
 
-def test_an_effect_without_a_probability_is_counted(folder):
+def test_a_fact_without_a_probability_does_not_enter(folder):
     run = Run.open(folder)
     table = run.table("language_effects")
     table.loc[table["fact_id"] == "fact 0", "probability_before"] = 0.0
     effects = language_effects(table, run.table("facts"))
-    assert {effect.left_out for effect in effects} == {1}
-    assert {effect.found.n for effect in effects} == {3}
+    assert {effect.n for effect in effects} == {3}
 
 
 def test_figures_hold_the_numbers(told):
@@ -154,7 +156,7 @@ def test_the_neuron_that_serves_most_facts_comes_first(told):
 def test_many_languages_are_counted_not_named(make_run, tmp_path):
     languages = ("en", "zh", "fr", "de")
     run = Run.open(joined_run(make_run, tmp_path / "run", languages))
-    told = told_of(run, run.table("facts"), 8)
+    told = languages_of(run, run.table("facts"), 8)
     held = next(figure for figure in language_figures(told) if figure.name == "languages_held")
     assert held.columns == ("layer", "1 of 4 languages", "4 of 4 languages")
 

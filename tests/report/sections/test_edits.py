@@ -10,7 +10,7 @@ from factneurons.editing.measuring import COLUMNS
 from factneurons.editing.types import Edit
 from factneurons.models.types import Neuron
 from factneurons.report.drawing import draw
-from factneurons.report.edits import edit_figures, in_words, write_edit_page
+from factneurons.report.sections.edits import edit_figures, in_words, write_edit_page
 
 HOSTILE = "</script><script>alert(1)</script>"
 

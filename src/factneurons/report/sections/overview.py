@@ -8,7 +8,10 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from factneurons.findings.overview import SIGNIFICANCE, Degeneracy, Effect, Findings
+from factneurons.findings.degeneracy import Degeneracy
+from factneurons.findings.effects import RANDOM_FOR, Effect
+from factneurons.findings.overview import Findings
+from factneurons.findings.significance import SIGNIFICANCE
 from factneurons.report import numbers
 from factneurons.report.reading import Reading
 from factneurons.report.text import command
@@ -55,19 +58,30 @@ def tiles_of(findings: Findings) -> list[Tile]:
     """The few numbers that say most."""
     tiles = [Tile(numbers.count(findings.asked), "facts asked", f"of {numbers.count(findings.read)} read")]
     if findings.known_share is not None:
-        tiles.append(Tile(numbers.percent(findings.known_share.estimate), "known", "answer is the top prediction"))
+        tiles.append(Tile(numbers.percent(findings.known_share.value), "known", "answer is the top prediction"))
     if findings.neurons is not None:
         spread = findings.neurons
         tiles.append(Tile(numbers.half(spread.median), "knowledge neurons", "per fact, median"))
-    effect, random = (findings.effect(name, "suppress", "related") for name in ("knowledge", "random for knowledge"))
+    effect = findings.effect("knowledge", "suppress", "related")
     if effect is not None:
-        against = "" if random is None else f"random neurons: {numbers.change(random.relative.estimate)}"
-        tiles.append(Tile(numbers.change(effect.relative.estimate), "P(answer) if suppressed", against))
+        random = effect.relative.control
+        against = "" if random is None else f"random neurons: {numbers.change(random.estimate)}"
+        tiles.append(Tile(numbers.change(effect.relative.value), "P(answer) if suppressed", against))
     if findings.degeneracy is not None:
         found = findings.degeneracy
-        better = f"{numbers.count(found.whole)} of them real components" if found.tested else ""
+        better = f"{numbers.count(found.whole)} of them real components" if found.tests.tested else ""
         tiles.append(Tile(numbers.count(found.having), "facts with degenerate neurons", better))
     return tiles
+
+
+def effect_rows(findings: Findings) -> list[tuple[Effect, str, str]]:
+    """The rows of the table of effects: the effect, the neurons, and which of its intervals the row tells."""
+    return [
+        (effect, f"{prefix}{effect.neurons}", of)
+        for effect in findings.effects
+        for prefix, of in (("", "interval"), (RANDOM_FOR, "control"))
+        if of == "interval" or effect.relative.control is not None
+    ]
 
 
 def missing_of(reading: Reading, findings: Findings) -> list[Missing]:
@@ -98,8 +112,8 @@ def _known(findings: Findings) -> Markup:
     ).format(
         _strong(numbers.count(findings.known)),
         numbers.count(findings.asked),
-        numbers.percent(share.estimate),
-        numbers.percent_range(share),
+        numbers.percent(share.value),
+        numbers.percent_range(share.interval),
         numbers.probability(probability.median),
     )
 
@@ -130,28 +144,27 @@ def _effect(findings: Findings, neurons: str, name: str, action: str) -> Iterato
     sentence = Markup("{} a fact's {} changes P(answer) by {} {} on average (median {}{})").format(
         {"suppress": "Suppressing", "enhance": "Enhancing"}[action],
         name,
-        _strong(numbers.change(effect.relative.estimate)),
-        numbers.change_range(effect.relative),
-        numbers.change(effect.median.estimate),
+        _strong(numbers.change(effect.relative.value)),
+        numbers.change_range(effect.relative.interval),
+        numbers.change(effect.median.value),
         _log(effect),
     )
-    random = findings.effect(f"random for {neurons}", action, "related")
-    contrast = findings.contrast(neurons, action, "related")
-    if random is None or contrast is None:
+    random, difference = effect.relative.control, effect.relative.difference
+    if random is None or difference is None:
         yield sentence + "."
         return
     yield sentence + Markup(
         "; changing random neurons of the same layers and strength instead, by {} {}. The difference is {} {}."
     ).format(
-        _strong(numbers.change(random.relative.estimate)),
-        numbers.change_range(random.relative),
-        numbers.points(contrast.difference.estimate),
-        numbers.points_range(contrast.difference),
+        _strong(numbers.change(random.estimate)),
+        numbers.change_range(random),
+        numbers.points(difference.estimate),
+        numbers.points_range(difference),
     )
 
 
 def _log(effect: Effect) -> str:
-    return "" if effect.log is None else f"; log P: {numbers.signed(effect.log.estimate)} nats"
+    return "" if effect.log is None else f"; log P: {numbers.signed(effect.log.value)} nats"
 
 
 def _unrelated(findings: Findings, neurons: str, name: str) -> Iterator[Markup]:
@@ -164,11 +177,11 @@ def _unrelated(findings: Findings, neurons: str, name: str) -> Iterator[Markup]:
     yield Markup(
         "Facts of other relations change by {} {} when the {} are suppressed and by {} {} when they are enhanced."
     ).format(
-        _strong(numbers.change(suppressed.relative.estimate)),
-        numbers.change_range(suppressed.relative),
+        _strong(numbers.change(suppressed.relative.value)),
+        numbers.change_range(suppressed.relative.interval),
         name,
-        _strong(numbers.change(enhanced.relative.estimate)),
-        numbers.change_range(enhanced.relative),
+        _strong(numbers.change(enhanced.relative.value)),
+        numbers.change_range(enhanced.relative.interval),
     )
 
 
@@ -184,22 +197,22 @@ def _degeneracy(found: Degeneracy) -> Iterator[Markup]:
     yield Markup(f"{{}} of {{}} facts ({{}} {{}}) {_DEGENERATE}").format(
         _strong(numbers.count(found.having)),
         numbers.count(found.searched),
-        numbers.percent(found.share.estimate),
-        numbers.percent_range(found.share),
+        numbers.percent(found.share.value),
+        numbers.percent_range(found.share.interval),
     )
     if found.index is not None and found.drop_all is not None and found.coverage is not None:
         yield Markup(
             "Their degeneracy index is {} {} on average (1: any one group suffices; 0: all are needed)."
             " Suppressing all groups of a fact changes P(answer) by {} {}. They hold {} {} of the knowledge neurons."
         ).format(
-            _strong(numbers.plain(found.index.estimate)),
-            numbers.plain_range(found.index),
-            numbers.loss(found.drop_all.estimate),
-            numbers.loss_range(found.drop_all),
-            numbers.percent(found.coverage.estimate),
-            numbers.percent_range(found.coverage),
+            _strong(numbers.plain(found.index.value)),
+            numbers.plain_range(found.index.interval),
+            numbers.loss(found.drop_all.value),
+            numbers.loss_range(found.drop_all.interval),
+            numbers.percent(found.coverage.value),
+            numbers.percent_range(found.coverage.interval),
         )
-    if found.tested:
+    if found.tests.tested:
         yield _against_random(found)
 
 
@@ -211,51 +224,52 @@ def _against_random(found: Degeneracy) -> Markup:
         " suppressed as much is lost as with all, as in groups whose neurons need each other, and they beat random"
         " groups where there are at least 20 of them."
     ).format(
-        numbers.count(found.tested),
-        _strong(numbers.count(found.nominal)),
+        numbers.count(found.tests.tested),
+        _strong(numbers.count(found.tests.nominal)),
         SIGNIFICANCE,
-        numbers.half(found.tested * SIGNIFICANCE),
-        _strong(numbers.count(found.corrected)),
-        _strong(numbers.count(found.discovered)),
+        numbers.half(found.tests.by_chance),
+        _strong(numbers.count(found.tests.corrected)),
+        _strong(numbers.count(found.tests.discovered)),
         _strong(numbers.count(found.whole)),
     )
-    if not found.correction_is_out_of_reach or found.partitions is None or found.smallest_p is None:
+    if found.partitions is None or found.smallest_p is None or not found.tests.out_of_reach(found.smallest_p):
         return sentence
     return sentence + Markup(
         " Holm's correction is out of reach here whatever the groups are: {} random partitions per fact give no"
         " p below {}; it takes at least {} (option --partitions)."
-    ).format(numbers.count(found.partitions), numbers.p_value(found.smallest_p), numbers.count(found.partitions_needed))
+    ).format(
+        numbers.count(found.partitions), numbers.p_value(found.smallest_p), numbers.count(found.tests.partitions_needed)
+    )
 
 
 def _acquisition(findings: Findings) -> Iterator[Markup]:
-    by_kind = {each.which: each for each in findings.acquisition}
-    found, random = by_kind.get("components"), by_kind.get("random for components")
-    if found is None or random is None:
+    found = next((each.findings for each in findings.acquisition if each.which == "components"), None)
+    if found is None or found["proper"].control is None or found["jump"].control is None:
         return
     yield Markup(
         "Suppressing some, but not all, of a fact's groups changes P(answer) by {} {}, suppressing all of them adds"
         " {} {}; of random groups of the same sizes some change it by {}, and all add {}."
     ).format(
-        _strong(numbers.loss(found.proper.estimate)),
-        numbers.loss_range(found.proper),
-        _strong(numbers.loss(found.jump.estimate)),
-        numbers.loss_range(found.jump),
-        numbers.loss(random.proper.estimate),
-        numbers.loss(random.jump.estimate),
+        _strong(numbers.loss(found["proper"].value)),
+        numbers.loss_range(found["proper"].interval),
+        _strong(numbers.loss(found["jump"].value)),
+        numbers.loss_range(found["jump"].interval),
+        numbers.loss(found["proper"].control.estimate),
+        numbers.loss(found["jump"].control.estimate),
     )
 
 
 def _carried(findings: Findings) -> Iterator[Markup]:
     found = findings.carried
-    if found is None or found.other_facts is None or found.random is None:
+    if found is None or found.control is None:
         return
     yield Markup(
         "Do these groups have work of their own? A group changes {} {} of the other facts that were asked, random"
         " neurons of the same layers and strength {}."
     ).format(
-        _strong(numbers.percent(found.other_facts.estimate)),
-        numbers.percent_range(found.other_facts),
-        numbers.percent(found.random.estimate),
+        _strong(numbers.percent(found.value)),
+        numbers.percent_range(found.interval),
+        numbers.percent(found.control.estimate),
     )
 
 

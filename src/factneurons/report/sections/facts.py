@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from factneurons.facts.types import BLANK
-from factneurons.findings.overview import ACTIONS, NEURON_SETS, PROMPTS, Degeneracy
+from factneurons.findings.degeneracy import Degeneracy, keys
+from factneurons.findings.effects import ACTIONS, PROMPTS, FactKey
 from factneurons.report import text
-from factneurons.report.figures import Figure, barcode
-from factneurons.report.reading import FactKey, Reading, keys, records
+from factneurons.report.charts import Figure
+from factneurons.report.figures import barcode
+from factneurons.report.reading import Reading, records
 
 _TOP_NEURONS = 12
 _LISTED_NEURONS = 12
@@ -267,7 +269,7 @@ def _effects(rows: Sequence[Mapping[str, Any]]) -> list[EffectLine]:
     found = {(row["action"], row["neurons"], row["prompts"]): row for row in rows}
     lines = []
     for action in ACTIONS:
-        for neurons in NEURON_SETS:
+        for neurons, name in text.NEURON_SETS.items():
             own = {
                 prompts: found[action, neurons, prompts] for prompts in PROMPTS if (action, neurons, prompts) in found
             }
@@ -280,7 +282,7 @@ def _effects(rows: Sequence[Mapping[str, Any]]) -> list[EffectLine]:
                 lines.append(
                     EffectLine(
                         text.ACTIONS[action],
-                        text.NEURON_SETS[neurons],
+                        name,
                         int(first["size"]),
                         int(first["draws"]),
                         measured,

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factneurons.benchmark.contestants import scorers
-from factneurons.benchmark.judging import chosen_neurons, grouping_metrics, localisation_metrics
-from factneurons.benchmark.settings import CAPTUM
+from factneurons.benchmark.contestants import groupers, scorers
+from factneurons.benchmark.judging import JUDGED, TRUE, chosen_neurons, grouping_metrics, judge, localisation_metrics
 from factneurons.models.types import Neuron
 
 
@@ -89,15 +88,26 @@ def test_average_precision_is_that_of_the_mean_over_prompts():
     assert localisation_metrics(group(1), frozenset(), scores)["average_precision"] == 1.0
 
 
-@pytest.mark.parametrize("installed", [True, False])
-def test_captum_is_left_out_where_it_is_not_installed(monkeypatch, installed):
-    monkeypatch.setattr("factneurons.benchmark.contestants.has_captum", lambda: installed)
-    assert (CAPTUM in scorers()) is installed
-    assert {"dai", "amig", "dai in rounds", "random"} <= set(scorers())
-
-
 def test_chosen_in_enough_prompts():
     strong, weak = [[1.0, 0.5, 0.0]], [[1.0, 0.0, 0.9]]
     scores = np.array([strong, strong, strong, weak], dtype=np.float32)
     assert chosen_neurons(scores, 0.3) == group(0, 1)
     assert chosen_neurons(scores[3:], 0.3) == group(0, 2)
+
+
+def test_every_fact_is_judged_by_every_contestant(tiny):
+    judged = judge(tiny, grouped_by=(TRUE,))
+    facts = {"capital/france", "capital/japan", "capital/peru"}
+    assert {(row.fact_id, row.method) for row in judged.localisation.itertuples()} == {
+        (fact, method) for fact in facts for method in scorers()
+    }
+    assert {(row.fact_id, row.clusterer) for row in judged.verdicts.itertuples()} == {
+        (fact, name) for fact in facts for name in groupers()
+    }
+    assert set(judged.grouping["fact_id"]) == facts - {"capital/peru"}, "interchangeable neurons have no right grouping"
+    assert set(judged.verdicts["verdict"]) <= {*JUDGED, "none"}
+    assert judged.localisation.groupby("fact_id")["true"].first().to_dict() == {
+        "capital/france": 4,
+        "capital/japan": 2,
+        "capital/peru": 3,
+    }

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factneurons.report.embed import code_in_script, content_security_policy, json_in_script, visible
+from factneurons.report.html import code_in_script, content_security_policy, json_in_script, visible
 
 TEXTS = st.text() | st.sampled_from(["</script>", "<!--<script>", "]]>", "\u2028", "\ud800", "&lt;", "\x00"])
 VALUES = st.recursive(

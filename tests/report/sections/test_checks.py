@@ -6,8 +6,7 @@ import pytest
 
 from factneurons.findings.checks import results_of
 from factneurons.report import drawing
-from factneurons.report.checking import Checks, title_of
-from factneurons.report.checking_figures import checking_figures, mean_roc
+from factneurons.report.sections.checks import CheckSection, check_figures, mean_roc
 
 
 def rows(condition, right, wrong, draws=1):
@@ -47,15 +46,15 @@ def test_curves_of_perfect_useless_and_reversed_scores(results):
 
 
 def test_charts_can_be_drawn_and_name_every_condition(results):
-    checks = Checks({"Facts that the model knows": results}, {}, [], "", [])
-    figures = list(checking_figures(checks))
+    checks = CheckSection({"Facts that the model knows": results}, {}, [], "", [])
+    figures = list(check_figures(checks))
     assert [figure.name for figure in figures] == ["check_roc", "check_calibration", "check_scores"]
     for figure in figures:
         image = drawing.draw(figure, "svg").decode()
         for each in results:
-            assert title_of(each.judged) in image
+            assert each.title in image
     assert [row[1] for row in figures[0].rows] == ["1.00", "0.500", "0"]
 
 
 def test_no_known_facts_no_charts():
-    assert list(checking_figures(Checks({}, {}, [], "", []))) == []
+    assert list(check_figures(CheckSection({}, {}, [], "", []))) == []

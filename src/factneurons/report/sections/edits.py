@@ -14,7 +14,7 @@ import torch
 from factneurons.editing.evaluation import FOUND, EditEffect, EditEvaluation
 from factneurons.editing.types import Edit
 from factneurons.report import numbers
-from factneurons.report.figures import BLUE, GREY, ORANGE, Figure, chart_of, colors, finite
+from factneurons.report.charts import BLUE, GREY, ORANGE, Figure, bars, finite, points
 from factneurons.report.html import environment, render, write_page
 from factneurons.statistics import Interval
 
@@ -105,30 +105,21 @@ def _answers(name: str, title: str, lines: Sequence[EditEffect]) -> Figure | Non
         return None
     data = [datum for line in lines for datum in _data(line)]
     states = [state for state in _STATES if any(each["state"] == state for each in data)]
-    base = chart_of(data).encode(
-        y=alt.Y(
-            "group:N",
-            title=None,
-            sort=[line.group for line in lines],
-            axis=alt.Axis(labelLimit=_LETTERS),
-            scale=alt.Scale(paddingInner=0.45),
-        ),
-        yOffset=alt.YOffset("state:N", sort=states),
-        color=colors("state", states, [GREY, BLUE, ORANGE]),
-    )
-    tooltip = [
-        alt.Tooltip("group:N", title="prompts"),
-        alt.Tooltip("state:N", title="model"),
-        alt.Tooltip("value:Q", title="share", format=".0%"),
-    ]
     scale = alt.Scale(domain=[0, 1], padding=10)
-    layers = alt.layer(
-        base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q"),
-        base.mark_point(filled=True, size=70, opacity=1).encode(
-            x=alt.X("value:Q", title="share of prompts", axis=alt.Axis(format=".0%", values=_TICKS), scale=scale),
-            tooltip=tooltip,
-        ),
-    ).properties(height=alt.Step(18))
+    layers = points(
+        data,
+        row=("group", [line.group for line in lines]),
+        series=("state", states, [GREY, BLUE, ORANGE]),
+        x=alt.X("value:Q", title="share of prompts", axis=alt.Axis(format=".0%", values=_TICKS), scale=scale),
+        tooltip=[
+            alt.Tooltip("group:N", title="prompts"),
+            alt.Tooltip("state:N", title="model"),
+            alt.Tooltip("value:Q", title="share", format=".0%"),
+        ],
+        height=alt.Step(18),
+        axis=alt.Axis(labelLimit=_LETTERS),
+        size=70,
+    )
     rows = tuple((line.group, *in_words(line)) for line in lines)
     caption = "Lines: 95% bootstrap intervals, facts resampled; prompts where there is one fact."
     columns = ("prompts", "before", "after", "95% interval", "random neurons")
@@ -162,17 +153,13 @@ def _neurons(edit: Edit) -> Figure:
         for kind, lengths in (("before", before), ("change", change))
         for name, length in zip(names, lengths, strict=True)
     ]
-    chart = (
-        chart_of(data)
-        .mark_bar()
-        .encode(
-            x=alt.X("neuron:N", title="neuron (layer.index)", sort=names, axis=alt.Axis(labelAngle=-45)),
-            xOffset=alt.XOffset("kind:N", sort=["before", "change"]),
-            y=alt.Y("length:Q", title="length of the out-weights"),
-            color=colors("kind", ["before", "change"], [GREY, BLUE]),
-            tooltip=[alt.Tooltip("neuron:N"), alt.Tooltip("kind:N"), alt.Tooltip("length:Q", format=".3")],
-        )
-        .properties(height=220)
+    chart = bars(
+        data,
+        x=alt.X("neuron:N", title="neuron (layer.index)", sort=names, axis=alt.Axis(labelAngle=-45)),
+        y=alt.Y("length:Q", title="length of the out-weights"),
+        series=("kind", ["before", "change"], [GREY, BLUE]),
+        tooltip=[alt.Tooltip("neuron:N"), alt.Tooltip("kind:N"), alt.Tooltip("length:Q", format=".3")],
+        height=220,
     )
     rows = tuple(
         (name, numbers.plain(float(old)), numbers.plain(float(new)))
