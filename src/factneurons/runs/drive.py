@@ -14,7 +14,7 @@ from typing import Protocol
 from factneurons.errors import BadFact, BadModel, BadNumber, BadRun, BadSetting, FactneuronsError, NotAskable
 from factneurons.facts.types import Fact
 from factneurons.runs.commits import Skip
-from factneurons.runs.counts import Counts
+from factneurons.runs.counts import Counts, Summary
 from factneurons.runs.stop import StopSignals
 from factneurons.runs.store import Run
 from factneurons.settings import check_number
@@ -84,23 +84,6 @@ class Silent:
 
     def stopping(self) -> None:
         """Nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What one call of `drive` did.
-
-    Attributes:
-        counts: what this call added: facts read, askable, done, skipped by reason, rows by table.
-        before: facts that were found done already.
-        repeated: facts that the stream held more than once, with the same content.
-        seconds: how long it took.
-    """
-
-    counts: Counts
-    before: int
-    repeated: int
-    seconds: float
 
 
 Work = Callable[[list[Fact]], Batch]
