@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factneurons.degeneracy.acquisition import acquisition_curves, mean_of_proper_subsets
+from factneurons.degeneracy.acquisition import acquisition_curves
 from factneurons.degeneracy.functional import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.types import Component, DegenerateNeurons
+from factneurons.degeneracy.types import Component, DegenerateNeurons, mean_of_proper_subsets
 
 DEFAULT = DegeneracySettings()
 
@@ -32,7 +32,18 @@ def measured(blocks, known_neurons):
         known = known_neurons([neuron for group in [*groups, rest] for neuron in group])
         described = tuple(component(group) for group in groups)
         found = DegenerateNeurons(
-            known.fact, described[:passed], described, (), "", 0.9, 1.0, 0.01, 1.0, "components", "degenerate"
+            known.fact,
+            described[:passed],
+            described,
+            (),
+            "",
+            0.9,
+            1.0,
+            0.01,
+            1.0,
+            "components",
+            "degenerate",
+            len(known.neurons),
         )
         asked = []
 

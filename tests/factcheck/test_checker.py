@@ -7,7 +7,7 @@ from sklearn.exceptions import NotFittedError
 from factneurons.errors import BadSetting
 from factneurons.factcheck.checker import FactChecker
 from factneurons.factcheck.conditions import CONDITIONS
-from factneurons.factcheck.statements import Statement
+from factneurons.factcheck.types import Statement
 from factneurons.facts.types import Prompt
 from factneurons.models.types import Neuron
 

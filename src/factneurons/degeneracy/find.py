@@ -8,6 +8,7 @@ In: a model, knowledge neurons. Out: per fact the components, or the reason why 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import cache
@@ -25,13 +26,14 @@ from factneurons.degeneracy.judge import Storage, storage_of
 from factneurons.degeneracy.mediation import ActiveModel, passed_on
 from factneurons.degeneracy.scale import GapUnits, WeightModel
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.table import DegeneracyTable
+from factneurons.degeneracy.tables import FOUND
 from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
 from factneurons.draws import as_number
-from factneurons.errors import BadNumber
+from factneurons.errors import BadFact, BadNumber
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
 from factneurons.settings import with_options
+from factneurons.tables import ResultTable
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -62,7 +64,7 @@ def find_degenerate(
     known: KnowledgeNeurons | Iterable[KnowledgeNeurons],
     settings: DegeneracySettings | None = None,
     **options: object,
-) -> DegeneracyTable:
+) -> ResultTable[DegenerateNeurons]:
     """The degenerate knowledge neurons of one or many facts.
 
     Args:
@@ -78,10 +80,14 @@ def find_degenerate(
     """
     settings = with_options(DegeneracySettings, settings, options)
     many = [known] if isinstance(known, KnowledgeNeurons) else list(known)
+    names = Counter((each.fact.id, each.fact.language) for each in many)
+    for (fact_id, language), times in names.items():
+        if times > 1:
+            raise BadFact(f"fact {fact_id!r} ({language}): it comes twice; give every fact once")
     units = GapUnits(model, settings)
     others = other_neurons(model, many, settings)
     found = (degenerate_neurons(model, each, settings, units, others.carrying(each.fact)) for each in many)
-    return DegeneracyTable(tuple(found), settings)
+    return ResultTable(tuple(found), FOUND)
 
 
 def other_neurons(
@@ -215,6 +221,7 @@ def _none(
         coverage=0.0,
         grouping="no-groups",
         storage="none",
+        knowledge_neurons=len(known.neurons),
     )
 
 

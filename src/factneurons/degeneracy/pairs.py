@@ -25,11 +25,13 @@ from factneurons.attribution.selection import needed_prompts
 from factneurons.attribution.settings import SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.functional import SETS_PER_CALL, Drops, NeuronSet
-from factneurons.degeneracy.pairs_table import DegeneratePair, DegeneratePairs, PairTable, PromptPairs
 from factneurons.degeneracy.settings import Differences, PairSettings
+from factneurons.degeneracy.tables import PAIRED
+from factneurons.degeneracy.types import DegeneratePair, DegeneratePairs, PromptPairs
 from factneurons.errors import BadNumber
 from factneurons.models.types import Neuron, Query
 from factneurons.settings import with_options
+from factneurons.tables import ResultTable
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -48,7 +50,7 @@ def degenerate_pairs(
     known: KnowledgeNeurons | Iterable[KnowledgeNeurons],
     settings: PairSettings | None = None,
     **options: object,
-) -> PairTable:
+) -> ResultTable[DegeneratePairs]:
     """The degenerate pairs of one or many facts.
 
     A fact costs n + n (n - 1) / 2 suppressed sets per prompt for n potentials, hundreds of them in a pass.
@@ -65,7 +67,7 @@ def degenerate_pairs(
     """
     settings = with_options(PairSettings, settings, options)
     many = [known] if isinstance(known, KnowledgeNeurons) else known
-    return PairTable(tuple(pairs_of(model, each, settings) for each in many))
+    return ResultTable(tuple(pairs_of(model, each, settings) for each in many), PAIRED)
 
 
 def pairs_of(model: TableModel, known: KnowledgeNeurons, settings: PairSettings) -> DegeneratePairs:
@@ -206,4 +208,4 @@ def _result(
     considered = min(len(known.neurons), settings.most)
     probability = float(np.mean([prompt.probability for prompt in prompts])) if prompts else math.nan
     left_out = len(known.neurons) - considered
-    return DegeneratePairs(known.fact, pairs, prompts, probability, considered, left_out, reason, settings)
+    return DegeneratePairs(known.fact, pairs, prompts, probability, considered, left_out, reason)

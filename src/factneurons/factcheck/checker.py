@@ -34,8 +34,9 @@ from factneurons.factcheck.relation_neurons import (
 )
 from factneurons.factcheck.scoring import enough_points, score_statements
 from factneurons.factcheck.settings import CheckerSettings
-from factneurons.factcheck.statements import Case, Group, Statement, WrongAnswers, case_of
+from factneurons.factcheck.statements import Case, WrongAnswers, case_of
 from factneurons.factcheck.thresholds import Thresholds, choose_thresholds
+from factneurons.factcheck.types import Group, Statement
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from factneurons.errors import NotAskable
-from factneurons.factcheck.statements import Statement
+from factneurons.factcheck.types import Statement
 from factneurons.facts.types import BLANK, Prompt
 from factneurons.models.model import Model
 from factneurons.models.types import Query

@@ -16,10 +16,10 @@ from factneurons.attribution.controls import matched_random, strengths
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.find import find_degenerate
 from factneurons.degeneracy.pairs import degenerate_pairs
-from factneurons.degeneracy.pairs_table import DegeneratePairs
+from factneurons.degeneracy.types import DegeneratePairs
 from factneurons.errors import NotAskable
 from factneurons.factcheck.settings import AUTO, COMPONENTS, PAIRS, PROMPT_PAIRS, SOURCES
-from factneurons.factcheck.statements import Group
+from factneurons.factcheck.types import Group
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
 from factneurons.settings import check_choice, check_number

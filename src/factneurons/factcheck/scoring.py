@@ -20,7 +20,7 @@ from factneurons.attribution.chosen import attribute_neurons, path_method
 from factneurons.attribution.quadrature import ADAPTIVE
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.factcheck.relation_neurons import NeuronSets
-from factneurons.factcheck.statements import Group
+from factneurons.factcheck.types import Group
 from factneurons.models.model import Model
 from factneurons.models.types import Kind, Neuron, Query
 from factneurons.settings import check_choice

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 
 LANGUAGE_MISSING, HELD_OUT, NO_NEURONS, NOTHING_SHARED = "language-missing", "held-out", "no-neurons", "nothing-shared"
@@ -66,3 +68,28 @@ class LanguageIndependent:
     def holders(self, neuron: Neuron) -> tuple[str, ...]:
         """The languages whose knowledge neurons hold a neuron."""
         return tuple(each.fact.language for each in self.known if neuron in each.neurons)
+
+
+ALL = "all"
+"""Stands for the language of a fact in all its languages together."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedFact:
+    """A fact joined over languages.
+
+    Attributes:
+        fact: the fact in all of them, see `fact_in_all`.
+        found: what its languages share.
+        cuts: the cut of each of them.
+    """
+
+    fact: Fact
+    found: LanguageIndependent
+    cuts: tuple[float, ...]
+
+
+def fact_in_all(facts: Sequence[Fact]) -> Fact:
+    """A fact in all its languages, as one fact of the language `ALL`."""
+    prompts = tuple(prompt for fact in facts for prompt in fact.prompts)
+    return replace(facts[0], language=ALL, prompts=prompts)

@@ -21,9 +21,10 @@ import pandas as pd
 from factneurons.editing.evaluation import FOUND, RANDOM, EditEvaluation
 from factneurons.editing.measuring import number
 from factneurons.errors import NotAskable
-from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
 from factneurons.experiments.suite.update_and_erase import LEAST, PAPER, UPDATES, evaluated, new_answer
+from factneurons.experiments.types import Measured
 from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact
 

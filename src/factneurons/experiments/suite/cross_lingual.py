@@ -20,9 +20,10 @@ import numpy as np
 
 from factneurons.attribution.effects import Asked, intervene
 from factneurons.errors import BadSetting, NotAskable
-from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
 from factneurons.experiments.suite.localisation import SUCCESS_RATES, changes
+from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 from factneurons.multilingual.join import best_first

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from factneurons.experiments.experiment import Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.experiment import Chart, Claim, Experiment, Work
 from factneurons.experiments.fact_checks import MEASURES, SUMMARIES, FactChecks
 from factneurons.experiments.study import Study
+from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 
 

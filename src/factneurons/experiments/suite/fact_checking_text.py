@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from factneurons.errors import NotAskable
-from factneurons.experiments.experiment import Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.experiment import Chart, Claim, Experiment, Work
 from factneurons.experiments.fact_checks import MEASURES, SUMMARIES, FactChecks
 from factneurons.experiments.study import Study
+from factneurons.experiments.types import Measured
 from factneurons.factcheck.statements import Case
 from factneurons.factcheck.texts import complex_prompts
 from factneurons.facts.types import Fact

@@ -23,9 +23,10 @@ from factneurons.degeneracy.find import degenerate_neurons
 from factneurons.degeneracy.pairs import pairs_of
 from factneurons.degeneracy.settings import DegeneracySettings, PairSettings
 from factneurons.errors import NotAskable
-from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
 from factneurons.experiments.suite.cross_lingual import SHARED
+from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 

@@ -21,8 +21,9 @@ import numpy as np
 from factneurons.attribution.effects import ACTIONS, Asked, intervene
 from factneurons.attribution.types import Measurement
 from factneurons.errors import NotAskable
-from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Summary, Work
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Summary, Work
 from factneurons.experiments.study import Study
+from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 from factneurons.statistics import Numbers

@@ -25,8 +25,9 @@ from factneurons.editing.evaluation import FOUND, RANDOM, EditEvaluation, evalua
 from factneurons.editing.measuring import number
 from factneurons.editing.settings import EditSettings
 from factneurons.errors import NotAskable
-from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
+from factneurons.experiments.types import Measured
 from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
