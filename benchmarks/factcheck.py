@@ -43,7 +43,7 @@ def in_facts(spec: str, model_name: str, share: float, count: int) -> None:
     model = load_model(model_name)
     facts = list(load_facts(spec))
     train, test = facts[: 3 * len(facts) // 4], facts[3 * len(facts) // 4 :]
-    checker = FactChecker(model, "knowledge", share=share).fit(train)
+    checker = FactChecker(model, condition="knowledge", share=share).fit(train)
     cases = checker.cases(test)[:count]
     queries = [query for case in cases for query in case.queries]
     groups = [case.true.group for case in cases for _ in case.queries]

@@ -252,8 +252,13 @@ class Table(Generic[RecordType]):
         ]
         return pa.Table.from_arrays(arrays, schema=self.schema)
 
-    def from_arrow(self, stored: pa.Table) -> pa.Table:
-        """What a file holds, with the columns and values as they are called now.
+    def stored_names(self, columns: Sequence[str] | None = None) -> list[str]:
+        """What these columns (None: all) are, or were, called in files."""
+        wanted = [column for column in self.columns if columns is None or column.name in columns]
+        return [name for each in wanted for name in (each.name, each.formerly.name if each.formerly else "") if name]
+
+    def from_arrow(self, stored: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
+        """What a file holds, with the columns (None: all) and values as they are called now.
 
         Raises:
             BadRun: a column is missing.
@@ -262,11 +267,13 @@ class Table(Generic[RecordType]):
 
         if stored.column_names == self.names:
             return stored
-        arrays = {column.name: column.read_from(stored) for column in self.columns}
+        wanted = [column for column in self.columns if columns is None or column.name in columns]
+        arrays = {column.name: column.read_from(stored) for column in wanted}
         missing = [name for name, array in arrays.items() if array is None]
         if missing:
             raise BadRun(f"a file of the table {self.name!r} lacks: {', '.join(missing)}")
-        return pa.Table.from_arrays(list(arrays.values()), schema=self.schema)
+        schema = pa.schema([self.schema.field(name) for name in arrays])
+        return pa.Table.from_arrays(list(arrays.values()), schema=schema)
 
     def _cell(self, column: Column[RecordType], row: Row) -> object:
         try:
@@ -285,9 +292,10 @@ class Table(Generic[RecordType]):
         return "\n".join(lines)
 
 
-def rows_of(tables: Iterable[Table[Any]], results: Sequence[Any]) -> dict[str, list[Row]]:
+def rows_of(tables: Iterable[Table[Any]], results: Iterable[Any]) -> dict[str, list[Row]]:
     """The rows of some results in several tables: table name -> rows."""
-    return {table.name: table.rows(results) for table in tables}
+    everything = tuple(results)
+    return {table.name: table.rows(everything) for table in tables}
 
 
 class _Fact(Protocol):

@@ -166,13 +166,13 @@ def test_hostile_texts(tmp_path, command):
 @pytest.mark.parametrize(
     ("arguments", "wrong"),
     [
-        (("--condition", "luck"), "unknown condition 'luck'; valid: degenerate, knowledge"),
-        (("--source", "x"), "unknown source of degenerate neurons 'x'"),
-        (("--feature", "x"), "unknown feature 'x'; valid: attribution, activation"),
-        (("--draws", "0"), "draws is at least 1, not 0"),
+        (("--condition", "luck"), "condition is 'luck': it must be one of: degenerate, knowledge"),
+        (("--source", "x"), "source is 'x': it must be one of: auto"),
+        (("--feature", "x"), "feature is 'x': it must be one of: attribution, activation"),
+        (("--draws", "0"), "draws is 0: it must be at least 1"),
         (("--statements", "nowhere.txt"), "nowhere.txt: the statements cannot be read: No such file"),
         (("--test-share", "1"), "the test share is between 0 and 1"),
-        (("--method", "activation"), "cannot score a few neurons alone"),
+        (("--method", "activation"), "one that can score a few neurons alone"),
         (("--source", "components"), "has no components: run factneurons degenerate"),
         (("--facts", "bundled?relation=currency"), "is not what "),
     ],

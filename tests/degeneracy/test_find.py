@@ -310,8 +310,10 @@ def test_both_p_values_are_kept_and_one_that_cannot_be_small_does_not_decide(cas
 
 def test_seed_takes_the_place_of_the_settings_seed(case):
     model, known, _ = case(degenerate, 4, 4, spare=4)
-    assert find_degenerate(model, known, seed=7).settings.seed == 7
-    assert find_degenerate(model, known, settings=DEFAULT).settings.seed == 42
+    by_name = find_degenerate(model, known, seed=7)
+    in_settings = find_degenerate(model, known, DegeneracySettings(seed=7))
+    assert by_name.to_frame("barcodes").equals(in_settings.to_frame("barcodes"))
+    assert by_name["capital/foo"].details == pytest.approx(in_settings["capital/foo"].details)
 
 
 def test_sets_are_asked_in_batches(case):

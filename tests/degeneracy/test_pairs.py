@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 import factneurons as fn
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.functional import Drops
+from factneurons.degeneracy.drops import Drops
 from factneurons.degeneracy.pairs import degenerate_pairs, disjoint_pairs
-from factneurons.degeneracy.pairs_table import PAIR_COLUMNS, PAIR_FACT_COLUMNS, PAIR_REASONS
 from factneurons.degeneracy.settings import PairSettings
+from factneurons.degeneracy.tables import PAIR_FACTS, PAIRS
+from factneurons.degeneracy.types import PAIR_REASONS
 from factneurons.errors import BadNumber
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
@@ -155,7 +156,7 @@ def test_the_cap_is_stated_and_the_best_scored_are_kept():
     assert (table[0].considered, table[0].left_out) == (64, 6)
     assert set(table[0].neurons) == set(N[:64])
     assert len(table[0].pairs) == 64 * 63 // 2
-    frame = table.facts_frame()
+    frame = table.to_frame("pair_facts")
     assert frame[["considered", "left_out", "pairs", "pairs_of_any_prompt"]].iloc[0].tolist() == [64, 6, 2016, 2016]
     assert max(model.calls) <= 512
     assert len(model.calls) == 1 + 4, "hundreds of sets per call, all prompts together"
@@ -165,12 +166,13 @@ def test_the_cap_is_stated_and_the_best_scored_are_kept():
 def test_frames():
     table = degenerate_pairs(Formula(worked), [known(3), known(1)])
     frame = table.to_frame()
-    assert list(frame.columns) == list(PAIR_COLUMNS)
-    assert frame.drop(columns=["fact_id", "language", "relation"]).iloc[0].tolist() == pytest.approx(
-        [0, 0, 0, 1, 0.1, 0.05, 0.5, 1]
+    assert list(frame.columns) == PAIRS.names
+    assert frame["neurons"][0].tolist() == [{"layer": 0, "index": 0}, {"layer": 0, "index": 1}]
+    assert frame[["prompts", "agreed", "drop_first", "drop_second", "drop_together"]].iloc[0].tolist() == pytest.approx(
+        [1, True, 0.1, 0.05, 0.5]
     )
-    facts = table.facts_frame()
-    assert list(facts.columns) == list(PAIR_FACT_COLUMNS)
+    facts = table.to_frame("pair_facts")
+    assert list(facts.columns) == PAIR_FACTS.names
     assert facts["reason"].tolist() == ["", "too-few-neurons"]
     assert facts["potentials"].tolist() == [2, 0]
     assert len(table) == 2
@@ -205,7 +207,7 @@ def test_on_a_model_as_one_set_at_a_time(one_of_each, shared_model, new_query):
             assert (pair in prompt.pairs) == (lost >= 0) or abs(lost) < 1e-9
 
 
-@pytest.mark.parametrize("table", [PAIR_COLUMNS, PAIR_FACT_COLUMNS, PAIR_REASONS])
-def test_the_method_page_shows_the_tables(table):
+@pytest.mark.parametrize("table", [PAIR_REASONS])
+def test_the_method_page_shows_the_reasons(table):
     rows = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in table.items())
     assert rows in PAGE.read_text(encoding="utf-8")

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from factneurons.factcheck.checker import FactChecker
+from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.facts.source import load_facts
 from factneurons.models.load import load_model
 from factneurons.models.types import Neuron
@@ -37,3 +39,15 @@ def capitals():
 def neurons():
     """Sets of neurons of three facts; (2, 296) is in all of them, (3, 130) in two."""
     return {GROUP: [[Neuron(2, 296), Neuron(3, 130)], [Neuron(2, 296), Neuron(3, 130)], [Neuron(2, 296), Neuron(0, 5)]]}
+
+
+@pytest.fixture(scope="session")
+def fitted(gpt2, capitals, neurons):
+    """Condition -> a checker, fitted on eight facts with given neurons."""
+    return {name: FactChecker(gpt2, condition=name).fit(capitals[:8], neurons=neurons) for name in CONDITIONS}
+
+
+@pytest.fixture(scope="session")
+def statements(gpt2, capitals):
+    cases = FactChecker(gpt2).cases(capitals[8:])
+    return [statement for case in cases for statement in (case.true, case.false)]

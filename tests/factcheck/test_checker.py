@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,21 +7,9 @@ from sklearn.exceptions import NotFittedError
 from factneurons.errors import BadSetting
 from factneurons.factcheck.checker import FactChecker
 from factneurons.factcheck.conditions import CONDITIONS
-from factneurons.factcheck.statements import Statement
+from factneurons.factcheck.types import Statement
 from factneurons.facts.types import Prompt
 from factneurons.models.types import Neuron
-
-
-@pytest.fixture(scope="module")
-def fitted(gpt2, capitals, neurons):
-    """Condition -> a checker, fitted on eight facts with given neurons."""
-    return {name: FactChecker(gpt2, name).fit(capitals[:8], neurons=neurons) for name in CONDITIONS}
-
-
-@pytest.fixture(scope="module")
-def statements(gpt2, capitals):
-    cases = FactChecker(gpt2).cases(capitals[8:])
-    return [statement for case in cases for statement in (case.true, case.false)]
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
@@ -55,56 +42,6 @@ def test_relation_neurons(fitted):
     assert fitted["asking"].relation_neurons_ == {}
 
 
-@pytest.mark.parametrize("name", CONDITIONS)
-def test_saved_and_loaded_it_says_the_same(fitted, statements, gpt2, tmp_path, name):
-    again = FactChecker.load(fitted[name].save(tmp_path / "checker"), gpt2)
-    assert again.get_params() == fitted[name].get_params()
-    assert again.relation_neurons_ == fitted[name].relation_neurons_
-    assert again.settings_ == fitted[name].settings_
-    assert again.score_statements(statements).tolist() == fitted[name].score_statements(statements).tolist()
-    assert again.predict(statements).tolist() == fitted[name].predict(statements).tolist()
-    assert again.predict_proba(statements).tolist() == fitted[name].predict_proba(statements).tolist()
-
-
-def test_another_model_is_refused(fitted, bert, tmp_path):
-    fitted["knowledge"].save(tmp_path)
-    with pytest.raises(BadSetting, match="was fitted with pocket-gpt2, and the files of pocket-bert are others"):
-        FactChecker.load(tmp_path, bert)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "wrong"),
-    [
-        ("checker.json", None, "holds no fact checker"),
-        ("checker.safetensors", b"", "is damaged"),
-        ("checker.json", b"{", "is damaged"),
-        ("checker.json", b"{}", "missing or wrong: 'format'"),
-        ("checker.json", b'{"format": 99}', "its format is 99, this version reads 1"),
-    ],
-)
-def test_damaged_files(fitted, gpt2, tmp_path, name, content, wrong):
-    fitted["knowledge"].save(tmp_path)
-    (tmp_path / name).unlink()
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises(BadSetting, match=wrong) as refused:
-        FactChecker.load(tmp_path, gpt2)
-    assert "\n" not in str(refused.value)
-
-
-def test_the_json_says_what_it_is(fitted, tmp_path):
-    written = json.loads((fitted["knowledge"].save(tmp_path) / "checker.json").read_text())
-    assert written["parameters"]["condition"] == "knowledge"
-    assert written["neurons"] == [{"relation": "capital", "language": "en"}]
-    assert written["model"]["name"] == "pocket-gpt2"
-
-
-def test_a_file_is_no_folder(fitted, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(BadSetting, match="is a file"):
-        fitted["asking"].save(tmp_path / "file")
-
-
 def test_statements_of_unknown_relations_and_such_that_cannot_be_asked(fitted, statements):
     strange = replace(statements[0], relation="colour")
     middle = Statement(Prompt("___ is a city in France."), "Paris", "capital")
@@ -116,15 +53,17 @@ def test_statements_of_unknown_relations_and_such_that_cannot_be_asked(fitted, s
 
 
 def test_labelled_statements_are_searched_for_neurons(gpt2, statements):
-    checker = FactChecker(gpt2, "knowledge", method="amig_mean").fit(statements[:4], [True, False, True, False])
+    checker = FactChecker(gpt2, condition="knowledge", method="amig_mean").fit(
+        statements[:4], [True, False, True, False]
+    )
     assert checker.relation_neurons_["capital", "en"]
     assert checker.thresholds_.own == {}
 
 
 def test_scikit_learns_manners(gpt2, capitals):
-    checker = FactChecker(gpt2, "probability", share=0.3)
+    checker = FactChecker(gpt2, condition="probability", share=0.3)
     assert checker.get_params()["share"] == 0.3
-    assert checker.set_params(seed=7).seed == 7
+    assert checker.set_params(seed=7).settings.seed == 7
     assert repr(checker) == "FactChecker('pocket-gpt2', condition='probability')"
     with pytest.raises(NotFittedError, match="was not fitted"):
         checker.predict([])
@@ -135,11 +74,11 @@ def test_scikit_learns_manners(gpt2, capitals):
 @pytest.mark.parametrize(
     ("options", "wrong"),
     [
-        ({"condition": "luck"}, "unknown condition 'luck'; valid: degenerate, knowledge"),
-        ({"source": "x"}, "unknown source"),
-        ({"feature": "x"}, "unknown feature"),
-        ({"condition": "knowledge", "method": "activation"}, "cannot score a few neurons alone"),
-        ({"share": 1.0}, "below 1"),
+        ({"condition": "luck"}, "condition is 'luck': it must be one of: degenerate, knowledge"),
+        ({"source": "x"}, "source is 'x'"),
+        ({"feature": "x"}, "feature is 'x'"),
+        ({"condition": "knowledge", "method": "activation"}, "one that can score a few neurons alone"),
+        ({"share": 1.0}, "share is 1.0: it must be at least 0 and below 1"),
     ],
 )
 def test_bad_settings(gpt2, capitals, neurons, options, wrong):
@@ -148,7 +87,7 @@ def test_bad_settings(gpt2, capitals, neurons, options, wrong):
 
 
 def test_bad_input(gpt2, capitals, statements):
-    checker = FactChecker(gpt2, "probability")
+    checker = FactChecker(gpt2, condition="probability")
     with pytest.raises(BadSetting, match="statements need labels"):
         checker.fit(statements)
     with pytest.raises(BadSetting, match="as many labels"):
@@ -156,4 +95,4 @@ def test_bad_input(gpt2, capitals, statements):
     with pytest.raises(BadSetting, match="there is no false one"):
         checker.fit(statements[:2], [True, True])
     with pytest.raises(BadSetting, match="no relation of the training facts has knowledge neurons"):
-        FactChecker(gpt2, "knowledge").fit(capitals[:2], neurons={})
+        FactChecker(gpt2, condition="knowledge").fit(capitals[:2], neurons={})

@@ -48,7 +48,7 @@ def test_auto_takes_what_enough_facts_have():
 
 
 def test_unknown_names_and_shares():
-    with pytest.raises(BadSetting, match="valid: auto, components, pairs, prompt_pairs"):
+    with pytest.raises(BadSetting, match="one of: auto, components, pairs, prompt_pairs"):
         degenerate_of({}, 0, "x")
     with pytest.raises(BadSetting, match="at least 0 and below 1"):
         in_common([], 1.0)

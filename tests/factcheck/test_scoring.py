@@ -48,7 +48,7 @@ def test_activations_are_read_at_the_candidate(asked):
 
 
 def test_unknown_feature(gpt2):
-    with pytest.raises(BadSetting, match="valid: attribution, activation"):
+    with pytest.raises(BadSetting, match="one of: attribution, activation"):
         score_statements(gpt2, [], [], [], AttributionSettings(), "x")
 
 

@@ -5,18 +5,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
-from factneurons.errors import BadRun, BadSetting
+from factneurons.errors import BadRun
 from factneurons.facts.types import Fact
-from factneurons.pocket.batches import add_noise, collate, epoch_order
-from factneurons.pocket.encoding import EncodedExample
-from factneurons.pocket.recall import measure_recall, score_queries, write_recall
-from factneurons.pocket.recipe import PocketRecipe, base_recipe
+from factneurons.pocket.recall import measure_recall, write_recall
+from factneurons.pocket.recipe import PocketRecipe
 from factneurons.pocket.training import learning_rate, train_pocket
 
 
@@ -97,57 +94,10 @@ def test_learns_loads_and_is_safetensors_only(
     assert len((tmp_path / "recall.csv").read_text(encoding="utf-8").splitlines()) == 1 + len(rows)
 
 
-def test_scores_do_not_depend_on_the_batch(facts: list[Fact], tiny_recipe: PocketRecipe, tmp_path: Path) -> None:
-    from factneurons.pocket.corpus import make_examples
-    from factneurons.pocket.encoding import ask_examples
-
-    train_pocket("pocket-gpt2", out=tmp_path, facts=facts, recipe=tiny_recipe)
-    module = AutoModelForCausalLM.from_pretrained(tmp_path)
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
-    queries = [item.query for item in ask_examples(tokenizer, make_examples(facts), cloze=False)[0]]
-    together, _ = score_queries(module, tokenizer, queries)
-    alone, _ = score_queries(module, tokenizer, queries, batch_size=1)
-    np.testing.assert_allclose(together, alone, atol=1e-5)
-
-
 def test_the_global_random_state_is_left_alone(facts: list[Fact], tiny_recipe: PocketRecipe, tmp_path: Path) -> None:
     before = torch.get_rng_state()
     train_pocket("pocket-gpt2", out=tmp_path, facts=facts, recipe=replace(tiny_recipe, max_steps=4))
     assert torch.equal(before, torch.get_rng_state())
-
-
-def test_an_epoch_holds_every_example_once_and_depends_on_seed_and_epoch() -> None:
-    lengths = list(np.random.default_rng(0).integers(3, 30, 103))
-    order = epoch_order(lengths, 10, seed=1, epoch=0)
-    assert sorted(np.concatenate(order).tolist()) == list(range(103))
-    assert all(np.ptp(np.asarray(lengths)[batch]) <= 6 for batch in order)
-    again = epoch_order(lengths, 10, seed=1, epoch=0)
-    assert all(np.array_equal(a, b) for a, b in zip(order, again, strict=True))
-    other = np.concatenate(epoch_order(lengths, 10, seed=1, epoch=1))
-    assert not np.array_equal(np.concatenate(order), other)
-
-
-def test_noise_touches_context_tokens_only() -> None:
-    example = EncodedExample((1, 2, 3, 4, 5, 6), (5,), (7,), (1.0,), noisy=(1, 2, 3))
-    batch = collate([example] * 200, pad=0)
-    add_noise(batch, [example] * 200, 0.5, 1000, seed=3, step=5)
-    changed = (batch.input_ids != collate([example] * 200, pad=0).input_ids).float().mean(0)
-    assert changed[[0, 4, 5]].sum() == 0
-    assert all(0.35 < share < 0.65 for share in changed[1:4].tolist())
-
-
-def test_settings_are_checked() -> None:
-    with pytest.raises(BadSetting, match="pocket-bert, pocket-gpt2, pocket-llama"):
-        base_recipe("pocket-t5")
-    with pytest.raises(BadSetting, match="s, m, l"):
-        PocketRecipe("gpt2", size="xxl")
-    with pytest.raises(BadSetting, match="noise"):
-        PocketRecipe("gpt2", noise=1.5)
-    with pytest.raises(BadSetting, match="unknown fields"):
-        PocketRecipe.from_dict({"architecture": "gpt2", "colour": "red"})
-    recipe = base_recipe("pocket-llama")
-    assert PocketRecipe.from_dict(recipe.to_dict()) == recipe
-    assert replace(recipe, noise=0.3).key != recipe.key
 
 
 def test_learning_rate_rises_then_falls() -> None:

@@ -11,15 +11,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from factneurons.attribution.types import Attribution, KnowledgeNeurons
-from factneurons.degeneracy.acquisition import AcquisitionCurve, AcquisitionPoint, acquisition_rows
-from factneurons.degeneracy.types import Bar, Carried, CarriedFacts, Component, DegenerateNeurons
+from factneurons.attribution.tables import LOCATED
+from factneurons.attribution.types import Attribution, KnowledgeNeurons, Located
+from factneurons.degeneracy.tables import ACQUISITION, CARRIED, FOUND
+from factneurons.degeneracy.types import (
+    AcquisitionCurve,
+    AcquisitionPoint,
+    Bar,
+    Carried,
+    CarriedFacts,
+    Component,
+    DegenerateNeurons,
+    FactCurves,
+)
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
 from factneurons.runs.commits import Skip
 from factneurons.runs.manifest import Manifest
-from factneurons.runs.rows import carried_rows, degenerate_rows, located_rows
 from factneurons.runs.store import Run
+from factneurons.tables import rows_of
 
 LAYERS, WIDTH = 8, 512
 STAGES = ("locate", "test_knowledge", "degenerate", "test_degenerate")
@@ -147,8 +157,9 @@ class Invented:
             for prompt in self.fact.prompts
             if prompt not in self.asked
         ]
-        tokens = [self.fact.answer[:2], self.fact.answer[2:]]
-        return located_rows(found, attributions, answer_tokens=tokens, seconds=0.1), skips
+        tokens = (self.fact.answer[:2], self.fact.answer[2:])
+        located = Located(self.fact, found, tuple(attributions), (), tokens, 0.1)
+        return rows_of(LOCATED, [located]), skips
 
     @property
     def has_components(self) -> bool:
@@ -186,12 +197,14 @@ class Invented:
             coverage=0.6 if components else 0.0,
             grouping="no-groups" if not components else "distinct" if p_value <= 0.05 else "arbitrary",
             storage="single" if not components else "degenerate" if p_value <= 0.05 else "interchangeable",
+            knowledge_neurons=len(self.neurons),
             details=details if components else {},
         )
+        curves = tuple(self.curves()) if components else ()
         return {
-            **degenerate_rows(found, knowledge_neurons=len(self.neurons)),
-            "acquisition": list(acquisition_rows(self.fact, "ntc", self.curves())) if components else [],
-            **(carried_rows(self.carried(components)) if components else {}),
+            **rows_of(FOUND, [found]),
+            **rows_of([ACQUISITION], [FactCurves(self.fact, "ntc", curves)]),
+            **rows_of([CARRIED], [self.carried(components)] if components else []),
         }
 
     def curves(self) -> list[AcquisitionCurve]:

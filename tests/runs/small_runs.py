@@ -5,7 +5,6 @@ As a script it is a process that forks writers and kills them, so that a test pa
     small_runs.py events FOLDER                one run per step of writing, killed at that step
     small_runs.py hold FOLDER                  open a run for writing, say so, and wait to be killed
     small_runs.py modules FOLDER               the modules that a run needs
-As a script it loads nothing of the rooms below but their data types, so it starts without torch.
 """
 
 import json
@@ -15,17 +14,8 @@ import signal
 import sys
 import time
 from functools import cache
-from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from types import ModuleType
-
-if __name__ == "__main__":
-    source = Path(find_spec("factneurons").origin).parent
-    for room in ("", "facts", "models", "attribution", "degeneracy", "multilingual", "factcheck"):
-        bare = ModuleType(f"factneurons.{room}".rstrip("."))
-        bare.__path__ = [str(source / room)]
-        sys.modules[bare.__name__] = bare
 
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron

@@ -206,7 +206,7 @@ def test_a_mistake_in_the_work_is_no_facts_fault(run, small, facts):
 
 
 def test_batches_hold_at_least_one_fact(run, small, facts):
-    with pytest.raises(BadSetting, match="batch_size is at least 1"):
+    with pytest.raises(BadSetting, match="batch_size is 0: it must be at least 1"):
         drive(run, small.STAGE, facts, small.work, batch_size=0)
 
 

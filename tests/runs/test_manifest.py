@@ -116,13 +116,13 @@ def test_other_settings_are_refused_by_name(tmp_path, small):
     message = refused(small, folder, settings={"method": "dai", "threshold": 0.3})
     assert 'locate.settings.method was "amig", is "dai" now (1 more: locate.settings.threshold)' in message
     assert "locate.seed was 42, is 7 now" in refused(small, folder, seed=7)
-    assert 'model.backbone.dtype was "float32", is "float64" now' in refused(small, folder, dtype="float64")
+    assert 'model.dtype was "float32", is "float64" now' in refused(small, folder, dtype="float64")
     assert 'data.sha256 was "cd34", is "ee" now' in refused(small, folder, data_sha256="ee")
     assert 'data.spec was "bundled", is "x.csv" now' in refused(small, folder, data="x.csv")
     changed = refused(small, folder, model_files={"model.safetensors": "ff"})
     assert 'model.files.model.safetensors was "ab12", is "ff" now' in changed
     assert (folder / "manifest.json").read_bytes() == before
-    assert 'model.backbone.dtype was "float32"' in refused(small, folder, "degenerate", dtype="float16")
+    assert 'model.dtype was "float32"' in refused(small, folder, "degenerate", dtype="float16")
 
 
 def test_a_model_without_files_is_known_by_its_name(tmp_path, small):

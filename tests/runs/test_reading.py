@@ -1,7 +1,7 @@
 """From a run's rows back to facts and their neurons."""
 
 from factneurons.models.types import Neuron
-from factneurons.runs.reading import degenerate_neurons_of, intervention_row, located_facts, merged
+from factneurons.runs.reading import degenerate_neurons_of, located_facts
 from factneurons.runs.store import Run
 
 STAGE = "degenerate"
@@ -34,7 +34,7 @@ def test_located_facts_come_back_with_their_neurons(tmp_path, small):
     for fact, row, neurons in located:
         number = int(fact.id[-4:])
         assert fact.key == row["key"]
-        assert neurons == [(Neuron(number % 4, index), 0.1, 1.0) for index in range(number % 5)]
+        assert neurons == [(Neuron(number % 4, index), 0.1, 1.0, 1) for index in range(number % 5)]
 
 
 def test_only_components_that_pass_are_degenerate_neurons(tmp_path, small):
@@ -51,24 +51,3 @@ def test_only_components_that_pass_are_degenerate_neurons(tmp_path, small):
         run.commit(STAGE, [first, second], {"components": rows})
         found = list(degenerate_neurons_of(run))
     assert found == [(first, [Neuron(0, 5), Neuron(0, 7), Neuron(2, 1)])]
-
-
-def test_intervention_rows_fit_their_table(tmp_path, small):
-    first, second = small.make_facts(8)[2:4]
-    numbers = {"size": 2, "before": 0.5, "after": 0.25, "prompts": 3}
-    tables = [
-        {
-            "interventions": [
-                intervention_row(first, neurons="knowledge", draw=0, action="suppress", other=other, **numbers)
-            ]
-        }
-        for other in (None, second)
-    ]
-    rows = merged(tables)
-    assert len(rows["interventions"]) == 2
-    with Run.create_or_resume(tmp_path / "run", small.make_manifest("interventions", seed=1), "interventions") as run:
-        run.commit("interventions", [first], rows)
-        table = run.table("interventions")
-    assert table.prompts.tolist() == ["related", "unrelated"]
-    assert table.other_fact_id.fillna("").tolist() == ["", second.id]
-    assert table.probability_after.tolist() == [0.25, 0.25]

@@ -1,59 +1,109 @@
-"""The tables' schema, what may enter them, and their documentation."""
+"""The tables of a run: their names, columns and types are a file format, pinned here by hand."""
 
-import math
-from pathlib import Path
+import subprocess
+import sys
 
-import numpy as np
-import pyarrow as pa
 import pytest
 
-from factneurons.degeneracy.types import STORAGE
-from factneurons.errors import BadFact, BadNumber, BadSetting, FactneuronsError
-from factneurons.models.types import Neuron
-from factneurons.multilingual.settings import RULES
-from factneurons.runs.tables import END_MARK, START_MARK, TABLES, describe_tables, table_named, write_tables_into
+from factneurons.errors import BadSetting
+from factneurons.runs.tables import TABLES, table_named
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "runs.md"
+NEURON = "list<element: struct<layer: int32, index: int32>>"
+NUMBERS = "list<element: struct<name: string, value: double>>"
+TEXTS = "list<element: string>"
 
-COMPONENT = {
-    "fact_id": "capital/0001",
-    "language": "en",
-    "component": 1,
-    "role": "component",
-    "neurons": (Neuron(0, 5), Neuron(np.int64(2), np.int32(7))),
-    "size": 2,
-    "layers": [0, 2],
-    "birth": np.float32(0.5),
-    "death": 2,
-    "persistence": 1.5,
-    "drop_alone": np.float64(0.01),
-    "drop_without_others": math.nan,
-    "mean_distance": None,
-}
+FORMAT = {
+    "facts": {
+        "fact_id": "string", "language": "string", "key": "string", "relation": "string", "subject": "string",
+        "answer": "string", "date": "string", "prompts": TEXTS, "prompts_asked": "int64", "answer_tokens": TEXTS,
+        "probability": "double", "rank": "int64", "known": "bool", "neurons": "int64", "refined": "bool",
+        "threshold": "double", "method": "string", "source": "string", "seconds": "double",
+    },
+    "neurons": {
+        "fact_id": "string", "language": "string", "relation": "string", "layer": "int64", "index": "int64",
+        "score": "double", "share": "double", "round": "int64", "position": "int64",
+    },
+    "completeness": {
+        "fact_id": "string", "language": "string", "prompt": "string", "layer": "int64", "error": "double",
+        "ratio": "double", "probability": "double", "baseline_probability": "double", "points": "int64",
+    },
+    "components": {
+        "fact_id": "string", "language": "string", "component": "int64", "role": "string", "neurons": NEURON,
+        "size": "int64", "layers": "list<element: int64>", "birth": "double", "death": "double",
+        "persistence": "double", "drop_alone": "double", "drop_without_others": "double", "mean_distance": "double",
+    },
+    "barcodes": {
+        "fact_id": "string", "language": "string", "birth": "double", "death": "double", "size": "int64",
+        "chosen": "bool",
+    },
+    "degenerate": {
+        "fact_id": "string", "language": "string", "relation": "string", "knowledge_neurons": "int64",
+        "components": "int64", "candidates": "int64", "reason": "string", "drop_all": "double",
+        "degeneracy_index": "double", "p_value": "double", "coverage": "double", "grouping": "string",
+        "storage": "string", "details": NUMBERS,
+    },
+    "acquisition": {
+        "fact_id": "string", "language": "string", "clusterer": "string", "which": "string", "groups": "int64",
+        "size": "int64", "k": "int64", "subsets": "int64", "mean_drop": "double",
+    },
+    "carried": {
+        "fact_id": "string", "language": "string", "component": "int64", "others": "int64", "other_facts": "double",
+        "random_other_facts": "double", "p_value": "double", "shared": "double", "overlap": "double",
+        "redundancy": "double", "carries": "string",
+    },
+    "interventions": {
+        "fact_id": "string", "language": "string", "relation": "string", "neurons": "string", "draw": "int64",
+        "action": "string", "prompts": "string", "other_fact_id": "string", "size": "int64",
+        "probability_before": "double", "probability_after": "double", "prompt_count": "int64",
+    },
+    "languages": {
+        "fact_id": "string", "language": "string", "relation": "string", "rule": "string", "needed": "int64",
+        "sizes": NUMBERS, "cuts": NUMBERS, "neurons": NEURON, "size": "int64", "jaccard": "double",
+        "expected": "double", "p_value": "double", "exact": "bool", "reason": "string",
+    },
+    "language_neurons": {
+        "fact_id": "string", "language": "string", "layer": "int64", "index": "int64", "languages": TEXTS,
+        "shared": "bool",
+    },
+    "language_effects": {
+        "fact_id": "string", "language": "string", "relation": "string", "neurons": "string", "neurons_of": "string",
+        "draw": "int64", "action": "string", "prompts": "string", "other_fact_id": "string", "size": "int64",
+        "probability_before": "double", "probability_after": "double", "prompt_count": "int64",
+    },
+    "pairs": {
+        "fact_id": "string", "language": "string", "relation": "string", "neurons": NEURON, "prompts": "int64",
+        "agreed": "bool", "drop_first": "double", "drop_second": "double", "drop_together": "double",
+    },
+    "checks": {
+        "fact_id": "string", "language": "string", "relation": "string", "subject": "string", "split": "string",
+        "known": "bool", "prompt": "string", "candidate": "string", "truth": "bool", "condition": "string",
+        "draw": "int64", "score": "double", "speakers": NUMBERS,
+    },
+    "measurements": {
+        "fact_id": "string", "language": "string", "relation": "string", "subject": "string", "experiment": "string",
+        "condition": "string", "measure": "string", "place": "string", "value": "double",
+    },
+    "skipped": {
+        "fact_id": "string", "language": "string", "source": "string", "prompt": "string", "stage": "string",
+        "reason": "string", "detail": "string",
+    },
+}  # fmt: skip
 
 
-def test_the_documentation_shows_the_tables_as_they_are():
-    text = DOCUMENT.read_text(encoding="utf-8")
-    shown = text.partition(START_MARK)[2].partition(END_MARK)[0].strip()
-    assert shown == describe_tables(), "docs/runs.md is old: write_tables_into('docs/runs.md') renews it"
-
-
-def test_renewing_the_documentation_keeps_what_stands_around(tmp_path):
-    document = tmp_path / "runs.md"
-    document.write_text(f"before\n{START_MARK}\nold\n{END_MARK}\nafter\n")
-    write_tables_into(document)
-    assert document.read_text() == f"before\n{START_MARK}\n{describe_tables()}\n{END_MARK}\nafter\n"
-    document.write_text("no marks")
-    with pytest.raises(FactneuronsError, match="marks"):
-        write_tables_into(document)
+def test_the_format_is_what_it_was():
+    """Other names, types or places of columns are another format: old runs must still read (`Formerly`)."""
+    assert list(TABLES) == list(FORMAT)
+    for name, columns in FORMAT.items():
+        schema = table_named(name).schema
+        types = [str(field.type).replace("item:", "element:") for field in schema]
+        assert list(zip(schema.names, types, strict=True)) == list(columns.items()), name
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_every_table_has_the_key_first_and_explains_itself(table):
-    names = [column.name for column in table.columns]
-    assert names[:2] == ["fact_id", "language"]
-    assert len(names) == len(set(names))
-    assert set(table.sort_keys) <= set(names)
+    assert table.names[:2] == ["fact_id", "language"]
+    assert len(table.names) == len(set(table.names))
+    assert set(table.sort_keys) <= set(table.names)
     assert all(column.meaning for column in table.columns)
     assert all("null" in column.meaning for column in table.columns if column.optional) or table.name == "degenerate"
 
@@ -63,63 +113,6 @@ def test_an_unknown_table_is_refused_with_the_names_there_are():
         table_named("neuron")
 
 
-def test_values_arrive_as_their_column_says():
-    (row,) = TABLES["components"].to_arrow([COMPONENT]).to_pylist()
-    assert row["neurons"] == [{"layer": 0, "index": 5}, {"layer": 2, "index": 7}]
-    assert (row["birth"], row["death"]) == (0.5, 2.0)
-    assert row["drop_without_others"] is None
-    assert row["mean_distance"] is None
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, np.float32("nan"), None])
-def test_no_number_where_one_must_be_is_refused_with_its_place(bad):
-    bar = {"fact_id": "capital/0001", "language": "en", "birth": bad, "death": 2.0, "size": 2, "chosen": True}
-    with pytest.raises(BadNumber, match=r"fact 'capital/0001' \(en\), table 'barcodes', column 'birth'"):
-        TABLES["barcodes"].to_arrow([bar])
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf, np.float32("-inf"), None])
-def test_no_number_becomes_null_where_there_may_be_none(bad):
-    table = TABLES["components"].to_arrow([{**COMPONENT, "drop_alone": bad, "birth": bad}])
-    assert table["drop_alone"].null_count == table["birth"].null_count == 1
-
-
-@pytest.mark.parametrize(
-    ("column", "bad"),
-    [("role", "both"), ("size", 2.5), ("size", "2"), ("neurons", [(0.5, 1)]), ("fact_id", 7)],
-)
-def test_values_of_another_kind_are_refused(column, bad):
-    with pytest.raises(TypeError, match=f"table 'components', column '{column}'"):
-        TABLES["components"].to_arrow([{**COMPONENT, column: bad}])
-
-
-@pytest.mark.parametrize("change", [{"extra": 1}, {"size": ...}])
-def test_a_row_has_exactly_the_columns_of_its_table(change):
-    row = {name: value for name, value in {**COMPONENT, **change}.items() if value is not ...}
-    with pytest.raises(TypeError, match=f"columns missing or unknown: {next(iter(change))}"):
-        TABLES["components"].to_arrow([row])
-
-
-def test_text_that_is_no_unicode_is_refused():
-    with pytest.raises(BadFact, match="not valid Unicode"):
-        TABLES["components"].to_arrow([{**COMPONENT, "fact_id": "\ud800"}])
-
-
-def test_details_are_numbers_by_name():
-    column = next(column for column in TABLES["degenerate"].columns if column.name == "details")
-    assert column.convert({"b": 1, "a": math.nan}) == [{"name": "a", "value": None}, {"name": "b", "value": 1.0}]
-    assert isinstance(column.kind.arrow, pa.ListType)
-
-
-def test_yes_and_no_are_nothing_else():
-    column = next(column for column in TABLES["facts"].columns if column.name == "known")
-    assert column.convert(np.bool_(True)) is True
-    with pytest.raises(TypeError):
-        column.convert(1)
-
-
-def test_the_choices_are_those_of_the_search():
-    columns = {column.name: column for column in table_named("degenerate").columns}
-    assert columns["storage"].choices == tuple(STORAGE)
-    columns = {column.name: column for column in table_named("languages").columns}
-    assert columns["rule"].choices == tuple(RULES)
+def test_reading_and_verifying_need_no_torch():
+    code = "import sys, factneurons.runs.store, factneurons.runs.verify; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"

@@ -200,7 +200,7 @@ EFFECT_COLUMNS: tuple[Column[Measurement], ...] = (
     Column(
         "prompts",
         TEXT,
-        "related: prompts of this fact; unrelated: of a fact of another relation",
+        "related: prompts of this fact; unrelated: of a fact of another relation in the same language",
         lambda each: "related" if each.other is None else "unrelated",
         choices=("related", "unrelated"),
     ),

@@ -124,6 +124,7 @@ class Measurement:
         size: how many neurons were changed.
         before, after: P(answer), mean over the prompts.
         prompts: how many prompts were asked.
+        neurons_of: the language whose neurons they are, where they were found by language; "" otherwise.
     """
 
     fact: Fact
@@ -135,3 +136,4 @@ class Measurement:
     before: float
     after: float
     prompts: int
+    neurons_of: str = ""

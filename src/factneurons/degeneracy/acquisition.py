@@ -10,76 +10,25 @@ curve says something about groups only where theirs is another one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.control import EXACT_SUBSETS, proper_subsets, random_partition
-from factneurons.degeneracy.functional import Drops, NeuronSet, union
-from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.types import DegenerateNeurons
+from factneurons.degeneracy.distances import GapUnits
+from factneurons.degeneracy.drops import Drops, NeuronSet, suppressed_by, union
+from factneurons.degeneracy.find import degenerate_neurons
+from factneurons.degeneracy.settings import ClustererName, DegeneracySettings
+from factneurons.degeneracy.tables import ACQUISITION
+from factneurons.degeneracy.types import AcquisitionCurve, AcquisitionPoint, DegenerateNeurons, FactCurves
 from factneurons.draws import as_number
-from factneurons.facts.types import Fact
+from factneurons.models.model import Model
 
 RANDOM_PARTITIONS = 5
 """Random partitions behind the curve beside each found one; a single one where subsets are drawn, too."""
-
-
-@dataclass(frozen=True, slots=True)
-class AcquisitionPoint:
-    """The loss with k groups suppressed.
-
-    Attributes:
-        suppressed: k.
-        subsets: how many subsets of k groups were measured: all of them while 2^n <= 64, else up to 32 drawn, but
-            always all of one group, of all but one, and of all (random: in each of the partitions).
-        mean_drop: mean relative loss of P(answer) over them.
-    """
-
-    suppressed: int
-    subsets: int
-    mean_drop: float
-
-
-@dataclass(frozen=True, slots=True)
-class AcquisitionCurve:
-    """Losses of one fact by the number of suppressed groups.
-
-    Attributes:
-        which: "components" (passed the functional tests), "candidates" (before them), or the random
-            partitions of the same sizes beside either.
-        size: neurons in all groups together.
-        points: for k = 1 .. n.
-    """
-
-    which: str
-    size: int
-    points: tuple[AcquisitionPoint, ...]
-
-    @property
-    def groups(self) -> int:
-        """n, how many groups there are."""
-        return len(self.points)
-
-    @property
-    def drop_all(self) -> float:
-        """The loss with all groups suppressed."""
-        return self.points[-1].mean_drop
-
-    @property
-    def drop_proper_subsets(self) -> float:
-        """The mean loss over all proper subsets, those that were drawn standing for the others of their size."""
-        return mean_of_proper_subsets([point.mean_drop for point in self.points])
-
-
-def mean_of_proper_subsets(drops: Sequence[float]) -> float:
-    """The mean over all proper subsets of n groups from the mean drops of k = 1 .. n groups, [n]."""
-    count = len(drops)
-    weights = [math.comb(count, size) for size in range(1, count)]
-    return sum(weight * drop for weight, drop in zip(weights, drops[:-1], strict=True)) / sum(weights)
 
 
 def acquisition_curves(
@@ -90,7 +39,7 @@ def acquisition_curves(
     Args:
         found: what the search found.
         known: the fact's knowledge neurons, from which random parts are drawn.
-        drops: measured losses, of the mean over the fact's prompts (`find.suppressed_by`).
+        drops: measured losses, of the mean over the fact's prompts (`drops.suppressed_by`).
         settings: seed and `null` are read; random parts are drawn as the control draws them.
 
     Returns:
@@ -130,20 +79,37 @@ def _points(
     )
 
 
-def acquisition_rows(fact: Fact, clusterer: str, curves: Iterable[AcquisitionCurve]) -> list[dict[str, object]]:
-    """Rows of the table `acquisition`, one per point of every curve."""
-    return [
-        {
-            "fact_id": fact.id,
-            "language": fact.language,
-            "clusterer": clusterer,
-            "which": curve.which,
-            "groups": curve.groups,
-            "size": curve.size,
-            "k": point.suppressed,
-            "subsets": point.subsets,
-            "mean_drop": point.mean_drop,
-        }
-        for curve in curves
-        for point in curve.points
-    ]
+def measure_acquisition(
+    model: Model, known: KnowledgeNeurons, found: DegenerateNeurons, settings: DegeneracySettings
+) -> tuple[AcquisitionCurve, ...]:
+    """The acquisition curves of one fact (`acquisition_curves`), with losses measured in a model."""
+    return acquisition_curves(found, known, Drops(suppressed_by(model, known.fact, known.queries)), settings)
+
+
+def acquisition_by_clusterer(
+    model: Model,
+    known: Iterable[KnowledgeNeurons],
+    clusterers: Sequence[ClustererName],
+    settings: DegeneracySettings | None = None,
+) -> pd.DataFrame:
+    """Search every fact with several clusterers and measure their groups: the table `acquisition` of them all.
+
+    Args:
+        model: the model in which the knowledge neurons were found.
+        known: the knowledge neurons.
+        clusterers: names of clusterers.
+        settings: all other options.
+
+    Raises:
+        BadSetting: an unknown clusterer.
+        BadNumber: a weight or a probability that is NaN.
+    """
+    settings = settings or DegeneracySettings()
+    variants = [replace(settings, clusterer=name) for name in clusterers]
+    units = GapUnits(model, settings)
+    curves = []
+    for each in known:
+        for variant in variants:
+            found = degenerate_neurons(model, each, variant, units)
+            curves.append(FactCurves(each.fact, variant.clusterer, measure_acquisition(model, each, found, variant)))
+    return ACQUISITION.frame(curves)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from factneurons.degeneracy.indices import mean_of_proper_subsets
 from factneurons.facts.types import Fact
-from factneurons.models.types import Neuron
+from factneurons.models.types import Neuron, Query
 
 Grouping = Literal["distinct", "arbitrary", "no-groups"]
 StorageVerdict = Literal["degenerate", "redundant", "interchangeable", "conjunctive", "shared", "single", "none"]
@@ -82,6 +83,7 @@ class DegenerateNeurons:
             neurons carry.
         grouping: "distinct": losing half of every component costs as much as losing all (`control.HALVES`), and they
             beat their random partitions where there are enough of them; "arbitrary": not; "no-groups": no components.
+        knowledge_neurons: how many the search started from.
         details: further graded numbers, by a name documented in `DETAILS`.
     """
 
@@ -96,6 +98,7 @@ class DegenerateNeurons:
     coverage: float
     storage: StorageVerdict
     grouping: Grouping
+    knowledge_neurons: int
     details: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -147,6 +150,118 @@ class CarriedFacts:
     carries: Carrying
 
 
+@dataclass(frozen=True, slots=True)
+class AcquisitionPoint:
+    """The loss with k groups suppressed.
+
+    Attributes:
+        suppressed: k.
+        subsets: how many subsets of k groups were measured: all of them while 2^n <= 64, else up to 32 drawn, but
+            always all of one group, of all but one, and of all (random: in each of the partitions).
+        mean_drop: mean relative loss of P(answer) over them.
+    """
+
+    suppressed: int
+    subsets: int
+    mean_drop: float
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionCurve:
+    """Losses of one fact by the number of suppressed groups.
+
+    Attributes:
+        which: "components" (passed the functional tests), "candidates" (before them), or the random
+            partitions of the same sizes beside either.
+        size: neurons in all groups together.
+        points: for k = 1 .. n.
+    """
+
+    which: str
+    size: int
+    points: tuple[AcquisitionPoint, ...]
+
+    @property
+    def groups(self) -> int:
+        """n, how many groups there are."""
+        return len(self.points)
+
+    @property
+    def drop_all(self) -> float:
+        """The loss with all groups suppressed."""
+        return self.points[-1].mean_drop
+
+    @property
+    def drop_proper_subsets(self) -> float:
+        """The mean loss over all proper subsets, those that were drawn standing for the others of their size."""
+        return mean_of_proper_subsets([point.mean_drop for point in self.points])
+
+
+@dataclass(frozen=True, slots=True)
+class FactCurves:
+    """The curves of one fact, and the clusterer that made its groups."""
+
+    fact: Fact
+    clusterer: str
+    curves: tuple[AcquisitionCurve, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DegeneratePair:
+    """Two neurons that can each be spared, but not both.
+
+    Attributes:
+        neurons: the pair, the neuron with the higher score first.
+        drops_alone: losses of P(answer) with the first, and with the second, suppressed; mean over the prompts
+            that found the pair, relative or absolute as in the settings.
+        drop_together: the loss with both suppressed, likewise.
+        share: share of the fact's prompts that found it.
+    """
+
+    neurons: tuple[Neuron, Neuron]
+    drops_alone: tuple[float, float]
+    drop_together: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPairs:
+    """What one prompt has: P(answer) untouched, the neurons that can be spared alone, and the pairs."""
+
+    query: Query
+    probability: float
+    potentials: tuple[Neuron, ...]
+    pairs: tuple[tuple[Neuron, Neuron], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DegeneratePairs:
+    """The degenerate pairs of one fact.
+
+    Attributes:
+        fact: the fact.
+        pairs: those that enough prompts agree on, by falling share and loss.
+        prompts: what every prompt has by itself.
+        probability: P(answer) untouched, mean over the prompts; NaN if the model was not asked.
+        considered: how many knowledge neurons were looked at.
+        left_out: how many more the fact has, beyond the cap.
+        reason: why there is no pair ("" where there is one); a key of `PAIR_REASONS`.
+    """
+
+    fact: Fact
+    pairs: tuple[DegeneratePair, ...]
+    prompts: tuple[PromptPairs, ...]
+    probability: float
+    considered: int
+    left_out: int
+    reason: str
+
+    @property
+    def neurons(self) -> tuple[Neuron, ...]:
+        """The neurons of all pairs, sorted, each once."""
+        return tuple(sorted({neuron for pair in self.pairs for neuron in pair.neurons}))
+
+
 STORAGE: dict[str, str] = {
     "degenerate": "components that suffice each, and carry other facts too",
     "redundant": "components that suffice each, of which one or more carry nothing else",
@@ -169,6 +284,15 @@ REASONS: dict[str, str] = {
     "not-jointly-needed": "suppressing all components together loses too little (F3)",
 }
 """Why a fact has no degenerate knowledge neuron: code -> meaning, in the order they are looked at."""
+
+PAIR_REASONS: dict[str, str] = {
+    "too-few-neurons": "fewer than two knowledge neurons",
+    "zero-probability": "the model gives the answer no probability, so nothing can be lost",
+    "fewer-than-two-potentials": "for no prompt there are two neurons that can each be spared",
+    "no-pair-is-needed": "no two neurons that can each be spared are missed together",
+    "prompts-disagree": "prompts have pairs, but too few prompts have the same ones",
+}
+"""Why a fact has no degenerate pair: code -> meaning, in the order they are looked at."""
 
 DETAILS: dict[str, str] = {
     "probability": "P(answer) with nothing suppressed, mean over the fact's prompts",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from factneurons.experiments.study import Study
+from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 from factneurons.statistics import Numbers
 
@@ -19,23 +20,6 @@ Direction = Literal["greater", "less"]
 
 RANDOM_FOR = "random for "
 """Before the name of a condition: the same done to matched random neurons."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One number of the fact that is worked on, asked in its own language.
-
-    Attributes:
-        condition: what was done, for instance "amig" or "random for amig".
-        measure: what was measured, a name of the experiment's `measures`.
-        value: the number.
-        place: what else tells numbers apart: a layer, the language of the neurons, a kind of text; "" if nothing.
-    """
-
-    condition: str
-    measure: str
-    value: float
-    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +92,7 @@ class Experiment:
         source: the paper, by title.
         question: what is asked, in one sentence.
         smallest: the smallest run that can say anything, in words.
+        example: a command line that runs it on a bundled model.
         measures: name -> what the number says, with its unit.
         claims: what is expected.
         prepare: looks at all facts once; returns the work on one fact. Work raises NotAskable for a fact that must be
@@ -121,6 +106,7 @@ class Experiment:
     source: str
     question: str
     smallest: str
+    example: str
     measures: Mapping[str, str]
     claims: tuple[Claim, ...]
     prepare: Callable[[Study], Work]

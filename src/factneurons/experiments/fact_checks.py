@@ -12,12 +12,12 @@ import numpy.typing as npt
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.errors import BadSetting, NotAskable
-from factneurons.experiments.experiment import RANDOM_FOR, Measured, Summary
+from factneurons.experiments.experiment import RANDOM_FOR, Summary
 from factneurons.experiments.study import Study
+from factneurons.experiments.types import Measured
 from factneurons.factcheck import measures
 from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.relation_neurons import (
-    AUTO,
     NeuronSets,
     find_degenerate_sets,
     grouped,
@@ -25,8 +25,10 @@ from factneurons.factcheck.relation_neurons import (
     random_sets,
 )
 from factneurons.factcheck.scoring import enough_points, score_statements
-from factneurons.factcheck.statements import Case, Group, Statement, WrongAnswers, case_of, held_out_subjects
+from factneurons.factcheck.settings import AUTO
+from factneurons.factcheck.statements import Case, WrongAnswers, case_of, held_out_subjects
 from factneurons.factcheck.thresholds import Thresholds, choose_thresholds
+from factneurons.factcheck.types import Group, Statement
 from factneurons.facts.types import Fact
 from factneurons.models.types import Query
 from factneurons.statistics import Numbers

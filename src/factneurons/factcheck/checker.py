@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,21 +24,23 @@ from factneurons.attribution.locate import locate
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.factcheck import saving
-from factneurons.factcheck.conditions import condition_named
+from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.relation_neurons import (
     NeuronSets,
-    check_source,
     find_degenerate_sets,
     grouped,
     neurons_by_relation,
     random_sets,
 )
-from factneurons.factcheck.scoring import check_feature, enough_points, score_statements
-from factneurons.factcheck.statements import Case, Group, Statement, WrongAnswers, case_of
+from factneurons.factcheck.scoring import enough_points, score_statements
+from factneurons.factcheck.settings import CheckerSettings
+from factneurons.factcheck.statements import Case, WrongAnswers, case_of
 from factneurons.factcheck.thresholds import Thresholds, choose_thresholds
+from factneurons.factcheck.types import Group, Statement
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
+from factneurons.settings import with_options
 
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -75,44 +77,38 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
 
     Args:
         model: a loaded model.
-        condition: a name of `CONDITIONS`.
-        share: S_r holds the neurons that are in more than this share of as many facts as the most frequent one.
-        source: where degenerate neurons are taken from, a name of `relation_neurons.SOURCES`.
-        method: how statements are attributed; a method that integrates along paths.
-        feature: what is taken of a neuron: its "attribution", or its "activation" at the candidate's last token.
-        multi_mask: masked models: a mask for each token of a candidate.
-        seed: of all draws.
+        settings: how, or
+        **options: the settings' fields by name, for instance `condition="knowledge"`.
 
     Attributes:
         relation_neurons_: relation and language -> S_r.
         thresholds_: threshold and probabilities of every relation, and of all together.
         settings_: how statements are attributed, with as many path points as completeness asks for.
         classes_: [False, True].
+
+    Raises:
+        BadSetting: an unknown name or an impossible value.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        condition: str = "degenerate",
-        *,
-        share: float = 0.5,
-        source: str = "auto",
-        method: str = "amig",
-        feature: str = "attribution",
-        multi_mask: bool = False,
-        seed: int = 42,
-    ) -> None:
-        self.model = model
-        self.condition = condition
-        self.share = share
-        self.source = source
-        self.method = method
-        self.feature = feature
-        self.multi_mask = multi_mask
-        self.seed = seed
+    def __init__(self, model: Model, settings: CheckerSettings | None = None, **options: object) -> None:
+        self.model, self.settings = model, with_options(CheckerSettings, settings, options)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The model and every field of the settings, as scikit-learn asks for them."""
+        return {"model": self.model, **asdict(self.settings)}
+
+    def set_params(self, **params: Any) -> Self:
+        """Another model, or other fields of the settings.
+
+        Raises:
+            BadSetting: an unknown name or an impossible value.
+        """
+        self.model = params.pop("model", self.model)
+        self.settings = with_options(CheckerSettings, None, {**asdict(self.settings), **params})
+        return self
 
     def __repr__(self) -> str:
-        return f"FactChecker({self.model.name!r}, condition={self.condition!r})"
+        return f"FactChecker({self.model.name!r}, condition={self.settings.condition!r})"
 
     def fit(
         self,
@@ -135,18 +131,16 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             BadSetting: an unknown name, no true or no false statement, as many labels as statements missing, or no
                 relation in which neurons were found.
         """
-        condition = condition_named(self.condition)
-        check_source(self.source)
-        check_feature(self.feature)
+        condition = CONDITIONS[self.settings.condition]
         statements, queries, truth, facts = self._training(X, y)
-        self.settings_ = AttributionSettings(self.method)
+        self.settings_ = AttributionSettings(self.settings.method)
         self.relation_neurons_: NeuronSets = {}
         if condition.by_neurons:
             found = neurons if neurons is not None else self._search(facts)
             self.relation_neurons_ = self._chosen(found, statements, queries)
             if not self.relation_neurons_:
                 raise BadSetting(f"no relation of the training facts has {condition.title}, so nothing can be scored")
-            if self.feature == "attribution":
+            if self.settings.feature == "attribution":
                 pairs = list(zip(queries, (each.group for each in statements), strict=True))
                 self.settings_ = enough_points(self.model, pairs, self.relation_neurons_, self.settings_).settings
         scores = self._score(statements, queries)[0]
@@ -165,7 +159,6 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     ) -> Self:
         """A checker made of what was found elsewhere: thresholds, S_r and attribution settings."""
         checker = cls(model, **parameters)
-        condition_named(checker.condition)
         checker.relation_neurons_, checker.settings_ = dict(neurons), settings
         return checker._with_thresholds(thresholds)
 
@@ -192,18 +185,20 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         """The true and the false statement of every fact that this model can be asked."""
         wrong_answers = WrongAnswers(facts)
         made = []
+        seed, multi_mask = self.settings.seed, self.settings.multi_mask
         for fact in facts:
             try:
-                made.append(case_of(self.model, fact, wrong_answers, seed=self.seed, multi_mask=self.multi_mask))
+                made.append(case_of(self.model, fact, wrong_answers, seed=seed, multi_mask=multi_mask))
             except NotAskable:
                 continue
         return made
 
     def _search(self, facts: Sequence[Fact]) -> Mapping[Group, Iterable[Collection[Neuron]]]:
-        known = locate(self.model, facts, multi_mask=self.multi_mask)
-        if self.condition == "knowledge":
+        known = locate(self.model, facts, multi_mask=self.settings.multi_mask)
+        if self.settings.condition == "knowledge":
             return {group: [each.neurons for each in own] for group, own in grouped(known).items()}
-        return {group: each.sets for group, each in find_degenerate_sets(self.model, known, self.source).items()}
+        searched = find_degenerate_sets(self.model, known, self.settings.source)
+        return {group: each.sets for group, each in searched.items()}
 
     def _chosen(
         self,
@@ -211,27 +206,29 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         statements: Sequence[Statement],
         queries: Sequence[Query],
     ) -> NeuronSets:
-        sets = neurons_by_relation(found, self.share)
-        if self.condition != "random":
+        sets = neurons_by_relation(found, self.settings.share)
+        if self.settings.condition != "random":
             return sets
         by_group: dict[Group, list[Query]] = defaultdict(list)
         for statement, query in zip(statements, queries, strict=True):
             by_group[statement.group].append(query)
         usable = {group: neurons for group, neurons in sets.items() if group in by_group}
-        return random_sets(self.model, usable, by_group, draws=1, seed=self.seed)[0]
+        return random_sets(self.model, usable, by_group, draws=1, seed=self.settings.seed)[0]
 
     def _queries(self, statements: Sequence[Statement]) -> list[Query]:
-        return [self.model.query(each.prompt, each.candidate, multi_mask=self.multi_mask) for each in statements]
+        multi_mask = self.settings.multi_mask
+        return [self.model.query(each.prompt, each.candidate, multi_mask=multi_mask) for each in statements]
 
     def _score(
         self, statements: Sequence[Statement], queries: Sequence[Query]
     ) -> tuple[Numbers, list[dict[Neuron, float]]]:
         """Scores [n], and what each neuron of S_r contributes."""
-        score = condition_named(self.condition).score
+        score = CONDITIONS[self.settings.condition].score
         if score is not None:
             return score(self.model, statements, queries), [{}] * len(statements)
         groups = [each.group for each in statements]
-        found = score_statements(self.model, queries, groups, [self.relation_neurons_], self.settings_, self.feature)
+        sets, feature = [self.relation_neurons_], self.settings.feature
+        found = score_statements(self.model, queries, groups, sets, self.settings_, feature)
         return found.scores[:, 0], [each[0] for each in found.contributions]
 
     def _require_fitted(self) -> None:
@@ -313,7 +310,7 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             BadSetting: the folder is a file.
         """
         self._require_fitted()
-        parameters = {name: value for name, value in self.get_params().items() if name != "model"}
+        parameters = dict(sorted(asdict(self.settings).items()))
         contents = saving.Contents(parameters, self.relation_neurons_, self.thresholds_, self.settings_)
         return saving.save(Path(folder), self.model, contents)
 

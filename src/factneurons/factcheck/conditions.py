@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.errors import BadSetting, NotAskable
-from factneurons.factcheck.statements import Statement
+from factneurons.errors import NotAskable
+from factneurons.factcheck.types import Statement
 from factneurons.facts.types import BLANK, Prompt
 from factneurons.models.model import Model
 from factneurons.models.types import Query
+from factneurons.settings import check_choice
 
 Numbers = npt.NDArray[np.float64]
 Scorer = Callable[[Model, Sequence[Statement], Sequence[Query]], Numbers]
@@ -105,6 +106,5 @@ def condition_named(name: str) -> Condition:
     Raises:
         BadSetting: there is none; the message lists the valid names.
     """
-    if name not in CONDITIONS:
-        raise BadSetting(f"unknown condition {name!r}; valid: {', '.join(CONDITIONS)}")
+    check_choice("condition", name, CONDITIONS)
     return CONDITIONS[name]

@@ -72,11 +72,6 @@ def roc(truth: Flags, scores: Numbers) -> tuple[Numbers, Numbers]:
     return wrong / max(1, int(wrong[-1])), found / max(1, int(found[-1]))
 
 
-def brier(truth: Flags, probabilities: Numbers) -> float:
-    """The mean squared distance of the probability from 1 (true) or 0 (false); 0.25 by always saying one half."""
-    return float(np.mean((probabilities - truth) ** 2))
-
-
 @dataclass(frozen=True, slots=True)
 class CalibrationBin:
     """Statements whose probability lies in one bin: its mean, the share that is true, and how many there are."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from factneurons.errors import BadFact, NotAskable
-from factneurons.factcheck.statements import Group, Statement
+from factneurons.factcheck.types import Group, Statement
 from factneurons.facts.types import BLANK, Fact, Prompt
 from factneurons.models.model import Model
 

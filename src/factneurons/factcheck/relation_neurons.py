@@ -16,20 +16,13 @@ from factneurons.attribution.controls import matched_random, strengths
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.find import find_degenerate
 from factneurons.degeneracy.pairs import degenerate_pairs
-from factneurons.degeneracy.pairs_table import DegeneratePairs
-from factneurons.errors import BadSetting, NotAskable
-from factneurons.factcheck.statements import Group
+from factneurons.degeneracy.types import DegeneratePairs
+from factneurons.errors import NotAskable
+from factneurons.factcheck.settings import AUTO, COMPONENTS, PAIRS, PROMPT_PAIRS, SOURCES
+from factneurons.factcheck.types import Group
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
-
-COMPONENTS, PAIRS, PROMPT_PAIRS, AUTO = "components", "pairs", "prompt_pairs", "auto"
-SOURCES: dict[str, str] = {
-    AUTO: "components where enough facts of the relation have some, else prompt_pairs",
-    COMPONENTS: "the components of degenerate knowledge neurons ('Cracking Factual Knowledge', ACL 2025)",
-    PAIRS: "degenerate pairs that a fact's prompts agree on",
-    PROMPT_PAIRS: "degenerate pairs of any prompt ('Journey to the Center of the Knowledge Neurons', AAAI 2024)",
-}
-"""What degenerate neurons are taken from: name -> meaning."""
+from factneurons.settings import check_choice, check_number
 
 _IN_TURN = (COMPONENTS, PROMPT_PAIRS)
 ENOUGH, ENOUGH_SHARE = 3, 0.1
@@ -60,8 +53,7 @@ def in_common(sets: Iterable[Collection[Neuron]], share: float) -> tuple[Neuron,
     Raises:
         BadSetting: a share that is not at least 0 and below 1.
     """
-    if not 0 <= share < 1:
-        raise BadSetting(f"the share is at least 0 and below 1, not {share}")
+    check_number("share", share, least=0, below=1)
     counts = Counter(neuron for neurons in sets for neuron in set(neurons))
     most = max(counts.values(), default=0)
     return tuple(sorted(neuron for neuron, count in counts.items() if count > share * most))
@@ -89,7 +81,7 @@ def degenerate_of(found: Mapping[str, Sequence[Collection[Neuron]]], facts: int,
         facts: how many facts were searched.
         source: a name of SOURCES.
     """
-    check_source(source)
+    check_choice("source", source, SOURCES)
     sets = {name: tuple(frozenset(own) for own in each if own) for name, each in found.items()}
     if source != AUTO:
         return Degenerate(source, sets.get(source, ()), facts)
@@ -104,19 +96,9 @@ def enough(having: int, facts: int) -> bool:
     return having >= max(ENOUGH, ENOUGH_SHARE * facts)
 
 
-def check_source(source: str) -> None:
-    """Refuse an unknown source.
-
-    Raises:
-        BadSetting: the message lists the valid ones.
-    """
-    if source not in SOURCES:
-        raise BadSetting(f"unknown source of degenerate neurons {source!r}; valid: {', '.join(SOURCES)}")
-
-
 def find_degenerate_sets(model: Model, known: Iterable[KnowledgeNeurons], source: str) -> dict[Group, Degenerate]:
     """Search the facts of every relation for components and pairs, as far as the source needs them."""
-    check_source(source)
+    check_choice("source", source, SOURCES)
     result = {}
     for group, own in grouped(known).items():
         found: dict[str, list[tuple[Neuron, ...]]] = {}

@@ -19,11 +19,11 @@ import numpy.typing as npt
 from factneurons.attribution.chosen import attribute_neurons, path_method
 from factneurons.attribution.quadrature import ADAPTIVE
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.errors import BadSetting
 from factneurons.factcheck.relation_neurons import NeuronSets
-from factneurons.factcheck.statements import Group
+from factneurons.factcheck.types import Group
 from factneurons.models.model import Model
 from factneurons.models.types import Kind, Neuron, Query
+from factneurons.settings import check_choice
 
 Numbers = npt.NDArray[np.float64]
 
@@ -124,16 +124,6 @@ FEATURES: dict[str, Callable[[Model, Sequence[Query], Sequence[Neuron], Attribut
 """What a neuron contributes to a statement, by name: [queries, neurons]."""
 
 
-def check_feature(name: str) -> None:
-    """Refuse an unknown feature.
-
-    Raises:
-        BadSetting: the message lists the valid ones.
-    """
-    if name not in FEATURES:
-        raise BadSetting(f"unknown feature {name!r}; valid: {', '.join(FEATURES)}")
-
-
 @dataclass(frozen=True, slots=True)
 class StatementScores:
     """Scores of statements of any relations by the neurons of several conditions.
@@ -165,7 +155,7 @@ def score_statements(
         settings: how to attribute.
         feature: a name of FEATURES.
     """
-    check_feature(feature)
+    check_choice("feature", feature, FEATURES)
     scores = np.full((len(queries), len(conditions)), np.nan)
     contributions: list[list[dict[Neuron, float]]] = [[{} for _ in conditions] for _ in queries]
     for group in dict.fromkeys(groups):

@@ -14,44 +14,11 @@ from dataclasses import dataclass
 
 from factneurons.draws import rank
 from factneurons.errors import BadSetting, NotAskable
+from factneurons.factcheck.types import Group, Statement
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
 from factneurons.models.prompts import queries_of
 from factneurons.models.types import Query
-
-Group = tuple[str, str]
-"""A relation and a language: what has neurons and a threshold of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A prompt and what is claimed to fill it: "The capital of France is ___." and "Paris".
-
-    Attributes:
-        prompt: the prompt.
-        candidate: what is claimed.
-        relation: the relation it is about.
-        language: its language.
-        subject: who or what it is about, where that is known.
-        fact_id: the fact it was made of, if any.
-    """
-
-    prompt: Prompt
-    candidate: str
-    relation: str
-    language: str = "en"
-    subject: str = ""
-    fact_id: str = ""
-
-    @property
-    def group(self) -> Group:
-        """Its relation and language."""
-        return self.relation, self.language
-
-    @property
-    def text(self) -> str:
-        """The whole sentence."""
-        return self.prompt.filled(self.candidate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sklearn.isotonic import IsotonicRegression
 
 from factneurons.errors import BadSetting
-from factneurons.factcheck.statements import Group
+from factneurons.factcheck.types import Group
 
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

@@ -27,22 +27,11 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging
 
 from factneurons.errors import BadModel, BadNumber, BadSetting
-from factneurons.models.fingerprint import model_fingerprint
 from factneurons.models.model import Model
 from factneurons.models.query import SENTINEL
 from factneurons.models.source import Source, find_source, first_line
 from factneurons.models.types import DTYPES, Kind
-
-__all__ = [
-    "AUTO_CLASSES",
-    "LOADING_ERRORS",
-    "kind_of",
-    "load_config",
-    "load_model",
-    "load_tokenizer",
-    "model_fingerprint",
-    "quiet",
-]
+from factneurons.settings import check_choice
 
 AUTO_CLASSES: dict[Kind, Any] = {
     "cloze": AutoModelForMaskedLM,
@@ -100,8 +89,7 @@ def load_model(
         BadNumber: NaN or infinity in the weights.
         BadSetting: an unknown dtype or device.
     """
-    if dtype not in DTYPES:
-        raise BadSetting(f"unknown dtype {dtype!r}; known are: {', '.join(DTYPES)}")
+    check_choice("dtype", dtype, DTYPES)
     place = _device(device, device_map)
     source = find_source(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
     with quiet():

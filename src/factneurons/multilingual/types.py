@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 
 LANGUAGE_MISSING, HELD_OUT, NO_NEURONS, NOTHING_SHARED = "language-missing", "held-out", "no-neurons", "nothing-shared"
@@ -29,6 +31,7 @@ class LanguageIndependent:
             the language's largest.
         rule: what makes a neuron one of them, a name of `RULES`.
         needed: in how many languages a neuron must be found; 0: the rule is not about sets.
+        cuts: per language, the share of the fact's largest score asked of a neuron; 0: as located.
         jaccard: |A and B| / |A or B| of the languages' neurons, mean over pairs of languages; NaN: no neurons at all.
         expected: how many neurons the rule gives on average for random sets of the same sizes and layers;
             NaN where the fact takes no part.
@@ -42,11 +45,17 @@ class LanguageIndependent:
     neurons: tuple[Neuron, ...]
     rule: str
     needed: int
+    cuts: tuple[float, ...]
     jaccard: float
     expected: float
     p_value: float
     exact: bool
     reason: str
+
+    @property
+    def fact(self) -> Fact:
+        """The fact in all of its languages."""
+        return fact_in_all([each.fact for each in self.known])
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -66,3 +75,13 @@ class LanguageIndependent:
     def holders(self, neuron: Neuron) -> tuple[str, ...]:
         """The languages whose knowledge neurons hold a neuron."""
         return tuple(each.fact.language for each in self.known if neuron in each.neurons)
+
+
+ALL = "all"
+"""Stands for the language of a fact in all its languages together."""
+
+
+def fact_in_all(facts: Sequence[Fact]) -> Fact:
+    """A fact in all its languages, as one fact of the language `ALL`."""
+    prompts = tuple(prompt for fact in facts for prompt in fact.prompts)
+    return replace(facts[0], language=ALL, prompts=prompts)

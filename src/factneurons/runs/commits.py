@@ -26,9 +26,11 @@ from factneurons.errors import BadRun
 from factneurons.facts.types import Fact
 from factneurons.runs.counts import Counts
 from factneurons.runs.files import disk_errors_in_one_line, sync_folder, write_new
-from factneurons.runs.schema import Row
 from factneurons.runs.seal import sealed, unsealed
+from factneurons.runs.skips import SKIPPED, LeftOut
+from factneurons.runs.skips import Skip as Skip
 from factneurons.runs.tables import TABLES, table_named
+from factneurons.tables import Row
 
 PARTS, UNFINISHED, RECORD = "parts", "unfinished", "commit.json"
 _NAME = re.compile(r"(\d{6,})-([a-z][a-z0-9_]*)")
@@ -40,54 +42,6 @@ class FactName(NamedTuple):
     key: str
     fact_id: str
     language: str
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """A fact, a prompt or a record that is left out, and why.
-
-    Attributes:
-        reason: a short fixed code, for counting.
-        detail: what is wrong, in words.
-        fact_id: the fact's id; empty for a record that never became a fact.
-        language: the fact's language; empty likewise.
-        source: where it was read, FILE:LINE.
-        prompt: the prompt that is left out, or whose fault it is; empty: no single prompt.
-        askable: whether the model could have been asked, and something failed later.
-        part: whether only a part of a fact is left out (a prompt, a wrong answer) and the fact goes on.
-    """
-
-    reason: str
-    detail: str
-    fact_id: str = ""
-    language: str = ""
-    source: str = ""
-    prompt: str = ""
-    askable: bool = False
-    part: bool = False
-
-    @classmethod
-    def of(cls, fact: Fact, reason: str, detail: str, *, prompt: str = "", askable: bool = False) -> Skip:
-        """Leave out a fact, or one prompt of it."""
-        return cls(reason, detail, fact.id, fact.language, fact.source, prompt, askable, part=bool(prompt))
-
-    @property
-    def key(self) -> str:
-        """A hash of the content (20 hex digits)."""
-        content = [self.reason, self.detail, self.fact_id, self.language, self.source, self.prompt]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]
-
-    def row(self, stage: str) -> Row:
-        """The row of the table `skipped`."""
-        return {
-            "fact_id": self.fact_id,
-            "language": self.language,
-            "source": self.source,
-            "prompt": self.prompt,
-            "stage": stage,
-            "reason": self.reason,
-            "detail": self.detail,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +149,7 @@ def write_commit(
         raise ValueError("rows of the table 'skipped' are given as skips")
     everything = {name: list(table) for name, table in rows.items() if table}
     if skips:
-        everything["skipped"] = [skip.row(stage) for skip in skips]
+        everything["skipped"] = SKIPPED.rows(LeftOut(stage, skip) for skip in skips)
     _check_facts(facts, everything, skips)
     files = {name: _parquet(name, table) for name, table in everything.items()}
     commit = Commit(

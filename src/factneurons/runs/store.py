@@ -25,14 +25,15 @@ from factneurons.runs.commits import (
     read_commits,
     write_commit,
 )
-from factneurons.runs.counts import Counts
+from factneurons.runs.counts import Counts, Summary
 from factneurons.runs.files import FolderLock, disk_errors_in_one_line, replace_file
 from factneurons.runs.manifest import Manifest, State, joined
-from factneurons.runs.schema import Row
 from factneurons.runs.tables import table_named
+from factneurons.tables import Row, Table
 
 MANIFEST, LOCK = "manifest.json", "lock"
 _OWN_NAMES = {MANIFEST, LOCK, PARTS, UNFINISHED}
+_ROWS_AT_ONCE = 50_000
 _SAVE_EVERY = 5.0
 """Seconds between two updates of the counts in the manifest while a stage is running."""
 
@@ -44,12 +45,14 @@ class Run:
         folder: the run's folder.
         manifest: what is known of it; while it is open for writing, the counts may be newer than on disk.
         notes: what a user should be told about opening it: what was resumed, cleaned up or has changed.
+        summaries: what calls that made it did, by stage; {} where it was only opened.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, lock: FolderLock | None, notes: Sequence[str]) -> None:
         self.folder = folder
         self.manifest = manifest
         self.notes = list(notes)
+        self.summaries: dict[str, Summary] = {}
         self._lock = lock
         self._next_number = 1
         self._saved = time.monotonic()
@@ -171,10 +174,27 @@ class Run:
             BadRun: a part is missing or damaged.
         """
         table = table_named(name)
-        parts = [_read(path) for path in self._part_files(name)]
+        parts = [_read(path, table) for path in self._part_files(name)]
         whole = pa.concat_tables(parts) if parts else table.schema.empty_table()
         frame: pd.DataFrame = whole.sort_by([(key, "ascending") for key in table.sort_keys]).to_pandas()
         return frame
+
+    def frames(self, name: str, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+        """A table in frames of a bounded number of rows as they were written, with only the columns that are needed.
+
+        Raises:
+            BadSetting: there is no table of that name.
+            BadRun: a part is missing or damaged.
+        """
+        table = table_named(name)
+        waiting: list[pa.Table] = []
+        for path in self._part_files(name):
+            waiting.append(_read(path, table, columns))
+            if sum(len(part) for part in waiting) >= _ROWS_AT_ONCE:
+                yield pa.concat_tables(waiting).to_pandas()
+                waiting = []
+        if waiting:
+            yield pa.concat_tables(waiting).to_pandas()
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
         """The rows of a table as they were written, one part in memory at a time.
@@ -183,9 +203,9 @@ class Run:
             BadSetting: there is no table of that name.
             BadRun: a part is missing or damaged.
         """
-        table_named(name)
+        table = table_named(name)
         for path in self._part_files(name):
-            yield from _read(path).to_pylist()
+            yield from _read(path, table).to_pylist()
 
     def committed(self, stage: str, *names: str) -> Iterator[dict[str, list[dict[str, Any]]]]:
         """The rows of several tables that belong together, one commit of a stage in memory at a time.
@@ -194,10 +214,14 @@ class Run:
             BadSetting: there is no table of that name.
             BadRun: a part is missing or damaged.
         """
-        for name in names:
-            table_named(name)
+        tables = [table_named(name) for name in names]
         for commit, inner in read_commits(self.folder, stage):
-            yield {name: _read(inner / f"{name}.parquet").to_pylist() if name in commit.parts else [] for name in names}
+            yield {
+                table.name: _read(inner / f"{table.name}.parquet", table).to_pylist()
+                if table.name in commit.parts
+                else []
+                for table in tables
+            }
 
     def set_state(self, stage: str, state: State) -> None:
         """Write down that a stage is running, done or interrupted, with its counts.
@@ -278,9 +302,10 @@ def _clean_up(folder: Path, lock: FolderLock) -> list[str]:
     return notes
 
 
-def _read(path: Path) -> pa.Table:
+def _read(path: Path, table: Table[Any], columns: Sequence[str] | None = None) -> pa.Table:
+    names = table.stored_names(columns)
     try:
-        with pq.ParquetFile(path) as file:
-            return file.read(use_threads=False)  # parts are small: threads cost more than they save
+        with pq.ParquetFile(path) as file:  # parts are small: threads cost more than they save
+            return table.from_arrow(file.read(names, use_threads=False), columns)
     except (OSError, pa.ArrowException) as error:
         raise BadRun(f"{path} is missing or damaged: {str(error).splitlines()[0]}") from error

@@ -25,9 +25,10 @@ from factneurons.attribution.selection import AGREEMENTS, choose, coarse_set
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import Attribution
 from factneurons.errors import NotAskable
-from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
 from factneurons.experiments.suite.localisation import changes
+from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 from factneurons.multilingual.paraphrases import STATIC, Consistency, consistency_of
@@ -129,6 +130,7 @@ EXPERIMENT = Experiment(
     source="Query Localization (2024)",
     question="Do the paraphrases of a fact give the same neurons, and do a paraphrase's neurons carry the others?",
     smallest="100 facts that the model knows, with four prompts or more each",
+    example='factneurons experiment E14 --model pocket-gpt2 --facts "bundled?sample=60&seed=1" --out runs/experiments',
     measures=MEASURES,
     claims=(
         Claim("Facts are inconsistent: CS is below 0.3.", f"{STATIC} - CS", "amig", "greater"),

@@ -21,9 +21,10 @@ import pandas as pd
 from factneurons.editing.evaluation import FOUND, RANDOM, EditEvaluation
 from factneurons.editing.measuring import number
 from factneurons.errors import NotAskable
-from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
 from factneurons.experiments.suite.update_and_erase import LEAST, PAPER, UPDATES, evaluated, new_answer
+from factneurons.experiments.types import Measured
 from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact
 
@@ -84,6 +85,11 @@ EXPERIMENT = Experiment(
     source="What does the Knowledge Neuron Thesis have to do with Knowledge? (2024)",
     question="Does what an edit changes hold backwards, in other names, and in what the model says?",
     smallest="whole one-to-one relations with their reverse (reverse=yes), 50 facts that the model knows",
+    example=(
+        "factneurons experiment E13 --model pocket-gpt2 --facts "
+        '"bundled?relation=dynasty_founder,province_capital&lang=en&reverse=yes" --methods amig --draws 5 '
+        "--out runs/edits"
+    ),
     measures=MEASURES,
     claims=(
         *(

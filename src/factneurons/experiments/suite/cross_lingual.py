@@ -20,9 +20,10 @@ import numpy as np
 
 from factneurons.attribution.effects import Asked, intervene
 from factneurons.errors import BadSetting, NotAskable
-from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
 from factneurons.experiments.suite.localisation import SUCCESS_RATES, changes
+from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 from factneurons.multilingual.join import best_first
@@ -121,6 +122,10 @@ EXPERIMENT = Experiment(
     source="Journey to the Center of the Knowledge Neurons (AAAI 2024)",
     question="Do the neurons that a fact's languages share change it in every language, and only it?",
     smallest="30 facts that the model knows in two languages and whose languages share neurons",
+    example=(
+        'factneurons experiment E2 --model pocket-gpt2 --facts "bundled?joined=yes&sample=60&seed=1" --out '
+        "runs/two-languages-shared"
+    ),
     measures=MEASURES,
     claims=(
         Claim(

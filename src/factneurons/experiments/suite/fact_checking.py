@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from factneurons.experiments.experiment import Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.experiment import Chart, Claim, Experiment, Work
 from factneurons.experiments.fact_checks import MEASURES, SUMMARIES, FactChecks
 from factneurons.experiments.study import Study
+from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 
 
@@ -36,6 +37,10 @@ EXPERIMENT = Experiment(
     source="Journey to the Center of the Knowledge Neurons (AAAI 2024)",
     question="Do degenerate neurons tell right from wrong statements better than the model itself does?",
     smallest="20 facts per relation that the model knows, 5 relations; a fifth of the subjects is tested",
+    example=(
+        'factneurons experiment E4 --model pocket-bert --facts "bundled?relation=capital,currency&lang=en" '
+        "--out runs/checks-bert"
+    ),
     measures=MEASURES,
     claims=(
         Claim(

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from factneurons.errors import NotAskable
-from factneurons.experiments.experiment import Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.experiment import Chart, Claim, Experiment, Work
 from factneurons.experiments.fact_checks import MEASURES, SUMMARIES, FactChecks
 from factneurons.experiments.study import Study
+from factneurons.experiments.types import Measured
 from factneurons.factcheck.statements import Case
 from factneurons.factcheck.texts import complex_prompts
 from factneurons.facts.types import Fact
@@ -60,6 +61,10 @@ EXPERIMENT = Experiment(
     source="Cracking Factual Knowledge (ACL 2025)",
     question="Do degenerate neurons still tell right from wrong statements inside a longer text?",
     smallest="20 facts per relation that the model knows, 5 relations; a fifth of the subjects is tested",
+    example=(
+        'factneurons experiment E8 --model pocket-gpt2 --facts "bundled?relation=capital,currency&lang=en" '
+        "--out runs/checks-gpt2"
+    ),
     measures=MEASURES,
     claims=(
         Claim(

@@ -21,8 +21,9 @@ import numpy as np
 from factneurons.attribution.effects import ACTIONS, Asked, intervene
 from factneurons.attribution.types import Measurement
 from factneurons.errors import NotAskable
-from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Summary, Work
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Summary, Work
 from factneurons.experiments.study import Study
+from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 from factneurons.statistics import Numbers
@@ -131,6 +132,7 @@ EXPERIMENT = Experiment(
     source="Journey to the Center of the Knowledge Neurons (AAAI 2024); Dai et al. (2022)",
     question="Does P(answer) follow when a fact's knowledge neurons are suppressed and enhanced, and only then?",
     smallest="50 facts that the model knows, of 5 relations, with 2 prompts or more each",
+    example='factneurons experiment E1 --model pocket-gpt2 --facts "bundled?sample=60&seed=1" --out runs/experiments',
     measures=MEASURES,
     claims=(
         Claim("Suppressing the neurons lowers P(answer).", "related, suppress", "amig", "less"),

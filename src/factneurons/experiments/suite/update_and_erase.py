@@ -25,8 +25,9 @@ from factneurons.editing.evaluation import FOUND, RANDOM, EditEvaluation, evalua
 from factneurons.editing.measuring import number
 from factneurons.editing.settings import EditSettings
 from factneurons.errors import NotAskable
-from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Measured, Work
+from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
+from factneurons.experiments.types import Measured
 from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
@@ -192,6 +193,10 @@ EXPERIMENT = Experiment(
     source="Knowledge Neurons in Pretrained Transformers (2022)",
     question="Can a fact be updated, and a relation erased, through knowledge neurons and nothing else?",
     smallest="10 facts of each of 3 relations that the model knows, answers of one token",
+    example=(
+        'factneurons experiment E12 --model pocket-gpt2 --facts "bundled?lang=en&sample=60" --methods amig '
+        "--draws 5 --out runs/updates"
+    ),
     measures=MEASURES,
     claims=(
         Claim(
