@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -202,6 +202,16 @@ class Table(Generic[RecordType]):
     def names(self) -> list[str]:
         """The names of the columns."""
         return [column.name for column in self.columns]
+
+    @property
+    def stored_names(self) -> set[str]:
+        """The names that its columns have or had in files."""
+        return {*self.names, *(column.formerly.name for column in self.columns if column.formerly)}
+
+    def only(self, names: Iterable[str]) -> Table[RecordType]:
+        """The same with some of its columns, in their order."""
+        wanted = set(names)
+        return replace(self, columns=tuple(column for column in self.columns if column.name in wanted))
 
     @property
     def sort_keys(self) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from factneurons.errors import BadRun
-from factneurons.report import reading as module
 from factneurons.report.reading import effects_of, read
 from factneurons.runs.store import Run
 
@@ -51,7 +50,7 @@ def test_effects_do_not_depend_on_where_the_table_is_cut(whole_run):
 def test_a_run_read_in_many_frames_is_the_same(whole_run, monkeypatch):
     run = Run.open(whole_run)
     whole = read(run, 5)
-    monkeypatch.setattr(module, "_ROWS_AT_ONCE", 1)
+    monkeypatch.setattr("factneurons.runs.store._ROWS_AT_ONCE", 1)
     cut = read(run, 5)
     pd.testing.assert_frame_equal(whole.effects, cut.effects, rtol=1e-12)
     assert whole.knowledge_by_layer == cut.knowledge_by_layer

@@ -3,12 +3,13 @@
 import json
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from factneurons.errors import BadFact, BadNumber, BadRun, BadSetting
-from factneurons.facts.types import Fact, Prompt
-from factneurons.runs.commits import Skip
+from factneurons.errors import BadRun
 from factneurons.runs.counts import Counts
+from factneurons.runs.files import sealed, sha256_of, unsealed
 from factneurons.runs.store import Run
 from factneurons.runs.verify import verify
 
@@ -17,10 +18,6 @@ from factneurons.runs.verify import verify
 def run(tmp_path, small):
     with Run.create_or_resume(tmp_path / "run", small.make_manifest(), small.STAGE) as run:
         yield run
-
-
-def named(fact_id, language="en"):
-    return Fact(fact_id, "capital", "France", "Paris", language, (Prompt("The capital of France is ___."),))
 
 
 def keep(run, small, *facts):
@@ -90,81 +87,6 @@ def test_counts_add_up_over_commits_and_resumes(tmp_path, small):
     assert once.skipped == {"blank inside": unasked}
     assert once.skipped_prompts == {"blank inside": sum(n % 5 == 0 and n % 7 != 0 for n in numbers)}
     assert once.rows == {name: len(pieces.table(name)) for name in ("facts", "neurons", "skipped")}
-
-
-def test_a_fact_all_of_whose_prompts_were_skipped_counts_as_skipped_once(run, small):
-    fact = small.make_facts(2)[0]
-    skips = [Skip.of(fact, "blank inside", "not at the end", prompt=prompt.text) for prompt in fact.prompts]
-    run.commit(small.STAGE, [fact], {}, skips)
-    counts = run.counts(small.STAGE)
-    assert (counts.read, counts.done, counts.skipped, counts.skipped_prompts) == (
-        1,
-        0,
-        {"blank inside": 1},
-        {"blank inside": 2},
-    )
-
-
-def test_a_commit_is_refused_whole_when_its_rows_are_wrong(run, small):
-    first, second = small.make_facts(4)[2:]
-    rows = small.work([first, second]).rows
-    with pytest.raises(ValueError, match="rows of facts that are not in this commit"):
-        run.commit(small.STAGE, [first], rows)
-    with pytest.raises(ValueError, match="without any row"):
-        run.commit(small.STAGE, [first, second, small.make_facts(6)[4]], rows)
-    with pytest.raises(ValueError, match="holds a fact twice"):
-        run.commit(small.STAGE, [first, first, second], rows)
-    with pytest.raises(ValueError, match="given as skips"):
-        run.commit(small.STAGE, [first, second], {"skipped": [{}]})
-    with pytest.raises(BadSetting, match="no table 'fact'"):
-        run.commit(small.STAGE, [first], {"fact": small.work([first]).rows["facts"]})
-    bad = {**rows, "facts": [{**rows["facts"][0], "probability": float("nan")}, rows["facts"][1]]}
-    with pytest.raises(BadNumber, match=r"fact 'capital/0001' \(en\), table 'facts', column 'probability'"):
-        run.commit(small.STAGE, [first, second], bad)
-    assert run.counts(small.STAGE) == Counts()
-    assert list((run.folder / "parts").iterdir()) == []
-    assert list((run.folder / "unfinished").iterdir()) == []
-
-
-HOSTILE = [
-    "../x",
-    "/etc/passwd",
-    "..",
-    "a\0b",
-    "x" * 300,
-    "CON",
-    "a/../../b",
-    "~/x",
-    "$(touch x)",
-    "巴黎 🗼",
-    "a\nb",
-    "facts.parquet",
-    "\u202egnp",
-]
-
-
-def test_hostile_ids_name_no_path(tmp_path, run, small):
-    before = {path for path in tmp_path.rglob("*") if run.folder not in path.parents}
-    for fact_id in HOSTILE:
-        fact = named(fact_id)
-        run.commit(small.STAGE, [fact], {}, [Skip.of(fact, "reason", "detail")])
-    assert set(run.table("skipped").fact_id) == set(HOSTILE)
-    assert {name.fact_id for name in run.fact_names(small.STAGE)} == set(HOSTILE)
-    assert {path for path in tmp_path.rglob("*") if run.folder not in path.parents} == before
-    inside = {path.relative_to(run.folder).as_posix() for path in run.folder.rglob("*") if path.is_file()}
-    expected = {"manifest.json", "lock"}
-    for number in range(1, len(HOSTILE) + 1):
-        expected |= {f"parts/{number:06d}-locate/{name}" for name in ("commit.json", "skipped.parquet")}
-    assert inside == expected
-    assert verify(run) == []
-
-
-def test_an_id_that_is_no_unicode_is_one_line(run, small):
-    fact = small.make_facts(4)[2]
-    rows = small.rows_of(fact)
-    rows["facts"][0]["subject"] = "\ud800"
-    with pytest.raises(BadFact, match="column 'subject': a text that is not valid Unicode"):
-        run.commit(small.STAGE, [fact], rows)
 
 
 @pytest.mark.parametrize("name", ["with space", "ünïcode-巴黎", "deep/er/still"])
@@ -252,3 +174,35 @@ def test_the_manifest_on_disk_keeps_up_with_a_long_stage(run, small, monkeypatch
     keep(run, small, *small.make_facts(4)[2:])
     content = json.loads((run.folder / "manifest.json").read_text())
     assert content["stages"][small.STAGE]["counts"]["done"] == 2
+
+
+def test_a_run_of_an_older_version_reads_and_goes_on(tmp_path, small):
+    """Its column `grouping` was called verdict, with other words; parts of both kinds are one table."""
+    facts = small.make_facts(4)[2:]
+    row = {"fact_id": facts[0].id, "language": facts[0].language, "relation": "capital", "knowledge_neurons": 9}
+    row |= {"components": 2, "candidates": 3, "reason": "", "storage": "degenerate", "details": {}}
+    row |= dict.fromkeys(("drop_all", "degeneracy_index", "p_value", "coverage")) | {"grouping": "distinct"}
+    manifest = small.make_manifest("degenerate", seed=1)
+    with Run.create_or_resume(tmp_path / "run", manifest, "degenerate") as run:
+        run.commit("degenerate", facts[:1], {"degenerate": [row]})
+        made_old(run.folder / "parts" / "000001-degenerate", "degenerate", "grouping", "verdict", "components")
+        run.commit("degenerate", facts[1:], {"degenerate": [{**row, "fact_id": facts[1].id, "language": "zh"}]})
+    run = Run.open(tmp_path / "run")
+    assert verify(run) == []
+    assert run.table("degenerate")["grouping"].tolist() == ["distinct", "distinct"]
+    assert [each["grouping"] for each in run.rows("degenerate")] == ["distinct", "distinct"]
+    assert [each["degenerate"][0]["grouping"] for each in run.committed("degenerate", "degenerate")] == ["distinct"] * 2
+    (frame,) = run.frames("degenerate", ["fact_id", "grouping"])
+    assert list(frame.columns) == ["fact_id", "grouping"]
+    assert frame["grouping"].tolist() == ["distinct", "distinct"]
+
+
+def made_old(part, table, column, name, value):
+    """A file of a commit as an older version wrote it, its hash in the record."""
+    path = part / f"{table}.parquet"
+    stored = pq.read_table(path, partitioning=None)
+    stored = stored.set_column(stored.column_names.index(column), name, pa.array([value] * len(stored)))
+    pq.write_table(stored, path)
+    content = unsealed((part / "commit.json").read_bytes())
+    content["parts"][table]["sha256"] = sha256_of(path)
+    (part / "commit.json").write_text(json.dumps(sealed(content)))

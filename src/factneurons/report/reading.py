@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from factneurons.errors import BadRun
 from factneurons.report.text import EXPECTED_SKIPS
-from factneurons.runs.commits import read_commits
 from factneurons.runs.counts import Counts
 from factneurons.runs.store import Run
 
@@ -34,7 +29,6 @@ _FACT_COLUMNS = [
     *(*KEY, "relation", "subject", "answer", "date", "prompts", "answer_tokens", "probability", "rank"),
     *("known", "neurons", "refined", "threshold", "method", "source"),
 ]
-_ROWS_AT_ONCE = 50_000
 _EFFECT_COLUMNS = [*KEY, *CONDITION, "draw", "size", "probability_before", "probability_after"]
 
 
@@ -133,7 +127,7 @@ def read(run: Run, max_facts: int) -> Reading:
     reading.acquisition = _whole(run, "acquisition")
     reading.carried = _whole(run, "carried")
     _keep(reading, "carried", reading.carried)
-    reading.effects = effects_of(_frames(run, "interventions", _EFFECT_COLUMNS))
+    reading.effects = effects_of(run.frames("interventions", _EFFECT_COLUMNS))
     _read_neurons(reading)
     _read_components(reading)
     _read_barcodes(reading)
@@ -183,26 +177,26 @@ def _sums(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_neurons(reading: Reading) -> None:
-    for frame in _frames(reading.run, "neurons"):
+    for frame in reading.run.frames("neurons"):
         _keep(reading, "neurons", frame)
         reading.knowledge_by_layer.update(frame["layer"].tolist())
 
 
 def _read_components(reading: Reading) -> None:
-    for frame in _frames(reading.run, "components"):
+    for frame in reading.run.frames("components"):
         _keep(reading, "components", frame)
         passing = frame.loc[frame["role"] == "component", "neurons"]
         reading.degenerate_by_layer.update(neuron["layer"] for neurons in passing for neuron in neurons)
 
 
 def _read_barcodes(reading: Reading) -> None:
-    for frame in _frames(reading.run, "barcodes"):
+    for frame in reading.run.frames("barcodes"):
         _keep(reading, "barcodes", frame)
 
 
 def _read_completeness(reading: Reading) -> None:
     errors: dict[int, list[Numbers]] = defaultdict(list)
-    for frame in _frames(reading.run, "completeness", [*KEY, "prompt", "layer", "error", "probability"]):
+    for frame in reading.run.frames("completeness", [*KEY, "prompt", "layer", "error", "probability"]):
         own = frame[_is_shown(reading, frame)].drop_duplicates([*KEY, "prompt"])
         for row in records(own):
             asked = reading.prompts.setdefault((row["fact_id"], row["language"]), {})
@@ -223,7 +217,7 @@ def _keep_worst(reading: Reading, row: Mapping[str, Any]) -> None:
 
 def _read_skipped(reading: Reading) -> None:
     examples: dict[tuple[str, str], str] = {}
-    for frame in _frames(reading.run, "skipped"):
+    for frame in reading.run.frames("skipped"):
         _keep(reading, "skipped", frame)
         told = frame[~frame["reason"].isin(EXPECTED_SKIPS)]
         reading.skipped_total += len(told)
@@ -264,27 +258,6 @@ def _plain(value: Any) -> Any:
 
 def _whole(run: Run, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """A whole table, sorted by fact."""
-    frames = list(_frames(run, table, columns))
+    frames = list(run.frames(table, columns))
     whole = pd.concat(frames, ignore_index=True) if frames else run.table(table)
     return whole.sort_values(KEY, ignore_index=True)
-
-
-def _frames(run: Run, table: str, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
-    """A table in frames of a bounded number of rows, with only the columns that are needed."""
-    waiting: list[pa.Table] = []
-    for commit, inner in read_commits(run.folder):
-        if table in commit.parts:
-            waiting.append(_part(inner / f"{table}.parquet", columns))
-        if sum(len(part) for part in waiting) >= _ROWS_AT_ONCE:
-            yield pa.concat_tables(waiting).to_pandas()
-            waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting).to_pandas()
-
-
-def _part(path: Path, columns: Sequence[str] | None) -> pa.Table:
-    try:
-        with pq.ParquetFile(path) as file:
-            return file.read(columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        raise BadRun(f"{path} is missing or damaged: {str(error).splitlines()[0]}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,6 +33,7 @@ from factneurons.tables import Row, Table
 
 MANIFEST, LOCK = "manifest.json", "lock"
 _OWN_NAMES = {MANIFEST, LOCK, PARTS, UNFINISHED}
+_ROWS_AT_ONCE = 50_000
 _SAVE_EVERY = 5.0
 """Seconds between two updates of the counts in the manifest while a stage is running."""
 
@@ -176,6 +177,27 @@ class Run:
         frame: pd.DataFrame = whole.sort_by([(key, "ascending") for key in table.sort_keys]).to_pandas()
         return frame
 
+    def frames(self, name: str, columns: Iterable[str] | None = None) -> Iterator[pd.DataFrame]:
+        """A table as it was written, in frames of a bounded number of rows.
+
+        Args:
+            name: the table.
+            columns: only these; None: all.
+
+        Raises:
+            BadSetting: there is no table of that name.
+            BadRun: a part is missing or damaged.
+        """
+        table = table_named(name) if columns is None else table_named(name).only(columns)
+        waiting: list[pa.Table] = []
+        for path in self._part_files(name):
+            waiting.append(_read(path, table))
+            if sum(len(part) for part in waiting) >= _ROWS_AT_ONCE:
+                yield pa.concat_tables(waiting).to_pandas()
+                waiting = []
+        if waiting:
+            yield pa.concat_tables(waiting).to_pandas()
+
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
         """The rows of a table as they were written, one part in memory at a time.
 
@@ -285,6 +307,8 @@ def _clean_up(folder: Path, lock: FolderLock) -> list[str]:
 def _read(path: Path, table: Table[Any]) -> pa.Table:
     try:
         with pq.ParquetFile(path) as file:
-            return table.from_arrow(file.read(use_threads=False))  # parts are small: threads cost more than they save
+            stored = [name for name in file.schema_arrow.names if name in table.stored_names]
+            # parts are small: threads cost more than they save
+            return table.from_arrow(file.read(columns=stored, use_threads=False))
     except (OSError, pa.ArrowException) as error:
         raise BadRun(f"{path} is missing or damaged: {str(error).splitlines()[0]}") from error
