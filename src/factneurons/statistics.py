@@ -5,8 +5,8 @@ No NaN enters a number silently: it is refused, or dropped on request and counte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
 
@@ -47,6 +47,37 @@ class Interval:
     clusters: int
     dropped: int
     level: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A number over facts: what the terminal, the page and Python read.
+
+    Attributes:
+        name: what it is, for instance "relative change of P(answer)".
+        interval: the number with its interval.
+        under: the conditions it was measured under, for instance neurons -> knowledge.
+        control: the same number of matched random neurons; None: there is none.
+        difference: the number minus its control, over the facts that have both; None likewise.
+        p_value: of a test that the number is its control; None: not tested.
+    """
+
+    name: str
+    interval: Interval
+    under: Mapping[str, str | int] = field(default_factory=dict)
+    control: Interval | None = None
+    difference: Interval | None = None
+    p_value: float | None = None
+
+    @property
+    def value(self) -> float:
+        """The number."""
+        return self.interval.estimate
+
+    @property
+    def n(self) -> int:
+        """How many facts entered."""
+        return self.interval.n
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +259,10 @@ def benjamini_hochberg(p_values: npt.ArrayLike) -> Numbers:
     Raises:
         BadNumber: a NaN, or a value outside 0 to 1.
     """
-    values, order = _ordered(p_values)
-    factors = len(values) / np.arange(1, len(values) + 1)
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(1.0, np.minimum.accumulate((factors * values[order])[::-1])[::-1])
+    from scipy.stats import false_discovery_control  # here, because it takes longer to load than all else of this room
+
+    values, _ = _ordered(p_values)
+    adjusted: Numbers = false_discovery_control(values)
     return adjusted
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -204,16 +204,6 @@ class Table(Generic[RecordType]):
         return [column.name for column in self.columns]
 
     @property
-    def stored_names(self) -> set[str]:
-        """The names that its columns have or had in files."""
-        return {*self.names, *(column.formerly.name for column in self.columns if column.formerly)}
-
-    def only(self, names: Iterable[str]) -> Table[RecordType]:
-        """The same with some of its columns, in their order."""
-        wanted = set(names)
-        return replace(self, columns=tuple(column for column in self.columns if column.name in wanted))
-
-    @property
     def sort_keys(self) -> tuple[str, ...]:
         """The columns that give the table its canonical order."""
         return ("fact_id", "language", *self.order)
@@ -262,8 +252,13 @@ class Table(Generic[RecordType]):
         ]
         return pa.Table.from_arrays(arrays, schema=self.schema)
 
-    def from_arrow(self, stored: pa.Table) -> pa.Table:
-        """What a file holds, with the columns and values as they are called now.
+    def stored_names(self, columns: Sequence[str] | None = None) -> list[str]:
+        """What these columns (None: all) are, or were, called in files."""
+        wanted = [column for column in self.columns if columns is None or column.name in columns]
+        return [name for each in wanted for name in (each.name, each.formerly.name if each.formerly else "") if name]
+
+    def from_arrow(self, stored: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
+        """What a file holds, with the columns (None: all) and values as they are called now.
 
         Raises:
             BadRun: a column is missing.
@@ -272,11 +267,13 @@ class Table(Generic[RecordType]):
 
         if stored.column_names == self.names:
             return stored
-        arrays = {column.name: column.read_from(stored) for column in self.columns}
+        wanted = [column for column in self.columns if columns is None or column.name in columns]
+        arrays = {column.name: column.read_from(stored) for column in wanted}
         missing = [name for name, array in arrays.items() if array is None]
         if missing:
             raise BadRun(f"a file of the table {self.name!r} lacks: {', '.join(missing)}")
-        return pa.Table.from_arrays(list(arrays.values()), schema=self.schema)
+        schema = pa.schema([self.schema.field(name) for name in arrays])
+        return pa.Table.from_arrays(list(arrays.values()), schema=schema)
 
     def _cell(self, column: Column[RecordType], row: Row) -> object:
         try:

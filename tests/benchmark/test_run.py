@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from factneurons.benchmark.pace import Pace
 from factneurons.benchmark.page import write_results
-from factneurons.benchmark.run import COLUMNS, TABLE, check_bases, model_folders, run_benchmark
+from factneurons.benchmark.run import COLUMNS, TABLE, check_bases, long_table, model_folders, run_benchmark
 from factneurons.benchmark.settings import BenchmarkSettings
 from factneurons.errors import BadModel
 from factneurons.planted.settings import PlantingSettings
@@ -95,20 +95,6 @@ def test_bad_bases():
         check_bases(BenchmarkSettings(bases=("random-gpt3",)))
 
 
-def test_pace(monkeypatch):
-    now = iter([0.0, 60.0, 100.0, 130.0])
-    monkeypatch.setattr("factneurons.benchmark.pace.time.monotonic", lambda: next(now))
-    pace = Pace({"planting": 2, "judging": 3})
-    assert (pace.seconds_left, str(pace)) == (None, "")
-    with pace.timed("planting"):
-        pass
-    assert pace.seconds_left is None
-    with pace.timed("judging"):
-        pass
-    assert pace.seconds_left == 60 + 2 * 30
-    assert str(pace) == "about 2 min left"
-
-
 def test_a_small_benchmark(tmp_path, monkeypatch, copy_of_tiny):
     """Real judging of a truth that no weight keeps; only the planting is put in its place by hand."""
     monkeypatch.setattr("factneurons.benchmark.run.plant", lambda base, place, **_: copy_of_tiny(place))
@@ -125,3 +111,20 @@ def test_a_small_benchmark(tmp_path, monkeypatch, copy_of_tiny):
     written = write_results(tmp_path, table, model_folders(tmp_path, settings))
     assert written.page.stat().st_size > 100_000
     assert written.summary.is_file()
+
+
+def test_every_number_is_a_row(said):
+    rows = long_table(said, "folder/pocket-bert", 3)
+    assert list(rows.columns) == list(COLUMNS)
+    assert set(rows["model"]) == {"pocket-bert-3"}
+    assert len(rows) == 2 * (2 * 3 + 2 + 1)
+    assert not rows.isna().any().any()
+    verdicts = rows[rows["part"] == "verdict"]
+    assert verdicts.set_index("fact_id")["value"].to_dict() == {"a": 0.0, "b": 1.0}
+    assert set(rows.loc[rows["part"] != "verdict", "verdict"]) == {""}
+
+
+def test_the_columns_are_documented():
+    page = Path(__file__).parents[2] / "docs" / "benchmark.md"
+    rows = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in COLUMNS.items())
+    assert rows in page.read_text(encoding="utf-8")

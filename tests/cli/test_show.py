@@ -10,7 +10,7 @@ import pytest
 from factneurons.cli import show
 from factneurons.findings.effects import Effect
 from factneurons.runs.counts import Counts
-from factneurons.statistics import Interval
+from factneurons.statistics import Finding, Interval
 
 
 def interval(estimate, low, high):
@@ -42,11 +42,15 @@ class FewFacts:
     def table(self, name):
         return pd.DataFrame({"known": self.known})
 
+    def frames(self, name):
+        return []
+
 
 @pytest.mark.parametrize(("known", "said"), [([True, True, False], False), ([True, False, False], True)])
 def test_changes_of_facts_that_are_not_known(known, said, monkeypatch, capsys):
     some = interval(-0.5, -0.6, -0.4)
-    effect = Effect("knowledge", "suppress", "unrelated", some, some, 0)
+    changed = Finding("relative change of P(answer)", some, control=some)
+    effect = Effect("knowledge", "suppress", "unrelated", changed, changed, None, None, left_out=0, dropped=0)
     monkeypatch.setattr(show, "effects_of", lambda *_: [effect])
     show.effects(FewFacts(known), "knowledge")
     note = "  (the model knows 1 of these 3 facts; where P is next to 0, its relative change says little)"

@@ -19,7 +19,9 @@ import factneurons as fn
 from factneurons.attribution.methods import METHODS
 from factneurons.errors import BadNumber
 from factneurons.runs.verify import verify
+from factneurons.stages import degenerate
 from factneurons.stages import locate as stages
+from factneurons.stages import test_neurons as tests_of_neurons
 
 GOOD = {"relation": "capital", "subject": "France", "answer": "Paris", "prompts": ["The capital of France is ___."]}
 BAD_LINES = {
@@ -132,21 +134,21 @@ def test_no_facts_at_all(gpt2, tmp_path, locate):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--method", "x"], "unknown method 'x'; valid: " + ", ".join(METHODS)),
-        (["--rule", "x"], "unknown rule 'x'; valid: adaptive, gauss_legendre, "),
-        (["--target", "x"], "unknown target 'x'; valid: probability, log_probability, logit"),
-        (["--selector", "x"], "unknown selector 'x'; valid: fraction, absolute, top, percentile"),
-        (["--units", "x"], "unknown units 'x'; valid: tokens, words, all"),
-        (["--answer-tokens", "x"], "unknown answer_tokens 'x'; valid: mean, sum, first"),
-        (["--dtype", "x"], "unknown dtype 'x'; known are: float32, "),
-        (["--points", "3"], "the rule 'adaptive' chooses its own points"),
-        (["--rule", "left", "--points", "0"], "points must be at least 1"),
+        (["--method", "x"], "method is 'x': it must be one of: " + ", ".join(METHODS)),
+        (["--rule", "x"], "rule is 'x': it must be one of: adaptive, gauss_legendre, "),
+        (["--target", "x"], "target is 'x': it must be one of: probability, log_probability, logit"),
+        (["--selector", "x"], "selector is 'x': it must be one of: fraction, absolute, top, percentile"),
+        (["--units", "x"], "units is 'x': it must be one of: tokens, words, all"),
+        (["--answer-tokens", "x"], "answer_tokens is 'x': it must be one of: mean, sum, first"),
+        (["--dtype", "x"], "dtype is 'x': it must be one of: float32, "),
+        (["--points", "3"], "points is 3: it must be None with the rule 'adaptive', which chooses its own"),
+        (["--rule", "left", "--points", "0"], "points is 0: it must be at least 1"),
         (["--points", "x"], "Invalid value for '--points'"),
-        (["--share", "2"], "share must be above 0 and at most 1"),
-        (["--threshold", "nan"], "threshold must be from 0 to 1"),
-        (["--draws", "0"], "draws must be at least 1"),
-        (["--unrelated", "-1"], "unrelated at least 0"),
-        (["--limit", "0"], "limit must be at least 1"),
+        (["--share", "2"], "share is 2.0: it must be above 0 and at most 1"),
+        (["--threshold", "nan"], "threshold is nan: it must be a number"),
+        (["--draws", "0"], "draws is 0: it must be at least 1"),
+        (["--unrelated", "-1"], "unrelated is -1: it must be at least 0"),
+        (["--limit", "0"], "limit is 0: it must be at least 1"),
         (["--device", "cuda:99"], "the device 'cuda:99' cannot be used"),
         (["--no-such-option", "1"], "No such option: --no-such-option"),
     ],
@@ -306,9 +308,14 @@ def test_nan_in_scores(nan_for_kenya, gpt2, facts_file, tmp_path, locate):
     assert np.isfinite(numbers).all()
 
 
-@pytest.mark.parametrize(("stage", "function"), [("test_knowledge", "intervene"), ("degenerate", "degenerate_neurons")])
-def test_a_number_that_is_none_in_a_later_stage(stage, function, gpt2, facts_file, tmp_path, locate, run, monkeypatch):
-    real = getattr(stages, function)
+@pytest.mark.parametrize(
+    ("stage", "module", "function"),
+    [("test_knowledge", tests_of_neurons, "intervene"), ("degenerate", degenerate, "degenerate_neurons")],
+)
+def test_a_number_that_is_none_in_a_later_stage(
+    stage, module, function, gpt2, facts_file, tmp_path, locate, run, monkeypatch
+):
+    real = getattr(module, function)
 
     def failing(model, known, *arguments):
         if known.fact.id == "continent/egypt":
@@ -321,7 +328,7 @@ def test_a_number_that_is_none_in_a_later_stage(stage, function, gpt2, facts_fil
     if stage == "degenerate":
         assert run(*first).code == 0
         command = ("degenerate", tmp_path / "run", "--draws", 3)
-    monkeypatch.setattr(stages, function, failing)
+    monkeypatch.setattr(module, function, failing)
     stopped = run(*command)
     assert stopped.code == 2
     assert "error: fact 'continent/egypt': P(answer) is NaN (" in stopped.err
@@ -363,7 +370,7 @@ def test_out_is_no_run(gpt2, facts_file, tmp_path, locate, run, monkeypatch):
     def load_model(*_, **__):
         pytest.fail("a model is loaded for nothing")
 
-    monkeypatch.setattr("factneurons.cli.locate.load_model", load_model)
+    monkeypatch.setattr("factneurons.load_model", load_model)
     (tmp_path / "file").write_text("mine", encoding="utf-8")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "thesis.tex").write_text("mine", encoding="utf-8")
@@ -424,8 +431,8 @@ def test_settings_of_degenerate(options, words, tmp_path, run):
 
 
 def test_degenerate_before_locate(gpt2, facts_file, tmp_path, locate, run, monkeypatch):
-    monkeypatch.setattr("factneurons.stages.locate.locate_batch", lambda *_, **__: pytest.fail("not reached"))
-    monkeypatch.setattr("factneurons.stages.locate.load_facts", load_nothing(fn.load_facts))
+    monkeypatch.setattr(stages, "locate_batch", lambda *_, **__: pytest.fail("not reached"))
+    monkeypatch.setattr(stages, "load_facts", load_nothing(fn.load_facts))
     assert locate(gpt2, facts_file, tmp_path / "run").code == 2
     assert "nothing was located in it; run factneurons locate" in run("degenerate", tmp_path / "run").refused()
 
@@ -461,7 +468,7 @@ def test_report_goes_nowhere(gpt2, facts_file, tmp_path, locate, run):
     (tmp_path / "file").write_text("mine", encoding="utf-8")
     assert "is a folder: name the file" in run("report", out, "--out", tmp_path).refused()
     assert "cannot be written" in run("report", out, "--out", tmp_path / "file" / "report.html").refused()
-    assert "max_facts is at least 0" in run("report", out, "--max-facts", -1).refused()
+    assert "max_facts is -1: it must be at least 0" in run("report", out, "--max-facts", -1).refused()
 
 
 def test_wrong_usage(run):
@@ -474,9 +481,9 @@ def test_wrong_usage(run):
 
 def test_pocket_commands(tmp_path, run):
     assert "unknown bundled model 'x'; there are: pocket-bert" in run("pocket", "path", "x").refused()
-    assert "unknown pocket model 'x'" in run("pocket", "train", "x", "--out", tmp_path).refused()
+    assert "pocket model is 'x'" in run("pocket", "train", "x", "--out", tmp_path).refused()
     assert (
-        "unknown size 'x'; valid: s, m, l"
+        "size is 'x': it must be one of: s, m, l"
         in run("pocket", "train", "pocket-gpt2", "--size", "x", "--out", tmp_path / "model").refused()
     )
     (tmp_path / "file").write_text("mine", encoding="utf-8")

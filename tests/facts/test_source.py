@@ -156,7 +156,7 @@ def test_arbitrary_specs_never_give_a_traceback(spec: str) -> None:
 
 
 def test_a_negative_limit_is_refused() -> None:
-    with pytest.raises(BadSetting, match="limit must be at least 1"):
+    with pytest.raises(BadSetting, match="limit is 0: it must be at least 1"):
         load_facts([], limit=0)
 
 

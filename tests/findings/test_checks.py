@@ -35,25 +35,25 @@ def test_perfect_scores():
     result = results_of(pd.DataFrame(rows(40)), draws=20)
     assert [(each.judged.condition, each.facts, each.left_out) for each in result] == [("probability", 8, 0)]
     for name in ("precision", "recall", "F1", "macro F1", "AUROC", "macro AUROC", "average precision"):
-        found = result[0].measures[name]
+        found = result[0].measures[name].interval
         assert (found.estimate, found.low, found.high) == (1, 1, 1)
         assert (found.n, found.clusters) == (16, 8)
-    assert result[0].measures["Brier score"].estimate < 0.01
+    assert result[0].measures["Brier score"].value < 0.01
 
 
 def test_reversed_scores_are_no_better_than_always_true():
     """The best that a threshold can do is to let everything pass."""
     found = results_of(pd.DataFrame(rows(40, right=0.1, wrong=0.9)), draws=20)[0].measures
-    assert found["recall"].estimate == 1
-    assert found["precision"].estimate == 0.5
-    assert found["AUROC"].estimate == 0
+    assert found["recall"].value == 1
+    assert found["precision"].value == 0.5
+    assert found["AUROC"].value == 0
 
 
 def test_random_draws_are_averaged():
     one, other = rows(40, condition="random"), rows(40, condition="random", draw=1, right=0.1, wrong=0.9)
     found = results_of(pd.DataFrame([*one, *other]), draws=20)[0].measures
-    assert found["AUROC"].estimate == pytest.approx(0.5)
-    assert found["F1"].estimate == pytest.approx((1 + 2 / 3) / 2)
+    assert found["AUROC"].value == pytest.approx(0.5)
+    assert found["F1"].value == pytest.approx((1 + 2 / 3) / 2)
 
 
 def test_unknown_facts_are_told_apart_and_never_trained_on():
@@ -61,8 +61,8 @@ def test_unknown_facts_are_told_apart_and_never_trained_on():
     assert training_rows(table)["known"].all()
     known, unknown = results_of(table, draws=20)
     assert (known.judged.known, unknown.judged.known) == (True, False)
-    assert known.measures["AUROC"].estimate == 1
-    assert unknown.measures["AUROC"].estimate < 0.5
+    assert known.measures["AUROC"].value == 1
+    assert unknown.measures["AUROC"].value < 0.5
 
 
 def test_without_known_facts_there_are_no_thresholds():
@@ -88,8 +88,8 @@ def test_conditions_are_compared_on_the_same_facts():
 def test_relations_weigh_the_same_in_macro_means():
     table = pd.DataFrame([*rows(80), *rows(40, relation="q", right=0.1, wrong=0.9)])
     found = results_of(table, draws=20)[0].measures
-    assert found["macro AUROC"].estimate == pytest.approx(0.5)
-    assert found["macro F1"].estimate == pytest.approx((1 + 2 / 3) / 2)
+    assert found["macro AUROC"].value == pytest.approx(0.5)
+    assert found["macro F1"].value == pytest.approx((1 + 2 / 3) / 2)
 
 
 def test_thresholds_are_those_of_the_relation():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from factneurons.findings.effects import effects_of, relative_changes
+from factneurons.findings.effects import changes_of, effects_of
 
 # fact, neurons, draw, action, other, before, after
 ROWS = [
@@ -36,6 +37,7 @@ def interventions() -> pd.DataFrame:
                 "language": "en",
                 "neurons": neurons,
                 "draw": draw,
+                "size": 3,
                 "action": action,
                 "prompts": "unrelated" if other else "related",
                 "other_fact_id": other,
@@ -54,46 +56,84 @@ def facts() -> pd.DataFrame:
     )
 
 
+def knowledge(interventions, facts):
+    return [each for each in effects_of(changes_of([interventions]), facts) if each.neurons == "knowledge"]
+
+
 def test_by_hand(interventions, facts):
-    related, unrelated = effects_of(interventions, facts, "knowledge")
-    assert (related.neurons, related.action, related.prompts) == ("knowledge", "suppress", "related")
-    assert related.found.estimate == pytest.approx((-0.75 - 0.25) / 2)
-    assert related.random.estimate == pytest.approx((-0.25 + 0.125) / 2)
-    assert (related.found.low, related.found.high) == pytest.approx((-0.75, -0.25))  # two subjects, drawn with return
-    assert (related.found.n, related.left_out) == (2, 1)
+    related, unrelated = knowledge(interventions, facts)
+    assert (related.action, related.prompts) == ("suppress", "related")
+    found, random = related.relative, related.relative.control
+    assert found.value == pytest.approx((-0.75 - 0.25) / 2)
+    assert random.estimate == pytest.approx((-0.25 + 0.125) / 2)
+    assert found.difference.estimate == pytest.approx(found.value - random.estimate)
+    assert (found.interval.low, found.interval.high) == pytest.approx((-0.75, -0.25))  # two subjects, drawn with return
+    assert (found.n, related.left_out, related.dropped) == (2, 1, 2)
     assert (unrelated.action, unrelated.prompts) == ("suppress", "unrelated")
-    assert unrelated.found.estimate == pytest.approx((-0.2 + 0.0) / 2)
-    assert unrelated.random.estimate == pytest.approx((0.0 + 1.0) / 2)
-    assert (unrelated.found.n, unrelated.left_out) == (1, 0)
-    assert math.isinf(unrelated.found.low)
-
-
-def test_one_row_per_fact_and_condition(interventions, facts):
-    changes = relative_changes(interventions, facts)
-    assert not changes.duplicated(["fact_id", "language", "neurons", "action", "prompts"]).any()
-    assert "c" not in set(changes["fact_id"])
-    assert dict(zip(changes["fact_id"], changes["subject"], strict=True)) == {"a": "A", "b": "B"}
+    assert unrelated.relative.value == pytest.approx((-0.2 + 0.0) / 2)
+    assert unrelated.relative.control.estimate == pytest.approx((0.0 + 1.0) / 2)
+    assert (unrelated.relative.n, unrelated.left_out) == (1, 0)
+    assert math.isinf(unrelated.relative.interval.low)
 
 
 def test_facts_about_one_subject_are_drawn_together(interventions, facts):
-    together = effects_of(interventions, facts.assign(subject="the same"), "knowledge")[0]
-    assert together.found.clusters == 1
-    assert math.isinf(together.found.high)
+    together = knowledge(interventions, facts.assign(subject="the same"))[0].relative
+    assert together.interval.clusters == 1
+    assert math.isinf(together.interval.high)
 
 
 def test_the_same_id_in_two_languages_is_two_facts(interventions, facts):
     both = pd.concat([interventions, interventions.assign(language="zh", probability_after=0.0)])
-    told = pd.concat([facts, facts.assign(language="zh")])
-    effect = effects_of(both, told, "knowledge")[0]
-    assert effect.found.n == 4
-    assert effect.found.estimate == pytest.approx((-0.75 - 0.25 - 1 - 1) / 4)
+    effect = knowledge(both, pd.concat([facts, facts.assign(language="zh")]))[0].relative
+    assert effect.n == 4
+    assert effect.value == pytest.approx((-0.75 - 0.25 - 1 - 1) / 4)
 
 
 def test_order_of_rows_changes_nothing(interventions, facts):
     shuffled = interventions.sample(frac=1, random_state=1)
-    assert effects_of(shuffled, facts, "knowledge") == effects_of(interventions, facts, "knowledge")
+    assert [each.relative.value for each in knowledge(shuffled, facts)] == pytest.approx(
+        [each.relative.value for each in knowledge(interventions, facts)]
+    )
 
 
-def test_without_a_control_there_is_no_effect(interventions, facts):
-    assert effects_of(interventions, facts, "degenerate") == []
-    assert effects_of(interventions[:0], facts, "knowledge") == []
+def test_without_random_neurons_there_is_no_control(interventions, facts):
+    (effect,) = (each for each in effects_of(changes_of([interventions]), facts) if each.neurons == "degenerate")
+    assert (effect.relative.control, effect.relative.difference) == (None, None)
+    assert knowledge(interventions[:0], facts) == []
+
+
+def measurement(fact_id, before, after, draw=0):
+    return {
+        "fact_id": fact_id,
+        "language": "en",
+        "neurons": "knowledge",
+        "action": "suppress",
+        "prompts": "related",
+        "draw": draw,
+        "size": 3,
+        "probability_before": before,
+        "probability_after": after,
+    }
+
+
+def test_a_probability_of_0_does_not_enter_and_is_counted():
+    rows = [
+        measurement("a", 0.0, 0.1),
+        measurement("a", 0.5, 0.0),
+        measurement("a", 0.4, 0.3),
+        measurement("b", 0.0, 0.2),
+    ]
+    found = changes_of([pd.DataFrame(rows)])
+    first, second = found.to_dict("records")
+    assert first["relative"] == pytest.approx((-1.0 - 0.25) / 2)
+    assert first["log"] == pytest.approx(np.log(0.75))
+    assert [first[name] for name in ("relative_rows", "log_rows", "rows")] == [2, 1, 3]
+    assert np.isnan(second["relative"])
+    assert second["rows"] == 1
+
+
+def test_changes_do_not_depend_on_where_the_table_is_cut(interventions):
+    whole = changes_of([interventions])
+    cut = changes_of([interventions.iloc[start : start + 3] for start in range(0, len(interventions), 3)])
+    pd.testing.assert_frame_equal(whole, cut, rtol=1e-12)
+    assert set(whole["draws"]) == {0, 1, 2}

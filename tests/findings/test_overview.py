@@ -6,11 +6,9 @@ from statistics import fmean, median
 import numpy as np
 import pytest
 
-from factneurons.findings.effects import effects_of
-from factneurons.findings.overview import findings_of
 from factneurons.report import numbers
-from factneurons.report.reading import read
-from factneurons.report.sentences import missing_of, sentences_of, tiles_of
+from factneurons.report.reading import findings_in, read
+from factneurons.report.sections.overview import missing_of, sentences_of, tiles_of
 from factneurons.runs.store import Run
 from factneurons.statistics import bootstrap_interval, holm
 
@@ -34,7 +32,7 @@ def reading(run):
 
 @pytest.fixture(scope="module")
 def findings(reading):
-    return findings_of(reading)
+    return findings_in(reading)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +77,7 @@ def test_facts_known_and_their_probability(run, findings, said, subjects):
     known = {(row["fact_id"], row["language"]): float(row["rank"] == 1) for row in rows}
     assert 0 < sum(known.values()) < len(known)
     assert (findings.asked, findings.known) == (len(rows), sum(known.values()))
-    same(findings.known_share, interval(known, subjects))
+    same(findings.known_share.interval, interval(known, subjects))
     assert findings.probability.median == pytest.approx(median(row["probability"] for row in rows))
     expected = interval(known, subjects)
     assert (
@@ -101,22 +99,16 @@ def test_neurons_per_fact(run, findings, said):
 
 @pytest.mark.parametrize(("neurons", "action", "prompts"), CONDITIONS)
 def test_effects(run, findings, subjects, neurons, action, prompts):
-    effect = findings.effect(neurons, action, prompts)
+    effect = findings.effect(neurons.removeprefix("random for "), action, prompts)
+    of = "control" if neurons.startswith("random") else "interval"
     changes = per_fact(run, neurons, action, prompts, relative)
-    same(effect.relative, interval(changes, subjects))
-    same(effect.median, interval(changes, subjects, statistic="median"))
+    same(getattr(effect.relative, of), interval(changes, subjects))
+    same(getattr(effect.median, of), interval(changes, subjects, statistic="median"))
     logs = per_fact(run, neurons, action, prompts, lambda before, after: float(np.log(after / before)))
-    same(effect.log, interval(logs, subjects))
+    same(getattr(effect.log, of), interval(logs, subjects))
     known = {(row["fact_id"], row["language"]) for row in run.rows("facts") if row["known"]}
-    same(effect.known, interval({key: value for key, value in changes.items() if key in known}, subjects))
+    same(getattr(effect.known, of), interval({key: value for key, value in changes.items() if key in known}, subjects))
     assert effect.dropped == 0
-
-
-def test_effects_are_those_of_the_experiment(run, findings):
-    for neurons in ("knowledge", "degenerate"):
-        for effect in effects_of(run.table("interventions"), run.table("facts"), neurons):
-            same(findings.effect(neurons, effect.action, effect.prompts).relative, effect.found)
-            same(findings.effect(f"random for {neurons}", effect.action, effect.prompts).relative, effect.random)
 
 
 @pytest.mark.parametrize(("neurons", "action", "prompts"), [each for each in CONDITIONS if "random" not in each[0]])
@@ -124,7 +116,7 @@ def test_found_against_random(run, findings, subjects, neurons, action, prompts)
     found = per_fact(run, neurons, action, prompts, relative)
     random = per_fact(run, f"random for {neurons}", action, prompts, relative)
     difference = {key: found[key] - random[key] for key in found}
-    same(findings.contrast(neurons, action, prompts).difference, interval(difference, subjects))
+    same(findings.effect(neurons, action, prompts).relative.difference, interval(difference, subjects))
 
 
 @pytest.mark.parametrize(("action", "verb"), [("suppress", "Suppressing"), ("enhance", "Enhancing")])
@@ -166,12 +158,12 @@ def test_degeneracy(run, findings, said, subjects):
     def of(column):
         return interval({(row["fact_id"], row["language"]): row[column] for row in having}, subjects)
 
-    same(found.index, of("degeneracy_index"))
-    same(found.drop_all, of("drop_all"))
-    same(found.coverage, of("coverage"))
+    same(found.index.interval, of("degeneracy_index"))
+    same(found.drop_all.interval, of("drop_all"))
+    same(found.coverage.interval, of("coverage"))
     share = {(row["fact_id"], row["language"]): float(row in having) for row in rows}
-    same(found.share, interval(share, subjects))
-    assert f"{len(having)} of {len(rows)} facts ({numbers.percent(found.share.estimate)}" in said
+    same(found.share.interval, interval(share, subjects))
+    assert f"{len(having)} of {len(rows)} facts ({numbers.percent(found.share.value)}" in said
     index = of("degeneracy_index")
     assert f"degeneracy index is {numbers.plain(index.estimate)} {numbers.plain_range(index)} on average" in said
     assert (
@@ -191,8 +183,8 @@ def test_p_values_and_their_correction(run, findings, said):
     found = findings.degeneracy
     nominal = sum(p <= 0.05 for p in tested.values())
     assert 0 < nominal < len(tested)
-    assert (found.tested, found.nominal) == (len(tested), nominal)
-    assert found.corrected == sum(adjusted <= 0.05)
+    assert (found.tests.tested, found.tests.nominal) == (len(tested), nominal)
+    assert found.tests.corrected == sum(adjusted <= 0.05)
     assert found.adjusted == dict(zip(tested, adjusted, strict=True))
     assert f"Of the {len(tested)} facts whose groups were compared" in said
     assert f"{nominal} do better (p at most 0.05; {numbers.half(0.05 * len(tested))} would by chance)" in said

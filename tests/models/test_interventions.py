@@ -363,8 +363,8 @@ class TestBadInput:
 
     def test_unknown_names_are_answered_with_the_valid_ones(self, shared_model):
         model = shared_model("gpt2")
-        with pytest.raises(BadSetting, match="unknown positions 'last'; valid: target, all"):
+        with pytest.raises(BadSetting, match="positions is 'last': it must be one of: target, all"):
             model.suppress([(0, 0)], positions="last").__enter__()
-        with pytest.raises(BadSetting, match="unknown parts 'up'; valid: both, out, in"):
+        with pytest.raises(BadSetting, match="parts is 'up': it must be one of: both, out, in"):
             model.scale_weights([(0, 0)], 0.0, parts="up").__enter__()
         assert model.backbone.interventions == 0

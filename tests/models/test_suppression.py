@@ -244,5 +244,5 @@ class TestBadInput:
 
     @pytest.mark.parametrize("sets", [[], [[]], [[(0, 1)]]])
     def test_unknown_positions(self, sets, shared_model, new_query):
-        with pytest.raises(BadSetting, match="unknown positions 'last'; valid: target, all"):
+        with pytest.raises(BadSetting, match="positions is 'last': it must be one of: target, all"):
             shared_model("gpt2").probabilities_with([new_query("causal")], sets, positions="last")

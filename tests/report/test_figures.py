@@ -6,11 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from factneurons.findings.overview import findings_of
 from factneurons.report.drawing import page_specification
 from factneurons.report.figures import barcode, completeness, effects, figures_of, neuron_counts
 from factneurons.report.page import write_report
-from factneurons.report.reading import read
+from factneurons.report.reading import findings_in, read
 from factneurons.runs.store import Run
 
 
@@ -21,7 +20,7 @@ def reading(whole_run):
 
 @pytest.fixture(scope="module")
 def figures(reading):
-    return {figure.name: figure for figure in figures_of(reading, findings_of(reading))}
+    return {figure.name: figure for figure in figures_of(reading, findings_in(reading))}
 
 
 def values(specification):
@@ -41,6 +40,8 @@ def test_there_is_a_chart_for_each_question(figures):
         "effect_of_suppress",
         "effect_of_enhance",
         "completeness",
+        "acquisition_components",
+        "acquisition_candidates",
     ]
 
 
@@ -72,9 +73,9 @@ def test_wide_counts_are_binned(reading, monkeypatch):
 
 
 def test_effects_are_those_of_the_findings(figures, reading):
-    findings = findings_of(reading)
+    findings = findings_in(reading)
     rows = values(page_specification(figures["effect_of_suppress"]))
-    own = findings.effect("knowledge", "suppress", "related").relative
+    own = findings.effect("knowledge", "suppress", "related").relative.interval
     assert {"change": own.estimate, "low": own.low, "high": own.high}.items() <= next(
         row for row in rows if row.get("neurons") == "knowledge neurons" and row["prompts"] == "the fact's own prompts"
     ).items()
@@ -82,17 +83,17 @@ def test_effects_are_those_of_the_findings(figures, reading):
 
 def test_an_effect_without_an_interval_has_a_point_and_no_line(make_run, invented_facts, tmp_path):
     one = [fact for fact in invented_facts if fact.id == "capital/france" and fact.language == "en"]
-    findings = findings_of(read(Run.open(make_run(tmp_path / "run", facts=one)), 1))
+    findings = findings_in(read(Run.open(make_run(tmp_path / "run", facts=one)), 1))
     rows = [row for row in values(page_specification(effects(findings, "suppress"))) if "change" in row]
     assert rows
     assert all(row["low"] is None and row["high"] is None for row in rows)
 
 
 def test_an_error_of_0_has_a_place_on_the_logarithmic_scale(reading):
-    findings = findings_of(reading)
+    findings = findings_in(reading)
     reading.errors.update({0: np.zeros(3)})
     try:
-        rows = values(page_specification(completeness(findings_of(reading))))
+        rows = values(page_specification(completeness(findings_in(reading))))
     finally:
         reading.errors.update(read(reading.run, 4).errors)
     assert min(row["error"] for row in rows if "error" in row) > 0

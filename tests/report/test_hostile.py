@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from factneurons.facts.types import Fact, Prompt
-from factneurons.report.embed import visible
+from factneurons.report.html import visible
 from factneurons.report.page import write_report
 from factneurons.runs.commits import Skip
 from factneurons.runs.store import Run

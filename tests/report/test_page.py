@@ -6,7 +6,7 @@ import re
 import pytest
 
 from factneurons.errors import BadRun, BadSetting
-from factneurons.report.embed import content_security_policy
+from factneurons.report.html import content_security_policy
 from factneurons.report.page import write_report
 from factneurons.runs.commits import Skip
 from factneurons.runs.store import Run
@@ -214,7 +214,7 @@ def test_a_bare_surrogate_in_the_command_does_no_harm(make_run, parsed, tmp_path
     ("options", "error", "message"),
     [
         ({"figures": ("pdf",)}, BadSetting, "'pdf'; they can as: png, svg"),
-        ({"max_facts": -1}, BadSetting, "max_facts is at least 0, not -1"),
+        ({"max_facts": -1}, BadSetting, "max_facts is -1: it must be at least 0"),
     ],
 )
 def test_bad_settings(whole_run, options, error, message, tmp_path):

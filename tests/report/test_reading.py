@@ -1,56 +1,18 @@
 """What is read of a run: sums do not depend on how it is cut, and damage is told."""
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from factneurons.errors import BadRun
-from factneurons.report.reading import effects_of, read
+from factneurons.report.reading import read
+from factneurons.runs import store
 from factneurons.runs.store import Run
-
-
-def measurement(fact_id, before, after, draw=0):
-    return {
-        "fact_id": fact_id,
-        "language": "en",
-        "neurons": "knowledge",
-        "action": "suppress",
-        "prompts": "related",
-        "draw": draw,
-        "size": 3,
-        "probability_before": before,
-        "probability_after": after,
-    }
-
-
-def test_a_probability_of_0_does_not_enter_and_is_counted():
-    rows = [
-        measurement("a", 0.0, 0.1),
-        measurement("a", 0.5, 0.0),
-        measurement("a", 0.4, 0.3),
-        measurement("b", 0.0, 0.2),
-    ]
-    found = effects_of([pd.DataFrame(rows)])
-    first, second = found.to_dict("records")
-    assert first["relative"] == pytest.approx((-1.0 - 0.25) / 2)
-    assert first["log"] == pytest.approx(np.log(0.75))
-    assert [first[name] for name in ("relative_rows", "log_rows", "rows")] == [2, 1, 3]
-    assert np.isnan(second["relative"])
-    assert second["rows"] == 1
-
-
-def test_effects_do_not_depend_on_where_the_table_is_cut(whole_run):
-    table = Run.open(whole_run).table("interventions")
-    whole = effects_of([table])
-    cut = effects_of([table.iloc[start : start + 7] for start in range(0, len(table), 7)])
-    pd.testing.assert_frame_equal(whole, cut, rtol=1e-12)
-    assert set(whole["draws"]) == {0, 3}
 
 
 def test_a_run_read_in_many_frames_is_the_same(whole_run, monkeypatch):
     run = Run.open(whole_run)
     whole = read(run, 5)
-    monkeypatch.setattr("factneurons.runs.store._ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(store, "_ROWS_AT_ONCE", 1)
     cut = read(run, 5)
     pd.testing.assert_frame_equal(whole.effects, cut.effects, rtol=1e-12)
     assert whole.knowledge_by_layer == cut.knowledge_by_layer

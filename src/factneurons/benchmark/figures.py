@@ -11,13 +11,13 @@ from factneurons.benchmark.judging import JUDGED
 from factneurons.benchmark.summary import COMPARED, by_regime, confusion
 from factneurons.benchmark.tables import HEADINGS, MEASURE_NAMES, SHOWN, ranked, source_name, sources, with_interval
 from factneurons.planted.types import REGIMES
-from factneurons.report.figures import BLUE, GREEN, GREY, ORANGE, Figure, chart_of, colors, finite
+from factneurons.report.charts import BLUE, GREEN, GREY, ORANGE, Figure, finite, interval_tooltip, matrix, points
 
 _COLORS = (BLUE, ORANGE, GREEN, "#8d6bb8", GREY)
 _SHAPES = ("circle", "diamond", "square", "triangle-up", "cross")
 _ROW, _CELL = 15, 30
 _LETTERS = 220
-_DARK_ABOVE = 0.55
+_NAMES = alt.Axis(labelLimit=_LETTERS, ticks=False, domain=False, labelPadding=8)
 _TITLES = {"localisation": "Which neurons", "grouping": "Which groups", "verdict": "Which verdict"}
 
 
@@ -123,35 +123,26 @@ def _dots(
     series: Sequence[str],
     what: str,
 ) -> Figure:
-    base = chart_of(rows).encode(
-        y=alt.Y(
-            "contestant:N",
-            title=None,
-            sort=list(contestants),
-            axis=alt.Axis(labelLimit=_LETTERS, ticks=False, domain=False, labelPadding=8),
-            scale=alt.Scale(paddingInner=0.3),
-        ),
-        yOffset=alt.YOffset("series:N", sort=list(series)),
-        color=colors("series", series, _COLORS),
-    )
     ends = [float(str(row[end])) for row in rows for end in ("low", "mean") if row[end] is not None]
     scale = alt.Scale(domain=[min(0.0, *ends), 1.0], nice=False)
-    points = base.mark_point(filled=True, size=70, opacity=1).encode(
+    chart = points(
+        rows,
+        row=("contestant", contestants),
+        series=("series", series, _COLORS),
         x=alt.X("mean:Q", title="mean", scale=scale, axis=alt.Axis(format=".1f", tickCount=6)),
-        shape=alt.Shape("series:N", title=None, scale=alt.Scale(domain=list(series), range=list(_SHAPES))),
         tooltip=[
             alt.Tooltip("contestant:N", title=what),
             alt.Tooltip("series:N", title="which"),
-            alt.Tooltip("mean:Q", format=".3f"),
-            alt.Tooltip("low:Q", title="95% interval, low", format=".3f"),
-            alt.Tooltip("high:Q", title="high", format=".3f"),
-            alt.Tooltip("facts:Q", format=","),
+            *interval_tooltip("mean", ".3f"),
             alt.Tooltip("models:Q", format=","),
         ],
-    )
-    intervals = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2, opacity=0.6)
-    chart = alt.layer(intervals.encode(x=alt.X("low:Q", scale=scale), x2="high:Q"), points).properties(
-        height=max(2, len(series)) * _ROW * len(contestants)
+        height=max(2, len(series)) * _ROW * len(contestants),
+        axis=_NAMES,
+        padding=0.3,
+        size=70,
+        shapes=_SHAPES,
+        interval=alt.X("low:Q", scale=scale),
+        opacity=0.6,
     )
     cells = {(row["contestant"], row["series"]): row for row in rows}
     numbers = tuple((each, *(_cell(cells.get((each, one))) for one in series)) for each in contestants)
@@ -174,32 +165,9 @@ def _heatmap(
     across: Sequence[str],
     heads: tuple[str, str],
 ) -> Figure:
-    data = [{"down": row, "across": column, "value": v, "text": t} for (row, column), (v, t) in cells.items()]
-    base = chart_of(data).encode(
-        x=alt.X(
-            "across:N",
-            title=heads[1],
-            sort=list(across),
-            axis=alt.Axis(orient="top", labelAngle=-30, labelAlign="left", ticks=False, domain=False),
-        ),
-        y=alt.Y(
-            "down:N",
-            title=heads[0] if heads[0] == "truth" else None,
-            sort=list(down),
-            axis=alt.Axis(labelLimit=_LETTERS, ticks=False, domain=False, labelPadding=8),
-        ),
-    )
-    boxes = base.mark_rect(cornerRadius=3, stroke="white", strokeWidth=1).encode(
-        color=alt.Color(
-            "value:Q", scale=alt.Scale(domain=[0, 1], range=["#eef3f9", "#1d5c9c"], clamp=True), legend=None
-        ),
-        tooltip=[alt.Tooltip("down:N", title=heads[0]), alt.Tooltip("across:N", title=heads[1]), alt.Tooltip("text:N")],
-    )
-    words = base.mark_text(fontSize=12).encode(
-        text="text:N",
-        color=alt.condition(f"datum.value > {_DARK_ABOVE}", alt.value("#ffffff"), alt.value("#1d2127")),
-    )
-    chart = alt.layer(boxes, words).properties(height=_CELL * len(down))
+    title_of_rows = heads[0] if heads[0] == "truth" else None
+    height = _CELL * len(down)
+    chart = matrix(cells, down=down, across=across, heads=heads, title=title_of_rows, axis=_NAMES, height=height)
     none = (0.0, "")
     rows = tuple((row, *(cells.get((row, column), none)[1] for column in across)) for row in down)
     return Figure(name, title, caption, chart, (heads[0], *across), rows)

@@ -14,7 +14,7 @@ from factneurons.benchmark.settings import CAPTUM, has_captum
 from factneurons.benchmark.summary import COMPARED, comparisons, summary
 from factneurons.benchmark.tables import CONTROL, MEASURE_NAMES, confusion_table, ranked, source_name, sources, table_of
 from factneurons.report import drawing
-from factneurons.report.figures import Figure
+from factneurons.report.charts import Figure
 from factneurons.report.html import environment, put, render, write_figures, write_page
 from factneurons.runs.files import disk_errors_in_one_line
 

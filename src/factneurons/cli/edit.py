@@ -22,7 +22,7 @@ from factneurons.facts.source import load_facts
 from factneurons.facts.types import BLANK, Fact, Prompt
 from factneurons.models.load import load_model
 from factneurons.models.types import DTYPES, Neuron
-from factneurons.report.edits import PAGE, write_edit_page
+from factneurons.report.sections.edits import PAGE, write_edit_page
 from factneurons.runs.files import disk_errors_in_one_line
 
 MEASUREMENTS = "measurements.csv"

@@ -10,8 +10,8 @@ import typer
 from factneurons.cli.console import say
 from factneurons.cli.options import RunFolder
 from factneurons.errors import BadSetting
-from factneurons.report.experiments import PAGE, experiments_in, write_experiments
 from factneurons.report.page import write_report
+from factneurons.report.sections.experiments import PAGE, experiments_in, write_experiments
 from factneurons.runs.store import Run
 
 

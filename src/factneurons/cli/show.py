@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from factneurons.cli.console import counted, say
-from factneurons.degeneracy.types import REASONS, STORAGE
+from factneurons.cli.console import say
 from factneurons.experiments.experiment import Experiment
 from factneurons.experiments.verdicts import verdicts_of
-from factneurons.findings.effects import effects_of
-from factneurons.report.text import EXPECTED_SKIPS
-from factneurons.runs.drive import Summary
+from factneurons.findings.degeneracy import carried_of, degeneracy_of
+from factneurons.findings.effects import changes_of, effects_of
+from factneurons.report.numbers import in_line
+from factneurons.report.text import EXPECTED_SKIPS, no_degenerate
+from factneurons.runs.counts import Summary, counted
 from factneurons.runs.reading import measurements_of
 from factneurons.runs.store import Run
-from factneurons.statistics import Interval, Numbers, benjamini_hochberg, holm
+from factneurons.statistics import Interval
 
 ACTIONS = {"suppress": "suppressed (values set to 0)", "enhance": "enhanced (values doubled)"}
 _PROMPTS = {"related": "the fact's own prompts", "unrelated": "prompts of other relations"}
 _EXAMPLE_WIDTH = 200
+ONE_SUBJECT = "(one subject: no interval)"
 
 
 def next_command(command: str, folder: Path) -> None:
@@ -70,20 +71,32 @@ def left_out(run: Run, stage: str, what: str, reasons: Mapping[str, int]) -> Non
         say(f"  {counted(count, what)} left out, {reason}; for instance: {cut}")
 
 
+def effects_of_knowledge(run: Run, summary: Summary) -> None:
+    """What changing the knowledge neurons did."""
+    effects(run, "knowledge")
+
+
+def effects_of_degenerate(run: Run, summary: Summary) -> None:
+    """What changing the degenerate neurons did."""
+    effects(run, "degenerate")
+
+
 def effects(run: Run, neurons: str) -> None:
     """What suppressing and enhancing did, against matched random neurons."""
     stage = f"test_{neurons}"
     reasons = run.counts(stage).skipped
     left_out(run, stage, "fact", {name: reasons[name] for name in reasons if name not in EXPECTED_SKIPS})
-    table, facts = run.table("interventions"), run.table("facts")
-    found = effects_of(table, facts, neurons) if len(table) else []
+    facts = run.table("facts")
+    every = effects_of(changes_of(run.frames("interventions")), facts)
+    found = [each for each in every if each.neurons == neurons and each.relative.control is not None]
     if not found:
         return
     say(f"relative change of P(answer) with the {neurons} neurons changed, mean and 95 % interval over facts:")
     for effect in found:
         what = f"{ACTIONS[effect.action]}, {_PROMPTS[effect.prompts]}"
         missing = f", {effect.left_out} left out because P is 0" if effect.left_out else ""
-        say(f"  {what:56} {interval(effect.found):26} random neurons {interval(effect.random):26}{missing}".rstrip())
+        own, random = interval(effect.relative.interval), interval(effect.relative.control)
+        say(f"  {what:56} {own:26} random neurons {random:26}{missing}".rstrip())
     if 2 * facts["known"].sum() < len(facts):
         say(
             f"  (the model knows {facts['known'].sum()} of these {counted(len(facts), 'fact')}; where P is next to 0, "
@@ -93,11 +106,9 @@ def effects(run: Run, neurons: str) -> None:
         say("  (there are no facts of other relations in this run whose prompts could be asked as well)")
 
 
-def interval(found: Interval) -> str:
+def interval(found: Interval | None) -> str:
     """A relative change with its interval."""
-    if not math.isfinite(found.low):
-        return f"{_change(found.estimate)} (one subject: no interval)"
-    return f"{_change(found.estimate)} [{_change(found.low)}, {_change(found.high)}]"
+    return "-" if found is None else in_line(found, _change, ONE_SUBJECT)
 
 
 def _change(share: float) -> str:
@@ -105,48 +116,36 @@ def _change(share: float) -> str:
     return f"{share:+,.0%}" if abs(share) >= 10 else f"{share:+.1%}"
 
 
-def _corrected(p_values: Numbers) -> dict[str, Numbers]:
-    return {"": p_values, "Holm": holm(p_values), "Benjamini-Hochberg": benjamini_hochberg(p_values)}
-
-
-def _carried(run: Run) -> None:
-    """What suppressing components does to other facts."""
-    table = run.table("carried")
-    random = table["random_other_facts"].dropna()
-    if len(random):
-        say(
-            f"  suppressing one component changes {table['other_facts'].mean():.1%} of other facts, "
-            f"matched random neurons {random.mean():.1%}"
-        )
-
-
 def degeneracy(run: Run, summary: Summary) -> None:
     """How many facts have degenerate knowledge neurons, and how many beat their random partitions."""
-    table = run.table("degenerate")
-    having = table[table["components"] >= 2]
-    facts = counted(len(table), "fact")
-    say(f"{run.folder}: {len(having)} of {facts} have degenerate knowledge neurons{took(summary)}")
-    stored = table["storage"].value_counts()
-    say("  how facts are stored: " + ", ".join(f"{stored[name]} {name}" for name in STORAGE if name in stored))
-    if len(having):
-        p_values = having["p_value"].to_numpy(dtype=float)
-        better = {name: int((p <= 0.05).sum()) for name, p in _corrected(p_values).items()}
+    facts = run.table("facts")
+    found, carried = degeneracy_of(run.table("degenerate"), facts), carried_of(run.table("carried"), facts)
+    having, searched = (0, 0) if found is None else (found.having, found.searched)
+    say(f"{run.folder}: {having} of {counted(searched, 'fact')} have degenerate knowledge neurons{took(summary)}")
+    if found is not None and found.index is not None:
+        tests = found.tests
         say(
-            f"  degeneracy index (1: any one component suffices): mean {having['degeneracy_index'].mean():.3f}; "
-            f"better than random partitions of the same sizes: {better['']} (p <= 0.05), {better['Holm']} after "
-            f"Holm's correction, {better['Benjamini-Hochberg']} after Benjamini and Hochberg's"
+            f"  degeneracy index (1: any one component suffices): mean {found.index.value:.3f}; "
+            f"better than random partitions of the same sizes: {tests.nominal} (p <= 0.05), {tests.corrected} after "
+            f"Holm's correction, {tests.discovered} after Benjamini and Hochberg's"
         )
         say(
-            f"  {int((having['grouping'] == 'distinct').sum())} are components: half of every one suppressed costs as "
+            f"  {found.whole} are components: half of every one suppressed costs as "
             "much as all, and they beat random partitions where there are enough; all others: interchangeable neurons"
         )
-        _carried(run)
-    for reason, count in table.loc[table["components"] < 2, "reason"].value_counts().items():
-        say(f"  {count} have none, {reason}: {REASONS.get(str(reason), str(reason))}")
+        if carried is not None and carried.control is not None:
+            say(
+                f"  suppressing one component changes {carried.value:.1%} of other facts, "
+                f"matched random neurons {carried.control.estimate:.1%}"
+            )
+    stored = {} if found is None else found.storage
+    say("  how facts are stored: " + ", ".join(f"{count} {name}" for name, count in stored.items() if count))
+    for reason, count in ({} if found is None else found.reasons).items():
+        say(f"  {count} have none, {reason}: {no_degenerate(reason)}")
     left_out(run, "degenerate", "fact", run.counts("degenerate").skipped)
 
 
-def experiment(run: Run, asked: Experiment, summary: Summary) -> None:
+def experiment(asked: Experiment, run: Run, summary: Summary) -> None:
     """The claims of one experiment with their verdicts, and what was left out."""
     table = measurements_of(run, asked.id)
     stage = asked.id.lower()
@@ -154,13 +153,11 @@ def experiment(run: Run, asked: Experiment, summary: Summary) -> None:
     say(f"{asked.id} {asked.title}: {total.done} of {counted(total.read, 'fact')} measured{took(summary)}")
     left_out(run, stage, "fact", total.skipped)
     for tested in verdicts_of(table, asked):
-        numbers = "no facts have both" if tested.difference is None else _difference(tested.difference)
+        numbers = (
+            "no facts have both"
+            if tested.difference is None
+            else in_line(tested.difference, "{:+.3g}".format, ONE_SUBJECT)
+        )
         p = tested.p_other if tested.verdict == "fails" else tested.p_value
         p_value = "" if p is None else f", p = {p:.2g} after Holm"
         say(f"  {tested.verdict:11} ({tested.language}) {tested.claim.text} {numbers}{p_value}")
-
-
-def _difference(interval: Interval) -> str:
-    if not math.isfinite(interval.low):
-        return f"{interval.estimate:+.3g} (one subject: no interval)"
-    return f"{interval.estimate:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}]"

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from factneurons.cli.console import counted, say
+from factneurons.cli.console import say
 from factneurons.factcheck.checker import FactChecker, Verdict
 from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.parsing import REASONS, ParsedLine
 from factneurons.findings.checks import CheckResult, results_of
+from factneurons.report.numbers import in_line
+from factneurons.runs.counts import counted
 from factneurons.stages.check import CHECKERS, Checked
-from factneurons.statistics import Interval
 
 _COLUMNS = ("precision", "recall", "F1", "macro F1", "AUROC", "macro AUROC")
 
@@ -68,17 +69,9 @@ def _table(results: Sequence[CheckResult], of: str) -> None:
     columns = [name for name in _COLUMNS if any(name in each.measures for each in results)]
     say("  " + f"{'':24}" + "".join(f"{name:22}" for name in columns).rstrip())
     for each in results:
-        cells = [_interval(each.measures.get(name)) for name in columns]
-        title = CONDITIONS[each.judged.condition].title
-        say("  " + (f"{title:24}" + "".join(f"{cell:22}" for cell in cells)).rstrip())
-
-
-def _interval(interval: Interval | None) -> str:
-    if interval is None:
-        return "-"
-    if not math.isfinite(interval.low):
-        return f"{interval.estimate:.3f} (1 subject)"
-    return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+        found = (each.measures.get(name) for name in columns)
+        cells = ("-" if one is None else in_line(one.interval, "{:.3f}".format, "(1 subject)") for one in found)
+        say("  " + (f"{each.title:24}" + "".join(f"{cell:22}" for cell in cells)).rstrip())
 
 
 def fitted(folder: Path, checkers: Mapping[str, FactChecker]) -> None:

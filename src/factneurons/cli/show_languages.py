@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
-from factneurons.cli.console import counted, say
+from factneurons.cli.console import say
 from factneurons.cli.show import ACTIONS, interval, left_out, took
-from factneurons.findings.languages import LanguageEffect, language_effects, shared_of
+from factneurons.findings.languages import language_effects, shared_of
 from factneurons.multilingual.settings import RULES
 from factneurons.multilingual.types import HELD_OUT, REASONS
-from factneurons.runs.drive import Summary
+from factneurons.runs.counts import Summary, counted
 from factneurons.runs.store import Run
+from factneurons.statistics import Finding
 
 STAGE, TEST = "languages", "test_languages"
 
@@ -26,15 +28,16 @@ def joined(run: Run, summary: Summary) -> None:
             f"{run.folder}: {found.having} of {counted(found.facts, 'fact')} in {names} have language-independent "
             f"neurons{took(summary)}; rule {settings['rule']}: {RULES[settings['rule']]}"
         )
-        sizes = ", ".join(f"{name} {size.estimate:.1f}" for name, size in found.sizes.items())
+        sizes = ", ".join(f"{name} {size.value:.1f}" for name, size in found.sizes.items())
+        chance = found.size.control.estimate if found.size.control else math.nan
         say(
-            f"  neurons per fact, mean: {sizes}; language-independent {_plain(found.size.estimate)} "
-            f"(by chance {_plain(found.expected.estimate)}, p = {found.p_value:.2g} over facts)"
-            + (f"; Jaccard index of two languages {found.jaccard.estimate:.3f}" if found.jaccard else "")
+            f"  neurons per fact, mean: {sizes}; language-independent {_plain(found.size.value)} "
+            f"(by chance {_plain(chance)}, p = {found.size.p_value:.2g} over facts)"
+            + (f"; Jaccard index of two languages {found.jaccard.value:.3f}" if found.jaccard else "")
         )
         say(
-            f"  more than random neurons of the same layers: {counted(found.nominal, 'fact')} (p <= 0.05), "
-            f"{found.corrected} after Holm's correction, {found.discovered} after Benjamini and Hochberg's"
+            f"  more than random neurons of the same layers: {counted(found.tests.nominal, 'fact')} (p <= 0.05), "
+            f"{found.tests.corrected} after Holm's correction, {found.tests.discovered} after Benjamini and Hochberg's"
         )
         if any(settings["cuts"].values()):
             cuts = ", ".join(f"{name} {cut:.2f}" for name, cut in settings["cuts"].items())
@@ -58,7 +61,7 @@ def _not_located(run: Run) -> dict[str, int]:
     return {str(language): int(count) for language, count in counts.items() if language not in located}
 
 
-def effects(run: Run) -> None:
+def effects(run: Run, summary: Summary) -> None:
     """What suppressing and enhancing each set did in each language."""
     reasons = run.counts(TEST).skipped
     left_out(run, TEST, "fact", {reason: count for reason, count in reasons.items() if reason != "no-neurons"})
@@ -69,7 +72,7 @@ def effects(run: Run) -> None:
     facts = run.table("facts")
     found = language_effects(table, facts)
     for action, what in ACTIONS.items():
-        own = [each for each in found if each.action == action]
+        own = [each for each in found if each.under["action"] == action]
         if own:
             say(f"  {what}")
             for line in _lines(own):
@@ -81,15 +84,16 @@ def effects(run: Run) -> None:
         )
 
 
-def _lines(found: Sequence[LanguageEffect]) -> Iterator[str]:
-    width = len("asked in , language-independent neurons") + max(len(each.asked) for each in found)
-    elsewhere = {(each.asked, each.neurons_of): each for each in found if each.prompts == "unrelated"}
-    for each in found:
-        if each.prompts == "related":
-            name = f"asked in {each.asked}, {each.neurons_of or 'language-independent'} neurons"
-            line = f"{name:{width}} {interval(each.found):26} random {interval(each.random):26}"
-            other = elsewhere.get((each.asked, each.neurons_of))
-            yield f"{line} other relations {interval(other.found)}" if other else line.rstrip()
+def _lines(found: Sequence[Finding]) -> Iterator[str]:
+    sets = [(str(each.under["asked"]), str(each.under["neurons_of"])) for each in found]
+    width = len("asked in , language-independent neurons") + max(len(asked) for asked, _ in sets)
+    elsewhere = {of: each for of, each in zip(sets, found, strict=True) if each.under["prompts"] == "unrelated"}
+    for (asked, of), each in zip(sets, found, strict=True):
+        if each.under["prompts"] == "related":
+            name = f"asked in {asked}, {of or 'language-independent'} neurons"
+            line = f"{name:{width}} {interval(each.interval):26} random {interval(each.control):26}"
+            other = elsewhere.get((asked, of))
+            yield f"{line} other relations {interval(other.interval)}" if other else line.rstrip()
 
 
 def _plain(number: float) -> str:

@@ -29,6 +29,7 @@ from factneurons.facts.reading import (
     words,
 )
 from factneurons.facts.types import Fact
+from factneurons.settings import check_number
 
 COMMON_OPTIONS: Mapping[str, Option] = {
     "lang": Option("languages to read, with commas between them", None, words),
@@ -174,8 +175,8 @@ def load_facts(
     Raises:
         BadSetting: an unknown scheme or option, a file that is not there.
     """
-    if limit is not None and limit < 1:
-        raise BadSetting(f"limit must be at least 1, not {limit}")
+    if limit is not None:
+        check_number("limit", limit, whole=True, least=1)
     if isinstance(spec, FactSource):
         source_format, request = spec.parts
     elif isinstance(spec, Path):

@@ -1,100 +1,56 @@
 """Acquisition of facts: what is lost as components are suppressed, per clusterer, with bootstrap intervals.
 
-One row of numbers per clusterer and kind of groups, as 'Cracking Factual Knowledge' (ACL 2025) compares its
-clustering with others: mean loss over the proper subsets of the components, loss with all of them suppressed, and
-their difference. Expected of components: no loss, then a jump. Random partitions go through the same code.
+A few numbers per clusterer and kind of groups, as 'Cracking Factual Knowledge' (ACL 2025) compares its clustering with
+others: mean loss over the proper subsets of the components, loss with all of them suppressed, and their difference.
+Expected of components: no loss, then a jump. Random partitions go through the same code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.acquisition import acquisition_curves
-from factneurons.degeneracy.find import SuppressibleModel, degenerate_neurons, suppressed_by
-from factneurons.degeneracy.functional import Drops, degeneracy_index
-from factneurons.degeneracy.scale import GapUnits
-from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.tables import ACQUISITION
-from factneurons.degeneracy.types import AcquisitionCurve, DegenerateNeurons, FactCurves, mean_of_proper_subsets
+from factneurons.degeneracy.indices import degeneracy_index, mean_of_proper_subsets
 from factneurons.errors import BadSetting
-from factneurons.statistics import Interval, bootstrap_interval
+from factneurons.findings.effects import KEY, RANDOM_FOR, interval_of
+from factneurons.statistics import Finding
 
-KINDS = ("components", "random for components", "candidates", "random for candidates")
-_KEY = ["fact_id", "language"]
+KINDS = ("components", "candidates")
+"""Groups after the functional tests, and before."""
+
+_CURVE = ["clusterer", "which"]
+NAMES = {
+    "share": "facts with groups, share",
+    "proper": "loss of P(answer), some groups suppressed",
+    "all": "loss of P(answer), all groups suppressed",
+    "jump": "loss of P(answer), all instead of some groups suppressed",
+    "index": "degeneracy index",
+    "groups": "groups per fact",
+    "size": "neurons per group",
+}
+"""Number -> what it is. The index is over the facts that lose anything; of "proper" less is better, of "jump" more."""
 
 
 @dataclass(frozen=True, slots=True)
-class AcquisitionSummary:
-    """One clusterer's groups over all facts that have them; losses are relative to P(answer).
+class Acquisition:
+    """One clusterer's groups over all facts that have two or more, beside random partitions of the same sizes.
 
     Attributes:
         clusterer: its name.
-        which: "components" (after the functional tests), "candidates" (before), or random partitions beside.
-        facts: facts with at least two groups.
-        share: these, as a share of all facts that were searched.
-        proper: mean loss over proper subsets of the groups; higher is worse.
-        all: loss with all groups suppressed; higher is better.
-        jump: `all` - `proper` of the same fact; higher is better.
-        index: degeneracy index, over the facts that lose anything; None if none does.
-        groups: groups per fact.
-        size: neurons per group.
+        which: "components" (after the functional tests) or "candidates" (before).
+        findings: name of `NAMES` -> the number; without "index" where no fact loses anything.
     """
 
     clusterer: str
     which: str
-    facts: int
-    share: Interval
-    proper: Interval
-    all: Interval
-    jump: Interval
-    index: Interval | None
-    groups: Interval
-    size: Interval
+    findings: Mapping[str, Finding]
 
 
-def measure_acquisition(
-    model: SuppressibleModel, known: KnowledgeNeurons, found: DegenerateNeurons, settings: DegeneracySettings
-) -> tuple[AcquisitionCurve, ...]:
-    """The acquisition curves of one fact (`acquisition_curves`), with losses measured in a model."""
-    return acquisition_curves(found, known, Drops(suppressed_by(model, known)), settings)
-
-
-def acquisition_by_clusterer(
-    model: SuppressibleModel,
-    known: Iterable[KnowledgeNeurons],
-    clusterers: Sequence[str],
-    settings: DegeneracySettings | None = None,
-) -> pd.DataFrame:
-    """Search every fact with several clusterers and measure their groups: the table `acquisition` of them all.
-
-    Args:
-        model: the model in which the knowledge neurons were found.
-        known: the knowledge neurons.
-        clusterers: names of clusterers.
-        settings: all other options.
-
-    Raises:
-        BadSetting: an unknown clusterer.
-        BadNumber: a weight or a probability that is NaN.
-    """
-    settings = settings or DegeneracySettings()
-    variants = [replace(settings, clusterer=name) for name in clusterers]
-    units = GapUnits(model, settings)
-    curves = []
-    for each in known:
-        for variant in variants:
-            found = degenerate_neurons(model, each, variant, units)
-            curves.append(FactCurves(each.fact, variant.clusterer, measure_acquisition(model, each, found, variant)))
-    return ACQUISITION.frame(curves)
-
-
-def acquisition_summaries(acquisition: pd.DataFrame, searched: pd.DataFrame) -> list[AcquisitionSummary]:
-    """One summary per clusterer and kind of groups, in the order of the clusterers' names and of `KINDS`.
+def acquisitions_of(acquisition: pd.DataFrame, searched: pd.DataFrame) -> list[Acquisition]:
+    """One per clusterer and kind of groups, in the order of the clusterers' names and of `KINDS`.
 
     Args:
         acquisition: the table of that name, of one run or of several clusterers.
@@ -103,42 +59,53 @@ def acquisition_summaries(acquisition: pd.DataFrame, searched: pd.DataFrame) -> 
     Raises:
         BadSetting: a fact of `acquisition` that is not among those searched.
     """
-    found = _per_fact(acquisition).merge(searched[[*_KEY, "subject"]], on=_KEY, how="left")
+    found = _per_fact(acquisition).merge(searched[[*KEY, "subject"]], on=KEY, how="left")
     if found["subject"].isna().any():
         raise BadSetting(f"fact {found.loc[found['subject'].isna(), 'fact_id'].iloc[0]!r} is not among those searched")
-    summaries = []
-    for clusterer in sorted(set(found["clusterer"])):
-        for which in KINDS:
-            rows = found[(found["clusterer"] == clusterer) & (found["which"] == which)]
-            if len(rows):
-                summaries.append(_summary(clusterer, which, rows, searched))
-    return summaries
+    return [
+        _acquisition(clusterer, which, found[found["clusterer"] == clusterer], searched)
+        for clusterer in sorted(set(found["clusterer"]))
+        for which in KINDS
+        if ((found["clusterer"] == clusterer) & (found["which"] == which)).any()
+    ]
 
 
-def summaries_frame(summaries: Iterable[AcquisitionSummary]) -> pd.DataFrame:
-    """One row per summary: every interval as NAME, NAME_low and NAME_high."""
-    rows = []
-    for summary in summaries:
-        row: dict[str, object] = {}
-        for name, value in asdict(summary).items():
-            if isinstance(value, dict):
-                row |= {name: value["estimate"], f"{name}_low": value["low"], f"{name}_high": value["high"]}
-            else:
-                row[name] = value
-        rows.append(row)
-    return pd.DataFrame(rows)
+def losses_of(acquisition: pd.DataFrame, facts: pd.DataFrame) -> list[Finding]:
+    """The loss with so many groups suppressed, over the facts that have so many groups.
+
+    Each is under: which (of `KINDS`), groups (how many the facts have), suppressed (how many of them).
+
+    Args:
+        acquisition: the run's table of that name.
+        facts: its table `facts`.
+    """
+    rows = acquisition.merge(facts[[*KEY, "subject"]], on=KEY, how="left")
+    intervals = {
+        (str(which), int(str(groups)), int(str(suppressed))): interval_of(own, "mean_drop")
+        for (which, groups, suppressed), own in rows.groupby(["which", "groups", "k"])
+    }
+    return [
+        Finding(
+            "loss of P(answer)",
+            interval,
+            {"which": which, "groups": groups, "suppressed": suppressed},
+            intervals.get((f"{RANDOM_FOR}{which}", groups, suppressed)),
+        )
+        for (which, groups, suppressed), interval in intervals.items()
+        if which in KINDS and interval is not None
+    ]
 
 
 def _per_fact(acquisition: pd.DataFrame) -> pd.DataFrame:
     """One row per fact, clusterer and kind of groups: what its curve comes to."""
     rows = []
-    for key, points in acquisition.sort_values("k").groupby([*_KEY, "clusterer", "which"], sort=True):
+    for key, points in acquisition.sort_values("k").groupby([*KEY, *_CURVE], sort=True):
         drops = points["mean_drop"].to_numpy(np.float64)
         proper, everything = mean_of_proper_subsets(drops.tolist()), float(drops[-1])
         groups = len(drops)
         rows.append(
             {
-                **dict(zip([*_KEY, "clusterer", "which"], key, strict=True)),
+                **dict(zip([*KEY, *_CURVE], key, strict=True)),
                 "proper": proper,
                 "all": everything,
                 "jump": everything - proper,
@@ -147,26 +114,24 @@ def _per_fact(acquisition: pd.DataFrame) -> pd.DataFrame:
                 "size": float(points["size"].iloc[0]) / groups,
             }
         )
-    columns = [*_KEY, "clusterer", "which", "proper", "all", "jump", "index", "groups", "size"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*KEY, *_CURVE, *(name for name in NAMES if name != "share")])
 
 
-def _summary(clusterer: str, which: str, rows: pd.DataFrame, searched: pd.DataFrame) -> AcquisitionSummary:
-    with_groups = searched[[*_KEY, "subject"]].merge(rows[_KEY].assign(having=1.0), on=_KEY, how="left")
-    indexed = rows[rows["index"].notna()]
-    return AcquisitionSummary(
-        clusterer=clusterer,
-        which=which,
-        facts=len(rows),
-        share=_interval(with_groups.fillna({"having": 0.0}), "having"),
-        proper=_interval(rows, "proper"),
-        all=_interval(rows, "all"),
-        jump=_interval(rows, "jump"),
-        index=_interval(indexed, "index") if len(indexed) else None,
-        groups=_interval(rows, "groups"),
-        size=_interval(rows, "size"),
-    )
+def _acquisition(clusterer: str, which: str, found: pd.DataFrame, searched: pd.DataFrame) -> Acquisition:
+    own, random = (found[found["which"] == name] for name in (which, f"{RANDOM_FOR}{which}"))
+    own, random = _with_share(own, searched), _with_share(random, searched)
+    under: dict[str, str | int] = {"clusterer": clusterer, "which": which}
+    findings = {}
+    for column, name in NAMES.items():
+        interval, control = interval_of(own, column), None
+        if random["proper"].notna().any():
+            control = interval_of(random, column)
+        if interval is not None:
+            findings[column] = Finding(name, interval, under, control)
+    return Acquisition(clusterer, which, findings)
 
 
-def _interval(rows: pd.DataFrame, column: str) -> Interval:
-    return bootstrap_interval(rows[column].to_numpy(np.float64), clusters=list(rows["subject"]))
+def _with_share(rows: pd.DataFrame, searched: pd.DataFrame) -> pd.DataFrame:
+    """A row for every fact that was searched; `share` is 1 where it has groups, and nothing else is there where not."""
+    every = searched[[*KEY, "subject"]].merge(rows.drop(columns="subject"), on=KEY, how="left")
+    return every.assign(share=every["proper"].notna().astype(float))

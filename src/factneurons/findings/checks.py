@@ -7,7 +7,7 @@ All conditions of a table judge the same statements. Random neurons: the mean ov
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,13 +18,16 @@ from scipy.stats import rankdata
 from factneurons.factcheck import measures
 from factneurons.factcheck.conditions import CONDITIONS, HEADLINE
 from factneurons.factcheck.thresholds import choose_thresholds
-from factneurons.statistics import Interval, bootstrap_interval
+from factneurons.statistics import Finding, Interval, bootstrap_interval
 
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 DRAWS = 500
 """Bootstrap samples of an interval."""
+
+RANDOM = "random"
+"""The condition of random neurons."""
 
 _FIXED = 2
 _FACT = ["fact_id", "language"]
@@ -64,13 +67,18 @@ class CheckResult:
         judged: the statements it rests on.
         facts: how many facts they are about.
         left_out: facts of the test that some condition of the table has no score for.
-        measures: name of MEASURES -> its value.
+        measures: name of MEASURES -> its value, beside that of random neurons.
     """
 
     judged: Judged
     facts: int
     left_out: int
-    measures: dict[str, Interval]
+    measures: dict[str, Finding]
+
+    @property
+    def title(self) -> str:
+        """What the condition is called."""
+        return CONDITIONS[self.judged.condition].title
 
 
 def training_rows(checks: pd.DataFrame) -> pd.DataFrame:
@@ -135,12 +143,19 @@ def results_of(checks: pd.DataFrame, *, draws: int = DRAWS) -> list[CheckResult]
         judged = [each for each in everything if each.known == known]
         common = _common(judged) if known else None
         total = checks[(checks["split"] == "test") & (checks["known"] == known)].groupby(_FACT).ngroups
-        for each in judged:
-            own = each if common is None else _restricted(each, common)
-            facts = own.frame.groupby(_FACT).ngroups
-            if facts:
-                result.append(CheckResult(own, facts, total - facts, _measured(own, draws)))
+        own = [each if common is None else _restricted(each, common) for each in judged]
+        measured = {each.condition: _measured(each, draws) for each in own if len(each.frame)}
+        for each in own:
+            if each.condition in measured:
+                facts = each.frame.groupby(_FACT).ngroups
+                result.append(CheckResult(each, facts, total - facts, _beside_random(measured, each.condition, known)))
     return result
+
+
+def _beside_random(measured: Mapping[str, Mapping[str, Interval]], condition: str, known: bool) -> dict[str, Finding]:
+    random = {} if condition == RANDOM else measured.get(RANDOM, {})
+    under: dict[str, str | int] = {"condition": condition, "facts": "known" if known else "not known"}
+    return {name: Finding(name, value, under, random.get(name)) for name, value in measured[condition].items()}
 
 
 def _common(judged: Sequence[Judged]) -> set[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What an intervention did, over facts: relative changes of P(answer) with bootstrap intervals.
+"""What changing neurons did, over facts: relative changes of P(answer) with bootstrap intervals.
 
 Per fact r = (P after - P before) / P before, averaged over its prompts (unrelated: over the other facts) and, for
 random neurons, over the draws. Over facts the mean, with an interval that resamples subjects.
@@ -6,68 +6,164 @@ random neurons, over the draws. Over facts the mean, with an interval that resam
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import pandas as pd
 
-from factneurons.statistics import Interval, bootstrap_interval
+from factneurons.statistics import Finding, Interval, bootstrap_interval
 
-_KEY = ["fact_id", "language"]
+FactKey = tuple[str, str]
+"""fact_id and language: what names one fact of a run."""
+
+KEY = ["fact_id", "language"]
+CONDITION = ["neurons", "action", "prompts"]
+NEURONS = ("knowledge", "degenerate")
+RANDOM_FOR = "random for "
+ACTIONS = ("suppress", "enhance")
+PROMPTS = ("related", "unrelated")
+
+_MEASURES = ["relative", "log", "before", "after"]
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One action on one kind of neurons, measured on one kind of prompts.
+    """What one action on one kind of neurons does to P(answer) of one kind of prompts.
 
     Attributes:
         neurons: "knowledge" or "degenerate".
         action: "suppress" or "enhance".
         prompts: "related" or "unrelated".
-        found: mean relative change of P(answer) by the found neurons.
-        random: the same by matched random neurons.
+        relative: mean relative change, beside that by matched random neurons.
+        median: median relative change, likewise.
+        log: mean of ln(P after / P before), in nats; None if no P was above 0.
+        known: mean relative change over the facts that the model knows; None if it knows none.
         left_out: facts whose P(answer) is 0 to begin with, so that there is no relative change.
+        dropped: measurements that cannot enter because of that, of the found and of random neurons.
     """
 
     neurons: str
     action: str
     prompts: str
-    found: Interval
-    random: Interval
+    relative: Finding
+    median: Finding
+    log: Finding | None
+    known: Finding | None
     left_out: int
+    dropped: int
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Its numbers."""
+        return [each for each in (self.relative, self.median, self.log, self.known) if each is not None]
 
 
-def relative_changes(interventions: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
-    """One row per fact, neurons, action and prompts: `change`, the mean relative change, and the fact's subject.
+def changes_of(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """One row per fact and condition from rows of `interventions`, given in one frame or in many.
+
+    relative = mean of (after - before) / before, log = mean of ln(after / before), both over the random draws
+    and the prompts' rows; rows in which P is 0 before (or after, for the logarithm) cannot enter and are
+    counted: `relative_rows` and `log_rows` of `rows` did.
+    """
+    sums = [_sums(frame) for frame in frames]
+    if not sums:
+        return pd.DataFrame(
+            columns=[*KEY, *CONDITION, *_MEASURES, "relative_rows", "log_rows", "rows", "size", "draws"]
+        )
+    grouped = pd.concat(sums).groupby(level=list(range(5)))
+    total = grouped.sum().drop(columns=["size", "draws"]).join(grouped[["size", "draws"]].max())
+    rows = {"relative": "relative_rows", "log": "log_rows", "before": "rows", "after": "rows"}
+    for column in _MEASURES:
+        total[column] = total[column] / total[rows[column]].where(total[rows[column]] > 0)
+    return total.reset_index()
+
+
+def _sums(frame: pd.DataFrame) -> pd.DataFrame:
+    before, after = frame["probability_before"], frame["probability_after"]
+    relative = ((after - before) / before).where(before > 0)
+    both = (before > 0) & (after > 0)
+    log = pd.Series(np.log(after.where(both) / before.where(both)), index=frame.index)
+    measures = frame[[*KEY, *CONDITION]].assign(
+        relative=relative,
+        log=log,
+        before=before,
+        after=after,
+        relative_rows=relative.notna().astype(int),
+        log_rows=log.notna().astype(int),
+        rows=1,
+        size=frame["size"],
+        draws=frame["draw"],
+    )
+    grouped = measures.groupby([*KEY, *CONDITION])
+    summed = grouped.sum(numeric_only=True).drop(columns=["size", "draws"])
+    return summed.join(grouped[["size", "draws"]].max())
+
+
+def effects_of(changes: pd.DataFrame, facts: pd.DataFrame) -> list[Effect]:
+    """The effects that were measured, in the order of ACTIONS, PROMPTS and NEURONS.
 
     Args:
-        interventions: the table of that name of a run.
-        facts: its table `facts`.
+        changes: from `changes_of`.
+        facts: the run's table `facts`.
     """
-    table = interventions[interventions["probability_before"] > 0]
-    change = table["probability_after"] / table["probability_before"] - 1.0
-    keys = [*_KEY, "neurons", "action", "prompts"]
-    mean = change.groupby([table[key] for key in keys]).mean().rename("change").reset_index()
-    return mean.merge(facts[[*_KEY, "subject", "relation", "known"]], on=_KEY, how="left")
+    rows = changes.merge(facts[[*KEY, "subject", "known"]], on=KEY, how="left")
+    rows = rows.sort_values(KEY, kind="stable", ignore_index=True)
+    effects = (
+        _effect(rows, neurons, action, prompts) for action in ACTIONS for prompts in PROMPTS for neurons in NEURONS
+    )
+    return [each for each in effects if each is not None]
 
 
-def effects_of(interventions: pd.DataFrame, facts: pd.DataFrame, neurons: str) -> list[Effect]:
-    """The effects of changing "knowledge" or "degenerate" neurons, one for each action and kind of prompts."""
-    changes = relative_changes(interventions, facts)
-    effects = []
-    for action in ("suppress", "enhance"):
-        for prompts in ("related", "unrelated"):
-            found = _rows(changes, neurons, action, prompts)
-            random = _rows(changes, f"random for {neurons}", action, prompts)
-            if len(found) and len(random):
-                asked = _rows(interventions, neurons, action, prompts)[_KEY].drop_duplicates()
-                left_out = len(asked) - len(found)
-                effects.append(Effect(neurons, action, prompts, _interval(found), _interval(random), left_out))
-    return effects
+def _effect(changes: pd.DataFrame, neurons: str, action: str, prompts: str) -> Effect | None:
+    own = changes[(changes["action"] == action) & (changes["prompts"] == prompts)]
+    found, random = (own[own["neurons"] == name] for name in (neurons, f"{RANDOM_FOR}{neurons}"))
+    finding = partial(_finding, found, random, {"neurons": neurons, "action": action, "prompts": prompts})
+    relative = finding("relative change of P(answer)", "relative", contrast=True)
+    median = finding("relative change of P(answer), median", "relative", statistic="median")
+    if relative is None or median is None:
+        return None
+    return Effect(
+        neurons,
+        action,
+        prompts,
+        relative,
+        median,
+        log=finding("change of log P(answer), nats", "log"),
+        known=finding("relative change of P(answer), known facts", "relative", known=True),
+        left_out=int(found["relative"].isna().sum()),
+        dropped=int(sum((rows["rows"] - rows["relative_rows"]).sum() for rows in (found, random))),
+    )
 
 
-def _rows(table: pd.DataFrame, neurons: str, action: str, prompts: str) -> pd.DataFrame:
-    return table[(table["neurons"] == neurons) & (table["action"] == action) & (table["prompts"] == prompts)]
+def _finding(
+    found: pd.DataFrame,
+    random: pd.DataFrame,
+    under: dict[str, str | int],
+    name: str,
+    column: str,
+    *,
+    statistic: str = "mean",
+    known: bool = False,
+    contrast: bool = False,
+) -> Finding | None:
+    if known:
+        found, random = (rows[rows["known"].eq(True)] for rows in (found, random))
+    interval = interval_of(found, column, statistic)
+    if interval is None:
+        return None
+    difference = None
+    if contrast:
+        both = found.merge(random[[*KEY, column]], on=KEY, suffixes=("", "_random"))
+        difference = interval_of(both.assign(difference=both[column] - both[f"{column}_random"]), "difference")
+    return Finding(name, interval, under, interval_of(random, column, statistic), difference)
 
 
-def _interval(rows: pd.DataFrame) -> Interval:
-    return bootstrap_interval(rows["change"].to_numpy(dtype=float), clusters=list(rows["subject"]))
+def interval_of(rows: pd.DataFrame, column: str, statistic: str = "mean") -> Interval | None:
+    """A statistic of a column over the rows that have a number, their subjects resampled; None if none has."""
+    rows = rows[rows[column].notna()]
+    if rows.empty:
+        return None
+    values = rows[column].to_numpy(np.float64)
+    return bootstrap_interval(values, clusters=rows["subject"].tolist(), statistic=statistic)

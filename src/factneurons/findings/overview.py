@@ -1,166 +1,20 @@
-"""The numbers of the report: what the tables of a run say over all facts, with 95 % bootstrap intervals.
+"""What a run's tables say over all facts, with 95 % bootstrap intervals: all that its report and Python are told.
 
-Intervals resample subjects, because facts about one subject are no independent witnesses. Per fact, a relative
-change is (P after - P before) / P before, averaged over its prompts and random draws.
+Intervals resample subjects, because facts about one subject are no independent witnesses.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from factneurons.degeneracy.types import STORAGE
-from factneurons.findings.acquisition import AcquisitionSummary, acquisition_summaries
-from factneurons.report.reading import KEY, FactKey, Numbers, Reading, keys
-from factneurons.statistics import Interval, benjamini_hochberg, bootstrap_interval, holm
-
-SIGNIFICANCE = 0.05
-"""The p-value up to which components count as better than random partitions."""
-
-NEURON_SETS = ("knowledge", "random for knowledge", "degenerate", "random for degenerate")
-ACTIONS = ("suppress", "enhance")
-PROMPTS = ("related", "unrelated")
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """How values lie: the median, the middle half, the smallest and the largest."""
-
-    median: float
-    lower: float
-    upper: float
-    smallest: float
-    largest: float
-    mean: Interval
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What one action on one kind of neurons does to P(answer) of one kind of prompts, over facts.
-
-    Attributes:
-        neurons: one of `NEURON_SETS`.
-        action: "suppress" or "enhance".
-        prompts: "related" or "unrelated".
-        relative: mean relative change.
-        median: median relative change.
-        log: mean of ln(P after / P before), in nats; None if no P was above 0.
-        known: mean relative change over the facts that the model knows; None if it knows none.
-        dropped: measurements that cannot enter because P before was 0.
-    """
-
-    neurons: str
-    action: str
-    prompts: str
-    relative: Interval
-    median: Interval
-    log: Interval | None
-    known: Interval | None
-    dropped: int
-
-
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """Relative change by the found neurons minus that by their random ones, of the same facts."""
-
-    neurons: str
-    action: str
-    prompts: str
-    difference: Interval
-
-
-@dataclass(frozen=True, slots=True)
-class Degeneracy:
-    """How many facts have degenerate knowledge neurons, and how good they are.
-
-    Attributes:
-        searched: facts that were looked at.
-        having: facts with components that pass the functional tests.
-        share: `having` / `searched`.
-        index: degeneracy index of those; None if there is none.
-        drop_all: relative loss of P(answer) with all components suppressed.
-        coverage: share of the knowledge neurons that the components hold.
-        components: components per fact.
-        tested: facts with a p-value.
-        nominal: those with p at most `SIGNIFICANCE`.
-        whole: those whose groups are components: losing half of every one costs as much as losing all, and they beat
-            random groups where there are enough of them.
-        corrected: those of `nominal` that stay so after Holm's correction over the tested facts.
-        discovered: those that stay so after Benjamini and Hochberg's.
-        adjusted: fact -> p-value after Holm's correction.
-        partitions: random partitions per fact, if the manifest tells.
-        reasons: reason -> facts that have none because of it, the most frequent first.
-        storage: how facts are stored -> how many, in the order of `STORAGE`.
-    """
-
-    searched: int
-    having: int
-    share: Interval
-    index: Interval | None
-    drop_all: Interval | None
-    coverage: Interval | None
-    components: Spread | None
-    tested: int
-    nominal: int
-    whole: int
-    corrected: int
-    discovered: int
-    adjusted: Mapping[FactKey, float]
-    partitions: int | None
-    reasons: Mapping[str, int]
-    storage: Mapping[str, int]
-
-    @property
-    def smallest_p(self) -> float | None:
-        """The smallest p-value that so many random partitions can give."""
-        return None if self.partitions is None else 1 / (1 + self.partitions)
-
-    @property
-    def correction_is_out_of_reach(self) -> bool:
-        """Whether no p-value could survive the correction, however good the components are."""
-        return self.smallest_p is not None and self.tested * self.smallest_p > SIGNIFICANCE
-
-    @property
-    def partitions_needed(self) -> int:
-        """How many random partitions per fact the correction needs at least."""
-        return math.ceil(self.tested / SIGNIFICANCE) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class LossByGroups:
-    """The loss of P(answer) with so many groups of neurons suppressed, over the facts that have so many groups.
-
-    Attributes:
-        which: "components", "candidates", or the random partitions beside either.
-        groups: how many groups the facts have.
-        suppressed: how many of them were suppressed.
-        drop: mean relative loss.
-    """
-
-    which: str
-    groups: int
-    suppressed: int
-    drop: Interval
-
-
-@dataclass(frozen=True, slots=True)
-class CarriedFindings:
-    """What the components of facts carry beside their fact.
-
-    Attributes:
-        other_facts: share of the other facts that a component changes, mean over a fact's components; None if no
-            other facts were asked.
-        random: the same by random neurons of the same layers and strength.
-    """
-
-    other_facts: Interval | None
-    random: Interval | None
+from factneurons.findings.acquisition import Acquisition, acquisitions_of, losses_of
+from factneurons.findings.degeneracy import Degeneracy, Spread, carried_of, degeneracy_of, finding_of, spread_of
+from factneurons.findings.effects import KEY, Effect, effects_of
+from factneurons.statistics import Finding, Interval, Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +29,32 @@ class LayerError:
     prompts: int
 
 
+@dataclass(slots=True)
+class Frames:
+    """The tables of a run that its findings rest on; what it has not is empty.
+
+    Attributes:
+        facts: the table `facts`, sorted by fact.
+        read: facts and records that were read.
+        degenerate, acquisition, carried: the tables of these names, sorted by fact.
+        partitions: random partitions per fact of the search for degenerate neurons, if it is known.
+        changes: what was done to P(answer), by fact and condition; from `effects.changes_of`.
+        errors: layer -> completeness errors of all prompts.
+    """
+
+    facts: pd.DataFrame
+    read: int
+    degenerate: pd.DataFrame = field(default_factory=pd.DataFrame)
+    acquisition: pd.DataFrame = field(default_factory=pd.DataFrame)
+    carried: pd.DataFrame = field(default_factory=pd.DataFrame)
+    partitions: int | None = None
+    changes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    errors: Mapping[int, Numbers] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Everything the report says over all facts. What was not measured is None or empty.
+    """What a run says over all facts. What was not measured is None or empty.
 
     Attributes:
         read: facts and records that were read.
@@ -187,8 +64,7 @@ class Findings:
         probability: P(answer) of the asked facts.
         neurons: knowledge neurons per fact.
         without_neurons: facts with none.
-        effects: what interventions did, in the order of ACTIONS, PROMPTS and NEURON_SETS.
-        contrasts: found minus random neurons.
+        effects: what interventions did, in the order of `effects.ACTIONS`, PROMPTS and NEURONS.
         degeneracy: the search for degenerate knowledge neurons.
         acquisition: what is lost as components are suppressed, by clusterer and kind of groups.
         losses: the same by the number of groups suppressed.
@@ -199,16 +75,15 @@ class Findings:
     read: int
     asked: int
     known: int
-    known_share: Interval | None
+    known_share: Finding | None
     probability: Spread | None
     neurons: Spread | None
     without_neurons: int
     effects: tuple[Effect, ...]
-    contrasts: tuple[Contrast, ...]
     degeneracy: Degeneracy | None
-    acquisition: tuple[AcquisitionSummary, ...]
-    losses: tuple[LossByGroups, ...]
-    carried: CarriedFindings | None
+    acquisition: tuple[Acquisition, ...]
+    losses: tuple[Finding, ...]
+    carried: Finding | None
     layer_errors: tuple[LayerError, ...]
 
     def effect(self, neurons: str, action: str, prompts: str) -> Effect | None:
@@ -216,31 +91,39 @@ class Findings:
         wanted = (neurons, action, prompts)
         return next((each for each in self.effects if (each.neurons, each.action, each.prompts) == wanted), None)
 
-    def contrast(self, neurons: str, action: str, prompts: str) -> Contrast | None:
-        """Found minus random neurons in one condition, if both were measured."""
-        wanted = (neurons, action, prompts)
-        return next((each for each in self.contrasts if (each.neurons, each.action, each.prompts) == wanted), None)
+    @property
+    def all(self) -> list[Finding]:
+        """Every number."""
+        spreads = [each.mean for each in (self.probability, self.neurons) if each is not None]
+        return [
+            *([] if self.known_share is None else [self.known_share]),
+            *spreads,
+            *(finding for effect in self.effects for finding in effect.findings),
+            *([] if self.degeneracy is None else self.degeneracy.findings),
+            *(finding for each in self.acquisition for finding in each.findings.values()),
+            *self.losses,
+            *([] if self.carried is None else [self.carried]),
+        ]
 
 
-def findings_of(reading: Reading) -> Findings:
-    """All numbers of the report."""
-    facts = reading.facts
-    effects = _with_facts(reading.effects, facts)
+def findings_of(frames: Frames) -> Findings:
+    """All numbers of a run's tables."""
+    facts, acquisition = frames.facts, frames.acquisition
+    searched = None if acquisition.empty else frames.degenerate[KEY].merge(facts[[*KEY, "subject"]], on=KEY, how="left")
     return Findings(
-        read=reading.counts["locate"].read if "locate" in reading.counts else len(facts),
+        read=frames.read,
         asked=len(facts),
         known=int(facts["known"].sum()),
-        known_share=_interval(facts, "known"),
-        probability=_spread(facts, "probability"),
-        neurons=_spread(facts, "neurons"),
+        known_share=finding_of(facts, "known", "facts that the model knows, share"),
+        probability=spread_of(facts, "probability", "P(answer)"),
+        neurons=spread_of(facts, "neurons", "knowledge neurons per fact"),
         without_neurons=int((facts["neurons"] == 0).sum()),
-        effects=tuple(_effects(effects)),
-        contrasts=tuple(_contrasts(effects)),
-        degeneracy=_degeneracy(reading),
-        acquisition=tuple(_acquisition(reading)),
-        losses=tuple(_losses(reading)),
-        carried=_carried(reading),
-        layer_errors=tuple(_layer_error(layer, values) for layer, values in reading.errors.items()),
+        effects=() if frames.changes.empty else tuple(effects_of(frames.changes, facts)),
+        degeneracy=degeneracy_of(frames.degenerate, facts, frames.partitions),
+        acquisition=() if searched is None else tuple(acquisitions_of(acquisition, searched)),
+        losses=() if searched is None else tuple(losses_of(acquisition, facts)),
+        carried=carried_of(frames.carried, facts),
+        layer_errors=tuple(_layer_error(layer, values) for layer, values in frames.errors.items()),
     )
 
 
@@ -249,120 +132,30 @@ def _layer_error(layer: int, values: Numbers) -> LayerError:
     return LayerError(layer, median, low, high, largest, len(values))
 
 
-def _with_facts(table: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
-    merged = table.merge(facts[[*KEY, "subject", "known"]], on=KEY, how="left")
-    return merged.sort_values(KEY, kind="stable", ignore_index=True)
+def findings_frame(findings: Iterable[Finding]) -> pd.DataFrame:
+    """One row per number: its name, a column for every condition, and value, low, high, facts, subjects.
+
+    control and difference stand beside it with their intervals, p_value where there is one; what a number has not is
+    empty.
+    """
+    return pd.DataFrame([_row(finding) for finding in findings])
 
 
-def _interval(rows: pd.DataFrame, column: str, statistic: str = "mean") -> Interval | None:
-    """Over the rows that have a number; None if none has."""
-    rows = rows[rows[column].notna()]
-    if rows.empty:
-        return None
-    values = rows[column].to_numpy(np.float64)
-    return bootstrap_interval(values, clusters=rows["subject"].tolist(), statistic=statistic)
+def _row(finding: Finding) -> dict[str, object]:
+    return {
+        "finding": finding.name,
+        **finding.under,
+        **_ends("value", finding.interval),
+        "facts": finding.interval.n,
+        "subjects": finding.interval.clusters,
+        **_ends("control", finding.control),
+        **_ends("difference", finding.difference),
+        "p_value": finding.p_value,
+    }
 
 
-def _spread(rows: pd.DataFrame, column: str) -> Spread | None:
-    mean = _interval(rows, column)
-    if mean is None:
-        return None
-    smallest, lower, median, upper, largest = np.quantile(rows[column].dropna(), [0, 0.25, 0.5, 0.75, 1])
-    return Spread(float(median), float(lower), float(upper), float(smallest), float(largest), mean)
-
-
-def _conditions(effects: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
-    for action in ACTIONS:
-        for prompts in PROMPTS:
-            chosen = effects[(effects["action"] == action) & (effects["prompts"] == prompts)]
-            for neurons in NEURON_SETS:
-                yield neurons, action, prompts, chosen[chosen["neurons"] == neurons]
-
-
-def _effects(effects: pd.DataFrame) -> Iterator[Effect]:
-    for neurons, action, prompts, rows in _conditions(effects):
-        relative, median = _interval(rows, "relative"), _interval(rows, "relative", "median")
-        if relative is not None and median is not None:
-            known = _interval(rows[rows["known"].eq(True)], "relative")
-            dropped = int((rows["rows"] - rows["relative_rows"]).sum())
-            yield Effect(neurons, action, prompts, relative, median, _interval(rows, "log"), known, dropped)
-
-
-def _contrasts(effects: pd.DataFrame) -> Iterator[Contrast]:
-    by_condition = {(neurons, action, prompts): rows for neurons, action, prompts, rows in _conditions(effects)}
-    for (neurons, action, prompts), rows in by_condition.items():
-        random = by_condition.get((f"random for {neurons}", action, prompts))
-        if random is None:
-            continue
-        both = rows.merge(random[[*KEY, "relative"]], on=KEY, suffixes=("", "_random"))
-        difference = _interval(both.assign(difference=both["relative"] - both["relative_random"]), "difference")
-        if difference is not None:
-            yield Contrast(neurons, action, prompts, difference)
-
-
-def _degeneracy(reading: Reading) -> Degeneracy | None:
-    if reading.degenerate.empty:
-        return None
-    rows = reading.degenerate.merge(reading.facts[[*KEY, "subject"]], on=KEY, how="left")
-    having = rows[rows["components"] >= 2]
-    tested = having[having["p_value"].notna()]
-    p_values = tested["p_value"].to_numpy(np.float64)
-    adjusted, discovered = holm(p_values), benjamini_hochberg(p_values)
-    share = _interval(rows.assign(having=rows["components"] >= 2), "having")
-    assert share is not None
-    return Degeneracy(
-        searched=len(rows),
-        having=len(having),
-        share=share,
-        index=_interval(having, "degeneracy_index"),
-        drop_all=_interval(having, "drop_all"),
-        coverage=_interval(having, "coverage"),
-        components=_spread(having, "components"),
-        tested=len(tested),
-        nominal=int((tested["p_value"] <= SIGNIFICANCE).sum()),
-        whole=int((tested["grouping"] == "distinct").sum()),
-        corrected=int((adjusted <= SIGNIFICANCE).sum()),
-        discovered=int((discovered <= SIGNIFICANCE).sum()),
-        adjusted=dict(zip(keys(tested), adjusted.tolist(), strict=True)),
-        partitions=_partitions(reading),
-        reasons=_most_frequent_first(rows.loc[rows["components"] < 2, "reason"].tolist()),
-        storage={name: int((rows["storage"] == name).sum()) for name in STORAGE},
-    )
-
-
-def _acquisition(reading: Reading) -> list[AcquisitionSummary]:
-    if reading.acquisition.empty:
-        return []
-    searched = reading.degenerate[KEY].merge(reading.facts[[*KEY, "subject"]], on=KEY, how="left")
-    return acquisition_summaries(reading.acquisition, searched)
-
-
-def _losses(reading: Reading) -> Iterator[LossByGroups]:
-    if reading.acquisition.empty:
-        return
-    rows = reading.acquisition.merge(reading.facts[[*KEY, "subject"]], on=KEY, how="left")
-    for (which, groups, suppressed), own in rows.groupby(["which", "groups", "k"]):
-        drop = _interval(own, "mean_drop")
-        assert drop is not None
-        yield LossByGroups(str(which), int(str(groups)), int(str(suppressed)), drop)
-
-
-def _carried(reading: Reading) -> CarriedFindings | None:
-    if reading.carried.empty:
-        return None
-    rows = reading.carried.merge(reading.facts[[*KEY, "subject"]], on=KEY, how="left")
-    shares = rows.groupby([*KEY, "subject"], as_index=False)[["other_facts", "random_other_facts"]].mean()
-    return CarriedFindings(
-        other_facts=_interval(shares, "other_facts"),
-        random=_interval(shares, "random_other_facts"),
-    )
-
-
-def _most_frequent_first(reasons: list[str]) -> dict[str, int]:
-    return dict(sorted(Counter(reasons).items(), key=lambda item: (-item[1], item[0])))
-
-
-def _partitions(reading: Reading) -> int | None:
-    record = reading.run.manifest.stages.get("degenerate")
-    value: Any = None if record is None else record.settings.get("partitions")
-    return value if isinstance(value, int) and value > 0 else None
+def _ends(name: str, interval: Interval | None) -> dict[str, float | None]:
+    low, high = ("low", "high") if name == "value" else (f"{name}_low", f"{name}_high")
+    if interval is None:
+        return {name: None, low: None, high: None}
+    return {name: interval.estimate, low: interval.low, high: interval.high}

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from factneurons.errors import BadSetting
 from factneurons.models.backbone import Backbone
 from factneurons.models.hooks import Registration, before, noting_shape
 from factneurons.models.neurons import checked, in_views, out_views
 from factneurons.models.types import Neuron, Parts, Positions
+from factneurons.settings import check_choice
 
 _POSITIONS: tuple[Positions, ...] = ("target", "all")
 _PARTS: dict[str, tuple[bool, bool]] = {"both": (True, True), "out": (True, False), "in": (False, True)}
@@ -29,8 +29,7 @@ Change = Callable[[Tensor, Tensor], Tensor]
 
 def check_positions(positions: str) -> None:
     """Raise BadSetting, listing what is valid, for an unknown name."""
-    if positions not in _POSITIONS:
-        raise BadSetting(f"unknown positions {positions!r}; valid: {', '.join(_POSITIONS)}")
+    check_choice("positions", positions, _POSITIONS)
 
 
 @contextmanager
@@ -92,8 +91,7 @@ def changed_weights(
         BadSetting: unknown `parts`.
         BadModel: the weights are quantised or not in memory.
     """
-    if parts not in _PARTS:
-        raise BadSetting(f"unknown parts {parts!r}; valid: {', '.join(_PARTS)}")
+    check_choice("parts", parts, _PARTS)
     out, inward = _PARTS[parts]
     views: list[tuple[Tensor, Tensor]] = []
     try:

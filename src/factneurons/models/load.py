@@ -32,6 +32,7 @@ from factneurons.models.model import Model
 from factneurons.models.query import SENTINEL
 from factneurons.models.source import Source, find_source, first_line
 from factneurons.models.types import DTYPES, Kind
+from factneurons.settings import check_choice
 
 __all__ = [
     "AUTO_CLASSES",
@@ -100,8 +101,7 @@ def load_model(
         BadNumber: NaN or infinity in the weights.
         BadSetting: an unknown dtype or device.
     """
-    if dtype not in DTYPES:
-        raise BadSetting(f"unknown dtype {dtype!r}; known are: {', '.join(DTYPES)}")
+    check_choice("dtype", dtype, DTYPES)
     place = _device(device, device_map)
     source = find_source(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
     with quiet():

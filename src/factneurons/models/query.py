@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from factneurons.errors import BadModel, BadSetting, NotAskable
+from factneurons.errors import BadModel, NotAskable
 from factneurons.facts.types import BLANK, MASK_TOKENS, Prompt
 from factneurons.models.types import Kind, Query
+from factneurons.settings import check_choice
 
 SENTINEL = "<extra_id_0>"
 """The token that stands for the blank in an encoder-decoder's text."""
@@ -100,8 +101,7 @@ def build_query(
         BadModel: the tokenizer has no mask token, or no sentinel, and this kind needs it.
         BadSetting: an unknown kind.
     """
-    if kind not in _KINDS:
-        raise BadSetting(f"unknown kind of model {kind!r}; known are: {', '.join(_KINDS)}")
+    check_choice("kind of model", kind, _KINDS)
     question = _cut(as_prompt(prompt, tokenizer), answer)
     query = _KINDS[kind](tokenizer, question, multi_mask, decoder_start)
     length = max(len(query.input_ids), len(query.decoder_input_ids))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from factneurons.errors import BadSetting
+from factneurons.settings import check_choice, check_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +77,12 @@ class PocketRecipe:
     target_left_out: float = 0.92
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            raise BadSetting(f"unknown architecture {self.architecture!r}; valid: {', '.join(ARCHITECTURES)}")
-        if self.size not in SIZES:
-            raise BadSetting(f"unknown size {self.size!r}; valid: {', '.join(SIZES)}")
+        check_choice("architecture", self.architecture, ARCHITECTURES)
+        check_choice("size", self.size, SIZES)
         for name in ("noise", "dropout", "label_smoothing"):
-            if not 0 <= getattr(self, name) < 1:
-                raise BadSetting(f"{name} is {getattr(self, name)}; it must be at least 0 and below 1")
+            check_number(name, getattr(self, name), least=0, below=1)
         for name in ("vocabulary_size", "positions", "batch_size", "max_steps", "check_every"):
-            if getattr(self, name) < 1:
-                raise BadSetting(f"{name} is {getattr(self, name)}; it must be at least 1")
+            check_number(name, getattr(self, name), whole=True, least=1)
 
     @property
     def shape(self) -> PocketSize:
@@ -104,9 +100,8 @@ class PocketRecipe:
         Raises:
             BadSetting: a field is unknown, or its value is impossible.
         """
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise BadSetting(f"unknown fields of a recipe: {', '.join(unknown)}; valid: {', '.join(sorted(known))}")
+        for name in values:
+            check_choice("field of a recipe", name, cls.__slots__)
         return cls(**values)
 
     @property
@@ -132,6 +127,5 @@ def base_recipe(name: str) -> PocketRecipe:
     Raises:
         BadSetting: no pocket model has this name.
     """
-    if name not in RECIPES:
-        raise BadSetting(f"unknown pocket model {name!r}; valid: {', '.join(RECIPES)}")
+    check_choice("pocket model", name, RECIPES)
     return RECIPES[name]

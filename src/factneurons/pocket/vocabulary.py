@@ -15,9 +15,9 @@ from typing import Any
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import BertTokenizer, GPT2Tokenizer, LlamaTokenizer, PreTrainedTokenizerBase
 
-from factneurons.errors import BadSetting
 from factneurons.facts.types import Fact
 from factneurons.pocket.corpus import vocabulary_pieces
+from factneurons.settings import check_choice
 
 ANSWER_REPEATS = 8
 """How often an answer counts for a subject's or context's once: answers are to be few tokens."""
@@ -35,8 +35,7 @@ def train_tokenizer(
     Raises:
         BadSetting: the architecture is unknown.
     """
-    if architecture not in _TRAINERS:
-        raise BadSetting(f"unknown architecture {architecture!r}; valid: {', '.join(_TRAINERS)}")
+    check_choice("architecture", architecture, _TRAINERS)
     answers, subjects, contexts = vocabulary_pieces(facts)
     tokenizer = _TRAINERS[architecture](answers, [*subjects, *contexts], vocabulary_size)
     tokenizer.model_max_length = positions

@@ -11,7 +11,7 @@ import altair as alt
 import vl_convert
 
 from factneurons.errors import BadSetting, FactneuronsError
-from factneurons.report.figures import Figure
+from factneurons.report.charts import Figure
 
 FORMATS = ("png", "svg")
 """What figures can be written as."""

@@ -1,15 +1,26 @@
-"""What every page is made with: its templates, its charts and the one script that draws them, and writing it."""
+"""What every page is made with: its templates, its charts and the one script that draws them, and writing it.
+
+Nothing in a page can become anything else. Texts of facts are escaped by the template engine. What stands inside
+<script> cannot be escaped so, and is made harmless here. The page's Content-Security-Policy names the hashes of the
+page's own two scripts: no other script runs, not even an inline handler, and nothing may be loaded or sent. Vega is run
+with its expression interpreter (option `ast`), so that the policy need not allow eval.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from factneurons.report import drawing, embed, numbers
-from factneurons.report.figures import Figure
+from factneurons.report import drawing, numbers
+from factneurons.report.charts import Figure
 from factneurons.runs.files import disk_errors_in_one_line, sync_folder, write_new
 
 _ROOM = "factneurons.report"
@@ -36,6 +47,11 @@ _FILTERS = (
 )
 
 
+_IN_JSON = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+_KEPT = "\n\t"
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
 def environment(room: str = _ROOM) -> Environment:
     """Where a room's templates are found, and what they can use; base.html.j2 and its parts are the report's."""
     found = Environment(
@@ -44,10 +60,10 @@ def environment(room: str = _ROOM) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=embed.visible,
+        finalize=visible,
     )
     found.filters.update({function.__name__: function for function in _FILTERS})
-    found.filters["json_in_script"] = embed.json_in_script
+    found.filters["json_in_script"] = json_in_script
     return found
 
 
@@ -61,11 +77,11 @@ def render(templates: Environment, name: str, drawn: Sequence[Figure], **values:
         values: what the template asks for.
     """
     boot, _, _ = templates.loader.get_source(templates, "charts.js")  # type: ignore[union-attr]
-    scripts = [embed.code_in_script(code) for code in ((drawing.runtime(), boot) if drawn else (boot,))]
+    scripts = [code_in_script(code) for code in ((drawing.runtime(), boot) if drawn else (boot,))]
     return templates.get_template(name).render(
         charts=[(figure.name, drawing.page_specification(figure)) for figure in drawn],
         scripts=scripts,
-        policy=embed.content_security_policy(scripts),
+        policy=content_security_policy(scripts),
         **values,
     )
 
@@ -107,3 +123,42 @@ def put(path: Path, data: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def json_in_script(value: object) -> Markup:
+    """A value as JSON that can stand in a script element: ASCII only, without <, > and &."""
+    written = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    for character, escape in _IN_JSON.items():
+        written = written.replace(character, escape)
+    return Markup(written)
+
+
+def code_in_script(code: str) -> Markup:
+    """JavaScript that can stand in a script element: nothing in it ends the element early."""
+    for mark in ("</script", "<script", "<!--"):
+        code = code.replace(mark, f"{mark[0]}\\x{ord(mark[1]):02x}{mark[2:]}")
+    return Markup(code)
+
+
+def visible(value: object) -> object:
+    """A text with characters that HTML cannot hold (control characters, half surrogate pairs) replaced."""
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
+        return value
+    return "".join(_REPLACEMENT if _is_unprintable(letter) else letter for letter in value)
+
+
+def _is_unprintable(letter: str) -> bool:
+    return letter not in _KEPT and unicodedata.category(letter) in ("Cc", "Cs")
+
+
+def content_security_policy(scripts: Sequence[str]) -> str:
+    """The policy: nothing from the network, no script but these."""
+    hashes = " ".join(f"'sha256-{_hash(script)}'" for script in scripts)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:;"
+        " base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -124,6 +124,18 @@ def plain_range(interval: Interval) -> str:
     return _range(interval, plain)
 
 
+def with_range(interval: Interval, written: Callable[[float], str]) -> str:
+    """A number with the ends of its interval: −43.2% [−45.1%, −41.0%]."""
+    return f"{written(interval.estimate)} {_range(interval, written)}"
+
+
+def in_line(interval: Interval, written: Callable[[float], str], alone: str = "") -> str:
+    """A number with its interval on a terminal: 0.93 [0.90, 0.96]; `alone` follows where there is no interval."""
+    if not math.isfinite(interval.low):
+        return f"{written(interval.estimate)} {alone}".rstrip()
+    return f"{written(interval.estimate)} [{written(interval.low)}, {written(interval.high)}]"
+
+
 def _range(interval: Interval, written: Callable[[float], str]) -> str:
     if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
         return "[one subject: no interval]"

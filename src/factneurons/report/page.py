@@ -8,20 +8,19 @@ from typing import Any
 
 from factneurons.degeneracy.types import STORAGE
 from factneurons.errors import BadSetting
-from factneurons.findings.overview import findings_of
+from factneurons.findings.degeneracy import keys
 from factneurons.report import drawing, text
-from factneurons.report.about import about
-from factneurons.report.acquisition import acquisition_figures
-from factneurons.report.checking import checks_of, title_of
-from factneurons.report.checking_figures import checking_figures
-from factneurons.report.facts import sections_of
-from factneurons.report.figures import Figure, figures_of
+from factneurons.report.charts import Figure
+from factneurons.report.figures import figures_of
 from factneurons.report.html import environment, render, write_figures, write_page
-from factneurons.report.language_figures import language_figures
-from factneurons.report.languages import told_of
-from factneurons.report.reading import LISTED_SKIPS, Reading, keys, read, records
-from factneurons.report.sentences import missing_of, sentences_of, tiles_of
+from factneurons.report.reading import LISTED_SKIPS, Reading, findings_in, read, records
+from factneurons.report.sections.about import about
+from factneurons.report.sections.checks import check_figures, checks_of
+from factneurons.report.sections.facts import sections_of
+from factneurons.report.sections.languages import language_figures, languages_of
+from factneurons.report.sections.overview import effect_rows, missing_of, sentences_of, tiles_of
 from factneurons.runs.store import Run
+from factneurons.settings import check_number
 
 REPORT = "report.html"
 FIGURES = "figures"
@@ -47,8 +46,7 @@ def write_report(
         BadSetting: an unknown kind of figures, a negative max_facts, or an `out` that is a folder.
     """
     drawing.check_formats(figures)
-    if max_facts < 0:
-        raise BadSetting(f"max_facts is at least 0, not {max_facts}")
+    check_number("max_facts", max_facts, whole=True, least=0)
     run = run if isinstance(run, Run) else Run.open(run)
     path = Path(out) if out is not None else run.folder / REPORT
     if path.is_dir():
@@ -63,13 +61,13 @@ def write_report(
 
 def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
     """The page, and every chart in it."""
-    findings = findings_of(reading)
+    findings = findings_in(reading)
     sections = sections_of(reading, findings.degeneracy)
-    figures = [*figures_of(reading, findings), *acquisition_figures(findings)]
-    languages = told_of(reading.run, reading.facts, reading.layers)
+    figures = figures_of(reading, findings)
+    languages = languages_of(reading.run, reading.facts, reading.layers)
     by_language = [] if languages is None else list(language_figures(languages))
     checks = checks_of(reading.run)
-    of_checks = [] if checks is None else list(checking_figures(checks))
+    of_checks = [] if checks is None else list(check_figures(checks))
     drawn = [
         *figures,
         *by_language,
@@ -78,13 +76,13 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
     ]
     templates = environment()
     templates.filters["place"] = text.place
-    templates.filters["condition_title"] = title_of
     html = render(
         templates,
         "report.html.j2",
         drawn,
         about=about(reading),
         findings=findings,
+        effects=effect_rows(findings),
         sentences=sentences_of(findings),
         tiles=tiles_of(findings),
         missing=missing_of(reading, findings),

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from factneurons.findings.degeneracy import keys
+from factneurons.findings.effects import CONDITION, KEY, FactKey, changes_of
+from factneurons.findings.overview import Findings, Frames, findings_of
 from factneurons.report.text import EXPECTED_SKIPS
 from factneurons.runs.counts import Counts
 from factneurons.runs.store import Run
+from factneurons.statistics import Numbers
 
-Numbers = npt.NDArray[np.float64]
-FactKey = tuple[str, str]
-"""fact_id and language: what names one fact of a run."""
-
-KEY = ["fact_id", "language"]
-CONDITION = ["neurons", "action", "prompts"]
 LISTED_SKIPS = 200
 """Rows of the table `skipped` that the page lists; all are counted."""
 
@@ -70,8 +67,7 @@ class Reading:
         degenerate: the whole table `degenerate`.
         acquisition: the whole table `acquisition`.
         carried: the whole table `carried`.
-        effects: per fact and condition (CONDITION): mean relative change, mean log change, mean P before and
-            after over draws and prompts, see `effects_of`.
+        effects: what was done to P(answer), by fact and condition; from `changes_of`.
         errors: layer -> completeness errors of all prompts.
         worst: the largest of them.
         prompts: shown fact -> prompt -> P(answer).
@@ -127,7 +123,7 @@ def read(run: Run, max_facts: int) -> Reading:
     reading.acquisition = _whole(run, "acquisition")
     reading.carried = _whole(run, "carried")
     _keep(reading, "carried", reading.carried)
-    reading.effects = effects_of(run.frames("interventions", _EFFECT_COLUMNS))
+    reading.effects = changes_of(run.frames("interventions", _EFFECT_COLUMNS))
     _read_neurons(reading)
     _read_components(reading)
     _read_barcodes(reading)
@@ -136,44 +132,22 @@ def read(run: Run, max_facts: int) -> Reading:
     return reading
 
 
-def effects_of(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """One row per fact and condition from rows of `interventions`.
-
-    relative = mean of (after - before) / before, log = mean of ln(after / before), both over the random draws
-    and the prompts' rows; rows in which P is 0 before (or after, for the logarithm) cannot enter and are
-    counted: `relative_rows` and `log_rows` of `rows` did.
-    """
-    sums = [_sums(frame) for frame in frames]
-    columns = ["relative", "log", "before", "after"]
-    if not sums:
-        return pd.DataFrame(columns=[*KEY, *CONDITION, *columns, "relative_rows", "log_rows", "rows", "size", "draws"])
-    grouped = pd.concat(sums).groupby(level=list(range(5)))
-    total = grouped.sum().drop(columns=["size", "draws"]).join(grouped[["size", "draws"]].max())
-    rows = {"relative": "relative_rows", "log": "log_rows", "before": "rows", "after": "rows"}
-    for column in columns:
-        total[column] = total[column] / total[rows[column]].where(total[rows[column]] > 0)
-    return total.reset_index()
-
-
-def _sums(frame: pd.DataFrame) -> pd.DataFrame:
-    before, after = frame["probability_before"], frame["probability_after"]
-    relative = ((after - before) / before).where(before > 0)
-    both = (before > 0) & (after > 0)
-    log = pd.Series(np.log(after.where(both) / before.where(both)), index=frame.index)
-    measures = frame[[*KEY, *CONDITION]].assign(
-        relative=relative,
-        log=log,
-        before=before,
-        after=after,
-        relative_rows=relative.notna().astype(int),
-        log_rows=log.notna().astype(int),
-        rows=1,
-        size=frame["size"],
-        draws=frame["draw"],
+def findings_in(reading: Reading) -> Findings:
+    """What was read amounts to, over all facts."""
+    record = reading.run.manifest.stages.get("degenerate")
+    partitions = None if record is None else record.settings.get("partitions")
+    return findings_of(
+        Frames(
+            reading.facts,
+            read=reading.counts["locate"].read if "locate" in reading.counts else len(reading.facts),
+            degenerate=reading.degenerate,
+            acquisition=reading.acquisition,
+            carried=reading.carried,
+            partitions=partitions if isinstance(partitions, int) and partitions > 0 else None,
+            changes=reading.effects,
+            errors=reading.errors,
+        )
     )
-    grouped = measures.groupby([*KEY, *CONDITION])
-    summed = grouped.sum(numeric_only=True).drop(columns=["size", "draws"])
-    return summed.join(grouped[["size", "draws"]].max())
 
 
 def _read_neurons(reading: Reading) -> None:
@@ -240,11 +214,6 @@ def _keep(reading: Reading, table: str, frame: pd.DataFrame) -> None:
 def _is_shown(reading: Reading, frame: pd.DataFrame) -> pd.Series:
     shown = set(reading.shown)
     return pd.Series([key in shown for key in keys(frame)], index=frame.index, dtype=bool)
-
-
-def keys(frame: pd.DataFrame) -> list[FactKey]:
-    """The fact of every row."""
-    return list(zip(frame["fact_id"].tolist(), frame["language"].tolist(), strict=True))
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

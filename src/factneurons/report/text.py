@@ -49,6 +49,9 @@ NEURON_SETS: Mapping[str, str] = {
 """Neurons that were changed -> what they are called."""
 
 ACTIONS: Mapping[str, str] = {"suppress": "Suppress", "enhance": "Enhance"}
+VALUES: Mapping[str, str] = {"suppress": "set to 0", "enhance": "doubled"}
+"""Action -> what it does to values."""
+
 PROMPTS: Mapping[str, str] = {"related": "the fact's own prompts", "unrelated": "facts of other relations"}
 
 EXPECTED_SKIPS = ("no-knowledge-neurons", "no-degenerate-neurons", "held-out", "no-neurons")

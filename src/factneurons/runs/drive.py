@@ -14,9 +14,10 @@ from typing import Protocol
 from factneurons.errors import BadFact, BadModel, BadNumber, BadRun, BadSetting, FactneuronsError, NotAskable
 from factneurons.facts.types import Fact
 from factneurons.runs.commits import Skip
-from factneurons.runs.counts import Counts
+from factneurons.runs.counts import Counts, Summary
 from factneurons.runs.stop import StopSignals
 from factneurons.runs.store import Run
+from factneurons.settings import check_number
 from factneurons.tables import Row
 
 
@@ -85,23 +86,6 @@ class Silent:
         """Nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What one call of `drive` did.
-
-    Attributes:
-        counts: what this call added: facts read, askable, done, skipped by reason, rows by table.
-        before: facts that were found done already.
-        repeated: facts that the stream held more than once, with the same content.
-        seconds: how long it took.
-    """
-
-    counts: Counts
-    before: int
-    repeated: int
-    seconds: float
-
-
 Work = Callable[[list[Fact]], Batch]
 
 _RUN_IS_WRONG = (BadModel, BadRun, BadSetting)
@@ -143,8 +127,7 @@ def drive(
         Interrupted: Ctrl-C or SIGTERM; the running batch was finished and kept.
         FactneuronsError: from the stream, or from the work on one fact; everything finished was kept.
     """
-    if batch_size < 1:
-        raise BadSetting(f"batch_size is at least 1, not {batch_size}")
+    check_number("batch_size", batch_size, whole=True, least=1)
     driver = _Driver(run, stage, work, skip_bad, progress or Silent(), total)
     with StopSignals(run.folder, driver.progress.stopping) as stop:
         try:

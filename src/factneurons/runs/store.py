@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,7 +25,7 @@ from factneurons.runs.commits import (
     read_commits,
     write_commit,
 )
-from factneurons.runs.counts import Counts
+from factneurons.runs.counts import Counts, Summary
 from factneurons.runs.files import FolderLock, disk_errors_in_one_line, replace_file
 from factneurons.runs.manifest import Manifest, State, joined
 from factneurons.runs.tables import table_named
@@ -45,12 +45,14 @@ class Run:
         folder: the run's folder.
         manifest: what is known of it; while it is open for writing, the counts may be newer than on disk.
         notes: what a user should be told about opening it: what was resumed, cleaned up or has changed.
+        summaries: what calls that made it did, by stage; {} where it was only opened.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, lock: FolderLock | None, notes: Sequence[str]) -> None:
         self.folder = folder
         self.manifest = manifest
         self.notes = list(notes)
+        self.summaries: dict[str, Summary] = {}
         self._lock = lock
         self._next_number = 1
         self._saved = time.monotonic()
@@ -177,21 +179,17 @@ class Run:
         frame: pd.DataFrame = whole.sort_by([(key, "ascending") for key in table.sort_keys]).to_pandas()
         return frame
 
-    def frames(self, name: str, columns: Iterable[str] | None = None) -> Iterator[pd.DataFrame]:
-        """A table as it was written, in frames of a bounded number of rows.
-
-        Args:
-            name: the table.
-            columns: only these; None: all.
+    def frames(self, name: str, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+        """A table in frames of a bounded number of rows as they were written, with only the columns that are needed.
 
         Raises:
             BadSetting: there is no table of that name.
             BadRun: a part is missing or damaged.
         """
-        table = table_named(name) if columns is None else table_named(name).only(columns)
+        table = table_named(name)
         waiting: list[pa.Table] = []
         for path in self._part_files(name):
-            waiting.append(_read(path, table))
+            waiting.append(_read(path, table, columns))
             if sum(len(part) for part in waiting) >= _ROWS_AT_ONCE:
                 yield pa.concat_tables(waiting).to_pandas()
                 waiting = []
@@ -304,11 +302,10 @@ def _clean_up(folder: Path, lock: FolderLock) -> list[str]:
     return notes
 
 
-def _read(path: Path, table: Table[Any]) -> pa.Table:
+def _read(path: Path, table: Table[Any], columns: Sequence[str] | None = None) -> pa.Table:
+    names = table.stored_names(columns)
     try:
-        with pq.ParquetFile(path) as file:
-            stored = [name for name in file.schema_arrow.names if name in table.stored_names]
-            # parts are small: threads cost more than they save
-            return table.from_arrow(file.read(columns=stored, use_threads=False))
+        with pq.ParquetFile(path) as file:  # parts are small: threads cost more than they save
+            return table.from_arrow(file.read(names, use_threads=False), columns)
     except (OSError, pa.ArrowException) as error:
         raise BadRun(f"{path} is missing or damaged: {str(error).splitlines()[0]}") from error

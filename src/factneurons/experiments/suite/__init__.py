@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from factneurons.errors import BadSetting
 from factneurons.experiments.experiment import Experiment
 from factneurons.experiments.suite import (
     consistency,
@@ -14,6 +13,7 @@ from factneurons.experiments.suite import (
     localisation,
     update_and_erase,
 )
+from factneurons.settings import check_choice
 
 _SUITE = (
     localisation,
@@ -35,7 +35,5 @@ def experiment_named(name: str) -> Experiment:
     Raises:
         BadSetting: there is none; the message lists those there are.
     """
-    try:
-        return EXPERIMENTS[name]
-    except KeyError:
-        raise BadSetting(f"there is no experiment {name!r}; there are: {', '.join(EXPERIMENTS)}") from None
+    check_choice("experiment", name, EXPERIMENTS)
+    return EXPERIMENTS[name]

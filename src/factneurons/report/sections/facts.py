@@ -1,0 +1,291 @@
+"""One section per fact: its prompts, its top neurons, its barcode, its components and what changing them does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from factneurons.facts.types import BLANK
+from factneurons.findings.degeneracy import Degeneracy, keys
+from factneurons.findings.effects import ACTIONS, PROMPTS, FactKey
+from factneurons.report import text
+from factneurons.report.charts import Figure
+from factneurons.report.figures import barcode
+from factneurons.report.reading import Reading, records
+
+_TOP_NEURONS = 12
+_LISTED_NEURONS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLine:
+    """One prompt with the answer in its blank.
+
+    Attributes:
+        left, answer, right: the sentence.
+        probability: P(answer) for it; None if it was not asked, or not measured.
+        reason: why it was not asked; empty if it was.
+    """
+
+    left: str
+    answer: str
+    right: str
+    probability: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeuronLine:
+    """One knowledge neuron; `length` of its bar from 0 to 100, `component` it belongs to or empty text."""
+
+    layer: int
+    index: int
+    score: float
+    share: float
+    length: float
+    component: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentLine:
+    """One component or candidate: B1, B2 pass the tests, C1, C2 do not."""
+
+    name: str
+    passes: bool
+    neurons: str
+    size: int
+    birth: float | None
+    death: float | None
+    drop_alone: float | None
+    drop_without_others: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedLine:
+    """What one component carries beside the fact; `name` as in `ComponentLine`."""
+
+    name: str
+    other_facts: float | None
+    random: float | None
+    p_value: float | None
+    shared: float | None
+    overlap: float
+
+
+@dataclass(frozen=True, slots=True)
+class EffectLine:
+    """What one action on one set of neurons does; prompts -> (P before, P after, relative change)."""
+
+    action: str
+    neurons: str
+    size: int
+    draws: int
+    measured: Mapping[str, tuple[float, float, float | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class FactSection:
+    """Everything the page shows of one fact.
+
+    Attributes:
+        number: its number in the report, from 1.
+        row: its row of the table `facts`.
+        prompts: its prompts.
+        neurons: its top knowledge neurons; `more_neurons` are not shown.
+        barcode: its clusters; None if there are none.
+        components: those that pass first.
+        degenerate: its row of the table `degenerate`; None if it was not searched.
+        details: further numbers of the search by name.
+        verdict: what was found, in a sentence.
+        reason: why there are no degenerate neurons, in words; empty where there are.
+        adjusted_p: the p-value after Holm's correction; None if there is none.
+        carried: what its components carry beside it, and `carrying`, what follows from that, in words.
+        effects: what changing its neurons does.
+    """
+
+    number: int
+    row: Mapping[str, Any]
+    prompts: Sequence[PromptLine]
+    neurons: Sequence[NeuronLine]
+    more_neurons: int
+    barcode: Figure | None
+    components: Sequence[ComponentLine]
+    degenerate: Mapping[str, Any] | None
+    details: Mapping[str, float]
+    verdict: str
+    reason: str
+    adjusted_p: float | None
+    carried: Sequence[CarriedLine]
+    carrying: str
+    effects: Sequence[EffectLine]
+
+
+def sections_of(reading: Reading, degeneracy: Degeneracy | None) -> list[FactSection]:
+    """A section for every shown fact, in the order of their ids and languages."""
+    degenerate = {(row["fact_id"], row["language"]): row for row in _of_shown(reading, reading.degenerate)}
+    effects: dict[FactKey, list[Mapping[str, Any]]] = {}
+    for row in _of_shown(reading, reading.effects):
+        effects.setdefault((row["fact_id"], row["language"]), []).append(row)
+    return [
+        _section(reading, degeneracy, number, row, degenerate.get(key), effects.get(key, []))
+        for number, (key, row) in enumerate(zip(reading.shown, _of_shown(reading, reading.facts), strict=True), start=1)
+    ]
+
+
+def _of_shown(reading: Reading, table: pd.DataFrame) -> list[dict[str, Any]]:
+    shown = set(reading.shown)
+    return records(table[np.array([key in shown for key in keys(table)], dtype=bool)])
+
+
+def _section(
+    reading: Reading,
+    degeneracy: Degeneracy | None,
+    number: int,
+    row: Mapping[str, Any],
+    degenerate: Mapping[str, Any] | None,
+    effects: Sequence[Mapping[str, Any]],
+) -> FactSection:
+    key = (row["fact_id"], row["language"])
+    components = [_component(each) for each in _named(reading.of("components", key))]
+    details = {} if degenerate is None else _numbers(degenerate["details"])
+    reason = "" if degenerate is None else str(degenerate["reason"])
+    neurons = _neurons(reading, key)
+    carried = sorted(reading.of("carried", key), key=lambda each: int(each["component"]))
+    return FactSection(
+        number=number,
+        row=row,
+        prompts=_prompts(reading, key, row),
+        neurons=neurons[:_TOP_NEURONS],
+        more_neurons=max(0, len(neurons) - _TOP_NEURONS),
+        barcode=barcode(number, reading.of("barcodes", key)),
+        components=components,
+        degenerate=degenerate,
+        details=details,
+        verdict="" if degenerate is None else _grouping(degenerate, details),
+        reason=text.no_degenerate(reason) if reason else "",
+        adjusted_p=None if degeneracy is None else degeneracy.adjusted.get(key),
+        carried=[_carried(each) for each in carried],
+        carrying=_carrying(carried),
+        effects=_effects(effects),
+    )
+
+
+def _carried(row: Mapping[str, Any]) -> CarriedLine:
+    return CarriedLine(
+        name=f"B{int(row['component'])}",
+        other_facts=row["other_facts"],
+        random=row["random_other_facts"],
+        p_value=row["p_value"],
+        shared=row["shared"],
+        overlap=float(row["overlap"]),
+    )
+
+
+def _carrying(rows: Sequence[Mapping[str, Any]]) -> str:
+    return f"What suppressing a component does to {rows[0]['others']} other facts:" if rows else ""
+
+
+def _numbers(named: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    return {each["name"]: each["value"] for each in named if each["value"] is not None}
+
+
+def _grouping(row: Mapping[str, Any], details: Mapping[str, float]) -> str:
+    possible = details.get("partitions_possible")
+    return text.grouping(
+        row["grouping"],
+        int(row["components"]),
+        row["p_value"],
+        possible,
+        drop_all=row["drop_all"],
+        drop_halves=details.get("drop_halves"),
+    )
+
+
+def _prompts(reading: Reading, key: FactKey, row: Mapping[str, Any]) -> list[PromptLine]:
+    asked = reading.prompts.get(key, {})
+    left_out = {each["prompt"]: each["reason"].replace("-", " ") for each in reading.of("skipped", key)}
+    lines = []
+    for prompt in row["prompts"]:
+        left, _, right = prompt.partition(BLANK)
+        reason = "" if prompt in asked else left_out.get(prompt, "")
+        lines.append(PromptLine(left, row["answer"], right, asked.get(prompt), reason))
+    return lines
+
+
+def _named(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Components are B1, B2 and so on, candidates that did not pass C1, C2."""
+    ordered = sorted(rows, key=lambda row: int(row["component"]))
+    passing = [row for row in ordered if row["role"] == "component"]
+    failing = [row for row in ordered if row["role"] != "component"]
+    return [(f"B{i}", row) for i, row in enumerate(passing, start=1)] + [
+        (f"C{i}", row) for i, row in enumerate(failing, start=1)
+    ]
+
+
+def _component(named: tuple[str, Mapping[str, Any]]) -> ComponentLine:
+    name, row = named
+    neurons = [f"L{neuron['layer']}.{neuron['index']}" for neuron in row["neurons"]]
+    more = len(neurons) - _LISTED_NEURONS
+    listed = ", ".join(neurons[:_LISTED_NEURONS]) + (f" and {more} more" if more > 0 else "")
+    return ComponentLine(
+        name=name,
+        passes=row["role"] == "component",
+        neurons=listed,
+        size=int(row["size"]),
+        birth=row["birth"],
+        death=row["death"],
+        drop_alone=row["drop_alone"],
+        drop_without_others=row["drop_without_others"],
+    )
+
+
+def _neurons(reading: Reading, key: FactKey) -> list[NeuronLine]:
+    member = {
+        (neuron["layer"], neuron["index"]): name
+        for name, row in _named(reading.of("components", key))
+        if row["role"] == "component"
+        for neuron in row["neurons"]
+    }
+    rows = sorted(reading.of("neurons", key), key=lambda row: int(row["position"]))
+    largest = max((abs(row["score"]) for row in rows), default=0.0) or 1.0
+    return [
+        NeuronLine(
+            layer=int(row["layer"]),
+            index=int(row["index"]),
+            score=float(row["score"]),
+            share=float(row["share"]),
+            length=100 * abs(float(row["score"])) / largest,
+            component=member.get((row["layer"], row["index"]), ""),
+        )
+        for row in rows
+    ]
+
+
+def _effects(rows: Sequence[Mapping[str, Any]]) -> list[EffectLine]:
+    found = {(row["action"], row["neurons"], row["prompts"]): row for row in rows}
+    lines = []
+    for action in ACTIONS:
+        for neurons, name in text.NEURON_SETS.items():
+            own = {
+                prompts: found[action, neurons, prompts] for prompts in PROMPTS if (action, neurons, prompts) in found
+            }
+            if own:
+                first = next(iter(own.values()))
+                measured = {
+                    prompts: (float(row["before"]), float(row["after"]), row["relative"])
+                    for prompts, row in own.items()
+                }
+                lines.append(
+                    EffectLine(
+                        text.ACTIONS[action],
+                        name,
+                        int(first["size"]),
+                        int(first["draws"]),
+                        measured,
+                    )
+                )
+    return lines

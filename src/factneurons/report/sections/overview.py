@@ -1,0 +1,285 @@
+"""The main findings in sentences: numbers with their 95% intervals, and what was not measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from factneurons.findings.degeneracy import Degeneracy
+from factneurons.findings.effects import RANDOM_FOR, Effect
+from factneurons.findings.overview import Findings
+from factneurons.findings.significance import SIGNIFICANCE
+from factneurons.report import numbers
+from factneurons.report.reading import Reading
+from factneurons.report.text import command
+
+_STRONG = Markup("<strong>{}</strong>")
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One number to be seen at a glance."""
+
+    value: str
+    label: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something that was not measured, and the command that measures it."""
+
+    what: str
+    command: str
+
+
+def sentences_of(findings: Findings) -> list[Markup]:
+    """The main findings, in the order they are told. Every text in them is a number or written here."""
+    if not findings.asked:
+        return []
+    said = [_known(findings), _neurons(findings)]
+    for neurons, name in (("knowledge", "knowledge neurons"), ("degenerate", "degenerate knowledge neurons")):
+        for action in ("suppress", "enhance"):
+            said += _effect(findings, neurons, name, action)
+        said += _unrelated(findings, neurons, name)
+        if neurons == "knowledge" and findings.degeneracy is not None:
+            said += _degeneracy(findings.degeneracy)
+            said += _acquisition(findings)
+            said += _carried(findings)
+    if findings.layer_errors:
+        said.append(_completeness(findings))
+    return said
+
+
+def tiles_of(findings: Findings) -> list[Tile]:
+    """The few numbers that say most."""
+    tiles = [Tile(numbers.count(findings.asked), "facts asked", f"of {numbers.count(findings.read)} read")]
+    if findings.known_share is not None:
+        tiles.append(Tile(numbers.percent(findings.known_share.value), "known", "answer is the top prediction"))
+    if findings.neurons is not None:
+        spread = findings.neurons
+        tiles.append(Tile(numbers.half(spread.median), "knowledge neurons", "per fact, median"))
+    effect = findings.effect("knowledge", "suppress", "related")
+    if effect is not None:
+        random = effect.relative.control
+        against = "" if random is None else f"random neurons: {numbers.change(random.estimate)}"
+        tiles.append(Tile(numbers.change(effect.relative.value), "P(answer) if suppressed", against))
+    if findings.degeneracy is not None:
+        found = findings.degeneracy
+        better = f"{numbers.count(found.whole)} of them real components" if found.tests.tested else ""
+        tiles.append(Tile(numbers.count(found.having), "facts with degenerate neurons", better))
+    return tiles
+
+
+def effect_rows(findings: Findings) -> list[tuple[Effect, str, str]]:
+    """The rows of the table of effects: the effect, the neurons, and which of its intervals the row tells."""
+    return [
+        (effect, f"{prefix}{effect.neurons}", of)
+        for effect in findings.effects
+        for prefix, of in (("", "interval"), (RANDOM_FOR, "control"))
+        if of == "interval" or effect.relative.control is not None
+    ]
+
+
+def missing_of(reading: Reading, findings: Findings) -> list[Missing]:
+    """What this run does not tell, and the commands that would."""
+    folder = reading.run.folder
+    return list(_missing(reading, findings, folder))
+
+
+def _missing(reading: Reading, findings: Findings, folder: Path) -> Iterator[Missing]:
+    if not findings.asked:
+        return
+    tested = {effect.neurons for effect in findings.effects}
+    if "knowledge" not in tested and findings.without_neurons < findings.asked:
+        yield Missing("What changing the knowledge neurons does", command("test_knowledge", folder))
+    if findings.degeneracy is None:
+        yield Missing("Degenerate knowledge neurons", command("degenerate", folder))
+    elif findings.degeneracy.having and "degenerate" not in tested:
+        yield Missing("What changing the degenerate knowledge neurons does", command("test_degenerate", folder))
+
+
+def _known(findings: Findings) -> Markup:
+    share, probability = findings.known_share, findings.probability
+    assert share is not None
+    assert probability is not None
+    return Markup(
+        "The model knows {} of {} facts ({} {}): the answer is its top prediction for at least one prompt."
+        " In the median it gives the answer a probability of {}."
+    ).format(
+        _strong(numbers.count(findings.known)),
+        numbers.count(findings.asked),
+        numbers.percent(share.value),
+        numbers.percent_range(share.interval),
+        numbers.probability(probability.median),
+    )
+
+
+def _neurons(findings: Findings) -> Markup:
+    spread = findings.neurons
+    assert spread is not None
+    none = ""
+    if findings.without_neurons:
+        facts = "fact has" if findings.without_neurons == 1 else "facts have"
+        none = f" {numbers.count(findings.without_neurons)} {facts} none."
+    return Markup(
+        "A fact has {} knowledge neurons in the median; half of the facts have {} to {}, all have {} to {}.{}"
+    ).format(
+        _strong(numbers.half(spread.median)),
+        numbers.half(spread.lower),
+        numbers.half(spread.upper),
+        numbers.half(spread.smallest),
+        numbers.half(spread.largest),
+        none,
+    )
+
+
+def _effect(findings: Findings, neurons: str, name: str, action: str) -> Iterator[Markup]:
+    effect = findings.effect(neurons, action, "related")
+    if effect is None:
+        return
+    sentence = Markup("{} a fact's {} changes P(answer) by {} {} on average (median {}{})").format(
+        {"suppress": "Suppressing", "enhance": "Enhancing"}[action],
+        name,
+        _strong(numbers.change(effect.relative.value)),
+        numbers.change_range(effect.relative.interval),
+        numbers.change(effect.median.value),
+        _log(effect),
+    )
+    random, difference = effect.relative.control, effect.relative.difference
+    if random is None or difference is None:
+        yield sentence + "."
+        return
+    yield sentence + Markup(
+        "; changing random neurons of the same layers and strength instead, by {} {}. The difference is {} {}."
+    ).format(
+        _strong(numbers.change(random.estimate)),
+        numbers.change_range(random),
+        numbers.points(difference.estimate),
+        numbers.points_range(difference),
+    )
+
+
+def _log(effect: Effect) -> str:
+    return "" if effect.log is None else f"; log P: {numbers.signed(effect.log.value)} nats"
+
+
+def _unrelated(findings: Findings, neurons: str, name: str) -> Iterator[Markup]:
+    suppressed = findings.effect(neurons, "suppress", "unrelated")
+    enhanced = findings.effect(neurons, "enhance", "unrelated")
+    if suppressed is None or enhanced is None:
+        if findings.effect(neurons, "suppress", "related") is not None:
+            yield Markup("No facts of other relations were asked while the {} were changed.").format(name)
+        return
+    yield Markup(
+        "Facts of other relations change by {} {} when the {} are suppressed and by {} {} when they are enhanced."
+    ).format(
+        _strong(numbers.change(suppressed.relative.value)),
+        numbers.change_range(suppressed.relative.interval),
+        name,
+        _strong(numbers.change(enhanced.relative.value)),
+        numbers.change_range(enhanced.relative.interval),
+    )
+
+
+_DEGENERATE = "have degenerate knowledge neurons: groups of neurons of which each can be spared, but not all."
+
+
+def _degeneracy(found: Degeneracy) -> Iterator[Markup]:
+    if not found.having:
+        yield Markup("{} of the {} facts {} The table below says why.").format(
+            _strong("None"), numbers.count(found.searched), _DEGENERATE
+        )
+        return
+    yield Markup(f"{{}} of {{}} facts ({{}} {{}}) {_DEGENERATE}").format(
+        _strong(numbers.count(found.having)),
+        numbers.count(found.searched),
+        numbers.percent(found.share.value),
+        numbers.percent_range(found.share.interval),
+    )
+    if found.index is not None and found.drop_all is not None and found.coverage is not None:
+        yield Markup(
+            "Their degeneracy index is {} {} on average (1: any one group suffices; 0: all are needed)."
+            " Suppressing all groups of a fact changes P(answer) by {} {}. They hold {} {} of the knowledge neurons."
+        ).format(
+            _strong(numbers.plain(found.index.value)),
+            numbers.plain_range(found.index.interval),
+            numbers.loss(found.drop_all.value),
+            numbers.loss_range(found.drop_all.interval),
+            numbers.percent(found.coverage.value),
+            numbers.percent_range(found.coverage.interval),
+        )
+    if found.tests.tested:
+        yield _against_random(found)
+
+
+def _against_random(found: Degeneracy) -> Markup:
+    sentence = Markup(
+        "Of the {} facts whose groups were compared with random groups of the same sizes, {} do better"
+        " (p at most {}; {} would by chance), {} after Holm's correction for so many tests, {} after Benjamini and"
+        " Hochberg's, which lets 5% of those it names be wrong. {} are components: with only half of every group"
+        " suppressed as much is lost as with all, as in groups whose neurons need each other, and they beat random"
+        " groups where there are at least 20 of them."
+    ).format(
+        numbers.count(found.tests.tested),
+        _strong(numbers.count(found.tests.nominal)),
+        SIGNIFICANCE,
+        numbers.half(found.tests.by_chance),
+        _strong(numbers.count(found.tests.corrected)),
+        _strong(numbers.count(found.tests.discovered)),
+        _strong(numbers.count(found.whole)),
+    )
+    if found.partitions is None or found.smallest_p is None or not found.tests.out_of_reach(found.smallest_p):
+        return sentence
+    return sentence + Markup(
+        " Holm's correction is out of reach here whatever the groups are: {} random partitions per fact give no"
+        " p below {}; it takes at least {} (option --partitions)."
+    ).format(
+        numbers.count(found.partitions), numbers.p_value(found.smallest_p), numbers.count(found.tests.partitions_needed)
+    )
+
+
+def _acquisition(findings: Findings) -> Iterator[Markup]:
+    found = next((each.findings for each in findings.acquisition if each.which == "components"), None)
+    if found is None or found["proper"].control is None or found["jump"].control is None:
+        return
+    yield Markup(
+        "Suppressing some, but not all, of a fact's groups changes P(answer) by {} {}, suppressing all of them adds"
+        " {} {}; of random groups of the same sizes some change it by {}, and all add {}."
+    ).format(
+        _strong(numbers.loss(found["proper"].value)),
+        numbers.loss_range(found["proper"].interval),
+        _strong(numbers.loss(found["jump"].value)),
+        numbers.loss_range(found["jump"].interval),
+        numbers.loss(found["proper"].control.estimate),
+        numbers.loss(found["jump"].control.estimate),
+    )
+
+
+def _carried(findings: Findings) -> Iterator[Markup]:
+    found = findings.carried
+    if found is None or found.control is None:
+        return
+    yield Markup(
+        "Do these groups have work of their own? A group changes {} {} of the other facts that were asked, random"
+        " neurons of the same layers and strength {}."
+    ).format(
+        _strong(numbers.percent(found.value)),
+        numbers.percent_range(found.interval),
+        numbers.percent(found.control.estimate),
+    )
+
+
+def _completeness(findings: Findings) -> Markup:
+    worst = max(findings.layer_errors, key=lambda each: each.largest)
+    return Markup(
+        "The scores of a layer add up to the change of P(answer) they explain within {} in every layer and prompt"
+        " (largest in layer {})."
+    ).format(_strong(numbers.plain(worst.largest)), worst.layer)
+
+
+def _strong(text: str) -> Markup:
+    return _STRONG.format(text)

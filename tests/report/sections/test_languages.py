@@ -1,0 +1,200 @@
+"""The section on languages: numbers, charts, and texts that try to become something else."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import replace
+
+import pytest
+
+from factneurons.attribution.types import KnowledgeNeurons, Measurement
+from factneurons.facts.types import Fact, Prompt
+from factneurons.findings.languages import language_effects, shared_of
+from factneurons.models.types import Neuron
+from factneurons.multilingual.join import language_independent
+from factneurons.multilingual.tables import JOINED, LANGUAGE_EFFECTS
+from factneurons.multilingual.types import JoinedFact, fact_in_all
+from factneurons.report.drawing import draw, page_specification
+from factneurons.report.page import write_report
+from factneurons.report.sections.languages import language_figures, languages_of
+from factneurons.runs.manifest import Manifest
+from factneurons.runs.reading import located_facts
+from factneurons.runs.store import Run
+from factneurons.tables import rows_of
+
+DRAWS = 3
+
+
+def manifest(stage, languages):
+    settings = {"languages": list(languages), "rule": "intersection", "cuts": dict.fromkeys(languages, 0.0)}
+    return Manifest.for_stage(
+        stage, settings=settings if stage == "languages" else {"draws": DRAWS}, seed=42, command="factneurons",
+        model="pocket-gpt2", model_files={"model.safetensors": "ab12" * 16, "config.json": "cd34" * 16},
+        dtype="float32", device="cpu", data="facts.jsonl", data_sha256="ef56" * 16,
+    )  # fmt: skip
+
+
+def facts_in(languages, count=4):
+    return [
+        Fact(f"fact {number}", "capital", f"subject {number}", f"answer {number}", language, (Prompt("a ___"),))
+        for number in range(count)
+        for language in languages
+    ]
+
+
+def known_of(fact, neurons):
+    return KnowledgeNeurons(
+        fact, tuple(neurons), (1.0,) * len(neurons), (1.0,) * len(neurons), (), "amig", 0.2, False, 0.8, 1
+    )
+
+
+def joined_run(make_run, folder, languages):
+    """A run whose languages share the neuron (3, 7) of every fact but the last, and effects of every set."""
+    facts = facts_in(languages)
+    make_run(folder, facts=facts, stages=("locate",))
+    by_id = defaultdict(list)
+    for place, fact in enumerate(facts):
+        shared = [] if fact.id == "fact 3" else [Neuron(3, 7)]
+        by_id[fact.id].append(known_of(fact, [*shared, Neuron(place % 3, place)]))
+    found = language_independent([each for own in by_id.values() for each in own], width=64, languages=tuple(languages))
+    with Run.create_or_resume(folder, manifest("languages", languages), "languages") as run:
+        for each in found:
+            whole = fact_in_all([known.fact for known in each.known])
+            run.commit("languages", [whole], rows_of(JOINED, [JoinedFact(whole, each, (0.0,) * len(languages))]))
+        run.set_state("languages", "done")
+    with Run.create_or_resume(folder, manifest("test_languages", languages), "test_languages") as run:
+        for fact in facts:
+            run.commit("test_languages", [fact], rows_of([LANGUAGE_EFFECTS], effects_on(fact, languages)))
+        run.set_state("test_languages", "done")
+    return folder
+
+
+def effects_on(fact, languages):
+    """Shared neurons halve P(answer), those of the language take nine tenths, all others a tenth."""
+    for neurons, of in (("shared", ""), *(("language", language) for language in languages)):
+        left = {"": 0.5, fact.language: 0.1}.get(of, 0.9)
+        for number in range(DRAWS + 1):
+            for action in ("suppress", "enhance"):
+                for other in (None, replace(fact, id="other")):
+                    name = f"random for {neurons}" if number else neurons
+                    after = 0.8 * (left if not number and other is None else 1.0)
+                    yield Measurement(fact, name, number, action, other, 1, 0.8, after, 1, of)
+
+
+@pytest.fixture(scope="module")
+def folder(make_run, tmp_path_factory):
+    return joined_run(make_run, tmp_path_factory.mktemp("languages") / "run", ("en", "zh"))
+
+
+@pytest.fixture(scope="module")
+def told(folder):
+    run = Run.open(folder)
+    return languages_of(run, run.table("facts"), 8)
+
+
+def test_what_languages_share(folder):
+    run = Run.open(folder)
+    found = shared_of(run.table("languages"), run.table("facts"))
+    assert (found.facts, found.having, found.languages) == (4, 3, ("en", "zh"))
+    assert found.size.value == 3 / 4
+    assert found.size.interval.clusters == 4
+    assert found.sizes["en"].value == 7 / 4
+    assert found.tests.nominal == 3
+    assert found.reasons == {"nothing-shared": 1}
+    assert found.size.control.estimate < 0.1
+    assert found.size.p_value == 2 / 16  # of 4 facts one shares less than chance, by next to nothing
+
+
+def test_effects_in_each_language(folder):
+    run = Run.open(folder)
+    effects = language_effects(run.table("language_effects"), run.table("facts"))
+    related = {
+        (each.under["asked"], each.under["neurons_of"]): each
+        for each in effects
+        if (each.under["prompts"], each.under["action"]) == ("related", "suppress")
+    }
+    values = {key: round(effect.value, 6) for key, effect in related.items()}
+    assert values == {
+        ("en", ""): -0.5, ("en", "en"): -0.9, ("en", "zh"): -0.1,
+        ("zh", ""): -0.5, ("zh", "en"): -0.1, ("zh", "zh"): -0.9,
+    }  # fmt: skip
+    assert all(effect.control.estimate == 0 for effect in effects)
+    assert related["en", ""].difference.estimate == pytest.approx(-0.5)
+    assert effects[0].under["neurons"] == "shared"
+
+
+def test_a_fact_without_a_probability_does_not_enter(folder):
+    run = Run.open(folder)
+    table = run.table("language_effects")
+    table.loc[table["fact_id"] == "fact 0", "probability_before"] = 0.0
+    effects = language_effects(table, run.table("facts"))
+    assert {effect.n for effect in effects} == {3}
+
+
+def test_figures_hold_the_numbers(told):
+    figures = {figure.name: figure for figure in language_figures(told)}
+    assert list(figures) == [f"languages_{n}" for n in ("by_layer", "held", "sizes", "suppress", "enhance")]
+    held = figures["languages_held"]
+    assert held.columns == ("layer", "en only", "zh only", "en, zh")
+    assert held.rows[3] == ("3", "0", "0", "3")
+    assert sum(int(cell) for row in held.rows for cell in row[1:]) == 8 + 3
+    assert figures["languages_sizes"].rows == (("0", "1"), ("1", "3"))
+    by_layer = figures["languages_by_layer"]
+    assert by_layer.columns == ("layer", "en", "zh", "language-independent")
+    assert by_layer.rows[3] == ("3", "3 (42.9%)", "3 (42.9%)", "3 (100.0%)")
+    for figure in figures.values():
+        assert draw(figure, "png").startswith(b"\x89PNG")
+        assert json.dumps(page_specification(figure))
+
+
+def test_the_neuron_that_serves_most_facts_comes_first(told):
+    first = told.polyglots[0]
+    assert (first.layer, first.index, first.shared, first.facts) == (3, 7, 3, {"en": 3, "zh": 3})
+
+
+def test_many_languages_are_counted_not_named(make_run, tmp_path):
+    languages = ("en", "zh", "fr", "de")
+    run = Run.open(joined_run(make_run, tmp_path / "run", languages))
+    told = languages_of(run, run.table("facts"), 8)
+    held = next(figure for figure in language_figures(told) if figure.name == "languages_held")
+    assert held.columns == ("layer", "1 of 4 languages", "4 of 4 languages")
+
+
+def test_the_page(folder, parsed):
+    page = parsed(write_report(folder, out=folder.parent / "page.html"))
+    sections = [dict(element.attributes)["id"] for element in page.of("section")]
+    assert sections == ["asked", "findings", "figures", "languages", "facts", "skipped"]
+    assert page.open == []
+    ids = [value for element in page.elements for name, value in element.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    text = page.text
+    assert "3 of 4 facts in en, zh have language-independent neurons" in text
+    assert "1 facts have none: its languages do not share enough neurons" in text
+    assert "−50.0%" in text
+    assert "L3.7" in text
+
+
+def test_a_run_without_languages_says_nothing_of_them(make_run, tmp_path, parsed):
+    run = make_run(tmp_path / "run", facts=facts_in(("en", "zh")), stages=("locate",))
+    page = parsed(write_report(run))
+    assert "languages" not in [dict(element.attributes)["id"] for element in page.of("section")]
+
+
+HOSTILE = ("</script><script>alert(1)</script>, en", "<img src=x onerror=alert(1)>")
+
+
+def test_hostile_language_codes(make_run, tmp_path, parsed):
+    """No element is new, and no code is in a script."""
+    pages = [
+        parsed(write_report(joined_run(make_run, tmp_path / name, languages)))
+        for name, languages in (("hostile", HOSTILE), ("plain", ("1", "2")))
+    ]
+    assert [element.shape for element in pages[0].elements] == [element.shape for element in pages[1].elements]
+    scripts = [[text for tag, text in page.texts if tag == "script"] for page in pages]
+    assert scripts[0] == scripts[1]
+    assert "alert(1)" in pages[0].text
+
+
+def test_the_facts_of_the_run_come_back(folder):
+    assert len(list(located_facts(Run.open(folder)))) == 8
