@@ -13,14 +13,12 @@ from factneurons.runs.commits import (
     PARTS,
     RECORD,
     UNFINISHED,
-    Skip,
     clear_unfinished,
     commit_folders,
     read_commits,
     write_commit,
 )
-
-SKIP = Skip("no-prompt", "none can be asked", "capital/0000", "en", "facts.jsonl:1", "It is ___", askable=True)
+from factneurons.runs.skips import Skip
 
 
 @pytest.fixture

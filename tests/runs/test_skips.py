@@ -1,4 +1,4 @@
-"""What a stage leaves out, and how the table of it says so."""
+from __future__ import annotations
 
 from dataclasses import fields, replace
 
@@ -10,14 +10,7 @@ from factneurons.facts.types import Fact, Prompt
 from factneurons.runs.skips import SKIPPED, LeftOut, Skip
 
 SKIP = Skip("no-prompt", "none can be asked", "capital/0000", "en", "facts.jsonl:1", "It is ___", askable=True)
-PROMPTS = (Prompt("The capital of France is ___."),)
-FACT = Fact("capital/france", "capital", "France", "Paris", "en", PROMPTS, source="f:2")
-
-
-def test_a_prompt_is_a_part_of_its_fact():
-    whole, part = Skip.of(FACT, "no-neurons", "it has none"), Skip.of(FACT, "blank", "not last", prompt="___ is it.")
-    assert (whole.fact_id, whole.language, whole.source, whole.part) == ("capital/france", "en", "f:2", False)
-    assert (part.prompt, part.part) == ("___ is it.", True)
+FACT = Fact("a", "r", "S", "A", "en", (Prompt("S is ___"),), source="facts.jsonl:3")
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Skip) if field.type == "str"])
@@ -26,7 +19,21 @@ def test_a_skips_key_changes_with_its_content(name):
     assert replace(SKIP, part=True, askable=False).key == SKIP.key
 
 
+def test_a_fact_is_left_out_whole_or_one_prompt_of_it():
+    whole, prompt = Skip.of(FACT, "a", "b"), Skip.of(FACT, "a", "b", prompt="S is ___")
+    assert (whole.fact_id, whole.language, whole.source, whole.part) == ("a", "en", "facts.jsonl:3", False)
+    assert (prompt.prompt, prompt.part) == ("S is ___", True)
+
+
 @given(reason=st.text(max_size=3), detail=st.text(max_size=3))
-def test_a_skip_is_a_row_of_its_stage(reason, detail):
-    (row,) = SKIPPED.rows([LeftOut("locate", replace(SKIP, reason=reason, detail=detail))])
-    assert (row["stage"], row["reason"], row["detail"], row["fact_id"]) == ("locate", reason, detail, SKIP.fact_id)
+def test_a_row_says_what_was_left_out_where(reason, detail):
+    row = SKIPPED.row(LeftOut("locate", replace(SKIP, reason=reason, detail=detail)))
+    assert row == {
+        "fact_id": "capital/0000",
+        "language": "en",
+        "source": "facts.jsonl:1",
+        "prompt": "It is ___",
+        "stage": "locate",
+        "reason": reason,
+        "detail": detail,
+    }
