@@ -6,8 +6,8 @@ import pytest
 import transformers
 from safetensors.torch import load_file, save_file
 
-from factneurons.models.fingerprint import file_hash, fingerprint, tensor_hash
-from factneurons.models.load import load_model, model_fingerprint
+from factneurons.models.fingerprint import file_hash, fingerprint, model_fingerprint, tensor_hash
+from factneurons.models.load import load_model
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from factneurons.errors import BadModel
 from factneurons.models import bundled as catalog
 from factneurons.models import source
 from factneurons.models.bundled import POCKET_MODELS, pocket_path
-from factneurons.models.fingerprint import fingerprint
-from factneurons.models.load import load_model, model_fingerprint
+from factneurons.models.fingerprint import fingerprint, model_fingerprint
+from factneurons.models.load import load_model
 from factneurons.models.source import find_source
 
 

@@ -2,8 +2,7 @@
 
 import torch
 
-from factneurons.models.passes import plain
-from factneurons.models.passes.capture import capture
+from factneurons.models.passes.capture import capture, places
 
 
 def test_encoder_neurons_are_those_at_the_sentinel(shared_model, new_query, slow_reference):
@@ -11,7 +10,8 @@ def test_encoder_neurons_are_those_at_the_sentinel(shared_model, new_query, slow
     model = shared_model("t5")
     query = new_query("encoder-decoder", answer=2)
     captured = capture(model.backbone, [query], [(0, (0, 1))])
-    assert [plain.places(model.backbone, captured, layer, torch.tensor([0])).tolist() for layer in range(4)] == [
+    batch, rows, positions = captured.batch, captured.rows, captured.positions
+    assert [places(model.backbone, batch, layer, rows, positions).tolist() for layer in range(4)] == [
         [[query.encoder_position]], [[query.encoder_position]], [[1, 2]], [[1, 2]],
     ]  # fmt: skip
     slow = slow_reference(model, "t5")
