@@ -19,7 +19,8 @@ from factneurons.errors import BadModel, BadNumber, BadSetting
 from factneurons.models import bundled as catalog
 from factneurons.models import load, source
 from factneurons.models.bundled import POCKET_MODELS, pocket_path
-from factneurons.models.fingerprint import file_hash, fingerprint, tensor_hash
+from factneurons.models.files import file_hash, fingerprint
+from factneurons.models.fingerprint import tensor_hash
 from factneurons.models.load import kind_of, load_config, load_model, load_tokenizer, model_fingerprint
 from factneurons.models.source import find_source
 
