@@ -26,15 +26,16 @@ from factneurons.multilingual.types import LanguageIndependent
 from factneurons.planted.truth import read_truth
 from factneurons.planted.types import PlantedFact
 from factneurons.statistics import bootstrap_interval
+from factneurons.tables import ResultTable
 
 METHODS = ("amig", "dai", "activation", "random")
 RULES = ("intersection", "agnostic")
 
 
-def joined(model: Model, known: list[KnowledgeNeurons], rule: str) -> list[LanguageIndependent]:
+def joined(model: Model, known: list[KnowledgeNeurons], rule: str) -> ResultTable[LanguageIndependent]:
     """Every fact joined by one rule."""
     if rule == "agnostic":
-        return list(language_agnostic(model, known))
+        return language_agnostic(model, known)
     return language_independent(known, width=model.width, rule=rule)
 
 

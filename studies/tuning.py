@@ -25,8 +25,9 @@ from factneurons.benchmark.contestants import groupers
 from factneurons.benchmark.judging import JUDGED, Sets, Unit, grouped, groups_of
 from factneurons.benchmark.settings import TRUE
 from factneurons.degeneracy.control import drop_halves
-from factneurons.degeneracy.functional import functional_filter, union
-from factneurons.degeneracy.scale import GapUnits
+from factneurons.degeneracy.distances import GapUnits
+from factneurons.degeneracy.drops import union
+from factneurons.degeneracy.functional import functional_filter
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
 from factneurons.planted.truth import read_truth

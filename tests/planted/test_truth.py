@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -162,17 +161,3 @@ def test_no_json(tmp_path, content):
     (tmp_path / TRUTH).write_bytes(content)
     with pytest.raises(BadRun, match=r"truth\.json: (cannot be read|its format)"):
         read_truth(tmp_path)
-
-
-def test_a_fact_by_its_id():
-    assert EXAMPLE["r/a"] is EXAMPLE.facts[0]
-    with pytest.raises(KeyError):
-        EXAMPLE["r/b"]
-
-
-def test_a_check_passes_between_its_bounds():
-    check = Check("x", (), 0.5, 0.3, 0.6)
-    assert check.passed
-    assert not replace(check, value=0.29).passed
-    assert not replace(check, value=0.61).passed
-    assert not replace(check, value=float("nan")).passed

@@ -60,7 +60,7 @@ def degenerate(
     needed.
     """
     settings = fn.DegeneracySettings(
-        clusterer=clusterer,
+        clusterer=clusterer,  # type: ignore[arg-type]
         span=span,  # type: ignore[arg-type]
         max_span=max_span,
         similarity=similarity,  # type: ignore[arg-type]
