@@ -8,10 +8,10 @@ from pathlib import Path
 
 from factneurons.attribution.settings import InterventionSettings
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.acquisition_measured import measure_acquisition
+from factneurons.degeneracy.acquisition import measure_acquisition
 from factneurons.degeneracy.carried import carried_facts
+from factneurons.degeneracy.distances import GapUnits
 from factneurons.degeneracy.find import degenerate_neurons
-from factneurons.degeneracy.scale import GapUnits
 from factneurons.degeneracy.settings import CarriedSettings, DegeneracySettings
 from factneurons.degeneracy.tables import ACQUISITION, CARRIED, FOUND
 from factneurons.degeneracy.types import FactCurves

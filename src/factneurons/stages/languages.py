@@ -19,7 +19,7 @@ from factneurons.multilingual.plan import ByLanguage, plan_of
 from factneurons.multilingual.plan import Plan as JoiningPlan
 from factneurons.multilingual.settings import LanguageSettings
 from factneurons.multilingual.tables import JOINED, LANGUAGE_EFFECTS
-from factneurons.multilingual.types import LANGUAGE_MISSING, REASONS, JoinedFact, LanguageIndependent, fact_in_all
+from factneurons.multilingual.types import LANGUAGE_MISSING, REASONS, LanguageIndependent, fact_in_all
 from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Work
 from factneurons.runs.reading import joined_sets
@@ -96,8 +96,10 @@ def join_languages(run: Run, model: Model, settings: LanguageSettings, *, skip_b
 
     def work(batch: list[Fact]) -> Batch:
         found = [(fact, find(facts[fact.id])) for fact in batch]
-        joined = [JoinedFact(fact, each, tuple(chosen.cuts)) for fact, each in found if each.takes_part]
-        return Batch(rows_of(JOINED, joined), [_skip(fact, each) for fact, each in found if not each.takes_part])
+        return Batch(
+            rows_of(JOINED, [each for _, each in found]),
+            [_skip(fact, each) for fact, each in found if not each.takes_part],
+        )
 
     cuts = dict(zip(chosen.languages, chosen.cuts, strict=True))
     done = drive_stage(

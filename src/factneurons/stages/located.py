@@ -8,12 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from factneurons.attribution.effects import Asked
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.carried import KnowledgePool
 from factneurons.degeneracy.carrying import FactsByNeuron
-from factneurons.degeneracy.find import suppressed_by
-from factneurons.degeneracy.functional import Drops
+from factneurons.degeneracy.drops import Drops, suppressed_by
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.errors import BadRun
 from factneurons.facts.related import FactPool, few_per_relation
@@ -144,7 +142,7 @@ class RunFacts:
         @cache
         def drops_of(fact: Fact) -> Drops | None:
             queries = tuple(self._queries(fact))
-            return Drops(suppressed_by(self._model, Asked(fact, queries))) if queries else None
+            return Drops(suppressed_by(self._model, fact, queries)) if queries else None
 
         facts = ((known.fact, known.neurons) for known in self.knowledge_pool().kept)
         return FactsByNeuron(facts, drops_of, settings)
