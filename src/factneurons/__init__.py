@@ -50,8 +50,7 @@ if TYPE_CHECKING:
     from factneurons.multilingual.types import LanguageIndependent
     from factneurons.planted.plant import plant
     from factneurons.planted.settings import PlantingSettings
-    from factneurons.planted.truth import read_truth
-    from factneurons.planted.types import Truth
+    from factneurons.planted.truth import Truth
     from factneurons.pocket.training import train_pocket
     from factneurons.report.page import write_report
     from factneurons.runs.store import Run
@@ -116,7 +115,6 @@ __all__ = [
     "model_of",
     "plant",
     "pocket_path",
-    "read_truth",
     "run_check",
     "run_degenerate",
     "run_experiment",
@@ -165,8 +163,7 @@ _MODULES = {
     "multilingual.types": ("LanguageIndependent",),
     "planted.plant": ("plant",),
     "planted.settings": ("PlantingSettings",),
-    "planted.truth": ("read_truth",),
-    "planted.types": ("Truth",),
+    "planted.truth": ("Truth",),
     "pocket.training": ("train_pocket",),
     "report.page": ("write_report",),
     "runs.store": ("Run",),
