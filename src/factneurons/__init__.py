@@ -51,8 +51,7 @@ if TYPE_CHECKING:
     from factneurons.multilingual.types import LanguageIndependent
     from factneurons.planted.plant import plant
     from factneurons.planted.settings import PlantingSettings
-    from factneurons.planted.truth import read_truth
-    from factneurons.planted.types import Truth
+    from factneurons.planted.truth import Truth
     from factneurons.pocket.training import train_pocket
     from factneurons.report.run_report import run_report
     from factneurons.runs.store import Run
@@ -120,7 +119,6 @@ __all__ = [
     "model_of",
     "plant",
     "pocket_path",
-    "read_truth",
     "run_check",
     "run_degenerate",
     "run_experiment",
@@ -171,8 +169,7 @@ _MODULES = {
     "multilingual.types": ("LanguageIndependent",),
     "planted.plant": ("plant",),
     "planted.settings": ("PlantingSettings",),
-    "planted.truth": ("read_truth",),
-    "planted.types": ("Truth",),
+    "planted.truth": ("Truth",),
     "pocket.training": ("train_pocket",),
     "report.run_report": ("run_report",),
     "runs.store": ("Run",),

@@ -11,7 +11,7 @@ import typer
 import factneurons as fn
 from factneurons.cli.console import say
 from factneurons.cli.examples import shown
-from factneurons.cli.options import FACTS_HELP, RemoteCode, Revision
+from factneurons.cli.options import FACTS_HELP, Limit, MultiMask, RemoteCode, Revision
 from factneurons.runs.counts import counted
 
 commands = typer.Typer(invoke_without_command=True)
@@ -30,11 +30,9 @@ def describe_command(
     model: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Also count what this model can be asked, and why not.")
     ] = None,
-    multi_mask: Annotated[
-        bool, typer.Option("--multi-mask", help="Masked models: one mask for each token of an answer.")
-    ] = False,
+    multi_mask: MultiMask = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out bad records, count them, and go on.")] = False,
-    limit: Annotated[int | None, typer.Option(help="Only the first so many facts.")] = None,
+    limit: Limit = None,
     revision: Revision = None,
     trust_remote_code: RemoteCode = False,
 ) -> None:
