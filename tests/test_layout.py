@@ -52,7 +52,6 @@ STILL_MISSING = {
     "stages/test_experiment.py",
     "stages/test_languages.py",
     "stages/test_locate.py",
-    "stages/test_located.py",
     "stages/test_pairs.py",
     "stages/test_stage.py",
     "stages/test_test_neurons.py",
