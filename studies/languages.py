@@ -23,7 +23,7 @@ from factneurons.models.model import Model
 from factneurons.multilingual.agnostic import language_agnostic
 from factneurons.multilingual.join import language_independent
 from factneurons.multilingual.types import LanguageIndependent
-from factneurons.planted.truth import read_truth
+from factneurons.planted.truth import Truth
 from factneurons.planted.types import PlantedFact
 from factneurons.statistics import bootstrap_interval
 from factneurons.tables import ResultTable
@@ -41,7 +41,7 @@ def joined(model: Model, known: list[KnowledgeNeurons], rule: str) -> ResultTabl
 
 def rows_of(folder: str) -> Iterator[dict[str, object]]:
     """One row per method, rule and bilingual fact of one model."""
-    planted = {each.id: each for each in read_truth(folder).facts if each.regime == "bilingual"}
+    planted = {each.id: each for each in Truth.load(folder).facts if each.regime == "bilingual"}
     if not planted:
         return
     model = load_model(folder)

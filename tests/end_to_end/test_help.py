@@ -81,7 +81,7 @@ def place(tmp_path_factory, gpt2, bert, facts_file):
 def _plant(base, out, *, facts, regime, settings, report):
     """Planting takes minutes with the examples' own options; here only what the command hands on is looked at."""
     from factneurons.planted.plant import Planted
-    from factneurons.planted.types import Truth
+    from factneurons.planted.truth import Truth
 
     assert base in ("pocket-gpt2", "random-llama")
     assert (facts is None) == (regime == "single")

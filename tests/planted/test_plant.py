@@ -19,7 +19,7 @@ from factneurons.models.adapters import matrix
 from factneurons.models.types import Neuron
 from factneurons.planted.checks import measured
 from factneurons.planted.plant import FACTS, plant
-from factneurons.planted.truth import SCHEMA, TRUTH, read_truth
+from factneurons.planted.truth import SCHEMA, TRUTH, Truth
 from factneurons.planted.types import Check, PlantedComponent, PlantedFact
 
 ROOM = import_module("factneurons.planted.plant")  # the package's own `plant` is the function
@@ -32,7 +32,7 @@ def test_what_is_written(planted):
     assert names >= {"config.json", "model.safetensors", "tokenizer.json", TRUTH, FACTS}
     assert not [name for name in names if name.endswith(".part")]
     assert [path.name for path in planted.folder.parent.iterdir()] == [planted.folder.name]
-    assert read_truth(planted.folder) == planted.truth
+    assert Truth.load(planted.folder) == planted.truth
     record = json.loads((planted.folder / TRUTH).read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(record)
     facts = [fact for each in planted.truth.facts for fact in each.facts]
@@ -118,7 +118,7 @@ def test_the_same_seed_gives_the_same_model(base, small, tmp_path):
             plant(base("gpt2"), tmp_path / name, facts=[UNKNOWN], settings=small(steps=3, seed=seed))
     one, two, three = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two", "three"))
     assert one == two != three
-    assert read_truth(tmp_path / "one") == read_truth(tmp_path / "two")
+    assert Truth.load(tmp_path / "one") == Truth.load(tmp_path / "two")
     assert torch.equal(state, torch.get_rng_state())
 
 

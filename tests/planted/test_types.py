@@ -8,7 +8,8 @@ import pytest
 
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
-from factneurons.planted.types import Check, PlantedComponent, PlantedFact, Rejected, Truth
+from factneurons.planted.truth import Truth
+from factneurons.planted.types import Check, PlantedComponent, PlantedFact, Rejected
 
 EXAMPLE = Truth(
     "pocket-gpt2",

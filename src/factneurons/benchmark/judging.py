@@ -31,7 +31,7 @@ from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
-from factneurons.planted.truth import read_truth
+from factneurons.planted.truth import Truth
 from factneurons.planted.types import PlantedFact
 
 GROUPED = ("degenerate", "redundant", "conjunctive", "single", "shared")
@@ -114,7 +114,7 @@ def judge(folder: Path, *, grouped_by: Sequence[str] = (TRUE, "amig")) -> Judged
     Raises:
         BadRun: the folder holds no planted model.
     """
-    truth, model = read_truth(folder), load_model(folder)
+    truth, model = Truth.load(folder), load_model(folder)
     units = [
         Unit(planted, fact, tuple(model.query(prompt, fact.answer) for prompt in fact.prompts))
         for planted in truth.facts
