@@ -218,7 +218,7 @@ class TestAttribution:
         assert found.probability == pytest.approx(true, rel=1e-5)
         for values in (found.completeness_error, found.completeness_ratio, found.baseline_probability, found.points):
             assert values.shape == (layers,)
-        promised = method in (*COMPLETE, "amig_authors")
+        promised = method in (*COMPLETE, "amig_authors", "joint", "amig_joint")
         assert np.isfinite(found.completeness_error).all() == promised
         assert np.isfinite(found.completeness_ratio).all() == promised
 
