@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from factneurons.stages.languages import run_languages
     from factneurons.stages.locate import run_locate
     from factneurons.stages.located import model_of
+    from factneurons.tables import ResultTable
 
 __version__ = "0.1.0"
 
@@ -94,6 +95,7 @@ __all__ = [
     "PlantingSettings",
     "Prompt",
     "Query",
+    "ResultTable",
     "Run",
     "SelectionSettings",
     "Statement",
@@ -174,6 +176,7 @@ _MODULES = {
     "stages.languages": ("run_languages",),
     "stages.locate": ("run_locate",),
     "stages.located": ("model_of",),
+    "tables": ("ResultTable",),
 }
 """Where each name lives. A module is imported when something of it is first used: PyTorch takes seconds."""
 
