@@ -184,7 +184,7 @@ CALLS = {
     "find_degenerate": [((None, []), {})],
     "describe": [(([],), {})],
     "write_jsonl": [(([], "facts.jsonl"), {})],
-    "write_report": [(("runs/gpt2",), {})],
+    "run_report": [(("runs/gpt2",), {})],
 }  # fmt: skip
 
 
