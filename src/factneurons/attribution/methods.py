@@ -19,7 +19,7 @@ from factneurons.attribution.engine import Integral, integrate
 from factneurons.attribution.joint import integrate_jointly
 from factneurons.attribution.quadrature import ADAPTIVE
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.attribution.types import Attribution, FloatArray, IntArray
+from factneurons.attribution.types import AnyFloats, AnyInts, Attribution
 from factneurons.draws import random_numbers
 from factneurons.errors import BadNumber
 from factneurons.facts.types import Prompt
@@ -51,11 +51,11 @@ class Scores:
     """
 
     scores: list[Tensor]
-    start: FloatArray
-    error: FloatArray
-    ratio: FloatArray
-    points: IntArray
-    change: FloatArray
+    start: AnyFloats
+    error: AnyFloats
+    ratio: AnyFloats
+    points: AnyInts
+    change: AnyFloats
 
 
 Scorer = Callable[[Model, Capture, Sequence[Item], AttributionSettings], Scores]
@@ -383,7 +383,7 @@ def _attribute_batch(
 
 def _answer_probabilities(
     model: Model, captured: Capture, items: Sequence[Item], queries: Sequence[Query]
-) -> FloatArray:
+) -> AnyFloats:
     """P(answer) of each query, from the capture where that holds every answer token after the gold ones."""
     complete = len(items) == sum(len(query.answer_ids) for query in queries)
     if not complete or captured.batch.queries != tuple(queries):
@@ -394,7 +394,7 @@ def _answer_probabilities(
     return np.exp(totals)
 
 
-def _normalised(scores: FloatArray, how: str) -> FloatArray:
+def _normalised(scores: AnyFloats, how: str) -> AnyFloats:
     """AMIG's normalisation within each layer, or by the global sum of absolute scores.
 
     A layer whose scores are rounding errors beside those of the largest layer gets none.
@@ -404,7 +404,7 @@ def _normalised(scores: FloatArray, how: str) -> FloatArray:
     sizes = np.abs(scores).sum(1, keepdims=True)
     divisor = scores.sum(1, keepdims=True) if how == "layer" else sizes.sum()
     heard = (scores != 0) & (sizes > _ROUNDING * sizes.max())
-    result: FloatArray = np.divide(scores, divisor, out=np.zeros_like(scores), where=heard)
+    result: AnyFloats = np.divide(scores, divisor, out=np.zeros_like(scores), where=heard)
     return result
 
 

@@ -30,6 +30,9 @@ ANSWER_TOKENS = ("mean", "sum", "first")
 UNITS = ("tokens", "words", "all")
 NORMALISATIONS = ("none", "layer", "global")
 
+ACTIONS = {"suppress": 0.0, "enhance": 2.0}
+"""What is done to neurons: name -> what their values are multiplied by."""
+
 _THRESHOLDS: dict[str, Limits] = {
     "fraction": {"least": 0, "most": 1},
     "absolute": {},

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from factneurons.errors import NotAskable
 from factneurons.factcheck.types import Statement
@@ -18,8 +17,8 @@ from factneurons.facts.types import BLANK, Prompt
 from factneurons.models.model import Model
 from factneurons.models.types import Query
 from factneurons.settings import check_choice
+from factneurons.statistics import Numbers
 
-Numbers = npt.NDArray[np.float64]
 Scorer = Callable[[Model, Sequence[Statement], Sequence[Query]], Numbers]
 
 
