@@ -185,6 +185,7 @@ CALLS = {
     "describe": [(([],), {})],
     "write_jsonl": [(([], "facts.jsonl"), {})],
     "write_report": [(("runs/gpt2",), {})],
+    "findings_of": [(("runs/gpt2",), {})],
 }  # fmt: skip
 
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from factneurons.planted.truth import read_truth
     from factneurons.planted.types import Truth
     from factneurons.report.page import write_report
+    from factneurons.report.reading import findings_of
     from factneurons.runs.store import Run
 
 __version__ = "0.1.0"
@@ -80,6 +81,7 @@ __all__ = [
     "describe",
     "edit",
     "find_degenerate",
+    "findings_of",
     "language_agnostic",
     "language_independent",
     "load_facts",
@@ -141,6 +143,7 @@ _MODULES = {
     "planted.truth": ("read_truth",),
     "planted.types": ("Truth",),
     "report.page": ("write_report",),
+    "report.reading": ("findings_of",),
     "runs.store": ("Run",),
 }
 """Where each name lives. A module is imported when something of it is first used: PyTorch takes seconds."""

@@ -17,7 +17,7 @@ def test_settings_are_checked() -> None:
         PocketRecipe("gpt2", size="xxl")
     with pytest.raises(BadSetting, match="noise"):
         PocketRecipe("gpt2", noise=1.5)
-    with pytest.raises(BadSetting, match="^field of a recipe is "):
+    with pytest.raises(BadSetting, match=r"^field of a recipe is "):
         PocketRecipe.from_dict({"architecture": "gpt2", "colour": "red"})
     recipe = base_recipe("pocket-llama")
     assert PocketRecipe.from_dict(recipe.to_dict()) == recipe

@@ -9,10 +9,7 @@ import typer
 
 from factneurons.cli.console import say
 from factneurons.cli.options import RunFolder
-from factneurons.errors import BadSetting
 from factneurons.report.page import write_report
-from factneurons.report.sections.experiments import PAGE, experiments_in, write_experiments
-from factneurons.runs.store import Run
 
 
 def report(
@@ -29,10 +26,4 @@ def report(
     A folder of experiments gets their page, experiments.html.
     """
     figures = [name for name, wanted in (("png", png), ("svg", svg)) if wanted]
-    opened = Run.open(run)
-    if "locate" in opened.manifest.stages or not experiments_in(opened):
-        say(str(write_report(opened, out=out, figures=figures, max_facts=max_facts)))
-        return
-    if out is not None:
-        raise BadSetting(f"{run} holds experiments: their page is {run / PAGE}; leave out --out")
-    say(str(write_experiments(opened, figures=figures)[0]))
+    say(str(write_report(run, out=out, figures=figures, max_facts=max_facts)))

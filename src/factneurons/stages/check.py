@@ -18,8 +18,8 @@ from factneurons.degeneracy.pairs import degenerate_pairs
 from factneurons.degeneracy.settings import PairSettings
 from factneurons.degeneracy.tables import PAIRS as PAIRS_TABLE
 from factneurons.errors import BadRun, NotAskable
+from factneurons.factcheck.asking import SCORERS
 from factneurons.factcheck.checker import FactChecker, top_neurons
-from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.relation_neurons import (
     Degenerate,
     NeuronSets,
@@ -315,9 +315,7 @@ class _Work:
         queries = [query for case in cases for query in case.queries]
         groups = [statement.group for statement in statements]
         found = score_statements(self._model, queries, groups, self._sets, self._settings, self._asked.feature)
-        answers = {
-            name: each.score(self._model, statements, queries) for name, each in CONDITIONS.items() if each.score
-        }
+        answers = {name: score(self._model, statements, queries) for name, score in SCORERS.items()}
         for row, statement in enumerate(statements):
             case = cases[row // 2]
             split = self._facts.split(case.fact)
