@@ -26,8 +26,9 @@ import torch
 from factneurons.attribution.locate import locate
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.find import find_degenerate, suppressed_by
-from factneurons.degeneracy.functional import Drops, functional_filter
+from factneurons.degeneracy.drops import Drops, suppressed_by
+from factneurons.degeneracy.find import find_degenerate
+from factneurons.degeneracy.functional import functional_filter
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
@@ -54,7 +55,7 @@ def random_passes(model: Model, known: KnowledgeNeurons, settings: DegeneracySet
         return False
     random.Random(known.fact.key).shuffle(neurons)
     parts = tuple(frozenset(neurons[number::PARTS]) for number in range(PARTS))
-    _, reason = functional_filter(parts, Drops(suppressed_by(model, known), parts), settings)
+    _, reason = functional_filter(parts, Drops(suppressed_by(model, known.fact, known.queries), parts), settings)
     return reason == ""
 
 

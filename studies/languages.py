@@ -23,24 +23,25 @@ from factneurons.models.model import Model
 from factneurons.multilingual.agnostic import language_agnostic
 from factneurons.multilingual.join import language_independent
 from factneurons.multilingual.types import LanguageIndependent
-from factneurons.planted.truth import read_truth
+from factneurons.planted.truth import Truth
 from factneurons.planted.types import PlantedFact
 from factneurons.statistics import bootstrap_interval
+from factneurons.tables import ResultTable
 
 METHODS = ("amig", "dai", "activation", "random")
 RULES = ("intersection", "agnostic")
 
 
-def joined(model: Model, known: list[KnowledgeNeurons], rule: str) -> list[LanguageIndependent]:
+def joined(model: Model, known: list[KnowledgeNeurons], rule: str) -> ResultTable[LanguageIndependent]:
     """Every fact joined by one rule."""
     if rule == "agnostic":
-        return list(language_agnostic(model, known))
+        return language_agnostic(model, known)
     return language_independent(known, width=model.width, rule=rule)
 
 
 def rows_of(folder: str) -> Iterator[dict[str, object]]:
     """One row per method, rule and bilingual fact of one model."""
-    planted = {each.id: each for each in read_truth(folder).facts if each.regime == "bilingual"}
+    planted = {each.id: each for each in Truth.load(folder).facts if each.regime == "bilingual"}
     if not planted:
         return
     model = load_model(folder)

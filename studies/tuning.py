@@ -25,11 +25,12 @@ from factneurons.benchmark.contestants import groupers
 from factneurons.benchmark.judging import JUDGED, Sets, Unit, grouped, groups_of
 from factneurons.benchmark.settings import TRUE
 from factneurons.degeneracy.control import drop_halves
-from factneurons.degeneracy.functional import functional_filter, union
-from factneurons.degeneracy.scale import GapUnits
+from factneurons.degeneracy.distances import GapUnits
+from factneurons.degeneracy.drops import union
+from factneurons.degeneracy.functional import functional_filter
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
-from factneurons.planted.truth import read_truth
+from factneurons.planted.truth import Truth
 
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3)
 DRAWS = 99
@@ -40,7 +41,7 @@ CARRIES = {"degenerate": True, "shared": True, "redundant": False, "single": Fal
 def units_of(folder: Path) -> tuple[Model, list[Unit]]:
     """A planted model and its facts."""
     model = load_model(folder)
-    facts = ((planted, fact) for planted in read_truth(folder).facts for fact in planted.facts)
+    facts = ((planted, fact) for planted in Truth.load(folder).facts for fact in planted.facts)
     return model, [
         Unit(planted, fact, tuple(model.query(prompt, fact.answer) for prompt in fact.prompts))
         for planted, fact in facts

@@ -16,23 +16,30 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from factneurons.attribution.locate import locate
     from factneurons.attribution.methods import attribute
-    from factneurons.attribution.settings import AttributionSettings, SelectionSettings
+    from factneurons.attribution.settings import AttributionSettings, InterventionSettings, SelectionSettings
     from factneurons.attribution.types import Attribution, KnowledgeNeurons
     from factneurons.degeneracy.carried import carried_facts
     from factneurons.degeneracy.find import find_degenerate
     from factneurons.degeneracy.pairs import degenerate_pairs
-    from factneurons.degeneracy.settings import DegeneracySettings
+    from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings, PairSettings
     from factneurons.degeneracy.types import DegenerateNeurons
     from factneurons.editing.build import edit
     from factneurons.editing.settings import EditSettings
     from factneurons.editing.types import Edit, stack_edits
     from factneurons.errors import FactneuronsError, NotAskable
+    from factneurons.experiments.experiment import Experiment
+    from factneurons.experiments.settings import ExperimentSettings
+    from factneurons.experiments.study import Study
+    from factneurons.experiments.suite import EXPERIMENTS
     from factneurons.factcheck.checker import FactChecker
+    from factneurons.factcheck.settings import CheckerSettings, CheckSettings
     from factneurons.factcheck.types import Statement
     from factneurons.facts.description import describe
     from factneurons.facts.source import load_facts
     from factneurons.facts.types import Fact, Prompt
     from factneurons.facts.writing import write_jsonl
+    from factneurons.models.bundled import POCKET_MODELS, pocket_path
+    from factneurons.models.doctor import diagnose
     from factneurons.models.load import load_model
     from factneurons.models.model import Model
     from factneurons.models.types import Neuron, Query
@@ -43,42 +50,62 @@ if TYPE_CHECKING:
     from factneurons.multilingual.types import LanguageIndependent
     from factneurons.planted.plant import plant
     from factneurons.planted.settings import PlantingSettings
-    from factneurons.planted.truth import read_truth
-    from factneurons.planted.types import Truth
+    from factneurons.planted.truth import Truth
+    from factneurons.pocket.training import train_pocket
     from factneurons.report.page import write_report
     from factneurons.report.reading import findings_of
     from factneurons.runs.store import Run
+    from factneurons.stages.check import Checked, run_check
+    from factneurons.stages.degenerate import run_degenerate
+    from factneurons.stages.display import Display
+    from factneurons.stages.experiment import run_experiment
+    from factneurons.stages.languages import run_languages
+    from factneurons.stages.locate import run_locate
+    from factneurons.stages.located import model_of
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "EXPERIMENTS",
+    "POCKET_MODELS",
     "Attribution",
     "AttributionSettings",
+    "CheckSettings",
+    "Checked",
+    "CheckerSettings",
+    "ComparisonSettings",
     "DegeneracySettings",
     "DegenerateNeurons",
+    "Display",
     "Edit",
     "EditSettings",
+    "Experiment",
+    "ExperimentSettings",
     "Fact",
     "FactChecker",
     "FactneuronsError",
+    "InterventionSettings",
     "KnowledgeNeurons",
     "LanguageIndependent",
     "LanguageSettings",
     "Model",
     "Neuron",
     "NotAskable",
+    "PairSettings",
     "PlantingSettings",
     "Prompt",
     "Query",
     "Run",
     "SelectionSettings",
     "Statement",
+    "Study",
     "Truth",
     "attribute",
     "carried_facts",
     "consistency",
     "degenerate_pairs",
     "describe",
+    "diagnose",
     "edit",
     "find_degenerate",
     "findings_of",
@@ -87,9 +114,16 @@ __all__ = [
     "load_facts",
     "load_model",
     "locate",
+    "model_of",
     "plant",
-    "read_truth",
+    "pocket_path",
+    "run_check",
+    "run_degenerate",
+    "run_experiment",
+    "run_languages",
+    "run_locate",
     "stack_edits",
+    "train_pocket",
     "write_jsonl",
     "write_report",
 ]
@@ -97,42 +131,33 @@ __all__ = [
 _MODULES = {
     "attribution.locate": ("locate",),
     "attribution.methods": ("attribute",),
-    "attribution.selection": ("SelectionSettings",),
-    "attribution.settings": ("AttributionSettings",),
-    "attribution.types": (
-        "Attribution",
-        "KnowledgeNeurons",
-    ),
+    "attribution.settings": ("AttributionSettings", "InterventionSettings", "SelectionSettings"),
+    "attribution.types": ("Attribution", "KnowledgeNeurons"),
     "degeneracy.carried": ("carried_facts",),
     "degeneracy.find": ("find_degenerate",),
     "degeneracy.pairs": ("degenerate_pairs",),
-    "degeneracy.settings": ("DegeneracySettings",),
+    "degeneracy.settings": ("ComparisonSettings", "DegeneracySettings", "PairSettings"),
     "degeneracy.types": ("DegenerateNeurons",),
     "editing.build": ("edit",),
     "editing.settings": ("EditSettings",),
-    "editing.types": (
-        "Edit",
-        "stack_edits",
-    ),
-    "errors": (
-        "FactneuronsError",
-        "NotAskable",
-    ),
+    "editing.types": ("Edit", "stack_edits"),
+    "errors": ("FactneuronsError", "NotAskable"),
+    "experiments.experiment": ("Experiment",),
+    "experiments.settings": ("ExperimentSettings",),
+    "experiments.study": ("Study",),
+    "experiments.suite": ("EXPERIMENTS",),
     "factcheck.checker": ("FactChecker",),
+    "factcheck.settings": ("CheckSettings", "CheckerSettings"),
     "factcheck.types": ("Statement",),
     "facts.description": ("describe",),
     "facts.source": ("load_facts",),
-    "facts.types": (
-        "Fact",
-        "Prompt",
-    ),
+    "facts.types": ("Fact", "Prompt"),
     "facts.writing": ("write_jsonl",),
+    "models.bundled": ("POCKET_MODELS", "pocket_path"),
+    "models.doctor": ("diagnose",),
     "models.load": ("load_model",),
     "models.model": ("Model",),
-    "models.types": (
-        "Neuron",
-        "Query",
-    ),
+    "models.types": ("Neuron", "Query"),
     "multilingual.agnostic": ("language_agnostic",),
     "multilingual.join": ("language_independent",),
     "multilingual.paraphrases": ("consistency",),
@@ -140,11 +165,18 @@ _MODULES = {
     "multilingual.types": ("LanguageIndependent",),
     "planted.plant": ("plant",),
     "planted.settings": ("PlantingSettings",),
-    "planted.truth": ("read_truth",),
-    "planted.types": ("Truth",),
+    "planted.truth": ("Truth",),
+    "pocket.training": ("train_pocket",),
     "report.page": ("write_report",),
     "report.reading": ("findings_of",),
     "runs.store": ("Run",),
+    "stages.check": ("Checked", "run_check"),
+    "stages.degenerate": ("run_degenerate",),
+    "stages.display": ("Display",),
+    "stages.experiment": ("run_experiment",),
+    "stages.languages": ("run_languages",),
+    "stages.locate": ("run_locate",),
+    "stages.located": ("model_of",),
 }
 """Where each name lives. A module is imported when something of it is first used: PyTorch takes seconds."""
 

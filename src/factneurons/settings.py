@@ -179,3 +179,15 @@ def with_options(record: type[T], settings: T | None, options: Mapping[str, obje
     for name in options:
         check_choice("option", name, [each.name for each in options_of(record)])
     return record(**options) if settings is None else settings
+
+
+def split_options(options: Mapping[str, object], *records: type) -> dict[type, dict[str, object]]:
+    """The options of a function that takes several records, by record; one that several have (`seed`) goes to each.
+
+    Raises:
+        BadSetting: an option that none of them has.
+    """
+    names = {record: [each.name for each in fields(record)] for record in records}
+    for name in options:
+        check_choice("option", name, list(dict.fromkeys(name for own in names.values() for name in own)))
+    return {record: {name: options[name] for name in own if name in options} for record, own in names.items()}

@@ -16,8 +16,8 @@ from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
 from factneurons.planted.base import base_model
 from factneurons.planted.plant import save
-from factneurons.planted.truth import write_truth
-from factneurons.planted.types import PlantedComponent, PlantedFact, Rejected, Truth
+from factneurons.planted.truth import Truth
+from factneurons.planted.types import PlantedComponent, PlantedFact, Rejected
 
 HELD = {
     "prompts": 9.0,
@@ -66,7 +66,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model with random weights and a truth that no weight keeps; read only."""
     folder = tmp_path_factory.mktemp("planted") / "tiny"
     save(base_model("random-gpt2", 0), folder)
-    write_truth(_truth(), folder)
+    _truth().save(folder)
     return folder
 
 

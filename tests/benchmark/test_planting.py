@@ -4,12 +4,12 @@ import pytest
 
 from factneurons.benchmark.planting import planted_models, regimes_of
 from factneurons.errors import BadRun
-from factneurons.planted.truth import read_truth
+from factneurons.planted.truth import Truth
 from factneurons.planted.types import REGIMES
 
 
 def test_a_planted_model_in_numbers(tiny):
-    truth = read_truth(tiny)
+    truth = Truth.load(tiny)
     (found,) = planted_models([tiny])
     assert (found.base, found.seed, found.held) == ("random-gpt2", 0, truth.held)
     assert found.accepted == {"redundant": 1, "single": 1, "interchangeable": 1}

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import pytest
 
-from factneurons.cli import degenerate as command
+import factneurons as fn
 from factneurons.cli import main
 from factneurons.degeneracy.settings import DegeneracySettings
 
@@ -20,11 +20,11 @@ def settings_of(monkeypatch, tmp_path):
     """The settings that a command line leads to, where they differ from the defaults."""
 
     def parse(*arguments):
-        def stop(_folder, _model, settings, **_options):
+        def stop(_folder, _model, *, settings, **_options):
             raise Reached(settings)
 
-        monkeypatch.setattr(command, "model_of", lambda *_, **__: None)
-        monkeypatch.setattr(command, "run_degenerate", stop)
+        monkeypatch.setattr(fn, "model_of", lambda *_, **__: None)
+        monkeypatch.setattr(fn, "run_degenerate", stop)
         with pytest.raises(Reached) as reached:
             main(["degenerate", str(tmp_path), *arguments])
         found, usual = asdict(reached.value.args[0]), asdict(DegeneracySettings())

@@ -1,6 +1,5 @@
-"""`factneurons edit` and `factneurons delta`, whole commands with a bundled model."""
+"""`factneurons edit`, whole commands with a bundled model."""
 
-import hashlib
 import json
 import re
 
@@ -76,30 +75,6 @@ def test_erase_a_relation(command, tmp_path):
     )
     assert code == 0
     assert out[0] == "erase-relation: continent, 20 facts"
-
-
-def _bytes(folder):
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-
-
-def test_delta(command, edited, place):
-    out, _, code = command("delta", "show", edited)
-    assert code == 0
-    assert out[0] == "least-change: currency, Spain: euro -> rupee"
-    out, _, code = command("delta", "list", place)
-    assert [line.split(":")[0] for line in out] == [str(edited)]
-    assert command("delta", "apply", "pocket-gpt2", edited, "--out", place / "applied")[2] == 0
-    assert _bytes(place / "applied") == _bytes(edited / "model")
-    assert command("delta", "undo", place / "applied", edited, "--out", place / "back")[2] == 0
-    assert _bytes(place / "back") != _bytes(place / "applied")
-    assert command("delta", "apply", place / "back", edited, "--out", place / "again")[2] == 0
-    assert _bytes(place / "again") == _bytes(place / "applied")
-    out, _, code = command("delta", "stack", edited, "--out", place / "stack")
-    assert code == 0
-    _, err, code = command("delta", "apply", "pocket-llama", edited, "--out", place / "wrong")
-    assert code == 2
-    assert "made for another model (pocket-gpt2)" in err
-    assert not (place / "wrong").exists()
 
 
 @pytest.mark.parametrize(

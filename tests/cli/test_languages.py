@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import factneurons as fn
 from factneurons.cli import main
 from factneurons.multilingual.settings import LanguageSettings
 from factneurons.report.page import write_report
@@ -132,16 +133,15 @@ def test_agnostic_and_matched_sizes(tmp_path, command):
 
 def test_settings_of_the_command_are_those_of_the_library(monkeypatch, tmp_path):
     """Without options, both do the same."""
-    import factneurons.cli.languages as module
 
     class Reached(Exception):
         pass
 
-    def stop(_folder, _model, settings, **_options):
+    def stop(_folder, _model, *, settings, **_options):
         raise Reached(settings)
 
-    monkeypatch.setattr(module, "model_of", lambda *_, **__: None)
-    monkeypatch.setattr(module, "run_languages", stop)
+    monkeypatch.setattr(fn, "model_of", lambda *_, **__: None)
+    monkeypatch.setattr(fn, "run_languages", stop)
     with pytest.raises(Reached) as reached:
         main(["languages", str(tmp_path)])
     assert reached.value.args[0] == LanguageSettings()

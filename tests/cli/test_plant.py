@@ -14,7 +14,7 @@ from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact, Prompt
 from factneurons.facts.writing import write_jsonl
 from factneurons.planted.settings import PlantingSettings
-from factneurons.planted.truth import read_truth
+from factneurons.planted.truth import Truth
 
 ROOM = import_module("factneurons.planted.plant")
 NEW = [
@@ -71,7 +71,7 @@ def test_given_facts(command, facts_file, tmp_path, monkeypatch):
     assert notes[0].startswith("r/a: 1 of 2 prompts kept")
     assert any(line.startswith("step 40: ") for line in notes)
     assert "r/b (single) is not accepted: nothing suppressed: 0.40" in notes
-    truth = read_truth(folder)
+    truth = Truth.load(folder)
     assert [fact.id for fact in truth.facts] == ["r/a"]
     assert [each.id for each in truth.rejected] == ["r/b"]
     assert [fact.id for fact in load_facts(str(folder / "facts.jsonl"))] == ["r/a"]

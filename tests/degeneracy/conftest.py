@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.clusterers.registry import Context
-from factneurons.degeneracy.functional import Drops
+from factneurons.degeneracy.clusterers.base import Context
+from factneurons.degeneracy.drops import Drops
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
 

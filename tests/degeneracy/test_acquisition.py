@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from factneurons.degeneracy.acquisition import acquisition_curves
-from factneurons.degeneracy.functional import Drops
+from factneurons.degeneracy.acquisition import acquisition_by_clusterer, acquisition_curves
+from factneurons.degeneracy.drops import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.types import Component, DegenerateNeurons, mean_of_proper_subsets
+from factneurons.degeneracy.tables import ACQUISITION
+from factneurons.degeneracy.types import Component, DegenerateNeurons
+from factneurons.errors import BadSetting
 
 DEFAULT = DegeneracySettings()
 
@@ -32,18 +31,7 @@ def measured(blocks, known_neurons):
         known = known_neurons([neuron for group in [*groups, rest] for neuron in group])
         described = tuple(component(group) for group in groups)
         found = DegenerateNeurons(
-            known.fact,
-            described[:passed],
-            described,
-            (),
-            "",
-            0.9,
-            1.0,
-            0.01,
-            1.0,
-            "components",
-            "degenerate",
-            len(known.neurons),
+            known.fact, described[:passed], described, (), "", 0.9, 1.0, 0.01, 1.0, "degenerate", "distinct", 0
         )
         asked = []
 
@@ -128,10 +116,21 @@ def test_the_same_for_the_same_seed(measured):
     assert other["components"] == first["components"]
 
 
-@given(st.integers(2, 7), st.integers(0, 1000))
-def test_mean_of_proper_subsets_is_that_of_all_of_them(count, seed):
-    value = np.random.default_rng(seed).random(2**count)
-    subsets = [subset for size in range(1, count + 1) for subset in combinations(range(count), size)]
-    drop = {subset: value[sum(2**place for place in subset)] for subset in subsets}
-    means = [np.mean([drop[s] for s in subsets if len(s) == size]) for size in range(1, count + 1)]
-    assert mean_of_proper_subsets(means) == pytest.approx(np.mean([drop[s] for s in subsets if len(s) < count]))
+def test_clusterers_are_compared_on_the_same_facts(formula_model, known_neurons, blocks):
+    halves = blocks(6, 6)
+    model = formula_model(
+        halves, lambda text, suppressed: 0.9 if any(not set(half) & suppressed for half in halves) else 0.09
+    )
+    known = known_neurons([neuron for half in halves for neuron in half])
+    names = ("ntc", "ntc_authors")
+    frame = acquisition_by_clusterer(model, [known], names, DegeneracySettings(tau1=0.5))
+    assert list(frame.columns) == ACQUISITION.names
+    assert ACQUISITION.to_arrow(frame.to_dict("records")).num_rows == len(frame)
+    assert set(frame["clusterer"]) <= set(names)
+    components = frame[(frame["clusterer"] == "ntc") & (frame["which"] == "components")]
+    assert components["mean_drop"].tolist() == pytest.approx([0, 0.9])
+    assert components["size"].tolist() == [12, 12]
+    random = frame[frame["which"] == "random for components"]
+    assert random["mean_drop"].iloc[0] > 0.3
+    with pytest.raises(BadSetting, match="clusterer is 'no such'"):
+        acquisition_by_clusterer(model, [known], ["no such"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from factneurons.degeneracy.carrying import FactsByNeuron, carries_nothing
-from factneurons.degeneracy.functional import Drops
+from factneurons.degeneracy.drops import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron

@@ -18,7 +18,7 @@ from factneurons.degeneracy.control import (
     partitions_possible,
     proper_subsets,
 )
-from factneurons.degeneracy.functional import Drops
+from factneurons.degeneracy.drops import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.types import Neuron
 

@@ -7,14 +7,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from factneurons.degeneracy.functional import (
-    SETS_PER_CALL,
-    Drops,
-    degeneracy_index,
-    functional_filter,
-    union,
-    without_others,
-)
+from factneurons.degeneracy.drops import Drops, without_others
+from factneurons.degeneracy.functional import functional_filter
+from factneurons.degeneracy.indices import degeneracy_index
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.types import Neuron
 
@@ -94,32 +89,3 @@ def test_the_order_of_clusters_does_not_matter():
     drops = drops_by(alone | pairs | {key(ONE, TWO, THREE): 0.05})
     first = functional_filter([ONE, TWO, THREE], drops, DEFAULT)
     assert functional_filter([THREE, ONE, TWO], drops, DEFAULT) == first
-
-
-def test_degeneracy_index_is_clipped_and_undefined_without_a_loss():
-    assert degeneracy_index(0.5, np.array([-0.1, -0.2])) == 1
-    assert degeneracy_index(0.5, np.array([0.9, 0.8])) == 0
-    assert degeneracy_index(0.8, np.array([0.2, 0.6])) == 0.5
-    assert np.isnan(degeneracy_index(0.0, np.array([0.0])))
-    assert np.isnan(degeneracy_index(-0.1, np.array([0.0])))
-
-
-def test_every_set_is_asked_once_and_in_bounded_calls():
-    asked = []
-
-    def suppressed(neuron_sets):
-        asked.append([frozenset(neurons) for neurons in neuron_sets])
-        return np.array([1 / (1 + sum(n.index for n in neurons)) for neurons in neuron_sets])
-
-    sets = [frozenset({Neuron(0, place)}) for place in range(SETS_PER_CALL + 10)]
-    drops = Drops(suppressed, sets[:3])
-    assert asked == [[frozenset(), *sets[:3]]]
-    lost = drops([*sets, *sets])
-    np.testing.assert_allclose(lost[:1000], np.tile([n / (1 + n) for n in range(len(sets))], 2)[:1000])
-    assert [len(call) for call in asked] == [4, SETS_PER_CALL, 7]
-    assert len({s for call in asked for s in call}) == sum(map(len, asked))
-
-
-def test_union():
-    assert union([ONE, TWO]) == ONE | TWO
-    assert union([]) == frozenset()

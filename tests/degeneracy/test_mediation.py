@@ -1,4 +1,4 @@
-"""What neurons pass on, against a loop over single forward passes; and the rules that follow from layers."""
+"""What neurons mediate, against a loop over single forward passes; and the rules that follow from layers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from factneurons.degeneracy.mediation import passed_on
+from factneurons.degeneracy.mediation import mediated_effects
 from factneurons.models.types import Neuron
 
 
@@ -51,12 +51,12 @@ def test_against_single_passes(model, family_row, new_query):
             left = np.abs(values(model, family_row, query, neuron)) / whole
             expected[row] += np.clip(1 - left, 0, 1) / len(queries)
     np.fill_diagonal(expected, 0)
-    assert passed_on(model, queries, NEURONS) == pytest.approx(expected, abs=1e-4)
+    assert mediated_effects(model, queries, NEURONS) == pytest.approx(expected, abs=1e-4)
     assert expected.max() > 1e-3
 
 
 def test_only_lower_neurons_are_needed(model, new_query):
-    found = passed_on(model, [new_query(model.kind)], NEURONS)
+    found = mediated_effects(model, [new_query(model.kind)], NEURONS)
     for row, first in enumerate(NEURONS):
         for column, second in enumerate(NEURONS):
             assert 0 <= found[row, column] <= 1
@@ -66,5 +66,5 @@ def test_only_lower_neurons_are_needed(model, new_query):
 
 def test_a_silent_neuron_needs_nobody(model, new_query):
     with model.suppress([Neuron(2, 5)]):
-        found = passed_on(model, [new_query(model.kind)], NEURONS)
+        found = mediated_effects(model, [new_query(model.kind)], NEURONS)
     assert (found[:, 4] == 0).all()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import factneurons as fn
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.functional import Drops
+from factneurons.degeneracy.drops import Drops
 from factneurons.degeneracy.pairs import degenerate_pairs, disjoint_pairs
 from factneurons.degeneracy.settings import PairSettings
 from factneurons.degeneracy.tables import PAIR_FACTS, PAIRS

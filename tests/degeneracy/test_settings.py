@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.settings import (
-    CLUSTERER_NAMES,
     CarriedSettings,
     ComparisonSettings,
     DegeneracySettings,
@@ -21,10 +19,6 @@ def test_every_field_is_checked(record):
     for each in options_of(record):
         with pytest.raises(BadSetting, match=f"^{each.name} is <object"):
             record(**{each.name: object()})
-
-
-def test_names_are_those_of_the_registry():
-    assert tuple(CLUSTERERS) == CLUSTERER_NAMES
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ class Outcome:
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
     """run("locate", "--model", ...): the command in this process, as the console script calls it."""
-    monkeypatch.setattr("factneurons.cli.console._LINE_EVERY", float("inf"))  # however slow this machine is
+    monkeypatch.setattr("factneurons.stages.display._LINE_EVERY", float("inf"))  # however slow this machine is
 
     def call(*arguments: object) -> Outcome:
         capsys.readouterr()

@@ -19,7 +19,9 @@ import factneurons as fn
 from factneurons.attribution.methods import METHODS
 from factneurons.errors import BadNumber
 from factneurons.runs.verify import verify
+from factneurons.stages import degenerate
 from factneurons.stages import locate as stages
+from factneurons.stages import test_neurons as tests_of_neurons
 
 GOOD = {"relation": "capital", "subject": "France", "answer": "Paris", "prompts": ["The capital of France is ___."]}
 BAD_LINES = {
@@ -306,9 +308,14 @@ def test_nan_in_scores(nan_for_kenya, gpt2, facts_file, tmp_path, locate):
     assert np.isfinite(numbers).all()
 
 
-@pytest.mark.parametrize(("stage", "function"), [("test_knowledge", "intervene"), ("degenerate", "degenerate_neurons")])
-def test_a_number_that_is_none_in_a_later_stage(stage, function, gpt2, facts_file, tmp_path, locate, run, monkeypatch):
-    real = getattr(stages, function)
+@pytest.mark.parametrize(
+    ("stage", "module", "function"),
+    [("test_knowledge", tests_of_neurons, "intervene"), ("degenerate", degenerate, "degenerate_neurons")],
+)
+def test_a_number_that_is_none_in_a_later_stage(
+    stage, module, function, gpt2, facts_file, tmp_path, locate, run, monkeypatch
+):
+    real = getattr(module, function)
 
     def failing(model, known, *arguments):
         if known.fact.id == "continent/egypt":
@@ -321,7 +328,7 @@ def test_a_number_that_is_none_in_a_later_stage(stage, function, gpt2, facts_fil
     if stage == "degenerate":
         assert run(*first).code == 0
         command = ("degenerate", tmp_path / "run", "--draws", 3)
-    monkeypatch.setattr(stages, function, failing)
+    monkeypatch.setattr(module, function, failing)
     stopped = run(*command)
     assert stopped.code == 2
     assert "error: fact 'continent/egypt': P(answer) is NaN (" in stopped.err
@@ -363,7 +370,7 @@ def test_out_is_no_run(gpt2, facts_file, tmp_path, locate, run, monkeypatch):
     def load_model(*_, **__):
         pytest.fail("a model is loaded for nothing")
 
-    monkeypatch.setattr("factneurons.cli.locate.load_model", load_model)
+    monkeypatch.setattr("factneurons.load_model", load_model)
     (tmp_path / "file").write_text("mine", encoding="utf-8")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "thesis.tex").write_text("mine", encoding="utf-8")
@@ -424,8 +431,8 @@ def test_settings_of_degenerate(options, words, tmp_path, run):
 
 
 def test_degenerate_before_locate(gpt2, facts_file, tmp_path, locate, run, monkeypatch):
-    monkeypatch.setattr("factneurons.stages.locate.locate_batch", lambda *_, **__: pytest.fail("not reached"))
-    monkeypatch.setattr("factneurons.stages.locate.load_facts", load_nothing(fn.load_facts))
+    monkeypatch.setattr(stages, "locate_batch", lambda *_, **__: pytest.fail("not reached"))
+    monkeypatch.setattr(stages, "load_facts", load_nothing(fn.load_facts))
     assert locate(gpt2, facts_file, tmp_path / "run").code == 2
     assert "nothing was located in it; run factneurons locate" in run("degenerate", tmp_path / "run").refused()
 

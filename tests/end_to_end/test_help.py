@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from typer.main import get_command
 
+import factneurons as fn
 from factneurons.cli.app import COMMANDS, application
 from factneurons.cli.examples import EXAMPLES
 from factneurons.pocket import recipe as recipes
@@ -80,7 +81,7 @@ def place(tmp_path_factory, gpt2, bert, facts_file):
 def _plant(base, out, *, facts, regime, settings, report):
     """Planting takes minutes with the examples' own options; here only what the command hands on is looked at."""
     from factneurons.planted.plant import Planted
-    from factneurons.planted.types import Truth
+    from factneurons.planted.truth import Truth
 
     assert base in ("pocket-gpt2", "random-llama")
     assert (facts is None) == (regime == "single")
@@ -110,11 +111,11 @@ def _measure_little(run):
     """Experiments take minutes, and small models know none of the facts; here every fact has the numbers of a claim."""
     from factneurons.experiments.types import Measured
 
-    def experiment_run(experiment, load, spec, out, settings, **options):
+    def experiment_run(experiment, model, facts, out, **options):
         claim = experiment.claims[0]
         numbers = [Measured(claim.condition, claim.measure, 1.0)]
         few = replace(experiment, prepare=lambda study: lambda fact: numbers)
-        return run(few, load, spec, out, settings, **{**options, "limit": 3})
+        return run(few, model, facts, out, **{**options, "limit": 3})
 
     return experiment_run
 
@@ -123,8 +124,6 @@ def _measure_little(run):
 def quick(monkeypatch, place):
     """Small models, few facts and few steps, with the very lines of the examples."""
     import factneurons.cli.benchmark as benchmark
-    import factneurons.cli.experiment as experiment
-    import factneurons.cli.locate as locate
     import factneurons.cli.plant as plant
     import factneurons.stages.locate as stages
 
@@ -136,8 +135,8 @@ def quick(monkeypatch, place):
         return load_facts(spec, **{**options, "limit": 3})
 
     monkeypatch.setattr(stages, "load_facts", few)
-    monkeypatch.setattr(locate, "load_facts", few)
-    monkeypatch.setattr(experiment, "_run", _measure_little(experiment._run))
+    monkeypatch.setattr(fn, "load_facts", few)
+    monkeypatch.setattr(fn, "run_experiment", _measure_little(fn.run_experiment))
     monkeypatch.setattr(plant, "plant_facts", _plant)
     monkeypatch.setattr(benchmark, "run_benchmark", _benchmark)
     monkeypatch.setattr(benchmark, "write_results", _benchmark_results)

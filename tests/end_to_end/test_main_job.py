@@ -17,6 +17,8 @@ import factneurons as fn
 from factneurons.attribution.settings import SelectionSettings
 from factneurons.cli import main
 from factneurons.runs.verify import verify
+from factneurons.stages import degenerate, locate
+from factneurons.stages import test_neurons as tests_of_neurons
 
 
 class Reader(html.parser.HTMLParser):
@@ -213,8 +215,9 @@ def test_a_finished_run_is_not_done_again(finished, commands, run, monkeypatch):
     def never(*_, **__):
         pytest.fail("nothing is left to do")
 
-    for name in ("locate_batch", "intervene", "degenerate_neurons"):
-        monkeypatch.setattr(f"factneurons.stages.locate.{name}", never)
+    monkeypatch.setattr(locate, "locate_batch", never)
+    monkeypatch.setattr(tests_of_neurons, "intervene", never)
+    monkeypatch.setattr(degenerate, "degenerate_neurons", never)
     again = run(*commands.locate(finished))
     assert again.code == 0
     assert "40 of 40 facts located in 0.0 s, 40 of them before" in again.out

@@ -131,7 +131,7 @@ def test_ctrl_c_before_anything_is_located(commands, tmp_path, run, monkeypatch)
     def load_model(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("factneurons.cli.locate.load_model", load_model)
+    monkeypatch.setattr("factneurons.load_model", load_model)
     stopped = run(*commands.locate(tmp_path / "run"))
     assert (stopped.code, stopped.error) == (130, "error: stopped")
     assert not (tmp_path / "run").exists()

@@ -76,7 +76,7 @@ def test_a_fact_without_a_prompt_that_can_be_asked_is_left_out(model):
     study = Study(model, [blind], FEW)
     with pytest.raises(NotAskable, match="none of its 1 prompts can be asked"):
         study.queries(blind)
-    assert study.others.unrelated(blind, 5, 1) == []
+    assert study.pool.unrelated(blind, 5, 1) == []
 
 
 @pytest.mark.parametrize("wrong", [{"methods": ()}, {"draws": 0}, {"unrelated": -1}])

@@ -27,6 +27,7 @@ def experiment(*claims, summaries=()):
         source="nobody",
         question="Is it so?",
         smallest="one fact",
+        example="factneurons experiment E0",
         measures=MEASURES,
         claims=claims,
         prepare=lambda study: lambda fact: (),

@@ -1,4 +1,4 @@
-"""The acquisition table: numbers by hand from rows by hand, and a search with several clusterers."""
+"""The acquisition table: numbers by hand from rows by hand."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from factneurons.errors import BadModel
 from factneurons.models import head as head_module
 from factneurons.models.head import Head
 from factneurons.models.types import TARGETS
@@ -129,3 +130,53 @@ def test_gradient_is_the_slope(seed, target, scale, cap):
     up, down = (head.value_and_gradient(hidden + sign * step, token, target)[0] for sign in (1, -1))
     slope = (head.value_and_gradient(hidden, token, target)[1] * step).sum()
     assert abs(float((up - down)[0] / 2 - slope)) < 1e-12
+
+
+def odd_logits(model, change):
+    """A model that does something to its logits after the output embeddings."""
+    original = model.backbone.module.forward
+
+    def forward(**options):
+        result = original(**options)
+        return SimpleNamespace(logits=change(result.logits))
+
+    model.backbone.module.forward = forward
+
+
+@pytest.mark.parametrize("family", ["gpt2", "bert", "t5"])
+def test_logits_that_do_not_follow_from_the_head_are_refused_each_time(family, new_model, new_query):
+    model = new_model(family)
+    odd_logits(model, lambda logits: 2 * logits)
+    for _ in range(2):
+        with pytest.raises(BadModel, match="scales or caps its logits in a way that is not supported"):
+            model.log_probabilities([new_query(model.kind)])
+
+
+def test_a_constant_added_to_all_logits_changes_no_probability(new_model, new_query, slow_reference):
+    model = new_model("gpt2")
+    odd_logits(model, lambda logits: logits + 3)
+    query = new_query("causal", answer=2)
+    true = slow_reference(model, "gpt2").log_probability(query)
+    assert model.log_probabilities([query])[0] == pytest.approx(true, abs=1e-12)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "bert", "t5"])
+def test_first_question_may_be_asked_inside_an_intervention(family, new_model, new_query, slow_reference):
+    """The check of the head must not take the intervention for a strange head."""
+    model = new_model(family)
+    query = new_query(model.kind)
+    factors = {(0, 1): 0.0, (model.layer_count - 1, 2): 0.0, (model.layer_count - 1, 3): 0.0}
+    with model.suppress(factors):
+        found = model.log_probabilities([query])[0]
+    assert found == pytest.approx(slow_reference(model, family, factors).log_probability(query), abs=1e-11)
+    assert found != pytest.approx(model.log_probabilities([query])[0], abs=1e-6)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "bert"])
+def test_nan_weights_are_not_taken_for_a_strange_head(family, new_model, new_query):
+    """The numbers are bad, not the model's shape; who asks for scores is told so."""
+    model = new_model(family)
+    with torch.no_grad():
+        model.backbone.layers[1].down.weight[0, 0] = float("nan")
+    found = model.log_probabilities([new_query(model.kind)])
+    assert torch.isnan(torch.tensor(found)).all()

@@ -5,7 +5,6 @@ import os
 import pickle
 import shutil
 import socket
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,9 @@ from transformers import AutoTokenizer, BertConfig, BertModel, MixtralConfig, Vi
 
 from factneurons.errors import BadModel, BadNumber, BadSetting
 from factneurons.models import bundled as catalog
-from factneurons.models import load, source
-from factneurons.models.bundled import POCKET_MODELS, pocket_path
-from factneurons.models.fingerprint import file_hash, fingerprint, tensor_hash
-from factneurons.models.load import kind_of, load_config, load_model, load_tokenizer, model_fingerprint
+from factneurons.models import load
+from factneurons.models.fingerprint import fingerprint
+from factneurons.models.load import kind_of, load_config, load_model, load_tokenizer
 from factneurons.models.source import find_source
 
 KINDS = {"bert": "cloze", "roberta": "cloze", "gpt2": "causal", "llama": "causal", "t5": "encoder-decoder"}
@@ -120,81 +118,6 @@ def test_logging_is_left_as_it_was(gpt2_folder):
         transformers.utils.logging.get_verbosity(),
         transformers.utils.logging.is_progress_bar_enabled(),
     )
-
-
-class TestNames:
-    def test_missing_folder(self, tmp_path):
-        assert "there is no folder" in message(BadModel, tmp_path / "nothing")
-        assert "there is no folder" in message(BadModel, "")
-        assert "there is no folder" in message(BadModel, "./nothing")
-
-    def test_a_file(self, tmp_path):
-        (tmp_path / "model.bin").write_text("")
-        assert "is a file" in message(BadModel, tmp_path / "model.bin")
-
-    def test_hub_name_without_network(self, monkeypatch, tmp_path):
-        def never(*_, **options):
-            assert options["local_files_only"]
-            raise OSError("not in the cache")
-
-        monkeypatch.setattr(source, "snapshot_download", never)
-        assert "hf download some/model" in message(BadModel, "some/model")
-        assert "neither a folder nor" not in message(BadModel, "gpt2")
-
-    def test_impossible_name(self):
-        assert "possible name" in message(BadModel, "some model?")
-
-    def test_hub_that_answers_but_does_not_have_it(self, monkeypatch):
-        def refuse(*_, **options):
-            raise OSError("401: gated\nsecond line" if "allow_patterns" in options else "not in the cache")
-
-        monkeypatch.setattr(source, "snapshot_download", refuse)
-        monkeypatch.setattr(source, "_hub_answers", lambda: True)
-        assert "401: gated; give a folder" in message(BadModel, "some/model")
-
-    def test_the_hub_is_asked_once_and_shortly(self, monkeypatch):
-        calls = []
-
-        def unreachable(url, timeout):
-            calls.append(timeout)
-            raise urllib.error.URLError(TimeoutError())
-
-        monkeypatch.setattr(urllib.request, "urlopen", unreachable)
-        assert not source._hub_answers()
-        assert calls == [5.0]
-
-    def test_from_the_cache(self, monkeypatch, gpt2_folder):
-        monkeypatch.setattr(source, "snapshot_download", lambda *_, **__: str(gpt2_folder))
-        model = load_model("some/model", revision="abc")
-        assert model.name == "some/model"
-        assert model_fingerprint(model.backbone) == fingerprint(gpt2_folder)
-
-    def test_weights_are_fetched_where_only_the_config_is_cached(self, monkeypatch, gpt2_folder, tmp_path):
-        bare = tmp_path / "bare"
-        bare.mkdir()
-        shutil.copy(gpt2_folder / "config.json", bare)
-        asked = []
-
-        def download(name, *, revision, local_files_only=False, allow_patterns=None):
-            asked.append(allow_patterns)
-            return str(bare if local_files_only else gpt2_folder)
-
-        monkeypatch.setattr(source, "snapshot_download", download)
-        monkeypatch.setattr(source, "_hub_answers", lambda: True)
-        assert find_source("some/model", weights=False).folder == bare
-        assert asked == [None]
-        assert find_source("some/model").folder == gpt2_folder
-        assert "model*.safetensors" in asked[-1]
-        assert not any("py" in pattern or "bin" in pattern for pattern in asked[-1])
-
-    def test_pocket(self, monkeypatch, gpt2_folder):
-        assert "pocket-bert, pocket-gpt2, pocket-llama" in message(BadModel, "pocket-elephant")
-        monkeypatch.setattr(catalog, "WEIGHTS", gpt2_folder.parent)
-        assert "factneurons pocket train pocket-llama" in message(BadModel, "pocket-llama")
-        gpt2_folder.rename(gpt2_folder.parent / "pocket-gpt2")
-        assert load_model("pocket-gpt2").name == "pocket-gpt2"
-        assert pocket_path("pocket-gpt2").name == "pocket-gpt2"
-        assert all(name == model.name for name, model in POCKET_MODELS.items())
 
 
 class TestConfig:
@@ -416,46 +339,6 @@ class TestWeights:
         (gpt2_folder / "model.safetensors").unlink()
         (gpt2_folder / "model.safetensors.index.json").write_text(index)
         assert "index" in message(BadModel, gpt2_folder)
-
-
-class TestFingerprint:
-    def test_files(self, gpt2_folder):
-        (gpt2_folder / "notes.md").write_text("not used")
-        (gpt2_folder / "optimizer.pt").write_text("not used")
-        found = fingerprint(gpt2_folder)
-        assert set(found) >= {"config.json", "model.safetensors", "tokenizer.json"}
-        assert not {"notes.md", "optimizer.pt"} & set(found)
-        assert all(len(digest) == 64 for digest in found.values())
-        assert model_fingerprint(load_model(gpt2_folder).backbone) == found
-
-    def test_one_changed_byte_shows(self, gpt2_folder):
-        before = fingerprint(gpt2_folder)
-        path = gpt2_folder / "model.safetensors"
-        content = bytearray(path.read_bytes())
-        content[-1] ^= 1
-        path.write_bytes(content)
-        after = fingerprint(gpt2_folder)
-        assert {name for name in before if before[name] != after[name]} == {"model.safetensors"}
-
-    def test_known_hash(self, tmp_path):
-        (tmp_path / "empty").write_bytes(b"")
-        assert file_hash(tmp_path / "empty").startswith("e3b0c44298fc1c14")
-
-    def test_in_memory(self, gpt2_folder):
-        module = load_model(gpt2_folder).backbone.module
-        tensors = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-        first = tensor_hash(tensors)
-        assert first == tensor_hash(dict(reversed(tensors.items())))
-        next(iter(tensors.values())).view(-1)[0] += 1
-        assert tensor_hash(tensors) != first
-
-    def test_of_a_model_made_in_memory(self, gpt2_folder, tiny_tokenizer):
-        loaded = load_model(gpt2_folder)
-        module = transformers.GPT2LMHeadModel(loaded.backbone.module.config)
-        module.load_state_dict(loaded.backbone.module.state_dict())
-        module.name_or_path = ""
-        made = type(loaded)(module, tiny_tokenizer("gpt2"), name="made", kind="causal")
-        assert model_fingerprint(made.backbone) == {"parameters": tensor_hash(loaded.backbone.module.state_dict())}
 
 
 def test_every_kind_has_its_loader():

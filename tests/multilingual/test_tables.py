@@ -1,12 +1,13 @@
 """The tables of facts joined over languages."""
 
+from dataclasses import replace
+
 from factneurons.attribution.types import KnowledgeNeurons, Measurement
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
 from factneurons.multilingual.join import language_independent
 from factneurons.multilingual.settings import RULES
 from factneurons.multilingual.tables import LANGUAGE_EFFECTS, LANGUAGE_NEURONS, LANGUAGES
-from factneurons.multilingual.types import JoinedFact, fact_in_all
 
 
 def known(language, *neurons):
@@ -20,7 +21,7 @@ KNOWN = [known("en", Neuron(0, 1), Neuron(2, 3)), known("zh", Neuron(2, 3))]
 
 def joined():
     (found,) = language_independent(KNOWN, width=64, languages=("en", "zh"))
-    return JoinedFact(fact_in_all([each.fact for each in KNOWN]), found, (0.0, 0.5))
+    return replace(found, cuts=(0.0, 0.5))
 
 
 def test_a_fact_in_all_its_languages():

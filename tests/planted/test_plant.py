@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from importlib import import_module
 
 import jsonschema
@@ -12,14 +13,13 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
 import factneurons as fn
-from factneurons.errors import BadFact, BadModel, BadSetting
+from factneurons.errors import BadSetting
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.adapters import matrix
 from factneurons.models.types import Neuron
-from factneurons.planted.base import base_model
-from factneurons.planted.checks import ADDITIVE, measured
+from factneurons.planted.checks import measured
 from factneurons.planted.plant import FACTS, plant
-from factneurons.planted.truth import SCHEMA, TRUTH, read_truth
+from factneurons.planted.truth import SCHEMA, TRUTH, Truth
 from factneurons.planted.types import Check, PlantedComponent, PlantedFact
 
 ROOM = import_module("factneurons.planted.plant")  # the package's own `plant` is the function
@@ -32,7 +32,7 @@ def test_what_is_written(planted):
     assert names >= {"config.json", "model.safetensors", "tokenizer.json", TRUTH, FACTS}
     assert not [name for name in names if name.endswith(".part")]
     assert [path.name for path in planted.folder.parent.iterdir()] == [planted.folder.name]
-    assert read_truth(planted.folder) == planted.truth
+    assert Truth.load(planted.folder) == planted.truth
     record = json.loads((planted.folder / TRUTH).read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(record)
     facts = [fact for each in planted.truth.facts for fact in each.facts]
@@ -56,38 +56,6 @@ def test_plain_transformers_loads_it(planted, architecture, model):
     with torch.no_grad():
         logits = module(input_ids=torch.tensor([query.input_ids])).logits[0, query.target_positions[0]]
     assert float(logits.softmax(-1)[query.answer_ids[0]]) == pytest.approx(model.probabilities([query])[0], abs=1e-5)
-
-
-def test_checks_are_what_suppressing_does(planted, model):
-    """Every value in truth.json, measured again, one prompt and one set of neurons at a time."""
-    for fact in planted.truth.facts:
-        for check in fact.checks:
-            if "log-odds" in check.what:
-                continue
-            values = []
-            for each in fact.facts:
-                with model.suppress(check.suppressed):
-                    values.append(np.mean([model.probability(prompt, each.answer) for prompt in each.prompts]))
-            assert check.value == pytest.approx(values[0], abs=1e-4), check.what
-
-
-def test_the_neurons_of_a_single_fact_add_up(planted, model):
-    """The share in log-odds by its definition, prompt by prompt."""
-    for fact in planted.truth.facts:
-        if fact.regime != "single":
-            continue
-        (check,) = [check for check in fact.checks if "log-odds" in check.what]
-        (each,) = fact.facts
-
-        def odds(neurons, each=each):
-            with model.suppress(neurons):
-                p = np.array([model.probability(prompt, each.answer) for prompt in each.prompts])
-            return np.log(p / (1 - p)).mean()
-
-        whole = odds(()) - odds(fact.neurons)
-        total = sum(odds(()) - odds((neuron,)) for neuron in fact.neurons) / whole
-        assert check.value == pytest.approx(total, rel=1e-2)
-        assert (check.at_least, check.at_most) == ADDITIVE
 
 
 def test_its_neurons_carry_the_fact_and_no_others_do(planted, model):
@@ -150,7 +118,7 @@ def test_the_same_seed_gives_the_same_model(base, small, tmp_path):
             plant(base("gpt2"), tmp_path / name, facts=[UNKNOWN], settings=small(steps=3, seed=seed))
     one, two, three = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two", "three"))
     assert one == two != three
-    assert read_truth(tmp_path / "one") == read_truth(tmp_path / "two")
+    assert Truth.load(tmp_path / "one") == Truth.load(tmp_path / "two")
     assert torch.equal(state, torch.get_rng_state())
 
 
@@ -176,32 +144,6 @@ def test_a_folder_in_use(base, tmp_path):
     for folder in (tmp_path, tmp_path / "file"):
         with pytest.raises(BadSetting, match="it is in use; give a folder that does not exist yet"):
             plant(base("gpt2"), folder)
-
-
-def test_bases_that_are_refused(new_model, base, tmp_path):
-    with pytest.raises(BadModel, match="bert, gpt2, llama models, not in gptj"):
-        plant(new_model("gptj"), tmp_path / "out")
-    with pytest.raises(BadModel, match=r"it is on cpu in float64; .* in float32"):
-        plant(new_model("gpt2"), tmp_path / "out")
-    with pytest.raises(BadModel, match="random-t5: there is no such random model; valid: random-bert, random-gpt2"):
-        plant("random-t5", tmp_path / "out")
-    with pytest.raises(BadFact, match="knows it already"):
-        plant(base("gpt2"), tmp_path / "out", facts=[
-            Fact("a", "r", "France", "Paris", "en", (Prompt("The capital of France is ___."),))
-        ])  # fmt: skip
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["random-bert", "random-gpt2", "random-llama"])
-def test_random_bases(name):
-    one, same, other = (base_model(name, seed) for seed in (0, 0, 1))
-    assert one.name == name
-    assert one.kind == ("cloze" if name == "random-bert" else "causal")
-    weights = [matrix(model.backbone.layers[1].up) for model in (one, same, other)]
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
-    query = one.query("The capital of France is ___.", "Paris")
-    assert one.probabilities([query])[0] < 0.03
 
 
 def test_what_shares_a_component_goes_with_it():
@@ -243,3 +185,36 @@ def test_bilingual_values_are_the_worst_of_the_languages(base):
     assert by_what["none of its neurons", ""].value == pytest.approx(english, abs=0.1)
     assert by_what["all but the component of this language", "en"].value > 0.5
     assert by_what["all but the component of this language", "zh"].value < 0.5
+
+
+@pytest.fixture(scope="module")
+def bilingual(base, small, tmp_path_factory):
+    """A planted model with one fact in two languages, and what is known of it."""
+    for seed in range(1, 5):
+        folder = tmp_path_factory.mktemp("bilingual") / "model"
+        with suppress(BadSetting):  # so few steps do not store a fact with every seed
+            planted = plant(base("gpt2"), folder, settings=small(mix={"bilingual": 1}, seed=seed))
+            return fn.load_model(folder, device="cpu"), planted.truth.facts[0]
+    pytest.fail("no bilingual fact could be planted with any of four seeds")
+
+
+def test_languages_share_the_component_of_all_languages(bilingual):
+    model, planted = bilingual
+    known = fn.locate(model, planted.facts, method="dai")
+    (found,) = fn.language_independent(known, width=model.width)
+    everywhere = {n for component in planted.components if not component.language for n in component.neurons}
+    alone = set(planted.neurons) - everywhere
+    assert set(found.neurons) <= everywhere
+    assert found.neurons
+    assert found.p_value < 0.05
+    assert all(len(found.holders(neuron)) == 1 for neuron in alone if found.holders(neuron))
+
+
+def test_what_languages_share_carries_the_fact_in_each(bilingual):
+    model, planted = bilingual
+    known = fn.locate(model, planted.facts, method="dai")
+    (found,) = fn.language_independent(known, width=model.width)
+    for fact in planted.facts:
+        query = model.query(fact.prompts[0], fact.answer)
+        (after,) = model.probabilities_with([query], [found.neurons])[0]
+        assert after < 0.5 * model.probabilities([query])[0]

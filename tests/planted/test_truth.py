@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -13,8 +12,8 @@ from hypothesis import strategies as st
 from factneurons.errors import BadRun
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
-from factneurons.planted.truth import SCHEMA, TRUTH, read_truth, write_truth
-from factneurons.planted.types import REGIMES, Check, PlantedComponent, PlantedFact, Rejected, Truth
+from factneurons.planted.truth import SCHEMA, TRUTH, Truth
+from factneurons.planted.types import REGIMES, Check, PlantedComponent, PlantedFact, Rejected
 
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 
@@ -62,9 +61,9 @@ TRUTHS = st.builds(
 @given(TRUTHS)
 def test_round_trip(tmp_path_factory, truth):
     folder = tmp_path_factory.mktemp("truth")
-    write_truth(truth, folder)
-    assert read_truth(folder) == truth
-    assert read_truth(str(folder)) == truth
+    truth.save(folder)
+    assert Truth.load(folder) == truth
+    assert Truth.load(str(folder)) == truth
     VALIDATOR.validate(json.loads((folder / TRUTH).read_text(encoding="utf-8")))
     assert [path.name for path in folder.iterdir()] == [TRUTH]
 
@@ -88,15 +87,15 @@ EXAMPLE = Truth(
 
 @pytest.fixture
 def change(tmp_path):
-    """change(do): what read_truth says of the example's file after `do` worked on its record."""
+    """change(do): what Truth.load says of the example's file after `do` worked on its record."""
 
     def read(do):
-        write_truth(EXAMPLE, tmp_path)
+        EXAMPLE.save(tmp_path)
         record = json.loads((tmp_path / TRUTH).read_text(encoding="utf-8"))
         do(record)
         (tmp_path / TRUTH).write_text(json.dumps(record), encoding="utf-8")
         with pytest.raises(BadRun) as error:
-            read_truth(tmp_path)
+            Truth.load(tmp_path)
         assert str(error.value).startswith(str(tmp_path))
         assert "\n" not in str(error.value)
         return record, str(error.value)
@@ -152,27 +151,13 @@ def test_another_format(change):
 
 def test_no_planted_model(tmp_path):
     with pytest.raises(BadRun, match=r"no planted model, it has no truth\.json; factneurons plant makes one"):
-        read_truth(tmp_path)
+        Truth.load(tmp_path)
     with pytest.raises(BadRun, match="no planted model"):
-        read_truth(tmp_path / "nowhere")
+        Truth.load(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"3"])
 def test_no_json(tmp_path, content):
     (tmp_path / TRUTH).write_bytes(content)
     with pytest.raises(BadRun, match=r"truth\.json: (cannot be read|its format)"):
-        read_truth(tmp_path)
-
-
-def test_a_fact_by_its_id():
-    assert EXAMPLE["r/a"] is EXAMPLE.facts[0]
-    with pytest.raises(KeyError):
-        EXAMPLE["r/b"]
-
-
-def test_a_check_passes_between_its_bounds():
-    check = Check("x", (), 0.5, 0.3, 0.6)
-    assert check.passed
-    assert not replace(check, value=0.29).passed
-    assert not replace(check, value=0.61).passed
-    assert not replace(check, value=float("nan")).passed
+        Truth.load(tmp_path)

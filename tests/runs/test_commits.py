@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import fields, replace
 
 import pyarrow.parquet
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from factneurons.errors import BadRun, FactneuronsError
 from factneurons.runs.commits import (
     PARTS,
     RECORD,
     UNFINISHED,
-    Skip,
     clear_unfinished,
     commit_folders,
     read_commits,
     write_commit,
 )
-
-SKIP = Skip("no-prompt", "none can be asked", "capital/0000", "en", "facts.jsonl:1", "It is ___", askable=True)
+from factneurons.runs.skips import Skip
 
 
 @pytest.fixture
@@ -137,15 +132,3 @@ def test_what_a_killed_writer_left_is_thrown_away(folder):
     assert clear_unfinished(folder) >= 2
     assert list((folder / UNFINISHED).iterdir()) == []
     assert (folder / PARTS).is_dir()
-
-
-@pytest.mark.parametrize("name", [field.name for field in fields(Skip) if field.type == "str"])
-def test_a_skips_key_changes_with_its_content(name):
-    assert replace(SKIP, **{name: "else"}).key != SKIP.key
-    assert replace(SKIP, part=True, askable=False).key == SKIP.key
-
-
-@given(reason=st.text(max_size=3), detail=st.text(max_size=3))
-def test_a_skip_is_a_row_of_its_stage(reason, detail):
-    row = replace(SKIP, reason=reason, detail=detail).row("locate")
-    assert (row["stage"], row["reason"], row["detail"], row["fact_id"]) == ("locate", reason, detail, SKIP.fact_id)

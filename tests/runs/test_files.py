@@ -1,16 +1,26 @@
 """Files appear whole: flushed before they are renamed, and never half when the disk is full."""
 
 import errno
+import json
 import os
 from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from factneurons.errors import BadRun, FactneuronsError
-from factneurons.runs.files import FolderLock, sha256_of
+from factneurons.runs.files import FolderLock, sealed, sha256_of, unsealed
 from factneurons.runs.store import Run
 from factneurons.runs.verify import verify
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+CONTENT = st.dictionaries(st.sampled_from("abc"), VALUES)
 
 
 def test_everything_is_flushed_before_it_gets_its_name_and_the_folder_after(tmp_path, small, monkeypatch):
@@ -166,3 +176,24 @@ def test_sha256_of_files_and_folders(tmp_path):
     assert len({before, after, sha256_of(tmp_path)}) == 3
     with pytest.raises(FactneuronsError, match=r"missing\.txt: cannot be read: No such file"):
         sha256_of(tmp_path / "missing.txt")
+
+
+@given(content=CONTENT)
+def test_what_is_sealed_comes_back_whatever_its_order(content):
+    data = json.dumps(sealed(content))
+    assert unsealed(data.encode()) == content
+    turned = dict(reversed(json.loads(data).items()))
+    assert unsealed(json.dumps(turned, indent=3).encode()) == content
+
+
+@given(content=CONTENT, name=st.sampled_from("abcd"), value=VALUES)
+def test_a_changed_value_breaks_the_seal(content, name, value):
+    data = sealed(content)
+    if name in content and json.dumps(content[name], sort_keys=True) == json.dumps(value, sort_keys=True):
+        return
+    assert unsealed(json.dumps({**data, name: value}).encode()) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"3", b"{}", b"\xff"])
+def test_what_has_no_seal_is_damaged(data):
+    assert unsealed(data) is None

@@ -34,7 +34,7 @@ def test_located_facts_come_back_with_their_neurons(tmp_path, small):
     for fact, row, neurons in located:
         number = int(fact.id[-4:])
         assert fact.key == row["key"]
-        assert neurons == [(Neuron(number % 4, index), 0.1, 1.0) for index in range(number % 5)]
+        assert neurons == [(Neuron(number % 4, index), 0.1, 1.0, 1) for index in range(number % 5)]
 
 
 def test_only_components_that_pass_are_degenerate_neurons(tmp_path, small):

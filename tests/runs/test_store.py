@@ -3,12 +3,15 @@
 import json
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from factneurons.errors import BadFact, BadNumber, BadRun, BadSetting
 from factneurons.facts.types import Fact, Prompt
 from factneurons.runs.commits import Skip
 from factneurons.runs.counts import Counts
+from factneurons.runs.files import sealed, sha256_of, unsealed
 from factneurons.runs.store import Run
 from factneurons.runs.verify import verify
 
@@ -252,3 +255,35 @@ def test_the_manifest_on_disk_keeps_up_with_a_long_stage(run, small, monkeypatch
     keep(run, small, *small.make_facts(4)[2:])
     content = json.loads((run.folder / "manifest.json").read_text())
     assert content["stages"][small.STAGE]["counts"]["done"] == 2
+
+
+def test_a_run_of_an_older_version_reads_and_goes_on(tmp_path, small):
+    """Its column `grouping` was called verdict, with other words; parts of both kinds are one table."""
+    facts = small.make_facts(4)[2:]
+    row = {"fact_id": facts[0].id, "language": facts[0].language, "relation": "capital", "knowledge_neurons": 9}
+    row |= {"components": 2, "candidates": 3, "reason": "", "storage": "degenerate", "details": {}}
+    row |= dict.fromkeys(("drop_all", "degeneracy_index", "p_value", "coverage")) | {"grouping": "distinct"}
+    manifest = small.make_manifest("degenerate", seed=1)
+    with Run.create_or_resume(tmp_path / "run", manifest, "degenerate") as run:
+        run.commit("degenerate", facts[:1], {"degenerate": [row]})
+        made_old(run.folder / "parts" / "000001-degenerate", "degenerate", "grouping", "verdict", "components")
+        run.commit("degenerate", facts[1:], {"degenerate": [{**row, "fact_id": facts[1].id, "language": "zh"}]})
+    run = Run.open(tmp_path / "run")
+    assert verify(run) == []
+    assert run.table("degenerate")["grouping"].tolist() == ["distinct", "distinct"]
+    assert [each["grouping"] for each in run.rows("degenerate")] == ["distinct", "distinct"]
+    assert [each["degenerate"][0]["grouping"] for each in run.committed("degenerate", "degenerate")] == ["distinct"] * 2
+    (frame,) = run.frames("degenerate", ["fact_id", "grouping"])
+    assert list(frame.columns) == ["fact_id", "grouping"]
+    assert frame["grouping"].tolist() == ["distinct", "distinct"]
+
+
+def made_old(part, table, column, name, value):
+    """A file of a commit as an older version wrote it, its hash in the record."""
+    path = part / f"{table}.parquet"
+    stored = pq.read_table(path, partitioning=None)
+    stored = stored.set_column(stored.column_names.index(column), name, pa.array([value] * len(stored)))
+    pq.write_table(stored, path)
+    content = unsealed((part / "commit.json").read_bytes())
+    content["parts"][table]["sha256"] = sha256_of(path)
+    (part / "commit.json").write_text(json.dumps(sealed(content)))

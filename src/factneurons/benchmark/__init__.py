@@ -1,4 +1,4 @@
-"""Every method and every clusterer, judged by models whose neurons are known because they were put there.
+"""Every method judged by planted models: their neurons are known, because they were put there.
 
 contestants   who is judged
 judging       one planted model judged

@@ -89,11 +89,10 @@ def _captum_of(model: Model, query: Query) -> FloatArray:
 
 def groupers() -> dict[str, DegeneracySettings]:
     """Name -> the settings of a way to group neurons: every clusterer, and topology clustering in other forms."""
-    plain = {name: DegeneracySettings(clusterer=name) for name in CLUSTERERS if name != "random_layers"}
-    variants = {
+    return {
+        **{str(name): DegeneracySettings(clusterer=name) for name in CLUSTERERS if name != "random_layers"},
         "ntc, all neurons": DegeneracySettings("ntc", cover="all"),
         "ntc, log": DegeneracySettings("ntc", persistence="log"),
         "ntc, adjacent": DegeneracySettings("ntc", span="adjacent"),
         "ntc, layer-gap": DegeneracySettings("ntc", scale="layer-gap"),
     }
-    return {**plain, **variants}

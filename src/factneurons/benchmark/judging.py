@@ -16,23 +16,22 @@ from sklearn.metrics import adjusted_rand_score, average_precision_score
 
 from factneurons.attribution.selection import coarse_set, needed_prompts
 from factneurons.attribution.settings import SelectionSettings
-from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.benchmark.contestants import groupers, scorers
 from factneurons.benchmark.settings import TRUE
 from factneurons.degeneracy.carrying import FactsByNeuron
-from factneurons.degeneracy.clusterers.registry import CLUSTERERS, Context
-from factneurons.degeneracy.find import neuron_distances, suppressed_by
-from factneurons.degeneracy.functional import Drops, NeuronSet
+from factneurons.degeneracy.clusterers.base import Context
+from factneurons.degeneracy.clusterers.registry import CLUSTERERS
+from factneurons.degeneracy.distances import GapUnits, neuron_distances
+from factneurons.degeneracy.drops import Drops, NeuronSet, suppressed_by
 from factneurons.degeneracy.judge import storage_of
-from factneurons.degeneracy.mediation import passed_on
-from factneurons.degeneracy.scale import GapUnits
+from factneurons.degeneracy.mediation import mediated_effects
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.draws import as_number
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
-from factneurons.planted.truth import read_truth
+from factneurons.planted.truth import Truth
 from factneurons.planted.types import PlantedFact
 
 GROUPED = ("degenerate", "redundant", "conjunctive", "single", "shared")
@@ -95,7 +94,7 @@ class Sets:
         """What suppressing sets of neurons costs a unit; each set is measured once."""
         key = (unit.fact.id, unit.fact.language)
         if key not in self.drops:
-            self.drops[key] = Drops(suppressed_by(self.model, _known(unit, self.neurons[key])))
+            self.drops[key] = Drops(suppressed_by(self.model, unit.fact, unit.queries))
         return self.drops[key]
 
     def others(self, settings: DegeneracySettings) -> FactsByNeuron:
@@ -115,7 +114,7 @@ def judge(folder: Path, *, grouped_by: Sequence[str] = (TRUE, "amig")) -> Judged
     Raises:
         BadRun: the folder holds no planted model.
     """
-    truth, model = read_truth(folder), load_model(folder)
+    truth, model = Truth.load(folder), load_model(folder)
     units = [
         Unit(planted, fact, tuple(model.query(prompt, fact.answer) for prompt in fact.prompts))
         for planted in truth.facts
@@ -207,7 +206,7 @@ def groups_of(model: Model, sets: Sets, unit: Unit, settings: DegeneracySettings
         drops=sets.losses(unit),
         rng=np.random.default_rng([settings.seed, as_number(unit.fact.key)]),
         width=model.width,
-        passed_on=lambda needed: passed_on(model, unit.queries, needed),
+        mediated_effects=lambda needed: mediated_effects(model, unit.queries, needed),
     )
     clustering = CLUSTERERS[settings.clusterer].cluster(context, settings)
     return [frozenset(neurons[member] for member in cluster.members) for cluster in clustering.clusters]
@@ -244,20 +243,3 @@ def _labels(neurons: Sequence[Neuron], groups: Sequence[NeuronSet]) -> list[int]
 def _jaccard(first: NeuronSet, second: NeuronSet) -> float:
     either = first | second
     return len(first & second) / len(either) if either else 0.0
-
-
-def _known(unit: Unit, neurons: NeuronSet) -> KnowledgeNeurons:
-    """A unit as the degeneracy room takes it."""
-    ordered = tuple(sorted(neurons))
-    return KnowledgeNeurons(
-        fact=unit.fact,
-        neurons=ordered,
-        scores=(1.0,) * len(ordered),
-        shares=(1.0,) * len(ordered),
-        queries=unit.queries,
-        method=TRUE,
-        threshold=0.0,
-        refined=False,
-        probability=0.0,
-        rank=0,
-    )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from factneurons.planted.truth import read_truth
+from factneurons.planted.truth import Truth
 from factneurons.planted.types import REGIMES
 
 
@@ -40,7 +40,7 @@ def planted_models(folders: Sequence[Path]) -> list[PlantedModel]:
     """
     found = []
     for folder in folders:
-        truth = read_truth(folder)
+        truth = Truth.load(folder)
         found.append(
             PlantedModel(
                 base=Path(truth.base).name,

@@ -9,18 +9,16 @@ from typing import Annotated
 
 import typer
 
+import factneurons as fn
 from factneurons.cli import show, show_check
 from factneurons.cli.options import Device, DeviceMap, RemoteCode, RunFolder, Seed, SkipBad, listed
+from factneurons.cli.terminal import Terminal
 from factneurons.errors import BadSetting
 from factneurons.factcheck.conditions import CONDITIONS
-from factneurons.factcheck.parsing import Parser
 from factneurons.factcheck.scoring import FEATURES
-from factneurons.factcheck.settings import SOURCES, CheckerSettings
-from factneurons.settings import check_number
-from factneurons.stages.check import Checking, fitted_checkers, run_check
-from factneurons.stages.locate import model_of
+from factneurons.factcheck.settings import SOURCES
 
-_USUAL = Checking()
+_USUAL = fn.CheckSettings()
 _STDIN = "-"
 
 
@@ -63,18 +61,15 @@ def check(
 
     Thresholds are chosen on four fifths of the subjects and tried on the rest. Then the given statements are judged.
     """
-    CheckerSettings(condition, share, source, method, feature, seed=seed)
-    check_number("draws", draws, whole=True, least=1)
+    fn.CheckerSettings(condition)
+    settings = fn.CheckSettings(share, source, method, feature, test_share, draws, seed)
     lines = list(_lines(statements)) if statements is not None else []
-    asked = Checking(share, source, method, feature, test_share, draws, seed, facts)
-    loaded = model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
-    checked = run_check(run, loaded, asked, skip_bad=skip_bad)
+    loaded = fn.model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
+    checked = fn.run_check(run, loaded, settings=settings, facts=facts, skip_bad=skip_bad, progress=Terminal())
     show_check.comparison(run, checked)
-    checkers = fitted_checkers(run, loaded, asked, checked)
-    show_check.fitted(run, checkers)
+    show_check.fitted(run, checked.checkers)
     if statements is not None:
-        parser = Parser(checked.facts, loaded, multi_mask=checked.multi_mask)
-        show_check.verdicts(list(parser.read(lines)), checkers, condition)
+        show_check.verdicts(checked.read(lines), checked.checkers, condition)
     show.next_command("report", run)
 
 

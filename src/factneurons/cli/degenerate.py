@@ -6,13 +6,11 @@ from typing import Annotated
 
 import typer
 
-from factneurons.attribution.settings import InterventionSettings
+import factneurons as fn
 from factneurons.cli import show
 from factneurons.cli.options import Device, DeviceMap, Draws, RemoteCode, RunFolder, Seed, SkipBad, Unrelated
+from factneurons.cli.terminal import Terminal
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
-from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings
-from factneurons.runs.store import Run
-from factneurons.stages.locate import model_of, run_degenerate, run_intervene
 
 
 def degenerate(
@@ -61,8 +59,8 @@ def degenerate(
     Degenerate: groups of a fact's neurons that can each be spared, that each suffice, and that are only together
     needed.
     """
-    settings = DegeneracySettings(
-        clusterer=clusterer,
+    settings = fn.DegeneracySettings(
+        clusterer=clusterer,  # type: ignore[arg-type]
         span=span,  # type: ignore[arg-type]
         max_span=max_span,
         similarity=similarity,  # type: ignore[arg-type]
@@ -78,12 +76,16 @@ def degenerate(
         t_high=t_high,
         partitions=partitions,
         seed=seed,
-        comparison=ComparisonSettings(missing=missing),
+        comparison=fn.ComparisonSettings(missing=missing),
     )
-    interventions = InterventionSettings(draws, unrelated, seed)
-    loaded = model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
-    summary = run_degenerate(run, loaded, settings, skip_bad=skip_bad)
-    show.degeneracy(Run.open(run), summary)
-    run_intervene(run, loaded, interventions, "degenerate", skip_bad=skip_bad)
-    show.effects(Run.open(run), "degenerate")
+    interventions = fn.InterventionSettings(draws, unrelated, seed)
+    loaded = fn.model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
+    fn.run_degenerate(
+        run,
+        loaded,
+        settings=settings,
+        tests=interventions,
+        skip_bad=skip_bad,
+        progress=Terminal({"degenerate": show.degeneracy, "test_degenerate": show.effects_of_degenerate}),
+    )
     show.next_command("report", run)

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from factneurons.cli import show_edit
-from factneurons.cli.console import counted, say
+from factneurons.cli.console import say
 from factneurons.cli.examples import shown
 from factneurons.cli.options import MODEL_HELP, Device, RemoteCode, Revision
 from factneurons.editing.storage import edits_in
 from factneurons.editing.types import Edit, stack_edits
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
+from factneurons.runs.counts import counted
 from factneurons.runs.files import disk_errors_in_one_line
 
 commands = typer.Typer(invoke_without_command=True)

@@ -8,12 +8,13 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from factneurons.cli.console import counted, say
+from factneurons.cli.console import say
 from factneurons.cli.examples import shown
 from factneurons.cli.options import FACTS_HELP, RemoteCode, Revision
 from factneurons.facts.description import Description, describe
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Prompt
+from factneurons.runs.counts import counted
 
 commands = typer.Typer(invoke_without_command=True)
 

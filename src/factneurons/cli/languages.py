@@ -6,15 +6,13 @@ from typing import Annotated
 
 import typer
 
-from factneurons.attribution.settings import InterventionSettings
+import factneurons as fn
 from factneurons.cli import show, show_languages
 from factneurons.cli.options import Device, DeviceMap, Draws, RemoteCode, RunFolder, Seed, SkipBad, Unrelated, listed
-from factneurons.multilingual.settings import RULES, THRESHOLDS, LanguageSettings
-from factneurons.runs.store import Run
-from factneurons.stages.languages import run_languages, run_test_languages
-from factneurons.stages.locate import model_of
+from factneurons.cli.terminal import Terminal
+from factneurons.multilingual.settings import RULES, THRESHOLDS
 
-_USUAL = LanguageSettings()
+_USUAL = fn.LanguageSettings()
 
 
 def languages(
@@ -62,7 +60,7 @@ def languages(
 
     The run holds the same facts, by their ids, in two or more languages.
     """
-    settings = LanguageSettings(
+    settings = fn.LanguageSettings(
         rule=rule,
         at_least=at_least,
         languages=() if only is None else tuple(name.strip() for name in only.split(",")),
@@ -73,10 +71,14 @@ def languages(
         beta_languages=beta_languages,
         seed=seed,
     )
-    interventions = InterventionSettings(draws, unrelated, seed)
-    loaded = model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
-    summary = run_languages(run, loaded, settings, skip_bad=skip_bad)
-    show_languages.joined(Run.open(run), summary)
-    run_test_languages(run, loaded, interventions, skip_bad=skip_bad)
-    show_languages.effects(Run.open(run))
+    interventions = fn.InterventionSettings(draws, unrelated, seed)
+    loaded = fn.model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
+    fn.run_languages(
+        run,
+        loaded,
+        settings=settings,
+        tests=interventions,
+        skip_bad=skip_bad,
+        progress=Terminal({"languages": show_languages.joined, "test_languages": show_languages.effects}),
+    )
     show.next_command("report", run)

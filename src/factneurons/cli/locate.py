@@ -7,16 +7,11 @@ from typing import Annotated
 
 import typer
 
+import factneurons as fn
 from factneurons.attribution.methods import METHODS, method_named
 from factneurons.attribution.quadrature import RULES
 from factneurons.attribution.selection import AGREEMENTS, SELECTORS
-from factneurons.attribution.settings import (
-    ANSWER_TOKENS,
-    UNITS,
-    AttributionSettings,
-    InterventionSettings,
-    SelectionSettings,
-)
+from factneurons.attribution.settings import ANSWER_TOKENS, UNITS
 from factneurons.cli import show
 from factneurons.cli.options import (
     FACTS_HELP,
@@ -31,11 +26,8 @@ from factneurons.cli.options import (
     Unrelated,
     listed,
 )
-from factneurons.facts.source import load_facts
-from factneurons.models.load import load_model
+from factneurons.cli.terminal import Terminal
 from factneurons.models.types import DTYPES, TARGETS
-from factneurons.runs.store import Run
-from factneurons.stages.locate import Locating, run_intervene, run_locate
 
 
 def locate(
@@ -83,12 +75,12 @@ def locate(
 ) -> None:
     """Find the knowledge neurons of facts, and test them against random ones."""
     method_named(method)
-    settings = AttributionSettings(method, rule, points, target, answer_tokens, units)  # type: ignore[arg-type]
-    selection = SelectionSettings(selector, threshold, agreement, share, rounds=rounds, beta=beta)
-    interventions = InterventionSettings(draws, unrelated, seed)
-    load_facts(facts, limit=limit)  # a missing file is told before a large model is loaded
-    Run.check_folder(out)
-    loaded = load_model(
+    settings = fn.AttributionSettings(method, rule, points, target, answer_tokens, units)  # type: ignore[arg-type]
+    selection = fn.SelectionSettings(selector, threshold, agreement, share, rounds=rounds, beta=beta)
+    interventions = fn.InterventionSettings(draws, unrelated, seed)
+    fn.load_facts(facts, limit=limit)  # a missing file is told before a large model is loaded
+    fn.Run.check_folder(out)
+    loaded = fn.load_model(
         model,
         dtype=dtype,
         device=device,
@@ -96,11 +88,17 @@ def locate(
         revision=revision,
         trust_remote_code=trust_remote_code,
     )
-    locating = Locating(
-        facts, settings, selection, multi_mask=multi_mask, limit=limit, revision=revision, skip_bad=skip_bad
+    fn.run_locate(
+        loaded,
+        facts,
+        out,
+        settings=settings,
+        selection=selection,
+        tests=interventions,
+        multi_mask=multi_mask,
+        limit=limit,
+        revision=revision,
+        skip_bad=skip_bad,
+        progress=Terminal({"locate": show.located, "test_knowledge": show.effects_of_knowledge}),
     )
-    summary = run_locate(out, loaded, locating)
-    show.located(Run.open(out), summary)
-    run_intervene(out, loaded, interventions, "knowledge", skip_bad=skip_bad)
-    show.effects(Run.open(out), "knowledge")
     show.next_command("degenerate", out)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from factneurons.cli.console import counted, say, tell
+from factneurons.cli.console import say, tell
 from factneurons.cli.options import FACTS_HELP, MODEL_HELP, Seed, listed
 from factneurons.errors import BadSetting
 from factneurons.facts.source import load_facts
@@ -18,6 +18,7 @@ from factneurons.planted.plant import plant as plant_facts
 from factneurons.planted.settings import MIX, ORDERED, RANDOM_MODELS, PlantingSettings
 from factneurons.planted.truth import TRUTH
 from factneurons.planted.types import REGIMES
+from factneurons.runs.counts import counted
 from factneurons.runs.files import disk_errors_in_one_line
 
 _DEFAULTS = PlantingSettings()

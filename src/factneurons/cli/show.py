@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from factneurons.cli.console import counted, say
+from factneurons.cli.console import say
 from factneurons.experiments.experiment import Experiment
 from factneurons.experiments.verdicts import verdicts_of
 from factneurons.findings.degeneracy import carried_of, degeneracy_of
 from factneurons.findings.effects import changes_of, effects_of
 from factneurons.report.numbers import in_line
 from factneurons.report.text import EXPECTED_SKIPS, no_degenerate
-from factneurons.runs.drive import Summary
+from factneurons.runs.counts import Summary, counted
 from factneurons.runs.reading import measurements_of
 from factneurons.runs.store import Run
 from factneurons.statistics import Interval
@@ -69,6 +69,16 @@ def left_out(run: Run, stage: str, what: str, reasons: Mapping[str, int]) -> Non
         example = examples.get(reason, "")
         cut = example if len(example) <= _EXAMPLE_WIDTH else f"{example[:_EXAMPLE_WIDTH]}..."
         say(f"  {counted(count, what)} left out, {reason}; for instance: {cut}")
+
+
+def effects_of_knowledge(run: Run, summary: Summary) -> None:
+    """What changing the knowledge neurons did."""
+    effects(run, "knowledge")
+
+
+def effects_of_degenerate(run: Run, summary: Summary) -> None:
+    """What changing the degenerate neurons did."""
+    effects(run, "degenerate")
 
 
 def effects(run: Run, neurons: str) -> None:
@@ -135,7 +145,7 @@ def degeneracy(run: Run, summary: Summary) -> None:
     left_out(run, "degenerate", "fact", run.counts("degenerate").skipped)
 
 
-def experiment(run: Run, asked: Experiment, summary: Summary) -> None:
+def experiment(asked: Experiment, run: Run, summary: Summary) -> None:
     """The claims of one experiment with their verdicts, and what was left out."""
     table = measurements_of(run, asked.id)
     stage = asked.id.lower()

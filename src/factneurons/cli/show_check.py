@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from factneurons.cli.console import counted, say
+from factneurons.cli.console import say
 from factneurons.factcheck.checker import FactChecker, Verdict
 from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.parsing import REASONS, ParsedLine
 from factneurons.findings.checks import CheckResult, results_of
 from factneurons.report.numbers import in_line
+from factneurons.runs.counts import counted
 from factneurons.stages.check import CHECKERS, Checked
 
 _COLUMNS = ("precision", "recall", "F1", "macro F1", "AUROC", "macro AUROC")

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from factneurons.cli.console import counted, say, tell
+from factneurons.cli.console import say, tell
 from factneurons.editing.evaluation import EditEffect, EditEvaluation
 from factneurons.editing.types import Edit
 from factneurons.report.sections.edits import PAGE, in_words, size_of_random
+from factneurons.runs.counts import counted
 
 _SHOWN = ("change rate", "success rate", "success@5", "MRR, new answer", "P(new answer)", "P(old answer)", "perplexity")
 _HEADER = f"  {'asked':17}{'measure':18}{'before':>9}{'after':>9}  {'95% interval':18}{'random':>9}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from factneurons.cli.console import counted, say
+from factneurons.cli.console import say
 from factneurons.cli.show import ACTIONS, interval, left_out, took
 from factneurons.findings.languages import language_effects, shared_of
 from factneurons.multilingual.settings import RULES
 from factneurons.multilingual.types import HELD_OUT, REASONS
-from factneurons.runs.drive import Summary
+from factneurons.runs.counts import Summary, counted
 from factneurons.runs.store import Run
 from factneurons.statistics import Finding
 
@@ -61,7 +61,7 @@ def _not_located(run: Run) -> dict[str, int]:
     return {str(language): int(count) for language, count in counts.items() if language not in located}
 
 
-def effects(run: Run) -> None:
+def effects(run: Run, summary: Summary) -> None:
     """What suppressing and enhancing each set did in each language."""
     reasons = run.counts(TEST).skipped
     left_out(run, TEST, "fact", {reason: count for reason, count in reasons.items() if reason != "no-neurons"})

@@ -10,16 +10,22 @@ curve says something about groups only where theirs is another one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.control import EXACT_SUBSETS, proper_subsets, random_partition
-from factneurons.degeneracy.functional import Drops, NeuronSet, union
-from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.types import AcquisitionCurve, AcquisitionPoint, DegenerateNeurons
+from factneurons.degeneracy.distances import GapUnits
+from factneurons.degeneracy.drops import Drops, NeuronSet, suppressed_by, union
+from factneurons.degeneracy.find import degenerate_neurons
+from factneurons.degeneracy.settings import ClustererName, DegeneracySettings
+from factneurons.degeneracy.tables import ACQUISITION
+from factneurons.degeneracy.types import AcquisitionCurve, AcquisitionPoint, DegenerateNeurons, FactCurves
 from factneurons.draws import as_number
+from factneurons.models.model import Model
 
 RANDOM_PARTITIONS = 5
 """Random partitions behind the curve beside each found one; a single one where subsets are drawn, too."""
@@ -33,7 +39,7 @@ def acquisition_curves(
     Args:
         found: what the search found.
         known: the fact's knowledge neurons, from which random parts are drawn.
-        drops: measured losses, of the mean over the fact's prompts (`find.suppressed_by`).
+        drops: measured losses, of the mean over the fact's prompts (`drops.suppressed_by`).
         settings: seed and `null` are read; random parts are drawn as the control draws them.
 
     Returns:
@@ -71,3 +77,39 @@ def _points(
         AcquisitionPoint(size, int((sizes == size).sum()), float(lost[sizes == size].mean()))
         for size in range(1, count + 1)
     )
+
+
+def measure_acquisition(
+    model: Model, known: KnowledgeNeurons, found: DegenerateNeurons, settings: DegeneracySettings
+) -> tuple[AcquisitionCurve, ...]:
+    """The acquisition curves of one fact (`acquisition_curves`), with losses measured in a model."""
+    return acquisition_curves(found, known, Drops(suppressed_by(model, known.fact, known.queries)), settings)
+
+
+def acquisition_by_clusterer(
+    model: Model,
+    known: Iterable[KnowledgeNeurons],
+    clusterers: Sequence[ClustererName],
+    settings: DegeneracySettings | None = None,
+) -> pd.DataFrame:
+    """Search every fact with several clusterers and measure their groups: the table `acquisition` of them all.
+
+    Args:
+        model: the model in which the knowledge neurons were found.
+        known: the knowledge neurons.
+        clusterers: names of clusterers.
+        settings: all other options.
+
+    Raises:
+        BadSetting: an unknown clusterer.
+        BadNumber: a weight or a probability that is NaN.
+    """
+    settings = settings or DegeneracySettings()
+    variants = [replace(settings, clusterer=name) for name in clusterers]
+    units = GapUnits(model, settings)
+    curves = []
+    for each in known:
+        for variant in variants:
+            found = degenerate_neurons(model, each, variant, units)
+            curves.append(FactCurves(each.fact, variant.clusterer, measure_acquisition(model, each, found, variant)))
+    return ACQUISITION.frame(curves)

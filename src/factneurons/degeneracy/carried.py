@@ -22,18 +22,16 @@ import numpy.typing as npt
 
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.functional import SETS_PER_CALL
+from factneurons.degeneracy.drops import suppressed_table
 from factneurons.degeneracy.settings import SIGNIFICANCE, CarriedSettings
 from factneurons.degeneracy.types import Carried, CarriedFacts, Carrying, DegenerateNeurons
 from factneurons.draws import bounded_sample
-from factneurons.errors import BadNumber, BadSetting, NotAskable
+from factneurons.errors import BadSetting, NotAskable
 from factneurons.facts.related import FactPool
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
-from factneurons.models.types import Neuron, Query
+from factneurons.models.types import FloatArray, Neuron, Query
 from factneurons.settings import with_options
-
-FloatArray = npt.NDArray[np.float64]
 
 _LEAST = 1e-300
 """Probabilities below have no logarithm; a fact that starts and stays below does not change."""
@@ -179,18 +177,7 @@ def _changes(model: Model, others: Sequence[OtherFact], sets: Sequence[Collectio
     """|log P after - log P before| in nats, [sets, others]."""
     if not others:
         return np.zeros((len(sets), 0))
-    queries = [other.query for other in others]
-    asked: list[Collection[Neuron]] = [(), *sets]
-    starts = range(0, len(asked), SETS_PER_CALL)
-    table = np.concatenate(
-        [model.probabilities_with(queries, asked[start : start + SETS_PER_CALL]) for start in starts], axis=1
-    )
-    for other, row in zip(others, table, strict=True):
-        if not np.isfinite(row).all():
-            raise BadNumber(
-                f"fact {other.fact.id!r}, prompt {other.query.prompt.text!r}: P(answer) is NaN with neurons of another "
-                "fact suppressed; load the model in float32"
-            )
+    table = suppressed_table(model, [(other.fact, other.query) for other in others], [(), *sets])
     logs = np.log(np.maximum(table, _LEAST)).T
     changes: npt.NDArray[np.float64] = np.abs(logs[1:] - logs[0])
     return changes

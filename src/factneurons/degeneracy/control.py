@@ -38,12 +38,11 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.degeneracy.functional import Drops, NeuronSet, degeneracy_index, union
+from factneurons.degeneracy.drops import Drops, NeuronSet, union
+from factneurons.degeneracy.indices import degeneracy_index
 from factneurons.degeneracy.settings import SIGNIFICANCE, DegeneracySettings
 from factneurons.draws import as_number
-from factneurons.models.types import Neuron
-
-FloatArray = npt.NDArray[np.float64]
+from factneurons.models.types import FloatArray, Neuron
 
 _Subset = tuple[int, ...]
 

@@ -9,11 +9,13 @@ ACL 2025):
     d(u, v) = 1 / |w(u, v)|         infinite where w = 0 and inside one layer
 
 Options ask for the cosine in place of the product, and for w in units of its standard deviation between random
-neurons that are as many layers apart, so that distances compare across layers and models.
+neurons that are as many layers apart: weights grow and shrink with depth and width, and in these units a weight of 1
+is one that two neurons of these layers have by chance, so that distances compare across layers and models.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import get_args
@@ -21,12 +23,12 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.degeneracy.settings import DEFAULT_SPAN, Gate, Similarity, Span
+from factneurons.degeneracy.settings import DEFAULT_SPAN, DegeneracySettings, Gate, Scale, Similarity, Span
 from factneurons.errors import BadNumber, BadSetting
-from factneurons.models.types import Neuron
+from factneurons.models.model import Model
+from factneurons.models.types import FloatArray, Neuron
 from factneurons.settings import check_choice
 
-FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _Rows = dict[int, IntArray]
@@ -36,6 +38,92 @@ _Step = Callable[[int, int], FloatArray]
 """(lower layer, upper layer) -> distances [neurons of lower, neurons of upper] by one connection."""
 
 _Block = tuple[int, int, FloatArray]
+
+_PAIRS = 512
+"""So many random pairs of neurons are looked at per layer gap."""
+
+
+def neuron_distances(
+    model: Model, neurons: Sequence[Neuron], settings: DegeneracySettings, units: GapUnits | None = None
+) -> FloatArray:
+    """The distance of every two of n neurons of a model, [n, n], by the settings.
+
+    Args:
+        model: whose weights are read.
+        neurons: n different neurons.
+        settings: span, max_span, gate, similarity, scale, fold_norm_gain and seed are read.
+        units: of `scale="layer-gap"`, to be shared by the facts of one model; None: measured anew.
+
+    Raises:
+        BadNumber: a weight that is NaN or infinite, or no unit to be had.
+        BadSetting: a neuron given twice.
+    """
+    layers = {neuron.layer for neuron in neurons}
+    return distance_matrix(
+        neurons,
+        model.out_weights(neurons),
+        model.in_weights(neurons),
+        span=settings.span,
+        max_span=settings.max_span,
+        gate=settings.gate,
+        similarity=settings.similarity,
+        unit=_UNITS[settings.scale](units or GapUnits(model, settings)),
+        norm_gains={layer: model.backbone.norm_gain(layer) for layer in layers} if settings.fold_norm_gain else None,
+        encoder_layers=[layer for layer in layers if model.backbone.in_encoder(layer)],
+    )
+
+
+_UNITS: dict[Scale, Callable[[GapUnits], GapUnits | None]] = {"none": lambda _: None, "layer-gap": lambda units: units}
+
+
+class GapUnits:
+    """Standard deviations of connection weights by layer gap, each measured once, when it is first asked for.
+
+    Args:
+        model: where random neurons are drawn from.
+        settings: gate, similarity, fold_norm_gain and seed are read.
+    """
+
+    def __init__(self, model: Model, settings: DegeneracySettings) -> None:
+        self._model = model
+        self._settings = settings
+        self._measured: dict[int, float] = {}
+
+    def __call__(self, gap: int) -> float:
+        """The standard deviation of w over random pairs that are `gap` layers apart, at least 1.
+
+        With a gate and an up-projection it is the root of the sum of both variances, as |w| is that of squares.
+
+        Raises:
+            BadNumber: it is 0, so that no weight can be measured in it.
+        """
+        if gap not in self._measured:
+            self._measured[gap] = self._measure(gap)
+        return self._measured[gap]
+
+    def _measure(self, gap: int) -> float:
+        model, settings = self._model, self._settings
+        rng = np.random.default_rng([settings.seed, gap])
+        layers = range(model.layer_count - gap)
+        in_encoder = model.backbone.in_encoder
+        lower = rng.choice([layer for layer in layers if in_encoder(layer) == in_encoder(layer + gap)], _PAIRS)
+        from_, to = rng.integers(model.width, size=(2, _PAIRS))
+        read = model.in_weights(_neurons(lower + gap, to))
+        if settings.fold_norm_gain:
+            read = read * np.stack([model.backbone.norm_gain(layer) for layer in (lower + gap).tolist()])[:, None]
+        write = model.out_weights(_neurons(lower, from_))
+        out, *parts = ready_vectors(write, read, gate=settings.gate, similarity=settings.similarity)
+        deviation = math.hypot(*(float(np.std((out * part).sum(axis=1))) for part in parts))
+        if not deviation > 0:
+            raise BadNumber(
+                f"random neurons {gap} layers apart have connection weights that do not differ, so scale = "
+                '"layer-gap" has no unit; use scale = "none"'
+            )
+        return deviation
+
+
+def _neurons(layers: npt.NDArray[np.int64], indices: npt.NDArray[np.int64]) -> list[Neuron]:
+    return [Neuron(layer, index) for layer, index in zip(layers.tolist(), indices.tolist(), strict=True)]
 
 
 def distance_matrix(

@@ -13,88 +13,10 @@ the components of a degenerate knowledge neuron D = {B_1 .. B_n}, with the numbe
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
+from factneurons.degeneracy.drops import Drops, NeuronSet, union, without_others
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.models.types import Neuron
-
-FloatArray = npt.NDArray[np.float64]
-
-NeuronSet = frozenset[Neuron]
-
-Suppressed = Callable[[Sequence[Collection[Neuron]]], FloatArray]
-"""Sets of neurons -> [sets], P(answer) with each set suppressed, mean over the fact's prompts."""
-
-SETS_PER_CALL = 512
-"""How many sets the model is asked for at once."""
-
-_NOTHING: NeuronSet = frozenset()
-
-
-class Drops:
-    """Relative losses of P(answer) by suppressed set; the model is asked when a loss is, for each set once.
-
-    Args:
-        suppressed: how the model is asked.
-        first: sets to ask for at once, together with nothing suppressed.
-    """
-
-    def __init__(self, suppressed: Suppressed, first: Iterable[NeuronSet] = ()) -> None:
-        self._suppressed = suppressed
-        self._probabilities: dict[NeuronSet, float] = {}
-        at_once = tuple(first)
-        if at_once:
-            self.measure(at_once)
-
-    @property
-    def probability(self) -> float:
-        """P(answer) with nothing suppressed."""
-        self.measure(())
-        return self._probabilities[_NOTHING]
-
-    def __call__(self, sets: Sequence[NeuronSet]) -> FloatArray:
-        """drop(S) of every set, [sets]; negative where suppression helps."""
-        self.measure(sets)
-        probabilities = np.array([self._probabilities[neurons] for neurons in sets], dtype=np.float64)
-        return (self.probability - probabilities) / self.probability
-
-    def of(self, neurons: NeuronSet) -> float:
-        """drop(S) of one set."""
-        return float(self([neurons])[0])
-
-    def measure(self, sets: Iterable[NeuronSet]) -> None:
-        """Ask the model for these sets, and for nothing suppressed, where it has not been asked yet."""
-        wanted = dict.fromkeys((_NOTHING, *sets))
-        unknown = [neurons for neurons in wanted if neurons not in self._probabilities]
-        for first in range(0, len(unknown), SETS_PER_CALL):
-            asked = unknown[first : first + SETS_PER_CALL]
-            answers = self._suppressed([sorted(neurons) for neurons in asked])
-            self._probabilities.update(zip(asked, answers.tolist(), strict=True))
-
-
-def union(sets: Iterable[NeuronSet]) -> NeuronSet:
-    """The neurons of several sets together."""
-    return _NOTHING.union(*sets)
-
-
-def without_others(components: Sequence[NeuronSet], drops: Drops) -> FloatArray:
-    """drop(D - B_i) for every component: [components], what is lost when it alone is left."""
-    everything = union(components)
-    return drops([everything - component for component in components])
-
-
-def degeneracy_index(drop_all: float, left_alone: FloatArray) -> float:
-    """1 - mean of drop(D - B_i) / drop(D), clipped to 0..1.
-
-    1: any one component suffices; 0: all are needed; NaN: suppressing all of them loses nothing.
-    """
-    if not drop_all > 0:
-        return math.nan
-    return float(np.clip(1.0 - left_alone.mean() / drop_all, 0.0, 1.0))
 
 
 def functional_filter(

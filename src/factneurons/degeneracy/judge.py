@@ -1,6 +1,7 @@
-"""How a fact is stored: the verdict over its groups of neurons, with what it rests on.
+"""The one place where a fact is judged: how it is stored, and what each of its groups of neurons costs.
 
-In: a fact's neurons, groups of them from any clusterer, measured losses, and which groups carry other facts. Out:
+In: a fact's neurons, groups of them from any clusterer, measured losses, and which groups carry other facts. Out, with
+the numbers that it rests on:
 
     degenerate        two or more groups suffice each, are units, and carry other facts too
     redundant         the same, but a group carries nothing else
@@ -14,19 +15,129 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
+from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.carrying import Carries
-from factneurons.degeneracy.clusterers.interaction import log_odds_lost
 from factneurons.degeneracy.control import Control, partition_control
-from factneurons.degeneracy.functional import Drops, NeuronSet, functional_filter, union
+from factneurons.degeneracy.drops import Drops, NeuronSet, log_odds_lost, union, without_others
+from factneurons.degeneracy.functional import functional_filter
+from factneurons.degeneracy.indices import degeneracy_index
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.types import StorageVerdict
+from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons, StorageVerdict
 
 NEEDED = 0.7
 """A stage of a conjunctive fact costs on average at least this share of what all cost, in log-odds."""
+
+
+_NO_GROUPS = ("no-finite-distance", "below-tau1")
+"""Reasons of a clusterer whose clusters are none that it stands for."""
+
+
+def judge(
+    known: KnowledgeNeurons,
+    clusters: Sequence[Component],
+    drops: Drops,
+    carries: Carries,
+    settings: DegeneracySettings,
+    *,
+    reason: str = "",
+    barcode: tuple[Bar, ...] = (),
+) -> DegenerateNeurons:
+    """What was found for one fact: its components with what each of them costs, and how the fact is stored.
+
+    Args:
+        known: the knowledge neurons of the fact.
+        clusters: disjoint clusters of them, whose losses are not measured yet.
+        drops: the losses of the fact.
+        carries: whether a group of neurons carries other facts.
+        settings: the thresholds of the functional tests, partitions, null and the seed.
+        reason: why there are fewer than two clusters, a key of `types.REASONS`; "" where there are two.
+        barcode: every cluster of the tree.
+    """
+    neurons = frozenset(known.neurons)
+    groups = {frozenset(cluster.neurons): cluster for cluster in clusters}
+    found = DegenerateNeurons(
+        fact=known.fact,
+        components=(),
+        candidates=tuple(clusters),
+        barcode=barcode,
+        reason=reason,
+        drop_all=math.nan,
+        degeneracy_index=math.nan,
+        p_value=math.nan,
+        coverage=0.0,
+        storage="none",
+        grouping="no-groups",
+        knowledge_neurons=len(neurons),
+    )
+    if not neurons:
+        return found
+    everything = union(groups)
+    drops.measure([*groups, *(everything - group for group in groups), everything, neurons])
+    if not drops.probability > 0:
+        return replace(found, reason=reason or "zero-probability")
+    able = () if reason in _NO_GROUPS else tuple(groups)
+    stored = storage_of(neurons, able, drops, carries, settings, fact_key=known.fact.key)
+    found = replace(found, storage=stored.verdict, details=dict(stored.evidence))
+    if reason:
+        return found
+    graded = replace(
+        found,
+        candidates=_measured(groups, tuple(groups), drops),
+        reason=stored.reason,
+        details=_graded(neurons, tuple(groups), drops) | found.details,
+    )
+    return graded if stored.reason else _with_components(graded, neurons, groups, stored, drops, settings)
+
+
+def _with_components(
+    found: DegenerateNeurons,
+    neurons: NeuronSet,
+    described: Mapping[NeuronSet, Component],
+    stored: Storage,
+    drops: Drops,
+    settings: DegeneracySettings,
+) -> DegenerateNeurons:
+    control, everything = stored.controls[settings.null], union(stored.groups)
+    drop_all = drops.of(everything)
+    p_values = {f"p_value_{null}": each.p_value for null, each in stored.controls.items()}
+    return replace(
+        found,
+        components=_measured(described, stored.groups, drops),
+        drop_all=drop_all,
+        degeneracy_index=degeneracy_index(drop_all, without_others(stored.groups, drops)),
+        p_value=control.p_value,
+        coverage=len(everything & neurons) / len(neurons),
+        grouping="arbitrary" if stored.verdict == "interchangeable" else "distinct",
+        details=found.details | asdict(control) | p_values,
+    )
+
+
+def _measured(
+    described: Mapping[NeuronSet, Component], groups: tuple[NeuronSet, ...], drops: Drops
+) -> tuple[Component, ...]:
+    """Groups with their losses, the others being these groups."""
+    alone, left = drops(groups).tolist(), without_others(groups, drops).tolist()
+    return tuple(
+        replace(described[group], drop_alone=alone[place], drop_without_others=left[place])
+        for place, group in enumerate(groups)
+    )
+
+
+def _graded(neurons: NeuronSet, groups: tuple[NeuronSet, ...], drops: Drops) -> dict[str, float]:
+    """What all candidates come to; the names are those of `types.DETAILS`."""
+    everything = union(groups)
+    drop_all = drops.of(everything)
+    return {
+        "probability": drops.probability,
+        "drop_knowledge_neurons": drops.of(neurons),
+        "drop_candidates": drop_all,
+        "degeneracy_index_candidates": degeneracy_index(drop_all, without_others(groups, drops)),
+        "coverage_candidates": len(everything & neurons) / len(neurons),
+    }
 
 
 @dataclass(frozen=True, slots=True)

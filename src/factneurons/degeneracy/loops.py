@@ -11,12 +11,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from factneurons.degeneracy.clusterers.single_linkage import check_distances
 from factneurons.errors import BadSetting
-
-FloatArray = npt.NDArray[np.float64]
+from factneurons.models.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,43 +2,29 @@
 
 In: a model, queries, neurons. Out: a matrix of shares.
 
-    passed(i, j) = 1 - |value of j with i suppressed| / |value of j|, clipped to 0..1, mean over the queries
+    effect(i, j) = 1 - |value of j with i suppressed| / |value of j|, clipped to 0..1, mean over the queries
 
 0: j does not need i; 1: without i, j is silent. Neurons of one layer never need each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from factneurons.models.types import Neuron, Query
+from factneurons.models.model import Model
+from factneurons.models.types import FloatArray, Neuron, Query
 
-FloatArray = npt.NDArray[np.float64]
-
-PassedOn = Callable[[Sequence[Neuron]], FloatArray]
-"""Neurons -> [n, n], what row i passes on to column j."""
+MediatedEffects = Callable[[Sequence[Neuron]], FloatArray]
+"""Neurons -> [n, n], what of column j is mediated by row i."""
 
 _LEAST = 1e-6
 """Of a value below this nothing can be lost."""
 
 
-class ActiveModel(Protocol):
-    """What of a model is used here."""
-
-    def activations(self, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
-        """[queries, layers, width], neuron values at the target position."""
-
-    def suppress(self, neurons: Iterable[tuple[int, int]]) -> AbstractContextManager[None]:
-        """Set neurons to 0 for the time of a `with` block."""
-
-
-def passed_on(model: ActiveModel, queries: Sequence[Query], neurons: Sequence[Neuron]) -> FloatArray:
-    """What each neuron passes on to each other one, [n, n]; row i is suppressed, column j is read."""
+def mediated_effects(model: Model, queries: Sequence[Query], neurons: Sequence[Neuron]) -> FloatArray:
+    """What of each neuron's value the others mediate, [n, n]; row i is suppressed, column j is read."""
     layers = [neuron.layer for neuron in neurons]
     indices = [neuron.index for neuron in neurons]
 

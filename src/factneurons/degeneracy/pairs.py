@@ -16,37 +16,26 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
-from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from factneurons.attribution.selection import needed_prompts
 from factneurons.attribution.settings import SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.functional import SETS_PER_CALL, Drops, NeuronSet
+from factneurons.degeneracy.drops import Drops, NeuronSet, suppressed_table
 from factneurons.degeneracy.settings import Differences, PairSettings
 from factneurons.degeneracy.tables import PAIRED
 from factneurons.degeneracy.types import DegeneratePair, DegeneratePairs, PromptPairs
-from factneurons.errors import BadNumber
-from factneurons.models.types import Neuron, Query
+from factneurons.models.model import Model
+from factneurons.models.types import FloatArray, Neuron
 from factneurons.settings import with_options
 from factneurons.tables import ResultTable
-
-FloatArray = npt.NDArray[np.float64]
 
 _Places = tuple[int, int]
 
 
-class TableModel(Protocol):
-    """What of a model is used here."""
-
-    def probabilities_with(self, queries: Sequence[Query], neuron_sets: Sequence[Sequence[Neuron]]) -> FloatArray:
-        """[queries, sets], P(answer) with each set suppressed."""
-
-
 def degenerate_pairs(
-    model: TableModel,
+    model: Model,
     known: KnowledgeNeurons | Iterable[KnowledgeNeurons],
     settings: PairSettings | None = None,
     **options: object,
@@ -70,7 +59,7 @@ def degenerate_pairs(
     return ResultTable(tuple(pairs_of(model, each, settings) for each in many), PAIRED)
 
 
-def pairs_of(model: TableModel, known: KnowledgeNeurons, settings: PairSettings) -> DegeneratePairs:
+def pairs_of(model: Model, known: KnowledgeNeurons, settings: PairSettings) -> DegeneratePairs:
     """The degenerate pairs of one fact: per prompt, and those that enough of its prompts agree on.
 
     Raises:
@@ -79,7 +68,8 @@ def pairs_of(model: TableModel, known: KnowledgeNeurons, settings: PairSettings)
     neurons = known.neurons[: settings.most]
     if len(neurons) < 2:
         return _result(known, settings, (), (), "too-few-neurons")
-    alone = _asked(model, known, [(), *((neuron,) for neuron in neurons)])
+    asked = [(known.fact, query) for query in known.queries]
+    alone = suppressed_table(model, asked, [(), *((neuron,) for neuron in neurons)])
     untouched, alone = alone[:, 0], alone[:, 1:]
     losses = _losses(untouched[:, None], alone, settings.differences)
     low, high = settings.thresholds
@@ -87,7 +77,7 @@ def pairs_of(model: TableModel, known: KnowledgeNeurons, settings: PairSettings)
     both = np.full((len(losses), len(neurons), len(neurons)), np.nan)
     if wanted:
         first, second = np.array(wanted).T
-        table = _asked(model, known, [(neurons[i], neurons[j]) for i, j in wanted])
+        table = suppressed_table(model, asked, [(neurons[i], neurons[j]) for i, j in wanted])
         both[:, first, second] = _losses(untouched[:, None], table, settings.differences)
     prompts = tuple(
         PromptPairs(
@@ -152,20 +142,6 @@ def _losses(untouched: FloatArray, suppressed: FloatArray, differences: Differen
     if differences == "absolute":
         return lost
     return lost / np.where(untouched > 0, untouched, np.nan)
-
-
-def _asked(model: TableModel, known: KnowledgeNeurons, sets: Sequence[Sequence[Neuron]]) -> FloatArray:
-    """[queries, sets], P(answer)."""
-    starts = range(0, len(sets), SETS_PER_CALL)
-    parts = [model.probabilities_with(known.queries, sets[start : start + SETS_PER_CALL]) for start in starts]
-    table: FloatArray = np.concatenate(parts, axis=1)
-    for query, row in zip(known.queries, table, strict=True):
-        if not np.isfinite(row).all():
-            raise BadNumber(
-                f"fact {known.fact.id!r}, prompt {query.prompt.text!r}: P(answer) is NaN with neurons suppressed; "
-                "load the model in float32"
-            )
-    return table
 
 
 def _agreed(

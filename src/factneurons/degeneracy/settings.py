@@ -8,7 +8,7 @@ from typing import Literal
 
 from factneurons.settings import check, check_number, option
 
-CLUSTERER_NAMES = (
+ClustererName = Literal[
     "ntc",
     "ntc_authors",
     "hierarchical",
@@ -19,7 +19,7 @@ CLUSTERER_NAMES = (
     "interaction",
     "random",
     "random_layers",
-)
+]
 """The names of `clusterers.registry.CLUSTERERS`, where each is explained."""
 
 Span = Literal["residual", "adjacent"]
@@ -96,7 +96,7 @@ class DegeneracySettings:
         BadSetting: an unknown name or a value out of range; the message lists what is valid.
     """
 
-    clusterer: str = option("interaction", "How neurons are grouped: {choices}.", choices=CLUSTERER_NAMES)
+    clusterer: ClustererName = option("interaction", "How neurons are grouped: {choices}.")
     span: Span = option(DEFAULT_SPAN, "Which layers are connected: residual (any two) or adjacent.")
     max_span: int = option(3, "adjacent: the largest layer gap that a chain may bridge.", least=1)
     gate: Gate = option("both", "What a gated neuron reads with: both (root of the sum of their squares), gate or up.")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from factneurons.degeneracy.indices import mean_of_proper_subsets
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
 
@@ -204,13 +204,6 @@ class FactCurves:
     fact: Fact
     clusterer: str
     curves: tuple[AcquisitionCurve, ...]
-
-
-def mean_of_proper_subsets(drops: Sequence[float]) -> float:
-    """The mean over all proper subsets of n groups from the mean drops of k = 1 .. n groups, [n]."""
-    count = len(drops)
-    weights = [math.comb(count, size) for size in range(1, count)]
-    return sum(weight * drop for weight, drop in zip(weights, drops[:-1], strict=True)) / sum(weights)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""What is measured over many facts: interventions, acquisition, redundancy, their random controls, and statistics."""
+"""The papers' protocols: what is done to every fact, what is measured, which claims hold; one file each in suite."""

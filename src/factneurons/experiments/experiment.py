@@ -92,6 +92,7 @@ class Experiment:
         source: the paper, by title.
         question: what is asked, in one sentence.
         smallest: the smallest run that can say anything, in words.
+        example: a command line that runs it on a bundled model.
         measures: name -> what the number says, with its unit.
         claims: what is expected.
         prepare: looks at all facts once; returns the work on one fact. Work raises NotAskable for a fact that must be
@@ -105,6 +106,7 @@ class Experiment:
     source: str
     question: str
     smallest: str
+    example: str
     measures: Mapping[str, str]
     claims: tuple[Claim, ...]
     prepare: Callable[[Study], Work]

@@ -20,6 +20,28 @@ SOURCES: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class CheckSettings:
+    """How the facts of a run are checked; most names are those of `CheckerSettings`.
+
+    Raises:
+        BadSetting: an unknown name (the valid ones are listed) or an impossible value.
+    """
+
+    share: float = option(
+        0.5, "A relation's neurons are in more than this share of as many facts as the first one.", least=0, below=1
+    )
+    source: str = option(AUTO, "Degenerate neurons: {choices}.", choices=tuple(SOURCES))
+    method: str = option("amig", "The attribution method of scores; one with paths.")
+    feature: str = option("attribution", "What a neuron says: {choices}.", choices=FEATURE_NAMES)
+    test_share: float = option(0.2, "The share of each relation's subjects that is kept for the test.")
+    draws: int = option(20, "Random neuron sets per relation.", least=1)
+    seed: int = option(42, "Decides every random draw.")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True)
 class CheckerSettings:
     """Settings of a fact checker.
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from factneurons.degeneracy.functional import degeneracy_index
-from factneurons.degeneracy.types import mean_of_proper_subsets
+from factneurons.degeneracy.indices import degeneracy_index, mean_of_proper_subsets
 from factneurons.errors import BadSetting
 from factneurons.findings.effects import KEY, RANDOM_FOR, interval_of
 from factneurons.statistics import Finding

@@ -27,23 +27,11 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging
 
 from factneurons.errors import BadModel, BadNumber, BadSetting
-from factneurons.models.fingerprint import model_fingerprint
 from factneurons.models.model import Model
 from factneurons.models.query import SENTINEL
 from factneurons.models.source import Source, find_source, first_line
 from factneurons.models.types import DTYPES, Kind
 from factneurons.settings import check_choice
-
-__all__ = [
-    "AUTO_CLASSES",
-    "LOADING_ERRORS",
-    "kind_of",
-    "load_config",
-    "load_model",
-    "load_tokenizer",
-    "model_fingerprint",
-    "quiet",
-]
 
 AUTO_CLASSES: dict[Kind, Any] = {
     "cloze": AutoModelForMaskedLM,

@@ -11,7 +11,7 @@ the formula is ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,8 +26,10 @@ from factneurons.models.types import Neuron
 from factneurons.multilingual.join import by_fact, mean_jaccard, reason_of, without_neurons
 from factneurons.multilingual.plan import ByLanguage, Plan, plan_of
 from factneurons.multilingual.settings import LanguageSettings
+from factneurons.multilingual.tables import JOINED
 from factneurons.multilingual.types import LANGUAGE_MISSING, LanguageIndependent
 from factneurons.settings import with_options
+from factneurons.tables import ResultTable
 
 _DRAWS = 200
 
@@ -39,7 +41,7 @@ def language_agnostic(
     *,
     attribution: AttributionSettings | None = None,
     **options: object,
-) -> Iterator[LanguageIndependent]:
+) -> ResultTable[LanguageIndependent]:
     """Language-agnostic neurons of facts that were located in several languages, by the score over all prompts.
 
     Args:
@@ -49,9 +51,9 @@ def language_agnostic(
         attribution: how scores are made; default: the method that the knowledge neurons were located with.
         **options: the settings' fields by name.
 
-    Yields:
-        One record per fact id, sorted. Chance is what the same scores give when each language's are permuted
-        within each layer.
+    Returns:
+        One record per fact id, sorted, as a table. Chance is what the same scores give when each language's are
+        permuted within each layer.
 
     Raises:
         BadSetting: as in `language_independent`.
@@ -60,8 +62,8 @@ def language_agnostic(
     chosen = replace(with_options(LanguageSettings, settings, options), rule="agnostic")
     facts = by_fact(known)
     plan = plan_of(facts, chosen)
-    for fact_id in sorted(facts):
-        yield agnostic(model, facts[fact_id], plan, chosen, attribution)
+    found = (agnostic(model, facts[fact_id], plan, chosen, attribution) for fact_id in sorted(facts))
+    return ResultTable(tuple(found), JOINED)
 
 
 def agnostic(
@@ -83,6 +85,7 @@ def agnostic(
         neurons=neurons,
         rule=settings.rule,
         needed=0,
+        cuts=plan.cuts,
         jaccard=mean_jaccard([each.neurons for each in known]),
         expected=float(np.mean(drawn)),
         p_value=(1 + int(np.count_nonzero(drawn >= len(neurons)))) / (1 + len(drawn)),

@@ -22,13 +22,15 @@ from factneurons.models.types import Neuron
 from factneurons.multilingual.chance import chance_of
 from factneurons.multilingual.plan import ByLanguage, Plan, plan_of, relative_scores
 from factneurons.multilingual.settings import LanguageSettings
+from factneurons.multilingual.tables import JOINED
 from factneurons.multilingual.types import HELD_OUT, LANGUAGE_MISSING, NO_NEURONS, NOTHING_SHARED, LanguageIndependent
 from factneurons.settings import with_options
+from factneurons.tables import ResultTable
 
 
 def language_independent(
     known: Iterable[KnowledgeNeurons], settings: LanguageSettings | None = None, *, width: int, **options: object
-) -> list[LanguageIndependent]:
+) -> ResultTable[LanguageIndependent]:
     """Join the knowledge neurons of the same facts in several languages.
 
     Args:
@@ -38,7 +40,7 @@ def language_independent(
         **options: the settings' fields by name, for instance `rule="at_least", at_least=2`.
 
     Returns:
-        One record per fact id, sorted; `reason` says why a fact has no language-independent neurons.
+        One record per fact id, sorted, as a table; `reason` says why a fact has no language-independent neurons.
 
     Raises:
         BadSetting: an unknown rule or option, facts in one language only, a language without facts, or ids that
@@ -50,7 +52,7 @@ def language_independent(
         raise BadSetting("the rule 'agnostic' needs the scores of every prompt: use language_agnostic(model, known)")
     facts = by_fact(known)
     plan = plan_of(facts, chosen)
-    return [joined(facts[fact_id], plan, chosen, width) for fact_id in sorted(facts)]
+    return ResultTable(tuple(joined(facts[fact_id], plan, chosen, width) for fact_id in sorted(facts)), JOINED)
 
 
 def by_fact(known: Iterable[KnowledgeNeurons]) -> dict[str, dict[str, KnowledgeNeurons]]:
@@ -92,6 +94,7 @@ def joined(fact: ByLanguage, plan: Plan, settings: LanguageSettings, width: int)
         neurons=neurons,
         rule=settings.rule,
         needed=plan.needed,
+        cuts=plan.cuts,
         jaccard=mean_jaccard(sets),
         expected=chance.expected,
         p_value=chance.p_value,
@@ -111,6 +114,7 @@ def without_neurons(
         neurons=(),
         rule=settings.rule,
         needed=plan.needed,
+        cuts=plan.cuts,
         jaccard=mean_jaccard(sets),
         expected=float("nan"),
         p_value=float("nan"),

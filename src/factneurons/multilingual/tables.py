@@ -1,6 +1,6 @@
 """The tables of languages: facts joined over languages, their neurons, and what changing them does in each.
 
-The first two are read off `JoinedFact`, the effects off `Measurement`.
+The first two are read off `LanguageIndependent`, the effects off `Measurement`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from factneurons.attribution.tables import EFFECT_COLUMNS
 from factneurons.attribution.types import Measurement
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
-from factneurons.multilingual.types import JoinedFact
+from factneurons.multilingual.types import LanguageIndependent
 from factneurons.tables import (
     FLAG,
     INTEGER,
@@ -31,18 +31,24 @@ from factneurons.tables import (
 
 
 class _Held(NamedTuple):
-    joined: JoinedFact
+    found: LanguageIndependent
     neuron: Neuron
 
     @property
     def fact(self) -> Fact:
-        return self.joined.fact
+        return self.found.fact
 
 
-def _held(joined: JoinedFact) -> Iterator[_Held]:
-    found = joined.found
-    for neuron in sorted(set(found.neurons).union(*(each.neurons for each in found.known))):
-        yield _Held(joined, neuron)
+def _joined(found: LanguageIndependent) -> Iterator[LanguageIndependent]:
+    """The fact, if it takes part."""
+    if found.takes_part:
+        yield found
+
+
+def _held(found: LanguageIndependent) -> Iterator[_Held]:
+    for joined in _joined(found):
+        for neuron in sorted(set(joined.neurons).union(*(each.neurons for each in joined.known))):
+            yield _Held(joined, neuron)
 
 
 _KEY_OF_ALL: tuple[Column[AboutFact], ...] = (
@@ -50,7 +56,7 @@ _KEY_OF_ALL: tuple[Column[AboutFact], ...] = (
     replace(KEY[1], meaning="all: the row is about the fact in all of its languages together"),
 )
 
-LANGUAGES: Table[JoinedFact] = Table(
+LANGUAGES: Table[LanguageIndependent] = Table(
     "languages",
     "One row per fact that was located in every language: what its languages share.",
     (
@@ -60,34 +66,34 @@ LANGUAGES: Table[JoinedFact] = Table(
             "rule",
             TEXT,
             "what makes a neuron language-independent",
-            lambda joined: joined.found.rule,
+            lambda found: found.rule,
             choices=("intersection", "at_least", "union", "agnostic"),
         ),
         Column(
             "needed",
             INTEGER,
             "in how many languages a neuron must be found; 0: the rule is not about sets",
-            lambda joined: joined.found.needed,
+            lambda found: found.needed,
         ),
         Column(
             "sizes",
             NAMED_NUMBERS,
             "language -> knowledge neurons in it, after its cut",
-            lambda joined: dict(zip(joined.found.languages, joined.found.sizes, strict=True)),
+            lambda found: dict(zip(found.languages, found.sizes, strict=True)),
         ),
         Column(
             "cuts",
             NAMED_NUMBERS,
             "language -> share of the fact's largest score asked of a neuron; 0: as located",
-            lambda joined: dict(zip(joined.found.languages, joined.cuts, strict=True)),
+            lambda found: dict(zip(found.languages, found.cuts, strict=True)),
         ),
-        Column("neurons", NEURONS, "the language-independent neurons, best first", lambda joined: joined.found.neurons),
-        Column("size", INTEGER, "how many there are", lambda joined: len(joined.found.neurons)),
+        Column("neurons", NEURONS, "the language-independent neurons, best first", lambda found: found.neurons),
+        Column("size", INTEGER, "how many there are", lambda found: len(found.neurons)),
         Column(
             "jaccard",
             NUMBER,
             "neurons in both languages / neurons in either, mean over pairs of languages, 0 to 1; null: no neurons",
-            lambda joined: joined.found.jaccard,
+            lambda found: found.jaccard,
             optional=True,
         ),
         Column(
@@ -95,24 +101,23 @@ LANGUAGES: Table[JoinedFact] = Table(
             NUMBER,
             "how many there would be on average if every language had random neurons of the same layers; for agnostic: "
             "if every language's scores were dealt out anew within each layer",
-            lambda joined: joined.found.expected,
+            lambda found: found.expected,
         ),
         Column(
             "p_value",
             NUMBER,
             "share of such random sets that share as much or more",
-            lambda joined: joined.found.p_value,
+            lambda found: found.p_value,
         ),
         Column(
             "exact",
             FLAG,
             "whether the p-value is computed; else it is estimated from random draws",
-            lambda joined: joined.found.exact,
+            lambda found: found.exact,
         ),
-        Column(
-            "reason", TEXT, "why there are none; empty text where there are some", lambda joined: joined.found.reason
-        ),
+        Column("reason", TEXT, "why there are none; empty text where there are some", lambda found: found.reason),
     ),
+    records=_joined,
 )
 
 LANGUAGE_NEURONS: Table[_Held] = Table(
@@ -131,13 +136,13 @@ LANGUAGE_NEURONS: Table[_Held] = Table(
             "languages",
             TEXTS,
             "the languages in which it is a knowledge neuron of the fact",
-            lambda held: held.joined.found.holders(held.neuron),
+            lambda held: held.found.holders(held.neuron),
         ),
         Column(
             "shared",
             FLAG,
             "whether it is language-independent by the rule",
-            lambda held: held.neuron in held.joined.found.neurons,
+            lambda held: held.neuron in held.found.neurons,
         ),
     ),
     order=("layer", "index"),

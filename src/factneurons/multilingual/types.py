@@ -31,6 +31,7 @@ class LanguageIndependent:
             the language's largest.
         rule: what makes a neuron one of them, a name of `RULES`.
         needed: in how many languages a neuron must be found; 0: the rule is not about sets.
+        cuts: per language, the share of the fact's largest score asked of a neuron; 0: as located.
         jaccard: |A and B| / |A or B| of the languages' neurons, mean over pairs of languages; NaN: no neurons at all.
         expected: how many neurons the rule gives on average for random sets of the same sizes and layers;
             NaN where the fact takes no part.
@@ -44,11 +45,17 @@ class LanguageIndependent:
     neurons: tuple[Neuron, ...]
     rule: str
     needed: int
+    cuts: tuple[float, ...]
     jaccard: float
     expected: float
     p_value: float
     exact: bool
     reason: str
+
+    @property
+    def fact(self) -> Fact:
+        """The fact in all of its languages."""
+        return fact_in_all([each.fact for each in self.known])
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -72,21 +79,6 @@ class LanguageIndependent:
 
 ALL = "all"
 """Stands for the language of a fact in all its languages together."""
-
-
-@dataclass(frozen=True, slots=True)
-class JoinedFact:
-    """A fact joined over languages.
-
-    Attributes:
-        fact: the fact in all of them, see `fact_in_all`.
-        found: what its languages share.
-        cuts: the cut of each of them.
-    """
-
-    fact: Fact
-    found: LanguageIndependent
-    cuts: tuple[float, ...]
 
 
 def fact_in_all(facts: Sequence[Fact]) -> Fact:

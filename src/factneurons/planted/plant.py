@@ -37,8 +37,8 @@ from factneurons.planted.orders import Report, check_layers, given_orders, inven
 from factneurons.planted.passes import Passes, Questions, Switches
 from factneurons.planted.settings import PlantingSettings
 from factneurons.planted.training import rows_of, train
-from factneurons.planted.truth import write_truth
-from factneurons.planted.types import PlantedFact, Regime, Rejected, Truth
+from factneurons.planted.truth import Truth
+from factneurons.planted.types import PlantedFact, Regime, Rejected
 from factneurons.planted.widen import widened
 from factneurons.settings import with_options
 
@@ -174,7 +174,7 @@ def _accept(
     truth = Truth(
         base.name, settings.seed, standing, distractors, rejected, held_numbers(base, saved, everything, settings)
     )
-    write_truth(truth, folder)
+    truth.save(folder)
     write_jsonl((fact for planted_fact in standing for fact in planted_fact.facts), folder / FACTS)
     return truth
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -13,7 +13,7 @@ from factneurons.errors import BadFact, BadRun
 from factneurons.facts.types import Fact, Prompt
 from factneurons.facts.writing import fact_record
 from factneurons.models.types import Neuron
-from factneurons.planted.types import REGIMES, Check, PlantedComponent, PlantedFact, Rejected, Truth, Wiring
+from factneurons.planted.types import REGIMES, Check, PlantedComponent, PlantedFact, Rejected, Wiring
 
 TRUTH = "truth.json"
 """The file's name in the model's folder."""
@@ -25,32 +25,60 @@ _FORMAT = "factneurons truth 1"
 _Name = TypeVar("_Name")
 
 
-def write_truth(truth: Truth, folder: Path) -> None:
-    """Write truth.json into a folder; it is there whole or not at all."""
-    path, part = folder / TRUTH, folder / f"{TRUTH}.part"
-    part.write_text(json.dumps(_record(truth), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Everything that is known of a planted model; saved beside its weights as truth.json.
 
-
-def read_truth(folder: str | Path) -> Truth:
-    """Read the truth.json of a planted model.
-
-    Raises:
-        BadRun: there is none, or it is not as its schema says.
+    Attributes:
+        base: the model that the facts were planted in.
+        seed: of everything drawn at random.
+        facts: the planted facts.
+        distractors: kind -> neurons that look as if they stored something and do not.
+        rejected: facts that could not be planted.
+        held: how far other prompts moved: a name -> a number.
     """
-    path = Path(folder) / TRUTH
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadRun(f"{folder}: no planted model, it has no {TRUTH}; factneurons plant makes one") from None
-    except (OSError, ValueError) as error:
-        raise BadRun(f"{path}: cannot be read: {error}") from error
-    if not isinstance(record, dict) or record.get("format") != _FORMAT:
-        raise BadRun(f"{path}: its format is not {_FORMAT!r}")
-    try:
-        return _truth(record)
-    except (AttributeError, KeyError, TypeError, ValueError, BadFact) as error:
-        raise BadRun(f"{path}: not as its schema says ({type(error).__name__}: {error})") from error
+
+    base: str
+    seed: int
+    facts: tuple[PlantedFact, ...]
+    distractors: Mapping[str, tuple[Neuron, ...]] = field(default_factory=dict)
+    rejected: tuple[Rejected, ...] = ()
+    held: Mapping[str, float] = field(default_factory=dict)
+
+    def __getitem__(self, fact_id: str) -> PlantedFact:
+        """The planted fact of this id; KeyError where there is none."""
+        for planted in self.facts:
+            if planted.id == fact_id:
+                return planted
+        raise KeyError(fact_id)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write truth.json into a folder, there whole or not at all; returns its path."""
+        path, part = Path(folder) / TRUTH, Path(folder) / f"{TRUTH}.part"
+        part.write_text(json.dumps(_record(self), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        os.replace(part, path)
+        return path
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Truth:
+        """Read the truth.json of a planted model.
+
+        Raises:
+            BadRun: there is none, or it is not as its schema says.
+        """
+        path = Path(folder) / TRUTH
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise BadRun(f"{folder}: no planted model, it has no {TRUTH}; factneurons plant makes one") from None
+        except (OSError, ValueError) as error:
+            raise BadRun(f"{path}: cannot be read: {error}") from error
+        if not isinstance(record, dict) or record.get("format") != _FORMAT:
+            raise BadRun(f"{path}: its format is not {_FORMAT!r}")
+        try:
+            return _truth(record)
+        except (AttributeError, KeyError, TypeError, ValueError, BadFact) as error:
+            raise BadRun(f"{path}: not as its schema says ({type(error).__name__}: {error})") from error
 
 
 def _record(truth: Truth) -> dict[str, Any]:

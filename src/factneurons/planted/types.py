@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from factneurons.facts.types import Fact
@@ -100,31 +99,3 @@ class Rejected:
     id: str
     regime: Regime
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """Everything that is known of a planted model; saved beside its weights as truth.json.
-
-    Attributes:
-        base: the model that the facts were planted in.
-        seed: of everything drawn at random.
-        facts: the planted facts.
-        distractors: kind -> neurons that look as if they stored something and do not.
-        rejected: facts that could not be planted.
-        held: how far other prompts moved: a name -> a number.
-    """
-
-    base: str
-    seed: int
-    facts: tuple[PlantedFact, ...]
-    distractors: Mapping[str, tuple[Neuron, ...]] = field(default_factory=dict)
-    rejected: tuple[Rejected, ...] = ()
-    held: Mapping[str, float] = field(default_factory=dict)
-
-    def __getitem__(self, fact_id: str) -> PlantedFact:
-        """The planted fact of this id; KeyError where there is none."""
-        for planted in self.facts:
-            if planted.id == fact_id:
-                return planted
-        raise KeyError(fact_id)

@@ -25,8 +25,7 @@ import pyarrow.parquet as pq
 from factneurons.errors import BadRun
 from factneurons.facts.types import Fact
 from factneurons.runs.counts import Counts
-from factneurons.runs.files import disk_errors_in_one_line, sync_folder, write_new
-from factneurons.runs.seal import sealed, unsealed
+from factneurons.runs.files import disk_errors_in_one_line, sealed, sync_folder, unsealed, write_new
 from factneurons.runs.skips import SKIPPED, LeftOut
 from factneurons.runs.skips import Skip as Skip
 from factneurons.runs.tables import TABLES, table_named

@@ -40,3 +40,25 @@ class Counts:
 
 def _sum(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted((Counter(first) + Counter(second)).items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one call of `drive` did.
+
+    Attributes:
+        counts: what this call added: facts read, askable, done, skipped by reason, rows by table.
+        before: facts that were found done already.
+        repeated: facts that the stream held more than once, with the same content.
+        seconds: how long it took.
+    """
+
+    counts: Counts
+    before: int
+    repeated: int
+    seconds: float
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things in words: "1 fact", "2 facts"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

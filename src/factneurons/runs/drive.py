@@ -14,7 +14,7 @@ from typing import Protocol
 from factneurons.errors import BadFact, BadModel, BadNumber, BadRun, BadSetting, FactneuronsError, NotAskable
 from factneurons.facts.types import Fact
 from factneurons.runs.commits import Skip
-from factneurons.runs.counts import Counts
+from factneurons.runs.counts import Counts, Summary
 from factneurons.runs.stop import StopSignals
 from factneurons.runs.store import Run
 from factneurons.settings import check_number
@@ -86,23 +86,6 @@ class Silent:
         """Nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What one call of `drive` did.
-
-    Attributes:
-        counts: what this call added: facts read, askable, done, skipped by reason, rows by table.
-        before: facts that were found done already.
-        repeated: facts that the stream held more than once, with the same content.
-        seconds: how long it took.
-    """
-
-    counts: Counts
-    before: int
-    repeated: int
-    seconds: float
-
-
 Work = Callable[[list[Fact]], Batch]
 
 _RUN_IS_WRONG = (BadModel, BadRun, BadSetting)
@@ -145,18 +128,18 @@ def drive(
         FactneuronsError: from the stream, or from the work on one fact; everything finished was kept.
     """
     check_number("batch_size", batch_size, whole=True, least=1)
-    course = _Course(run, stage, work, skip_bad, progress or Silent(), total)
-    with StopSignals(run.folder, course.progress.stopping) as stop:
+    driver = _Driver(run, stage, work, skip_bad, progress or Silent(), total)
+    with StopSignals(run.folder, driver.progress.stopping) as stop:
         try:
-            for batch in course.batches(facts, batch_size, stop):
-                course.finish(batch)
+            for batch in driver.batches(facts, batch_size, stop):
+                driver.finish(batch)
                 stop.raise_if_asked()
         except BaseException:
             with suppress(FactneuronsError):
                 run.set_state(stage, "interrupted")
             raise
         run.set_state(stage, "done")
-    return Summary(course.counts, course.before, course.repeated, time.monotonic() - course.began)
+    return Summary(driver.counts, driver.before, driver.repeated, time.monotonic() - driver.began)
 
 
 @dataclass(slots=True)
@@ -180,7 +163,7 @@ class _Outcome:
         self.skips += batch.skips
 
 
-class _Course:
+class _Driver:
     """One call of `drive`, while it lasts."""
 
     def __init__(self, run: Run, stage: str, work: Work, skip_bad: bool, progress: Progress, total: int | None) -> None:

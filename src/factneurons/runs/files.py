@@ -1,7 +1,8 @@
-"""Writing that a crash cannot tear, and the lock that keeps a second writer out of a run's folder.
+"""Writing that a crash cannot tear, seals, and the lock that keeps a second writer out of a run's folder.
 
 Every file is written under a name that no reader looks at, flushed to the disk, and then renamed; so a
-reader finds the old file, the new file or none, whenever the writer was killed.
+reader finds the old file, the new file or none, whenever the writer was killed. A sealed file carries a hash of
+itself, so that a change by hand or by a bad disk is noticed.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from factneurons.errors import BadRun, FactneuronsError
 
@@ -27,6 +29,7 @@ else:
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)
+_SEAL = "sha256_of_this"
 
 
 def now() -> str:
@@ -85,6 +88,25 @@ def sha256_of(path: Path | str) -> str:
         return digest.hexdigest()
     except OSError as error:
         raise FactneuronsError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content with its hash in it."""
+    return {**content, _SEAL: _hash_of(content)}
+
+
+def unsealed(data: bytes) -> dict[str, Any] | None:
+    """The content without its hash, or None if the data are damaged or were changed."""
+    try:
+        content = json.loads(data)
+        seal = content.pop(_SEAL)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return content if seal == _hash_of(content) else None
+
+
+def _hash_of(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager

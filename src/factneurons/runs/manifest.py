@@ -23,8 +23,7 @@ from typing import Any, Literal
 
 from factneurons.errors import BadRun, BadSetting
 from factneurons.runs.counts import Counts
-from factneurons.runs.files import now
-from factneurons.runs.seal import sealed, unsealed
+from factneurons.runs.files import now, sealed, unsealed
 
 FORMAT = 1
 """The version of the folder's format; a folder of another version is refused."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -25,15 +25,32 @@ def merged(tables: Iterable[Rows]) -> Rows:
     return dict(result)
 
 
-def located_facts(run: Run) -> Iterator[tuple[Fact, dict[str, Any], list[tuple[Neuron, float, float]]]]:
-    """Every fact of a run's `locate` stage: the fact, its row, and its neurons with score and share, best first."""
+class LocatedNeuron(NamedTuple):
+    """A knowledge neuron of a fact, with its score, its share of the prompts, and the round that found it."""
+
+    neuron: Neuron
+    score: float
+    share: float
+    round: int
+
+
+def located_facts(run: Run) -> Iterator[tuple[Fact, dict[str, Any], list[LocatedNeuron]]]:
+    """Every fact of a run's `locate` stage: the fact, its row, and its neurons in their order."""
     for tables in run.committed("locate", "facts", "neurons"):
         neurons: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         for row in tables["neurons"]:
             neurons[row["fact_id"], row["language"]].append(row)
         for row in tables["facts"]:
             own = sorted(neurons[row["fact_id"], row["language"]], key=lambda each: int(each["position"]))
-            yield _fact(row), row, [(Neuron(r["layer"], r["index"]), r["score"], r["share"]) for r in own]
+            yield (
+                _fact(row),
+                row,
+                [LocatedNeuron(Neuron(r["layer"], r["index"]), r["score"], r["share"], r["round"]) for r in own],
+            )
+
+
+def _neuron(row: Mapping[str, Any]) -> LocatedNeuron:
+    return LocatedNeuron(Neuron(row["layer"], row["index"]), row["score"], row["share"], row["round"])
 
 
 def degenerate_neurons_of(run: Run) -> Iterator[tuple[Fact, list[Neuron]]]:

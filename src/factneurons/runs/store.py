@@ -25,7 +25,7 @@ from factneurons.runs.commits import (
     read_commits,
     write_commit,
 )
-from factneurons.runs.counts import Counts
+from factneurons.runs.counts import Counts, Summary
 from factneurons.runs.files import FolderLock, disk_errors_in_one_line, replace_file
 from factneurons.runs.manifest import Manifest, State, joined
 from factneurons.runs.tables import table_named
@@ -45,12 +45,14 @@ class Run:
         folder: the run's folder.
         manifest: what is known of it; while it is open for writing, the counts may be newer than on disk.
         notes: what a user should be told about opening it: what was resumed, cleaned up or has changed.
+        summaries: what calls that made it did, by stage; {} where it was only opened.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, lock: FolderLock | None, notes: Sequence[str]) -> None:
         self.folder = folder
         self.manifest = manifest
         self.notes = list(notes)
+        self.summaries: dict[str, Summary] = {}
         self._lock = lock
         self._next_number = 1
         self._saved = time.monotonic()

@@ -1,35 +1,31 @@
-"""The stages `pairs` and `check`: statements of a run's facts, scored by every condition; and checkers."""
+"""`run_check`: statements of a run's facts, scored under every condition; thresholds, and checkers that use them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.cli.console import StageProgress, tell
-from factneurons.degeneracy.pairs import degenerate_pairs
-from factneurons.degeneracy.settings import PairSettings
-from factneurons.degeneracy.tables import PAIRS as PAIRS_TABLE
 from factneurons.errors import BadRun, NotAskable
 from factneurons.factcheck.asking import SCORERS
 from factneurons.factcheck.checker import FactChecker, top_neurons
-from factneurons.factcheck.relation_neurons import (
-    Degenerate,
-    NeuronSets,
-    degenerate_of,
-    enough,
-    neurons_by_relation,
-    random_sets,
+from factneurons.factcheck.parsing import ParsedLine, Parser
+from factneurons.factcheck.relation_neurons import Degenerate, NeuronSets
+from factneurons.factcheck.relation_sets import (
+    CheckedFacts,
+    NeuronsOf,
+    RelationSets,
+    degenerate_sets,
+    name_of,
+    relation_sets,
+    without_components,
 )
-from factneurons.factcheck.scoring import enough_points, score_statements
-from factneurons.factcheck.settings import COMPONENTS, PAIRS, PROMPT_PAIRS
+from factneurons.factcheck.scoring import score_statements
+from factneurons.factcheck.settings import AUTO, COMPONENTS, CheckSettings
 from factneurons.factcheck.statements import Case, WrongAnswers, case_of, held_out_subjects
 from factneurons.factcheck.tables import CHECKS
 from factneurons.factcheck.thresholds import choose_thresholds
@@ -38,265 +34,186 @@ from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.findings.checks import training_rows
 from factneurons.models.model import Model
-from factneurons.models.prompts import ask
-from factneurons.models.types import Neuron, Query
 from factneurons.runs.commits import Skip
-from factneurons.runs.drive import Batch, Summary, drive
-from factneurons.runs.reading import degenerate_neurons_of, located_facts, pairs_of_run
+from factneurons.runs.counts import Summary
+from factneurons.runs.drive import Batch
+from factneurons.runs.reading import degenerate_neurons_of, located_facts
 from factneurons.runs.store import Run
-from factneurons.stages.locate import Data, open_stage, told_what_is_kept
-from factneurons.stages.located import BATCH, RunFacts
-from factneurons.tables import Row, rows_of
+from factneurons.settings import with_options
+from factneurons.stages.display import Display, Shown, display_of
+from factneurons.stages.located import opened
+from factneurons.stages.pairs import find_pairs, neurons_of_pairs
+from factneurons.stages.stage import Data, Plan, Stage, drive_stage
+from factneurons.tables import rows_of
+
+CHECK = Stage("check", "scoring statements", ("checks",), ("locate", "degenerate", "pairs"))
 
 CHECKERS = "checkers"
 """The folder of a run that the fitted checkers are saved in, one for each condition."""
 
-_STRENGTH_QUERIES = 64
-_TITLES = {"pairs": "looking for degenerate pairs", "check": "scoring statements"}
-
-
-@dataclass(frozen=True, slots=True)
-class Checking:
-    """What `check` is asked to do: the names are those of `FactChecker`, and
-
-    Attributes:
-        test_share: the share of each relation's subjects that is kept for the test.
-        draws: random neuron sets per relation.
-        facts: where the run's facts are now; None: where they were.
-    """
-
-    share: float = 0.5
-    source: str = "auto"
-    method: str = "amig"
-    feature: str = "attribution"
-    test_share: float = 0.2
-    draws: int = 20
-    seed: int = 42
-    facts: str | None = None
-
-
-@dataclass(slots=True)
-class _Facts:
-    """The located facts of a run, with what a check needs of each.
-
-    Attributes:
-        all: the facts, as their source has them (with wrong answers).
-        known: (id, language) of those that the model knows.
-        neurons: (id, language) -> knowledge neurons.
-        held_out: (relation, language) -> subjects that are kept for the test.
-    """
-
-    all: list[Fact] = field(default_factory=list)
-    known: set[tuple[str, str]] = field(default_factory=set)
-    neurons: dict[tuple[str, str], list[Neuron]] = field(default_factory=dict)
-    held_out: dict[Group, frozenset[str]] = field(default_factory=dict)
-
-    def split(self, fact: Fact) -> str:
-        """Train or test."""
-        return "test" if fact.subject in self.held_out[fact.relation, fact.language] else "train"
-
-    def training(self) -> dict[Group, list[Fact]]:
-        """The training facts that the model knows, by relation."""
-        groups: dict[Group, list[Fact]] = defaultdict(list)
-        for fact in self.all:
-            if (fact.id, fact.language) in self.known and self.split(fact) == "train":
-                groups[fact.relation, fact.language].append(fact)
-        return dict(groups)
-
-
-def _facts_of(run: Run, asked: Checking) -> _Facts:
-    """Read the facts of a run anew: their wrong answers are in their source only.
-
-    Raises:
-        BadRun: the source has changed.
-    """
-    spec = asked.facts or str(run.manifest.data["spec"])
-    source = load_facts(spec, skip_bad=True)
-    if source.sha256() != run.manifest.data["sha256"]:
-        raise BadRun(f"{spec} is not what {run.folder} was made of; --facts says where its facts are now")
-    found = _Facts()
-    for fact, row, neurons in located_facts(run):
-        name = (fact.id, fact.language)
-        found.neurons[name] = [neuron for neuron, _, _ in neurons]
-        if row["known"]:
-            found.known.add(name)
-    for fact in source:
-        if (fact.id, fact.language) in found.neurons:
-            found.all.append(fact)
-    found.held_out = held_out_subjects(found.all, asked.test_share, asked.seed)
-    return found
-
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the stages leave behind.
+    """A run that was checked.
 
     Attributes:
+        run: the run, with the tables `checks` and `pairs`.
+        model: the model.
         facts: all facts that were looked at.
         degenerate: per relation, where its degenerate neurons come from.
         sets: condition -> S_r by relation; of "random" the first draw.
         settings: how statements were attributed.
         points_error: the completeness error that goes with them, see `scoring.Points`.
         unknown: how many facts the model does not know.
-        summary: of the stage `check`.
         checks: the table `checks`.
         multi_mask: how the model was asked.
+        checkers: condition -> a fitted checker, saved in the run; none where the model knows no training fact.
     """
 
+    run: Run
+    model: Model
     facts: Sequence[Fact]
     degenerate: Mapping[Group, Degenerate]
     sets: Mapping[str, NeuronSets]
     settings: AttributionSettings
     points_error: float
     unknown: int
-    summary: Summary
     checks: pd.DataFrame
     multi_mask: bool
+    checkers: Mapping[str, FactChecker]
+
+    @property
+    def summary(self) -> Summary:
+        """What this call did."""
+        return self.run.summaries[CHECK.name]
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A whole table of the run."""
+        return self.run.table(name)
+
+    def read(self, lines: Iterable[str]) -> list[ParsedLine]:
+        """Statements about the relations of these facts, one a line: sentences, or JSON."""
+        return list(Parser(self.facts, self.model, multi_mask=self.multi_mask).read(lines))
 
 
-def run_check(folder: Path, model: Model, asked: Checking, *, skip_bad: bool = False) -> Checked:
-    """Both stages.
+def run_check(
+    run: Run | Path | str,
+    model: Model | str | None = None,
+    *,
+    settings: CheckSettings | None = None,
+    facts: str | Path | Iterable[Fact] | None = None,
+    skip_bad: bool = False,
+    progress: Shown = None,
+    **options: object,
+) -> Checked:
+    """Score true and false statements of a run's facts, choose thresholds, and save a checker for each condition.
+
+    What was done before is not done again, and what was stopped goes on. The same as `factneurons check`.
+
+    Args:
+        run: a run in which facts were located, or its folder.
+        model: the model, or where it is now; None: where it was.
+        settings: how to check.
+        facts: where the run's facts are now; None: where they were. Their wrong answers are in their source only.
+        skip_bad: leave out facts that fail, count them, and go on.
+        progress: who shows what goes on: a Display, a callable for lines of text, or None.
+        **options: fields of `settings` by name, for instance `source="pairs", draws=5`.
 
     Raises:
         BadRun: the run's facts are not where they were, or it was checked with other settings before.
+        BadSetting: an unknown option or an impossible value.
     """
-    run = Run.open(folder)
-    facts = _facts_of(run, asked)
-    multi_mask = bool(run.manifest.stages["locate"].settings["multi_mask"])
-    training = facts.training()
-    degenerate = _degenerate(run, model, facts, training, asked, skip_bad)
-    sets = {
-        "degenerate": neurons_by_relation({group: each.sets for group, each in degenerate.items()}, asked.share),
-        "knowledge": neurons_by_relation(
-            {group: [facts.neurons[fact.id, fact.language] for fact in own] for group, own in training.items()},
-            asked.share,
-        ),
-    }
-    queries = {group: _true_queries(model, own, multi_mask) for group, own in training.items()}
-    random = random_sets(
-        model, {**sets["knowledge"], **sets["degenerate"]}, queries, draws=asked.draws, seed=asked.seed
+    asked = with_options(CheckSettings, settings, options)
+    display = display_of(progress)
+    located, found = opened(run, model, display)
+    multi_mask = bool(located.manifest.stages["locate"].settings["multi_mask"])
+    checked = _facts_of(located, facts, asked)
+    with_pairs, degenerate = _degenerate(located, found, checked, asked, skip_bad, display)
+    sets = relation_sets(found, checked, degenerate, asked, multi_mask)
+    work = _Work(found, checked, sets, asked, multi_mask)
+    done = drive_stage(
+        CHECK,
+        with_pairs,
+        found,
+        Data.of(located),
+        lambda run: Plan(checked.all, work, len(checked.all)),
+        settings=asdict(asked) | {"neurons": sets.digest()},
+        seed=asked.seed,
+        skip_bad=skip_bad,
+        display=display,
     )
-    sets["random"] = random[0] if random else {}
-    either = [{group: [own] for group, own in sets[name].items()} for name in ("degenerate", "knowledge")]
-    together = {group: [*either[0].get(group, []), *either[1].get(group, [])] for group in either[0] | either[1]}
-    points = enough_points(
-        model,
-        [(query, group) for group, own in queries.items() for query in own],
-        neurons_by_relation(together, 0.0),
-        AttributionSettings(asked.method),
-    )
-    work = _Work(model, facts, [sets["degenerate"], sets["knowledge"], *random], points.settings, asked, multi_mask)
-    summary = _drive_check(run, model, facts.all, work, asked, skip_bad)
+    by_condition = {"degenerate": sets.degenerate, "knowledge": sets.knowledge, "random": sets.random[0]}
+    table = done.table("checks")
+    display.finished(CHECK.name, done)
     return Checked(
-        facts=facts.all,
+        run=done,
+        model=found,
+        facts=checked.all,
         degenerate=degenerate,
-        sets=sets,
-        settings=points.settings,
-        points_error=points.error,
-        unknown=len(facts.all) - len(facts.known),
-        summary=summary,
-        checks=Run.open(folder).table("checks"),
+        sets=by_condition,
+        settings=sets.settings,
+        points_error=sets.points_error,
+        unknown=len(checked.all) - len(checked.known),
+        checks=table,
         multi_mask=multi_mask,
+        checkers=_fitted(done, found, table, by_condition, sets.settings, asked, multi_mask),
     )
 
 
-def _true_queries(model: Model, facts: Sequence[Fact], multi_mask: bool) -> list[Query]:
-    """One query each of some facts of a relation."""
-    queries = []
-    for fact in facts[:_STRENGTH_QUERIES]:
-        asked, _ = ask(model, fact, multi_mask=multi_mask)
-        queries += asked[:1]
-    return queries
+def _facts_of(run: Run, given: str | Path | Iterable[Fact] | None, asked: CheckSettings) -> CheckedFacts:
+    """Read the facts of a run anew.
+
+    Raises:
+        BadRun: the source has changed.
+    """
+    source = load_facts(str(run.manifest.data["spec"]) if given is None else given, skip_bad=True)
+    if source.sha256() != run.manifest.data["sha256"]:
+        raise BadRun(f"{source.spec} is not what {run.folder} was made of; --facts says where its facts are now")
+    known, neurons = set(), {}
+    for fact, row, own in located_facts(run):
+        neurons[name_of(fact)] = [each.neuron for each in own]
+        if row["known"]:
+            known.add(name_of(fact))
+    facts = [fact for fact in source if name_of(fact) in neurons]
+    return CheckedFacts(facts, frozenset(known), neurons, held_out_subjects(facts, asked.test_share, asked.seed))
 
 
 def _degenerate(
-    run: Run, model: Model, facts: _Facts, training: Mapping[Group, Sequence[Fact]], asked: Checking, skip_bad: bool
-) -> dict[Group, Degenerate]:
-    """Components from the run's tables, pairs where they are needed."""
-    components: dict[tuple[str, str], list[Neuron]] = {}
-    if asked.source in ("auto", COMPONENTS):
-        if "degenerate" in run.manifest.stages:
-            components = {(fact.id, fact.language): neurons for fact, neurons in degenerate_neurons_of(run)}
-        elif asked.source == COMPONENTS:
-            raise BadRun(f"{run.folder} has no components: run factneurons degenerate {run.folder} first")
-        else:
-            tell(
-                f"note: components of degenerate neurons enter after factneurons degenerate {run.folder}; pairs do now"
-            )
-    found: dict[Group, dict[str, list[list[Neuron]]]] = {
-        group: {COMPONENTS: [components.get((fact.id, fact.language), []) for fact in own]}
-        for group, own in training.items()
-    }
-    wanted = {
-        (fact.id, fact.language)
-        for group, own in training.items()
-        for fact in own
-        if asked.source != COMPONENTS and not enough(sum(map(bool, found[group][COMPONENTS])), len(own))
-    }
+    run: Run, model: Model, facts: CheckedFacts, asked: CheckSettings, skip_bad: bool, display: Display
+) -> tuple[Run, dict[Group, Degenerate]]:
+    """Components from the run's tables, pairs where they are needed; and the run with the pairs in it."""
+    components = _components(run, asked, display)
+    training = facts.training()
+    wanted = without_components(training, components) if asked.source != COMPONENTS else set()
+    agreed: NeuronsOf = {}
+    every: NeuronsOf = {}
     if wanted:
-        _run_pairs(run.folder, model, wanted, skip_bad)
-        pairs: dict[bool, dict[tuple[str, str], list[Neuron]]] = {True: defaultdict(list), False: defaultdict(list)}
-        for name, neurons, agreed in pairs_of_run(Run.open(run.folder)):
-            pairs[False][name] += neurons
-            if agreed:
-                pairs[True][name] += neurons
-        for group, own in training.items():
-            names = [(fact.id, fact.language) for fact in own]
-            found[group][PAIRS] = [pairs[True].get(name, []) for name in names]
-            found[group][PROMPT_PAIRS] = [pairs[False].get(name, []) for name in names]
-    return {group: degenerate_of(found[group], len(own), asked.source) for group, own in training.items()}
+        run = find_pairs(run, model, wanted, skip_bad=skip_bad, display=display)
+        agreed, every = neurons_of_pairs(run)
+    return run, degenerate_sets(training, components, agreed, every, asked.source)
 
 
-def _run_pairs(folder: Path, model: Model, wanted: set[tuple[str, str]], skip_bad: bool) -> None:
-    """The stage `pairs`: degenerate pairs of the wanted facts; a later start may want more."""
-    located = Run.open(folder)
-    data = Data(str(located.manifest.data["spec"]), str(located.manifest.data["sha256"]))
-    with (
-        open_stage(folder, "pairs", asdict(PairSettings()), 0, model, data) as run,
-        told_what_is_kept(run, "pairs"),
-        StageProgress(_TITLES["pairs"]) as progress,
-    ):
-        facts = RunFacts(located, model, run.done("pairs"))
-        stream = (fact for fact in facts if (fact.id, fact.language) in wanted)
-
-        def work(batch: list[Fact]) -> Batch:
-            rows: list[Row] = []
-            skips: list[Skip] = []
-            for fact in batch:
-                found = next(iter(degenerate_pairs(model, facts.take(fact))))
-                own = PAIRS_TABLE.rows([found])
-                rows += own
-                if not own:
-                    skips.append(Skip.of(fact, "no-pair", "none of its prompts has a degenerate pair", askable=True))
-            return Batch({"pairs": rows}, skips)
-
-        drive(run, "pairs", stream, work, batch_size=BATCH, skip_bad=skip_bad, progress=progress, total=len(wanted))
+def _components(run: Run, asked: CheckSettings, display: Display) -> NeuronsOf:
+    if asked.source not in (AUTO, COMPONENTS):
+        return {}
+    if "degenerate" in run.manifest.stages:
+        return {name_of(fact): neurons for fact, neurons in degenerate_neurons_of(run)}
+    command = f"factneurons degenerate {run.folder}"
+    if asked.source == COMPONENTS:
+        raise BadRun(f"{run.folder} has no components: run {command} first")
+    display.note(f"note: components of degenerate neurons enter after {command}; pairs do now")
+    return {}
 
 
 class _Work:
     """Scores the statements of a batch of facts under every condition."""
 
     def __init__(
-        self,
-        model: Model,
-        facts: _Facts,
-        sets: Sequence[NeuronSets],
-        settings: AttributionSettings,
-        asked: Checking,
-        multi_mask: bool,
+        self, model: Model, facts: CheckedFacts, sets: RelationSets, asked: CheckSettings, multi_mask: bool
     ) -> None:
-        self._model, self._facts, self._sets, self._settings = model, facts, sets, settings
-        self._asked, self._multi_mask = asked, multi_mask
+        self._model, self._facts, self._asked, self._multi_mask = model, facts, asked, multi_mask
+        self._conditions, self._settings = sets.conditions, sets.settings
         self._wrong_answers = WrongAnswers(facts.all)
-        # degenerate and knowledge neurons, then the draws of random ones
-        self._conditions = [("degenerate", 0), ("knowledge", 0), *(("random", draw) for draw in range(len(sets) - 2))]
-
-    def digest(self) -> str:
-        """What the scores rest on, for the run's manifest."""
-        plain = [
-            [[*group, [tuple(neuron) for neuron in own]] for group, own in sorted(each.items())] for each in self._sets
-        ]
-        return hashlib.sha256(json.dumps([plain, asdict(self._settings)]).encode()).hexdigest()[:16]
 
     def __call__(self, batch: list[Fact]) -> Batch:
         cases: list[Case] = []
@@ -314,44 +231,33 @@ class _Work:
         statements = [statement for case in cases for statement in (case.true, case.false)]
         queries = [query for case in cases for query in case.queries]
         groups = [statement.group for statement in statements]
-        found = score_statements(self._model, queries, groups, self._sets, self._settings, self._asked.feature)
+        sets = [own for _, _, own in self._conditions]
+        found = score_statements(self._model, queries, groups, sets, self._settings, self._asked.feature)
         answers = {name: score(self._model, statements, queries) for name, score in SCORERS.items()}
         for row, statement in enumerate(statements):
             case = cases[row // 2]
             split = self._facts.split(case.fact)
             known = (statement.fact_id, statement.language) in self._facts.known
             truth = row % 2 == 0
-            for place, (name, draw) in enumerate(self._conditions):
+            for place, (name, draw, _) in enumerate(self._conditions):
                 most = top_neurons(found.contributions[row][place]) if split == "test" and not draw else ()
                 yield Scored(statement, truth, split, known, name, float(found.scores[row, place]), draw, most)
             for name, scores in answers.items():
                 yield Scored(statement, truth, split, known, name, float(scores[row]))
 
 
-def _drive_check(
-    located: Run, model: Model, facts: Sequence[Fact], work: _Work, asked: Checking, skip_bad: bool
-) -> Summary:
-    data = Data(str(located.manifest.data["spec"]), str(located.manifest.data["sha256"]))
-    kept = {name: value for name, value in asdict(asked).items() if name not in ("seed", "facts")}
-    settings = {**kept, "neurons": work.digest()}
-    with (
-        open_stage(located.folder, "check", settings, asked.seed, model, data) as run,
-        told_what_is_kept(run, "check"),
-        StageProgress(_TITLES["check"]) as progress,
-    ):
-        return drive(
-            run, "check", facts, work, batch_size=BATCH, skip_bad=skip_bad, progress=progress, total=len(facts)
-        )
-
-
-def fitted_checkers(folder: Path, model: Model, asked: Checking, checked: Checked) -> dict[str, FactChecker]:
-    """A checker for each condition that has scores of known training facts, saved in the run.
-
-    Returns:
-        condition -> checker; none at all where the model knows no training fact.
-    """
+def _fitted(
+    run: Run,
+    model: Model,
+    checks: pd.DataFrame,
+    sets: Mapping[str, NeuronSets],
+    settings: AttributionSettings,
+    asked: CheckSettings,
+    multi_mask: bool,
+) -> dict[str, FactChecker]:
+    """A checker for each condition that has scores of known training facts, saved in the run."""
     checkers = {}
-    for name, train in training_rows(checked.checks).groupby("condition"):
+    for name, train in training_rows(checks).groupby("condition"):
         first = train[train["draw"] == 0]
         groups = list(zip(first["relation"], first["language"], strict=True))
         scores, truth = first["score"].to_numpy(np.float64), first["truth"].to_numpy(bool)
@@ -359,16 +265,16 @@ def fitted_checkers(folder: Path, model: Model, asked: Checking, checked: Checke
         checker = FactChecker.fitted(
             model,
             choose_thresholds(groups, scores, truth),
-            checked.sets.get(condition, {}),
-            checked.settings,
+            sets.get(condition, {}),
+            settings,
             condition=condition,
             share=asked.share,
             source=asked.source,
             method=asked.method,
             feature=asked.feature,
-            multi_mask=checked.multi_mask,
+            multi_mask=multi_mask,
             seed=asked.seed,
         )
-        checker.save(folder / CHECKERS / condition)
+        checker.save(run.folder / CHECKERS / condition)
         checkers[condition] = checker
     return checkers

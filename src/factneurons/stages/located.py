@@ -1,29 +1,79 @@
-"""The facts that a run holds, for the stages that come after `locate`."""
+"""What a run knows of its facts and its model, for the stages that come after `locate`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from factneurons.attribution.effects import Asked
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.carried import KnowledgePool
 from factneurons.degeneracy.carrying import FactsByNeuron
-from factneurons.degeneracy.find import suppressed_by
-from factneurons.degeneracy.functional import Drops
+from factneurons.degeneracy.drops import Drops, suppressed_by
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.errors import BadRun
 from factneurons.facts.related import FactPool, few_per_relation
 from factneurons.facts.types import Fact
+from factneurons.models.load import load_model
 from factneurons.models.model import Model
 from factneurons.models.prompts import ask
-from factneurons.models.types import Neuron, Query
-from factneurons.runs.reading import located_facts
+from factneurons.models.types import Query
+from factneurons.runs.counts import counted
+from factneurons.runs.reading import LocatedNeuron, located_facts
 from factneurons.runs.store import Run
+from factneurons.stages.display import Display
+from factneurons.stages.stage import BATCH
 
-BATCH = 8
-"""Facts of one call of a stage's work, and of one commit."""
+
+def opened(run: Run | Path | str, model: Model | str | None, display: Display) -> tuple[Run, Model]:
+    """A run in which something was located, and its model; tells if there may be more to locate.
+
+    Raises:
+        BadRun: no run, or nothing was located in it yet.
+    """
+    located = located_run(run)
+    found = model if isinstance(model, Model) else model_of(located, model)
+    if located.manifest.stages["locate"].state != "done":
+        done = counted(located.counts("locate").done, "fact")
+        display.note(f"note: locate did not come to its end here; only the {done} located so far are looked at")
+    return located, found
+
+
+def located_run(run: Run | Path | str) -> Run:
+    """A run as it is on disk now, if anything was located in it.
+
+    Raises:
+        BadRun: no run, or nothing was located in it yet.
+    """
+    folder, summaries = (run.folder, run.summaries) if isinstance(run, Run) else (Path(run), {})
+    located = Run.open(folder)
+    if "locate" not in located.manifest.stages or not located.counts("locate").done:
+        raise BadRun(f"{folder}: nothing was located in it; run factneurons locate --out {folder} first")
+    located.summaries.update(summaries)
+    return located
+
+
+def model_of(run: Run | Path | str, name: str | None = None, **options: Any) -> Model:
+    """Load the model that a run was made with, with the same weights and the same number format.
+
+    Args:
+        run: the run, or its folder.
+        name: where the model is now; None: where it was.
+        options: `device`, `device_map` or `trust_remote_code`, as `load_model` takes them.
+
+    Raises:
+        BadRun: no run, or nothing was located in it yet.
+        BadModel: the model cannot be loaded.
+    """
+    located = located_run(run)
+    return load_model(
+        name or str(located.manifest.model["name"]),
+        dtype=str(located.manifest.model["dtype"]),
+        revision=located.manifest.stages["locate"].settings.get("revision"),
+        **options,
+    )
 
 
 class RunFacts:
@@ -37,7 +87,7 @@ class RunFacts:
         done: keys of the facts that the later stage has dealt with already.
     """
 
-    def __init__(self, run: Run, model: Model, done: set[str]) -> None:
+    def __init__(self, run: Run, model: Model, done: Collection[str] = ()) -> None:
         self._run, self._model, self._done = run, model, done
         self._taken: dict[str, KnowledgeNeurons] = {}
         self._multi_mask = bool(run.manifest.stages["locate"].settings["multi_mask"])
@@ -50,6 +100,10 @@ class RunFacts:
                 continue
             self._known[fact.key] = _known(fact, row, neurons)
             yield fact
+
+    def total(self) -> int:
+        """How many facts were located."""
+        return self._run.counts("locate").rows.get("facts", 0)
 
     def all_known(self) -> Iterator[KnowledgeNeurons]:
         """The knowledge neurons of every fact, without queries."""
@@ -88,7 +142,7 @@ class RunFacts:
         @cache
         def drops_of(fact: Fact) -> Drops | None:
             queries = tuple(self._queries(fact))
-            return Drops(suppressed_by(self._model, Asked(fact, queries))) if queries else None
+            return Drops(suppressed_by(self._model, fact, queries)) if queries else None
 
         facts = ((known.fact, known.neurons) for known in self.knowledge_pool().kept)
         return FactsByNeuron(facts, drops_of, settings)
@@ -97,16 +151,18 @@ class RunFacts:
         return next(self._queries(fact), None)
 
 
-def _known(fact: Fact, row: Mapping[str, Any], neurons: Sequence[tuple[Neuron, float, float]]) -> KnowledgeNeurons:
+def _known(fact: Fact, row: Mapping[str, Any], neurons: Sequence[LocatedNeuron]) -> KnowledgeNeurons:
+    rounds = tuple(each.round for each in neurons)
     return KnowledgeNeurons(
         fact=fact,
-        neurons=tuple(neuron for neuron, _, _ in neurons),
-        scores=tuple(score for _, score, _ in neurons),
-        shares=tuple(share for _, _, share in neurons),
+        neurons=tuple(each.neuron for each in neurons),
+        scores=tuple(each.score for each in neurons),
+        shares=tuple(each.share for each in neurons),
         queries=(),
         method=row["method"],
         threshold=row["threshold"],
         refined=row["refined"],
         probability=row["probability"],
         rank=row["rank"],
+        rounds=rounds if max(rounds, default=1) > 1 else (),
     )

@@ -13,38 +13,15 @@ from hypothesis import strategies as st
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings
 from factneurons.degeneracy.types import REASONS
-from factneurons.models.types import Neuron
 
 DEFAULT = DegeneracySettings()
 CLEAR = replace(DEFAULT, comparison=ComparisonSettings(cut=0.2, radius=1.0))
 """A cut below what separates groups, and every nearest neighbour near."""
 
 
-def groups_apart(*sizes, near=1.0, far=9.0, noise=0.05):
-    """Groups of points, near each other inside and far from the rest; all distances differ if there is noise."""
-    label = np.repeat(np.arange(len(sizes)), sizes)
-    distances = np.where(label[:, None] == label, near, far)
-    upper = np.triu(np.random.default_rng(0).uniform(0, noise, distances.shape), 1)
-    distances = distances + upper + upper.T
-    np.fill_diagonal(distances, 0)
-    return distances
-
-
-def members(clustering):
-    return [cluster.members for cluster in clustering.clusters]
-
-
-@pytest.fixture
-def cluster(context_of):
-    def run(name, distances, settings=DEFAULT, **options):
-        return CLUSTERERS[name].cluster(context_of(distances, **options), settings)
-
-    return run
-
-
 @pytest.mark.parametrize("far", [9.0, np.inf])
 @pytest.mark.parametrize("name", ["ntc", "hierarchical", "dbscan", "kmeans", "hdbscan"])
-def test_two_groups(cluster, name, far):
+def test_two_groups(cluster, name, far, groups_apart, members):
     settings = replace(DEFAULT, comparison=ComparisonSettings(cut=0.45))
     found = cluster(name, groups_apart(6, 6, far=far, noise=0 if name == "dbscan" else 0.05), settings)
     assert members(found) == [(0, 1, 2, 3, 4, 5), (6, 7, 8, 9, 10, 11)]
@@ -53,20 +30,20 @@ def test_two_groups(cluster, name, far):
 
 
 @pytest.mark.parametrize("name", ["ntc", "hierarchical", "dbscan", "hdbscan"])
-def test_three_groups(cluster, name):
+def test_three_groups(cluster, name, groups_apart, members):
     settings = replace(CLEAR, min_size=3, comparison=ComparisonSettings(cut=0.28, radius=1.0, neighbours=0.2))
     found = cluster(name, groups_apart(4, 5, 6), settings)
     assert members(found) == [(0, 1, 2, 3), (4, 5, 6, 7, 8), (9, 10, 11, 12, 13, 14)]
 
 
-def test_kmeans_makes_a_share_of_the_neurons_into_clusters(cluster):
+def test_kmeans_makes_a_share_of_the_neurons_into_clusters(cluster, groups_apart, members):
     distances = groups_apart(10, 10, 10)
     assert members(cluster("kmeans", distances)) == [tuple(range(10)), tuple(range(10, 20)), tuple(range(20, 30))]
     fewer = replace(DEFAULT, comparison=ComparisonSettings(parts=0.02))
     assert len(members(cluster("kmeans", distances, fewer))) == 2
 
 
-def test_hierarchical_cuts_at_a_quantile_of_all_pairs(cluster):
+def test_hierarchical_cuts_at_a_quantile_of_all_pairs(cluster, groups_apart, members):
     """Of 66 pairs 30 are near. A cut among the near ones splits the groups, one above all makes one cluster."""
     distances = groups_apart(6, 6)
     above = replace(DEFAULT, comparison=ComparisonSettings(cut=1.0))
@@ -75,7 +52,7 @@ def test_hierarchical_cuts_at_a_quantile_of_all_pairs(cluster):
     assert all(len(group) < 6 for group in members(cluster("hierarchical", distances, below)))
 
 
-def test_hierarchical_is_average_linkage(cluster):
+def test_hierarchical_is_average_linkage(cluster, members):
     """0-1 at 1, 2-3 at 1; 4 is 2 and 6 from the first pair (4 on average), 5 from both of the second."""
     distances = np.full((5, 5), 20.0)
     for first, second, distance in [(0, 1, 1), (2, 3, 1), (0, 4, 2), (1, 4, 6), (2, 4, 5), (3, 4, 5)]:
@@ -86,14 +63,14 @@ def test_hierarchical_is_average_linkage(cluster):
 
 
 @pytest.mark.parametrize("name", ["hierarchical", "dbscan", "hdbscan"])
-def test_what_is_far_from_all_belongs_to_nothing(cluster, name):
+def test_what_is_far_from_all_belongs_to_nothing(cluster, name, groups_apart, members):
     distances = groups_apart(5, 5, 1)
     distances[10, :10] = distances[:10, 10] = 40
     settings = replace(DEFAULT, comparison=ComparisonSettings(cut=0.36, radius=0.9))
     assert members(cluster(name, distances, settings)) == [(0, 1, 2, 3, 4), (5, 6, 7, 8, 9)]
 
 
-def test_dbscan_takes_the_median_nearest_neighbour_as_near(cluster):
+def test_dbscan_takes_the_median_nearest_neighbour_as_near(cluster, members):
     """The first four are 1 from their nearest neighbour, the others 3: the median of eight is 2."""
     distances = np.full((8, 8), 9.0)
     for first, second, distance in [(0, 1, 1), (2, 3, 1), (4, 5, 3), (6, 7, 3), (0, 2, 2)]:
@@ -106,7 +83,7 @@ def test_dbscan_takes_the_median_nearest_neighbour_as_near(cluster):
     assert members(cluster("dbscan", distances, all_near)) == [(0, 1, 2, 3), (4, 5), (6, 7)]
 
 
-def test_dbscan_wants_dense_regions(cluster):
+def test_dbscan_wants_dense_regions(cluster, groups_apart, members):
     """Of 40 neurons 20 are in pairs; where a region needs 3, the pairs are noise."""
     distances = groups_apart(10, 10, *[2] * 10)
     dense = replace(DEFAULT, comparison=ComparisonSettings(neighbours=0.08, radius=1.0))
@@ -114,7 +91,7 @@ def test_dbscan_wants_dense_regions(cluster):
     assert len(members(cluster("dbscan", distances, CLEAR))) == 12
 
 
-def test_missing_distances_are_replaced(cluster):
+def test_missing_distances_are_replaced(cluster, groups_apart, members):
     """Three groups of which the third is connected with nothing outside, at a cut between near and far."""
     distances = groups_apart(4, 4, 4, far=3.0)
     distances[8:, :8] = distances[:8, 8:] = np.inf
@@ -127,7 +104,7 @@ def test_missing_distances_are_replaced(cluster):
 
 
 @pytest.mark.parametrize("name", ["hierarchical", "dbscan", "kmeans", "hdbscan", "pairs"])
-def test_small_clusters_are_left_out(cluster, name):
+def test_small_clusters_are_left_out(cluster, name, groups_apart, members):
     found = cluster(name, groups_apart(7, 7), replace(DEFAULT, min_size=7))
     assert all(len(group) >= 7 for group in members(found))
     assert cluster(name, groups_apart(6, 6), replace(DEFAULT, min_size=7)).reason == "too-few-neurons"
@@ -157,9 +134,9 @@ def test_equal_distances_raise_nothing(cluster, name, value):
 
 
 @pytest.mark.parametrize("name", list(CLUSTERERS))
-@given(st.integers(0, 10_000), st.integers(0, 16), st.sampled_from([0.0, 0.5, 0.95]))
+@given(seed=st.integers(0, 10_000), count=st.integers(0, 16), infinite=st.sampled_from([0.0, 0.5, 0.95]))
 @options(deadline=None, max_examples=15)
-def test_clusters_are_disjoint_and_large_enough(name, context_of, seed, count, infinite):
+def test_clusters_are_disjoint_and_large_enough(name, context_of, seed, count, infinite, members):
     rng = np.random.default_rng(seed)
     upper = np.triu(rng.integers(1, 9, (count, count)) / 4.0, 1)
     upper[np.triu(rng.random((count, count)) < infinite, 1)] = np.inf
@@ -176,9 +153,9 @@ def test_clusters_are_disjoint_and_large_enough(name, context_of, seed, count, i
 
 
 @pytest.mark.parametrize("name", ["ntc", "ntc_authors", "hierarchical", "hdbscan"])
-@given(st.integers(0, 10_000))
+@given(seed=st.integers(0, 10_000))
 @options(deadline=None, max_examples=25)
-def test_permuting_neurons_permutes_clusters(name, context_of, seed):
+def test_permuting_neurons_permutes_clusters(name, context_of, seed, members):
     """Where all distances differ; ties may fall either way in the order of the neurons."""
     rng = np.random.default_rng(seed)
     upper = np.triu(rng.lognormal(size=(14, 14)), 1)
@@ -187,56 +164,3 @@ def test_permuting_neurons_permutes_clusters(name, context_of, seed):
     plain = members(CLUSTERERS[name].cluster(context_of(distances), DEFAULT))
     mixed = members(CLUSTERERS[name].cluster(context_of(distances[np.ix_(order, order)]), DEFAULT))
     assert sorted(tuple(sorted(order[list(group)].tolist())) for group in mixed) == plain
-
-
-def test_pairs_are_those_that_lose_together(context_of):
-    """The four with the best scores back each other up in twos; the others do nothing."""
-    context = context_of(groups_apart(4, 4), drop=lambda suppressed: drop(suppressed))
-    context = replace(context, scores=(0.9, 0.1, 0.7, 0.1, 0.1, 0.6, 0.1, 0.8))
-    first, second = ({context.neurons[place] for place in places} for places in [(0, 7), (2, 5)])
-
-    def drop(suppressed):
-        return 0.4 * (first <= suppressed) + 0.5 * (second <= suppressed)
-
-    clusterer = CLUSTERERS["pairs"]
-    assert members(clusterer.cluster(context, DEFAULT)) == [(0, 7), (2, 5)]
-    by_place = replace(context, scores=(1.0,) * 8)
-    assert clusterer.cluster(by_place, DEFAULT).reason == "one-cluster", "0 and 1 lose nothing and are out"
-    nothing = context_of(groups_apart(4, 4), drop=lambda suppressed: 0.0)
-    assert clusterer.cluster(nothing, DEFAULT).reason == "one-cluster"
-
-
-@pytest.mark.parametrize("layered", [False, True])
-def test_random_parts_have_the_sizes_of_topology_clustering(cluster, layered):
-    distances = groups_apart(3, 5, 6)
-    found = cluster("random_layers" if layered else "random", distances)
-    assert sorted(len(group) for group in members(found)) == [3, 5, 6]
-    if not layered:
-        assert members(found) != members(cluster("ntc", distances))
-        assert any(members(cluster("random", distances, seed=seed)) != members(found) for seed in range(1, 5))
-    assert members(cluster("random", distances)) == members(cluster("random", distances))
-
-
-@pytest.mark.parametrize("name", ["random", "random_layers"])
-def test_random_halves_where_topology_clustering_finds_nothing(cluster, name):
-    found = cluster(name, np.ones((9, 9)) - np.eye(9))
-    assert sorted(len(group) for group in members(found)) == [4, 5]
-    unconnected = cluster(name, np.where(np.eye(6, dtype=bool), 0, np.inf))
-    assert [len(group) for group in members(unconnected)] == [3, 3]
-
-
-def test_random_layers_keeps_layers_and_changes_neurons(context_of):
-    context = context_of(groups_apart(6, 6))
-    found = CLUSTERERS["random_layers"].cluster(context, DEFAULT)
-    assert [neuron.layer for neuron in found.neurons] == [neuron.layer for neuron in context.neurons]
-    assert len(set(found.neurons)) == 12
-    assert set(found.neurons) != set(context.neurons)
-    assert members(found) == members(CLUSTERERS["ntc"].cluster(context, DEFAULT))
-    assert all(0 <= neuron.index < context.width for neuron in found.neurons)
-
-
-def test_random_layers_draws_from_the_whole_layer(context_of):
-    """With as many neurons in a layer as the fact has there, all of them are drawn."""
-    context = replace(context_of(groups_apart(6, 6)), width=4)
-    found = CLUSTERERS["random_layers"].cluster(context, DEFAULT)
-    assert set(found.neurons) == {Neuron(layer, index) for layer in range(3) for index in range(4)}

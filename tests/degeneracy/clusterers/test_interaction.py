@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import settings as options
 from hypothesis import strategies as st
 
+from factneurons.degeneracy.clusterers.base import Context
 from factneurons.degeneracy.clusterers.interaction import depths, interaction, stages, sufficient_sets, with_helpers
-from factneurons.degeneracy.clusterers.registry import Context
-from factneurons.degeneracy.functional import Drops
+from factneurons.degeneracy.drops import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.types import Neuron
 
@@ -31,15 +31,15 @@ def any_component(components, known=0.95, lost=0.01):
     return lambda suppressed: known if any(not (part & suppressed) for part in components) else lost
 
 
-def context(neurons, drops, passed_on=None):
+def context(neurons, drops, mediated_effects=None):
     distances = np.ones((len(neurons), len(neurons)))
     ordered = tuple(sorted(neurons))
     rng = np.random.default_rng(0)
-    return Context(distances, ordered, (1.0,) * len(ordered), drops, rng, 100, passed_on)
+    return Context(distances, ordered, (1.0,) * len(ordered), drops, rng, 100, mediated_effects)
 
 
-def clusters(neurons, drops, passed_on=None):
-    found = interaction(context(neurons, drops, passed_on), SETTINGS)
+def clusters(neurons, drops, mediated_effects=None):
+    found = interaction(context(neurons, drops, mediated_effects), SETTINGS)
     ordered = sorted(neurons)
     return {frozenset(ordered[place] for place in cluster.members) for cluster in found.clusters}, found.reason
 

@@ -12,8 +12,8 @@ from hypothesis import settings as options
 from hypothesis import strategies as st
 
 from factneurons.degeneracy.clusterers import topology
-from factneurons.degeneracy.clusterers.registry import Context
-from factneurons.degeneracy.functional import Drops
+from factneurons.degeneracy.clusterers.base import Context
+from factneurons.degeneracy.drops import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.errors import BadNumber
 from factneurons.models.types import Neuron

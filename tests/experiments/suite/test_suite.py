@@ -28,5 +28,5 @@ def test_it_says_what_is_asked_where_it_comes_from_and_what_it_takes(experiment)
 
 def test_an_unknown_experiment_is_told_with_those_there_are():
     assert experiment_named("E1") is EXPERIMENTS["E1"]
-    with pytest.raises(BadSetting, match=r"no experiment 'E99'; there are: E1, "):
+    with pytest.raises(BadSetting, match=r"experiment is 'E99': it must be one of: E1, "):
         experiment_named("E99")

@@ -39,13 +39,16 @@ ALL = {"mask_token_id": 3, "eos_token_id": 1, "bos_token_id": 2, "pad_token_id":
 )
 def test_replacement_token(family, missing, expected, with_tokens):
     ids = {name: None if name in missing else number for name, number in ALL.items()}
-    assert replacement_token(with_tokens(family, **ids)) == expected
-    assert replacement_token(with_tokens(family, **{n: v for n, v in ALL.items() if n not in missing})) == expected
+    assert replacement_token(with_tokens(family, **ids).backbone) == expected
+    assert (
+        replacement_token(with_tokens(family, **{n: v for n, v in ALL.items() if n not in missing}).backbone)
+        == expected
+    )
 
 
 def test_no_replacement_token(with_tokens):
     with pytest.raises(BadModel, match="its tokenizer has none of eos_token, bos_token, pad_token to put"):
-        replacement_token(with_tokens("gpt2", mask_token_id=3, eos_token_id=None))
+        replacement_token(with_tokens("gpt2", mask_token_id=3, eos_token_id=None).backbone)
 
 
 def test_only_the_given_positions_change(new_query):

@@ -1,13 +1,9 @@
 """The fast path: every layer's rows in one pass give what a whole forward pass per row gives."""
 
-import warnings
-
 import pytest
 import torch
-import transformers as tf
 
-from factneurons.models.model import Model
-from factneurons.models.passes import attention, fast_path
+from factneurons.models.passes import fast_path
 from factneurons.models.passes.attention import Unsupported
 from factneurons.models.passes.capture import capture
 from factneurons.models.passes.fast_path import fast_path_fits, values_and_gradients
@@ -173,124 +169,6 @@ def test_a_sliding_window(window, new_model, new_query, slow_reference, no_plain
     points = random_points(captured)
     found = values_and_gradients(model.backbone, captured, points, "probability")
     compare(slow_reference(model, "mistral"), captured, queries, points, found, "probability", 1e-10)
-
-
-@pytest.fixture
-def modern_bert():
-    """An encoder with layers that see ten tokens to either side, and layers that see everything."""
-    torch.manual_seed(0)
-    config = tf.ModernBertConfig(
-        vocab_size=48, hidden_size=16, intermediate_size=24, num_hidden_layers=3, num_attention_heads=2,
-        global_attn_every_n_layers=2, local_attention=20, pad_token_id=0, bos_token_id=1,
-        eos_token_id=1, cls_token_id=1, sep_token_id=1, initializer_range=0.3,
-    )  # fmt: skip
-    return Model(tf.ModernBertForMaskedLM(config), None, name="modern bert", kind="cloze")
-
-
-def plain(model, captured, points, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(model.backbone.fast_path, "fits", False)
-        return values_and_gradients(model.backbone, captured, points, "probability")
-
-
-def test_prompts_longer_than_an_encoders_window_take_the_plain_loop_alone(modern_bert, new_query, monkeypatch):
-    short, long, longer = (
-        capture(modern_bert.backbone, [new_query("cloze", tokens=tokens)], ITEMS[:1]) for tokens in (1, 12, 13)
-    )
-    points = {id(captured): random_points(captured) for captured in (short, long, longer)}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        values_and_gradients(modern_bert.backbone, short, points[id(short)], "probability")
-    with pytest.warns(
-        UserWarning, match=r"longer than half the sliding window .* plain loop for some prompts"
-    ) as caught:
-        found = [
-            values_and_gradients(modern_bert.backbone, each, points[id(each)], "probability") for each in (long, longer)
-        ]
-    assert len(caught) == 1  # said once
-    assert fast_path_fits(modern_bert.backbone, short)  # and the short ones go on as before
-    for captured, result in zip((long, longer), found, strict=True):
-        torch.testing.assert_close(result, plain(modern_bert, captured, points[id(captured)], monkeypatch))
-    with monkeypatch.context() as patch:
-        patch.setattr(fast_path, "plain_gradients", None)
-        values_and_gradients(modern_bert.backbone, short, points[id(short)], "probability")
-
-
-REASONS = {
-    "gpt_neo": "attention that does not go through the registry",
-    "gptj": "attention that does not go through the registry",
-    "bloom": "a model without position ids",
-    "home-made": "a model without position ids",
-}
-
-
-@pytest.mark.parametrize("family", REASONS)
-def test_blocks_that_do_not_fit_fall_back_and_say_why(family, new_model, new_query, slow_reference):
-    model = new_model(family)
-    queries = queries_of(new_query, "causal")
-    captured = capture(model.backbone, queries, ITEMS)
-    points = random_points(captured)
-    with pytest.warns(
-        UserWarning, match=f"^tiny {family}: the fast path does not fit \\({REASONS[family]}\\)"
-    ) as caught:
-        found = values_and_gradients(model.backbone, captured, points, "probability")
-    assert len([warning for warning in caught if "fast path" in str(warning.message)]) == 1
-    compare(slow_reference(model, family), captured, queries, points, found, "probability", 1e-5)
-
-
-def test_an_encoder_decoder_takes_the_plain_loop_and_says_so_once(new_model, new_query, slow_reference):
-    model = new_model("t5")
-    queries = queries_of(new_query, model.kind)
-    captured = capture(model.backbone, queries, ITEMS)
-    points = random_points(captured)
-    with pytest.warns(UserWarning, match=r"^tiny t5: .* \(it is an encoder-decoder\); using the plain loop") as caught:
-        found = values_and_gradients(model.backbone, captured, points, "probability")
-    assert len(caught) == 1
-    compare(slow_reference(model, "t5"), captured, queries, points, found, "probability", 1e-10)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        values_and_gradients(model.backbone, captured, points, "probability")
-        model.probabilities_with(queries[:1], [[(0, 1)]])
-
-
-@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
-def test_attention_is_put_back(implementation, new_model, new_query, hooks_of):
-    model = new_model("llama", torch.float32)  # eager attention takes its softmax in float32
-    model.backbone.module.set_attn_implementation(implementation)
-    captured = capture(model.backbone, [new_query("causal")], [(0, (0,))])
-    values_and_gradients(model.backbone, captured, random_points(captured), "probability")
-    assert model.backbone.fast_path.fits
-    assert model.backbone.module.config._attn_implementation == implementation
-    assert {
-        module.config._attn_implementation for module in model.backbone.module.modules() if hasattr(module, "config")
-    } == {implementation}
-    assert attention._PREFIX.get() is None
-    assert hooks_of(model.backbone.module) == {}
-
-
-@pytest.mark.parametrize("family", ["bert", "llama"])
-@pytest.mark.parametrize("error", [RuntimeError("mid-pass"), KeyboardInterrupt()])
-def test_everything_is_put_back_when_a_block_throws(family, error, new_model, new_query, hooks_of):
-    model = new_model(family)
-    captured = capture(model.backbone, [new_query(model.kind)], [(0, (0,))])
-    points = random_points(captured)
-    values_and_gradients(model.backbone, captured, points, "probability")
-    before = model.backbone.module.config._attn_implementation
-
-    def throw(module, inputs):
-        raise error
-
-    handle = model.backbone.layers[2].up.register_forward_pre_hook(throw)
-    hooks = hooks_of(model.backbone.module)
-    with pytest.raises(type(error)):
-        values_and_gradients(model.backbone, captured, points, "probability")
-    assert hooks_of(model.backbone.module) == hooks
-    handle.remove()
-    assert hooks_of(model.backbone.module) == {}
-    assert model.backbone.module.config._attn_implementation == before
-    assert attention._PREFIX.get() is None
-    again = values_and_gradients(model.backbone, captured, points, "probability")
-    assert all(torch.isfinite(value).all() for value in again[0])
 
 
 def test_rows_of_a_model_that_does_not_fit_are_refused(shared_model, new_query):

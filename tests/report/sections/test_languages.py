@@ -14,7 +14,6 @@ from factneurons.findings.languages import language_effects, shared_of
 from factneurons.models.types import Neuron
 from factneurons.multilingual.join import language_independent
 from factneurons.multilingual.tables import JOINED, LANGUAGE_EFFECTS
-from factneurons.multilingual.types import JoinedFact, fact_in_all
 from factneurons.report.drawing import draw, page_specification
 from factneurons.report.page import write_report
 from factneurons.report.sections.languages import language_figures, languages_of
@@ -60,8 +59,7 @@ def joined_run(make_run, folder, languages):
     found = language_independent([each for own in by_id.values() for each in own], width=64, languages=tuple(languages))
     with Run.create_or_resume(folder, manifest("languages", languages), "languages") as run:
         for each in found:
-            whole = fact_in_all([known.fact for known in each.known])
-            run.commit("languages", [whole], rows_of(JOINED, [JoinedFact(whole, each, (0.0,) * len(languages))]))
+            run.commit("languages", [each.fact], rows_of(JOINED, [each]))
         run.set_state("languages", "done")
     with Run.create_or_resume(folder, manifest("test_languages", languages), "test_languages") as run:
         for fact in facts:

@@ -10,7 +10,7 @@ from collections import Counter
 
 import numpy as np
 
-from factneurons.degeneracy.clusterers.registry import Cluster, Clustering, Context
+from factneurons.degeneracy.clusterers.base import Cluster, Clustering, Context
 from factneurons.degeneracy.clusterers.topology import ntc
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.types import Neuron

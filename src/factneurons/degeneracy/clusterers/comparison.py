@@ -16,10 +16,10 @@ from scipy.spatial.distance import squareform
 from sklearn.cluster import DBSCAN, HDBSCAN, KMeans
 from sklearn.decomposition import PCA
 
-from factneurons.degeneracy.clusterers.registry import Cluster, Clustering, Context
+from factneurons.degeneracy.clusterers.base import Cluster, Clustering, Context
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.models.types import FloatArray
 
-FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer]
 
 MISSING = 1.5

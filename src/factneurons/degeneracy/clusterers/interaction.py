@@ -11,9 +11,9 @@ leave over, by leaving out whatever can be spared:
 What can be spared and yet costs something joins the set that misses it most.
 
 Where only one such set exists, every neuron of it is needed. It is then cut into stages by mediation: a neuron
-belongs to the stage above those that it needs to be active at all (`mediation.passed_on`).
+belongs to the stage above those that it needs to be active at all (`mediation.mediated_effects`).
 
-    stage(j) = 1 + largest stage(i) over all i that pass on more than 0.1 to j;  0 where there is none
+    stage(j) = 1 + largest stage(i) over all i that mediate more than 0.1 of j;  0 where there is none
 
 Sets asked of the model: about twice the number of neurons for each round of leaving out, and one for each neuron of a
 single sufficient set.
@@ -26,16 +26,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.degeneracy.clusterers.registry import Cluster, Clustering, Context
-from factneurons.degeneracy.functional import Drops, NeuronSet
-from factneurons.degeneracy.mediation import PassedOn
+from factneurons.degeneracy.clusterers.base import Cluster, Clustering, Context
+from factneurons.degeneracy.drops import Drops, NeuronSet, log_odds_lost
+from factneurons.degeneracy.mediation import MediatedEffects
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.types import Neuron
 
-FloatArray = npt.NDArray[np.float64]
-
-PASSED = 0.1
-"""A neuron needs another that passes on more than this share of its value."""
+MEDIATED = 0.1
+"""A neuron needs another that mediates more than this share of its value."""
 
 HELPS = 0.03
 """A neuron helps a group that loses at least this share of its log-odds without it."""
@@ -57,8 +55,8 @@ def interaction(context: Context, settings: DegeneracySettings) -> Clustering:
         return Clustering((), reason="not-jointly-needed")
     groups = sufficient_sets(everything, context.drops, settings.t_sufficient)
     groups = with_helpers(groups, everything, context.drops)
-    if len(groups) == 1 and context.passed_on is not None and len(groups[0]) <= _MOST_STAGED:
-        groups = stages(sorted(groups[0]), context.passed_on, settings.min_size)
+    if len(groups) == 1 and context.mediated_effects is not None and len(groups[0]) <= _MOST_STAGED:
+        groups = stages(sorted(groups[0]), context.mediated_effects, settings.min_size)
     number = {neuron: place for place, neuron in enumerate(context.neurons)}
     clusters = sorted(tuple(sorted(number[neuron] for neuron in group)) for group in groups)
     return Clustering(
@@ -120,13 +118,13 @@ def with_helpers(groups: Sequence[NeuronSet], everything: NeuronSet, drops: Drop
     ]
 
 
-def stages(needed: Sequence[Neuron], passed_on: PassedOn, min_size: int) -> list[NeuronSet]:
+def stages(needed: Sequence[Neuron], mediated_effects: MediatedEffects, min_size: int) -> list[NeuronSet]:
     """Cut neurons that are all needed into groups that work through each other, the lowest first.
 
     Single neurons that work through each other are a chain, and a chain is one component: without two stages of
     `min_size` neurons the set stays whole.
     """
-    depth = depths(passed_on(needed) > PASSED)
+    depth = depths(mediated_effects(needed) > MEDIATED)
     found = [
         frozenset(neuron for neuron, own in zip(needed, depth, strict=True) if own == stage)
         for stage in sorted({*depth})
@@ -147,16 +145,3 @@ def depths(needs: npt.NDArray[np.bool_]) -> list[int]:
             break
         depth = deeper
     return depth
-
-
-def log_odds_lost(drops: Drops, sets: Sequence[NeuronSet]) -> FloatArray:
-    """How much the log-odds of P(answer) fall when each set is suppressed, in nats, [sets]."""
-    left = drops.probability * (1 - drops(sets))
-    lost: FloatArray = _log_odds(np.array(drops.probability)) - _log_odds(left)
-    return lost
-
-
-def _log_odds(probability: FloatArray) -> FloatArray:
-    clipped = np.clip(probability, _LEAST, 1 - _LEAST)
-    odds: FloatArray = np.log(clipped) - np.log1p(-clipped)
-    return odds

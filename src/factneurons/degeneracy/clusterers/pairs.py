@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factneurons.degeneracy.clusterers.registry import Cluster, Clustering, Context
+from factneurons.degeneracy.clusterers.base import Cluster, Clustering, Context
 from factneurons.degeneracy.pairs import disjoint_pairs
 from factneurons.degeneracy.settings import DegeneracySettings, PairSettings
 

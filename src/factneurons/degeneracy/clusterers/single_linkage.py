@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from factneurons.errors import BadNumber, BadSetting
+from factneurons.models.types import FloatArray
 
-FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _Edge = tuple[float, int, int]

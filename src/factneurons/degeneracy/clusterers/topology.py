@@ -14,14 +14,12 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
-from factneurons.degeneracy.clusterers.registry import Cluster, Clustering, Context
+from factneurons.degeneracy.clusterers.base import Cluster, Clustering, Context
 from factneurons.degeneracy.clusterers.single_linkage import Tree, single_linkage
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.errors import BadNumber
-
-FloatArray = npt.NDArray[np.float64]
+from factneurons.models.types import FloatArray
 
 
 def ntc(context: Context, settings: DegeneracySettings) -> Clustering:

@@ -130,6 +130,7 @@ EXPERIMENT = Experiment(
     source="Query Localization (2024)",
     question="Do the paraphrases of a fact give the same neurons, and do a paraphrase's neurons carry the others?",
     smallest="100 facts that the model knows, with four prompts or more each",
+    example='factneurons experiment E14 --model pocket-gpt2 --facts "bundled?sample=60&seed=1" --out runs/experiments',
     measures=MEASURES,
     claims=(
         Claim("Facts are inconsistent: CS is below 0.3.", f"{STATIC} - CS", "amig", "greater"),

@@ -85,6 +85,11 @@ EXPERIMENT = Experiment(
     source="What does the Knowledge Neuron Thesis have to do with Knowledge? (2024)",
     question="Does what an edit changes hold backwards, in other names, and in what the model says?",
     smallest="whole one-to-one relations with their reverse (reverse=yes), 50 facts that the model knows",
+    example=(
+        "factneurons experiment E13 --model pocket-gpt2 --facts "
+        '"bundled?relation=dynasty_founder,province_capital&lang=en&reverse=yes" --methods amig --draws 5 '
+        "--out runs/edits"
+    ),
     measures=MEASURES,
     claims=(
         *(

@@ -122,6 +122,10 @@ EXPERIMENT = Experiment(
     source="Journey to the Center of the Knowledge Neurons (AAAI 2024)",
     question="Do the neurons that a fact's languages share change it in every language, and only it?",
     smallest="30 facts that the model knows in two languages and whose languages share neurons",
+    example=(
+        'factneurons experiment E2 --model pocket-gpt2 --facts "bundled?joined=yes&sample=60&seed=1" --out '
+        "runs/two-languages-shared"
+    ),
     measures=MEASURES,
     claims=(
         Claim(

@@ -37,6 +37,10 @@ EXPERIMENT = Experiment(
     source="Journey to the Center of the Knowledge Neurons (AAAI 2024)",
     question="Do degenerate neurons tell right from wrong statements better than the model itself does?",
     smallest="20 facts per relation that the model knows, 5 relations; a fifth of the subjects is tested",
+    example=(
+        'factneurons experiment E4 --model pocket-bert --facts "bundled?relation=capital,currency&lang=en" '
+        "--out runs/checks-bert"
+    ),
     measures=MEASURES,
     claims=(
         Claim(

@@ -61,6 +61,10 @@ EXPERIMENT = Experiment(
     source="Cracking Factual Knowledge (ACL 2025)",
     question="Do degenerate neurons still tell right from wrong statements inside a longer text?",
     smallest="20 facts per relation that the model knows, 5 relations; a fifth of the subjects is tested",
+    example=(
+        'factneurons experiment E8 --model pocket-gpt2 --facts "bundled?relation=capital,currency&lang=en" '
+        "--out runs/checks-gpt2"
+    ),
     measures=MEASURES,
     claims=(
         Claim(

@@ -109,6 +109,10 @@ EXPERIMENT = Experiment(
     source="Journey to the Center of the Knowledge Neurons (AAAI 2024); Cracking Factual Knowledge (ACL 2025)",
     question="In which layers do knowledge neurons lie, those that languages share, and those that back each other up?",
     smallest="50 facts that the model knows, of 5 relations, in two languages",
+    example=(
+        'factneurons experiment E3 --model pocket-gpt2 --facts "bundled?joined=yes&sample=60&seed=1" --out '
+        "runs/two-languages-shared"
+    ),
     measures=MEASURES,
     claims=(
         Claim("Language-independent neurons lie deeper than knowledge neurons.", "depth", SHARED, "greater", KNOWLEDGE),

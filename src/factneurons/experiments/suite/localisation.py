@@ -132,6 +132,7 @@ EXPERIMENT = Experiment(
     source="Journey to the Center of the Knowledge Neurons (AAAI 2024); Dai et al. (2022)",
     question="Does P(answer) follow when a fact's knowledge neurons are suppressed and enhanced, and only then?",
     smallest="50 facts that the model knows, of 5 relations, with 2 prompts or more each",
+    example='factneurons experiment E1 --model pocket-gpt2 --facts "bundled?sample=60&seed=1" --out runs/experiments',
     measures=MEASURES,
     claims=(
         Claim("Suppressing the neurons lowers P(answer).", "related, suppress", "amig", "less"),

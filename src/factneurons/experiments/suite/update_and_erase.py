@@ -193,6 +193,10 @@ EXPERIMENT = Experiment(
     source="Knowledge Neurons in Pretrained Transformers (2022)",
     question="Can a fact be updated, and a relation erased, through knowledge neurons and nothing else?",
     smallest="10 facts of each of 3 relations that the model knows, answers of one token",
+    example=(
+        'factneurons experiment E12 --model pocket-gpt2 --facts "bundled?lang=en&sample=60" --methods amig '
+        "--draws 5 --out runs/updates"
+    ),
     measures=MEASURES,
     claims=(
         Claim(

@@ -97,6 +97,22 @@ def _index(batch: Batch, items: Sequence[Item], device: torch.device) -> tuple[T
     return rows, torch.tensor(positions, device=device), torch.tensor(targets, device=device)
 
 
+def places(backbone: Backbone, batch: Batch, layer: int, rows: Tensor, positions: Tensor) -> Tensor:
+    """The positions [rows, n] that carry the neurons of a layer: the sentinel's in an encoder that feeds a decoder.
+
+    Args:
+        backbone: the network.
+        batch: the queries.
+        layer: the layer.
+        rows: [rows], a batch row each.
+        positions: [rows, n], their target positions.
+    """
+    if backbone.kind == "encoder-decoder" and backbone.in_encoder(layer):
+        sentinels = [batch.queries[int(row)].encoder_position for row in rows]
+        return torch.tensor(sentinels, device=rows.device)[:, None]
+    return positions
+
+
 def _stored(cache: DynamicCache | None, name: str) -> list[Tensor]:
     return [] if cache is None else [getattr(layer, name) for layer in cache.layers]
 
@@ -113,13 +129,9 @@ class _Seen:
         self.outputs: list[Tensor] = [rows] * count if backbone.kind == "cloze" else []
 
     def _at(self, layer: int, value: Tensor) -> Tensor:
-        encoder = self._backbone.in_encoder(layer)
         value = value.reshape(len(self._batch.queries), -1, value.shape[-1])
-        rows = self._rows.to(value.device)
-        if encoder and self._backbone.kind == "encoder-decoder":
-            places = [self._batch.queries[int(row)].encoder_position for row in self._rows]
-            return value[rows, torch.tensor(places, device=value.device)][:, None]
-        return value[rows[:, None], self._positions.to(value.device)]
+        where = places(self._backbone, self._batch, layer, self._rows, self._positions)
+        return value[self._rows[:, None].to(value.device), where.to(value.device)]
 
     def _keep(self, store: list[Tensor], layer: int) -> Callable[[Tensor], None]:
         return lambda value: store.__setitem__(layer, self._at(layer, value))

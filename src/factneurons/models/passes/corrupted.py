@@ -12,6 +12,7 @@ from factneurons.errors import BadModel
 from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import Reached, before, hooked
+from factneurons.models.passes.capture import places
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.passes.memory import in_parts
 from factneurons.models.types import Query
@@ -60,14 +61,13 @@ def target_activations(backbone: Backbone, queries: Sequence[Query]) -> list[Ten
 
 def _run(backbone: Backbone, batch: Batch) -> list[Tensor]:
     seen: list[Tensor] = []
-    rows = torch.arange(len(batch.queries))[:, None]
-    masks = [[query.encoder_position or 0] for query in batch.queries]
-    targets = [query.target_positions for query in batch.queries]
+    rows = torch.arange(len(batch.queries))
+    targets = torch.tensor([query.target_positions for query in batch.queries])
 
     def keep(module: nn.Module, inputs: tuple[Tensor]) -> None:
-        sentinel = backbone.kind == "encoder-decoder" and backbone.in_encoder(len(seen))
         value = inputs[0].reshape(len(batch.queries), -1, inputs[0].shape[-1])
-        seen.append(value[rows.to(value.device), torch.tensor(masks if sentinel else targets, device=value.device)])
+        where = places(backbone, batch, len(seen), rows, targets)
+        seen.append(value[rows[:, None].to(value.device), where.to(value.device)])
         if len(seen) == backbone.layer_count:
             raise Reached
 

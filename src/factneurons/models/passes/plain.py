@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import before
-from factneurons.models.passes.capture import Capture
+from factneurons.models.passes.capture import Capture, places
 from factneurons.models.types import Neuron
 
 _TOKENS = 4096
@@ -56,16 +56,8 @@ def _repeated(batch: Batch, rows: Tensor) -> Batch:
     )
 
 
-def places(backbone: Backbone, captured: Capture, layer: int, owner: Tensor) -> Tensor:
-    """The positions [rows, n] that carry the neurons of a layer: the sentinel's in an encoder that feeds a decoder."""
-    if backbone.kind == "encoder-decoder" and backbone.in_encoder(layer):
-        sentinels = [captured.batch.queries[int(row)].encoder_position for row in captured.rows[owner]]
-        return torch.tensor(sentinels, device=owner.device)[:, None]
-    return captured.positions[owner]
-
-
 def _replace(backbone: Backbone, captured: Capture, layer: int, owner: Tensor, values: Tensor) -> Callable[..., Any]:
-    where = places(backbone, captured, layer, owner)
+    where = places(backbone, captured.batch, layer, captured.rows[owner], captured.positions[owner])
     rows = torch.arange(len(owner), device=owner.device)[:, None]
 
     def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
@@ -117,7 +109,7 @@ def _multiply(
     factors: Sequence[Mapping[Neuron, float]],
     everywhere: bool,
 ) -> Callable[..., Any]:
-    where = places(backbone, captured, layer, torch.zeros(1, dtype=torch.long, device=captured.rows.device))[0]
+    where = places(backbone, captured.batch, layer, captured.rows[:1], captured.positions[:1])[0]
     entries = [(row, i, f) for row, neurons in enumerate(factors) for (lay, i), f in neurons.items() if lay == layer]
 
     def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:

@@ -1,4 +1,4 @@
-"""Commands that only look: what they print is what there is."""
+"""`factneurons facts`: what it prints is what there is."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import pytest
 
 from factneurons.facts.types import Fact, Prompt
 from factneurons.facts.writing import write_jsonl
-from factneurons.models.bundled import POCKET_MODELS, pocket_path
-from factneurons.models.load import load_model
 
 FACTS = [
     Fact("a", "capital", "France", "Paris", "en", (Prompt("The capital of France is ___."), Prompt("___ is it."))),
@@ -61,41 +59,3 @@ def test_describe_says_what_a_model_can_be_asked(command, facts_file):
     assert any(line.startswith("not askable, blank-not-at-end: 2 prompts; for instance ") for line in refused)
     assert prompts + sum(int(re.search(r": (\d+) prompts?;", line)[1]) for line in refused) == 4
     assert "askable prompts" in "\n".join(lines)
-
-
-@pytest.mark.parametrize("name", POCKET_MODELS)
-def test_doctor(command, name):
-    lines, err, code = command("doctor", name)
-    assert (err, code) == ("", 0)
-    model = load_model(name)
-    text = "\n".join(lines)
-    assert lines[0].startswith(f"{name}: a {model.kind} language model")
-    assert f"neurons: {model.layer_count} layers of {model.width} ({model.layer_count * model.width:,} in all)" in text
-    assert f"family: {model.backbone.adapter.family} (verified in the tests)" in text
-    assert f"size: {sum(each.numel() for each in model.backbone.module.parameters()):,} parameters" in text
-
-
-def test_doctor_of_what_is_no_model(command, tmp_path):
-    lines, err, code = command("doctor", tmp_path)
-    assert (lines, code) == ([], 2)
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-
-
-def test_pocket_list(command):
-    lines, err, code = command("pocket", "list")
-    assert (err, code) == ("", 0)
-    assert [line.split()[0] for line in lines] == list(POCKET_MODELS)
-    for line, model in zip(lines, POCKET_MODELS.values(), strict=True):
-        assert line.endswith(model.description)
-
-
-@pytest.mark.parametrize("name", POCKET_MODELS)
-def test_pocket_path(command, name):
-    assert command("pocket", "path", name) == ([str(pocket_path(name))], "", 0)
-
-
-def test_pocket_path_of_another_name(command):
-    lines, err, code = command("pocket", "path", "pocket-t5")
-    assert (lines, code) == ([], 2)
-    assert all(name in err for name in POCKET_MODELS)

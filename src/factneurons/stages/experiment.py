@@ -1,0 +1,122 @@
+"""`run_experiment`: one experiment of the papers, measured fact by fact and kept in a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from factneurons.errors import BadRun, NotAskable
+from factneurons.experiments.experiment import Experiment
+from factneurons.experiments.settings import ExperimentSettings
+from factneurons.experiments.study import Study
+from factneurons.experiments.suite import experiment_named
+from factneurons.experiments.tables import MEASUREMENTS
+from factneurons.experiments.types import MeasuredFact
+from factneurons.facts.source import load_facts
+from factneurons.facts.types import Fact
+from factneurons.models.load import load_model
+from factneurons.models.model import Model
+from factneurons.runs.commits import Skip
+from factneurons.runs.drive import Batch, Work
+from factneurons.runs.store import Run
+from factneurons.settings import with_options
+from factneurons.stages.display import Shown, display_of
+from factneurons.stages.locate import skip_of
+from factneurons.stages.stage import Data, Plan, Stage, drive_stage
+from factneurons.tables import rows_of
+
+_NOTHING = "nothing-measured"
+
+
+def stage_of(experiment: Experiment) -> Stage:
+    """The stage of an experiment; a folder holds one for each that was made there."""
+    return Stage(experiment.id.lower(), f"{experiment.id}, {experiment.title}", ("measurements",), needs=())
+
+
+def run_experiment(
+    experiment: Experiment | str,
+    model: Model | str | os.PathLike[str],
+    facts: str | Path | Iterable[Fact],
+    out: Path | str,
+    *,
+    settings: ExperimentSettings | None = None,
+    limit: int | None = None,
+    skip_bad: bool = False,
+    progress: Shown = None,
+    **options: object,
+) -> Run:
+    """Measure one experiment over facts, and keep the measurements in a run.
+
+    What was done before is not done again, and what was stopped goes on. The same as `factneurons experiment`.
+
+    Args:
+        experiment: the experiment, or its id: a key of `EXPERIMENTS`.
+        model: a model, or the name or folder of one.
+        facts: facts, or where they are, as `load_facts` takes it. All are held in memory.
+        out: the folder of the experiments; several can be made in one.
+        settings: how the experiment is made.
+        limit: only the first so many facts; a later call may go further.
+        skip_bad: leave out bad records and facts that fail, count them, and go on.
+        progress: who shows what goes on: a Display, a callable for lines of text, or None.
+        **options: fields of `settings` by name, for instance `methods=("amig",), draws=5`.
+
+    Returns:
+        the run: `table("measurements")`.
+
+    Raises:
+        BadRun: the folder is another run's or no run's, or no fact could be measured.
+        BadSetting: no such experiment, an unknown option or an impossible value.
+    """
+    asked = experiment_named(experiment) if isinstance(experiment, str) else experiment
+    how = with_options(ExperimentSettings, settings, options)
+    display = display_of(progress)
+    Run.check_folder(out)
+    skips: list[Skip] = []
+    source = load_facts(facts, skip_bad=skip_bad, on_skip=lambda left_out: skips.append(skip_of(left_out)), limit=limit)
+    held = list(source)
+    study = Study(model if isinstance(model, Model) else load_model(model), held, how)
+    stage = stage_of(asked)
+    run = drive_stage(
+        stage,
+        Path(out),
+        study.model,
+        Data(source.spec, source.sha256(), limit),
+        lambda run: Plan([*held, *skips], _work(asked, study), len(held) + len(skips)),
+        settings=asdict(how),
+        seed=how.seed,
+        skip_bad=skip_bad,
+        display=display,
+    )
+    if not run.counts(stage.name).done:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in run.counts(stage.name).skipped.items())
+        raise BadRun(
+            f"{asked.id}: none of the facts of {source.spec} could be measured ({reasons or 'there are none'})"
+        )
+    display.finished(stage.name, run)
+    return run
+
+
+def _work(experiment: Experiment, study: Study) -> Work:
+    """Facts into rows; everything that looks at all facts is done when the first batch comes."""
+    work = None
+
+    def batch(facts: list[Fact]) -> Batch:
+        nonlocal work
+        work = work or experiment.prepare(study)
+        study.expect(facts)
+        found: list[MeasuredFact] = []
+        skips = []
+        for fact in facts:
+            try:
+                own = MeasuredFact(experiment.id, fact, tuple(work(fact)))
+            except NotAskable as error:
+                skips.append(Skip.of(fact, error.reason, str(error), askable=True))
+                continue
+            if not own.numbers:
+                skips.append(Skip.of(fact, _NOTHING, "the experiment measures nothing for it", askable=True))
+            found.append(own)
+        return Batch(rows_of([MEASUREMENTS], found), skips)
+
+    return batch

@@ -1,0 +1,50 @@
+"""E8: the same statements in simple and in complex text, judged with thresholds chosen on simple text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from factneurons.errors import NotAskable
+from factneurons.experiments.fact_checks import FactChecks
+from factneurons.experiments.suite import fact_checking
+from factneurons.experiments.suite.fact_checking_text import COMPLEX, EXPERIMENT, SIMPLE, complex_case
+
+
+@pytest.fixture(scope="module")
+def tested(capitals):
+    """A fact that is judged, and its two statements."""
+    checks = FactChecks(capitals)
+    for fact in capitals.facts:
+        try:
+            return fact, checks.test_case(fact)
+        except NotAskable:
+            continue
+    raise AssertionError("none")
+
+
+def test_complex_text_holds_the_prompt_and_names_the_subject_once_more(capitals, tested):
+    _, case = tested
+    harder = complex_case(capitals, case)
+    assert case.true.prompt.text in harder.true.prompt.text
+    assert harder.true.prompt == harder.false.prompt
+    assert harder.true.prompt.text.count(case.fact.subject) == case.true.prompt.text.count(case.fact.subject) + 1
+    assert [query.answer for query in harder.queries] == [query.answer for query in case.queries]
+    assert complex_case(capitals, case) == harder
+
+
+def test_simple_text_is_what_the_other_experiment_measures(capitals, tested, measured_by):
+    fact, _ = tested
+    both = measured_by(EXPERIMENT, capitals, fact)
+    alone = measured_by(fact_checking.EXPERIMENT, capitals, fact)
+    assert {place for _, _, place in both} == {SIMPLE, COMPLEX}
+    for (condition, measure, _), value in alone.items():
+        assert both[condition, measure, SIMPLE] == pytest.approx(value)
+
+
+def test_a_language_without_complex_texts(capitals, tested):
+    _, case = tested
+    with pytest.raises(NotAskable, match="no complex texts in the language 'xx'") as caught:
+        complex_case(capitals, replace(case, fact=replace(case.fact, language="xx")))
+    assert caught.value.reason == "no-frame"

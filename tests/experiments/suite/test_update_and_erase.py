@@ -1,0 +1,55 @@
+"""E12 against what the edited model itself says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from factneurons.editing.build import edit
+from factneurons.errors import NotAskable
+from factneurons.experiments.experiment import RANDOM_FOR
+from factneurons.experiments.suite.update_and_erase import EXPERIMENT, new_answer
+from factneurons.facts.related import RelatedFacts
+
+
+@pytest.fixture(scope="module")
+def fact(editable):
+    """The first fact whose answer is one token, and that can be updated."""
+    around = RelatedFacts(editable.facts)
+    for each in editable.facts:
+        try:
+            editable.require_known(each)
+            editable.knowledge(each, "amig")
+            new_answer(editable, around, each)
+        except NotAskable:
+            continue
+        return each
+    raise AssertionError("none")
+
+
+def test_update_and_erase(editable, fact, measured_by):
+    found = measured_by(EXPERIMENT, editable, fact)
+    around = RelatedFacts(editable.facts)
+    new = new_answer(editable, around, fact)
+    first, tested = editable.halves(fact)
+    neurons = editable.knowledge(fact, "amig").neurons
+    made = edit(editable.model, fact, to=new, neurons=neurons, kind="update-paper")
+    assert made.description.prompts == tuple(query.prompt.text for query in first)
+    with made.on(editable.model):
+        ranks = [each.rank for each in editable.model.evaluate([editable.model.query(q.prompt, new) for q in tested])]
+    assert found["update", "success rate", ""] == np.mean([rank == 1 for rank in ranks])
+    assert found["update", "size", ""] == pytest.approx(made.size)
+    assert found["least change", "size", ""] < found[f"{RANDOM_FOR}least change", "size", ""] * 100
+    for condition in ("erase relation", f"{RANDOM_FOR}erase relation"):
+        assert found[condition, "erased, own relation", ""] >= -1
+
+
+def test_an_answer_of_several_tokens_is_left_out(editable):
+    around = RelatedFacts(editable.facts)
+    several = next(
+        (each for each in editable.facts if len(editable.queries(each)[0].answer_ids) > 1), None
+    )  # fmt: skip
+    assert several is not None
+    with pytest.raises(NotAskable) as caught:
+        new_answer(editable, around, several)
+    assert caught.value.reason == "several-answer-tokens"

@@ -1,0 +1,131 @@
+"""The fast path where it fits, the plain loop elsewhere, and that it is said once."""
+
+import warnings
+
+import pytest
+import torch
+import transformers as tf
+
+from factneurons.models.model import Model
+from factneurons.models.passes import fast_path
+from factneurons.models.passes.capture import capture
+from factneurons.models.passes.fast_path import fast_path_fits, values_and_gradients
+
+
+def queries_of(new_query, kind):
+    """Two prompts; of different lengths where padding is allowed."""
+    return [new_query(kind, tokens=6, answer=2), new_query(kind, tokens=4 if kind == "causal" else 6, answer=2, seed=1)]
+
+
+ITEMS = [(0, (0,)), (0, (1,)), (1, (0,)), (1, (1,))]
+
+
+def random_points(captured, count=2, seed=0):
+    """Rows anywhere between nothing and twice the activation."""
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        2 * torch.rand(len(value), count, value.shape[-1], generator=generator).to(value) * value
+        for value in captured.activations
+    ]
+
+
+def compare(slow, captured, queries, points, found, target, tolerance, items=ITEMS):
+    for layer, (values, slopes) in enumerate(zip(*found, strict=True)):
+        true = [
+            [slow.value_and_gradient(queries[row], token, layer, vector, target) for vector in points[layer][item]]
+            for item, (row, (token,)) in enumerate(items)
+        ]
+        true_values = torch.tensor([[value for value, _ in row] for row in true], dtype=torch.float64)
+        true_slopes = torch.stack([torch.stack([slope for _, slope in row]) for row in true]).double()
+        assert (values.double() - true_values).abs().max() <= tolerance * true_values.abs().max(), (layer, "value")
+        assert (slopes.double() - true_slopes).abs().max() <= tolerance * true_slopes.abs().max(), (layer, "gradient")
+
+
+@pytest.fixture
+def modern_bert():
+    """An encoder with layers that see ten tokens to either side, and layers that see everything."""
+    torch.manual_seed(0)
+    config = tf.ModernBertConfig(
+        vocab_size=48, hidden_size=16, intermediate_size=24, num_hidden_layers=3, num_attention_heads=2,
+        global_attn_every_n_layers=2, local_attention=20, pad_token_id=0, bos_token_id=1,
+        eos_token_id=1, cls_token_id=1, sep_token_id=1, initializer_range=0.3,
+    )  # fmt: skip
+    return Model(tf.ModernBertForMaskedLM(config), None, name="modern bert", kind="cloze")
+
+
+def plain(model, captured, points, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(model.backbone.fast_path, "fits", False)
+        return values_and_gradients(model.backbone, captured, points, "probability")
+
+
+def test_prompts_longer_than_an_encoders_window_take_the_plain_loop_alone(modern_bert, new_query, monkeypatch):
+    short, long, longer = (
+        capture(modern_bert.backbone, [new_query("cloze", tokens=tokens)], ITEMS[:1]) for tokens in (1, 12, 13)
+    )
+    points = {id(captured): random_points(captured) for captured in (short, long, longer)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        values_and_gradients(modern_bert.backbone, short, points[id(short)], "probability")
+    with pytest.warns(
+        UserWarning, match=r"longer than half the sliding window .* plain loop for some prompts"
+    ) as caught:
+        found = [
+            values_and_gradients(modern_bert.backbone, each, points[id(each)], "probability") for each in (long, longer)
+        ]
+    assert len(caught) == 1  # said once
+    assert fast_path_fits(modern_bert.backbone, short)  # and the short ones go on as before
+    for captured, result in zip((long, longer), found, strict=True):
+        torch.testing.assert_close(result, plain(modern_bert, captured, points[id(captured)], monkeypatch))
+    with monkeypatch.context() as patch:
+        patch.setattr(fast_path, "plain_gradients", None)
+        values_and_gradients(modern_bert.backbone, short, points[id(short)], "probability")
+
+
+REASONS = {
+    "gpt_neo": "attention that does not go through the registry",
+    "gptj": "attention that does not go through the registry",
+    "bloom": "a model without position ids",
+    "home-made": "a model without position ids",
+}
+
+
+@pytest.mark.parametrize("family", REASONS)
+def test_blocks_that_do_not_fit_fall_back_and_say_why(family, new_model, new_query, slow_reference):
+    model = new_model(family)
+    queries = queries_of(new_query, "causal")
+    captured = capture(model.backbone, queries, ITEMS)
+    points = random_points(captured)
+    with pytest.warns(
+        UserWarning, match=f"^tiny {family}: the fast path does not fit \\({REASONS[family]}\\)"
+    ) as caught:
+        found = values_and_gradients(model.backbone, captured, points, "probability")
+    assert len([warning for warning in caught if "fast path" in str(warning.message)]) == 1
+    compare(slow_reference(model, family), captured, queries, points, found, "probability", 1e-5)
+
+
+def test_an_encoder_decoder_takes_the_plain_loop_and_says_so_once(new_model, new_query, slow_reference):
+    model = new_model("t5")
+    queries = queries_of(new_query, model.kind)
+    captured = capture(model.backbone, queries, ITEMS)
+    points = random_points(captured)
+    with pytest.warns(UserWarning, match=r"^tiny t5: .* \(it is an encoder-decoder\); using the plain loop") as caught:
+        found = values_and_gradients(model.backbone, captured, points, "probability")
+    assert len(caught) == 1
+    compare(slow_reference(model, "t5"), captured, queries, points, found, "probability", 1e-10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        values_and_gradients(model.backbone, captured, points, "probability")
+        model.probabilities_with(queries[:1], [[(0, 1)]])
+
+
+@pytest.mark.parametrize("family", ["llama", "bert"])
+def test_the_check_is_made_once(family, new_model, new_query, monkeypatch):
+    model = new_model(family)
+    calls = []
+    real = fast_path.misfit
+    monkeypatch.setattr(fast_path, "misfit", lambda *a: calls.append(a) or real(*a))
+    for seed in range(3):
+        captured = capture(model.backbone, [new_query(model.kind, seed=seed)], [(0, (0,))])
+        assert fast_path_fits(model.backbone, captured)
+    assert len(calls) == 1

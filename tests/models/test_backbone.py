@@ -1,0 +1,152 @@
+"""The network: which layers are an encoder's, what is frozen, and how far a pass goes."""
+
+import numpy as np
+import pytest
+import torch
+import transformers as tf
+from torch import nn
+
+from factneurons.errors import BadModel
+from factneurons.models.batches import Batch
+from factneurons.models.hooks import before
+from factneurons.models.model import Model
+
+
+def test_encoder_layers_come_first(shared_model):
+    model = shared_model("t5 (gated)")  # two encoder layers, one decoder layer
+    assert [model.backbone.in_encoder(layer) for layer in range(3)] == [True, True, False]
+    assert [shared_model("bert").backbone.in_encoder(layer) for layer in range(3)] == [True] * 3
+    assert [shared_model("gpt2").backbone.in_encoder(layer) for layer in range(3)] == [False] * 3
+
+
+def test_parameters_are_frozen_and_dropout_is_off(new_model):
+    model = new_model("gpt2")
+    assert not model.backbone.module.training
+    assert not any(parameter.requires_grad for parameter in model.backbone.module.parameters())
+
+
+def inputs_of(query):
+    options = {"input_ids": torch.tensor([query.input_ids])}
+    if query.decoder_input_ids:
+        options["decoder_input_ids"] = torch.tensor([query.decoder_input_ids])
+    return options
+
+
+def replaced(model, query, change):
+    """Logits of a pass in which `change(layer, value)` takes the place of each down-projection's input."""
+    handles = [
+        layer.down.register_forward_pre_hook(lambda _, inputs, n=n: (change(n, inputs[0]),))
+        for n, layer in enumerate(model.backbone.layers)
+    ]
+    try:
+        with torch.no_grad():
+            return model.backbone.module(**inputs_of(query)).logits
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def seen_in(model, query):
+    """Inputs and outputs [.., size] of every layer's projections and norm, in an untouched pass."""
+    seen = [{} for _ in model.backbone.layers]
+    handles = []
+    for store, layer in zip(seen, model.backbone.layers, strict=True):
+        for name in ("down", "up", "gate", "mlp_norm"):
+            part = getattr(layer, name)
+            if part is not None:
+                handles.append(
+                    part.register_forward_hook(
+                        lambda _, inputs, out, name=name, store=store: store.__setitem__(name, (inputs[0], out))
+                    )
+                )
+    try:
+        with torch.no_grad():
+            model.backbone.module(**inputs_of(query))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+@pytest.fixture
+def asked(new_query, family_row):
+    return lambda family: new_query(family_row[family].kind, answer=2)
+
+
+def test_norm_gain_is_that_of_what_the_mlp_reads(every_family, shared_model, asked):
+    """Norm output = normalised input times gain plus bias, and it is the up-projection's input."""
+    model = shared_model(every_family, exact_norms=False)
+    for number, seen in enumerate(seen_in(model, asked(every_family))):
+        norm, gain = model.backbone.layers[number].mlp_norm, model.backbone.norm_gain(number)
+        assert gain.shape == (model.backbone.hidden_size,)
+        if model.backbone.adapter.mlp_norm is None:
+            assert np.array_equal(gain, np.ones(model.backbone.hidden_size))
+            continue
+        read, given = seen["mlp_norm"]
+        assert torch.equal(given.flatten(), seen["up"][0].flatten())
+        centred = read - read.mean(-1, keepdim=True) if isinstance(norm, nn.LayerNorm) else read
+        bias = norm.bias.detach() if isinstance(norm, nn.LayerNorm) else 0.0
+        scale = (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+        np.testing.assert_allclose((centred / scale).numpy() * gain + np.asarray(bias), given, rtol=1e-3, atol=1e-4)
+
+
+class Broken(Exception):
+    pass
+
+
+def test_changes_are_counted_while_they_are_open(new_model, hooks_of):
+    """Also when one cannot be registered: nothing is left then, and nothing counted."""
+    backbone = new_model("gpt2").backbone
+    hook = before(backbone.layers[0].down, lambda module, inputs: None)
+    with backbone.changed([hook]), backbone.changed([hook]):
+        assert backbone.interventions == 2
+    assert backbone.interventions == 0
+
+    def broken():
+        raise Broken
+
+    with pytest.raises(Broken), backbone.changed([hook, broken]):
+        pytest.fail("not reached")
+    assert backbone.interventions == 0
+    assert hooks_of(backbone.module) == {}
+
+
+def test_the_head_reads_what_a_pass_returns(every_family, shared_model, new_query):
+    """to_head stops where the logits would begin: the projection of what it returns is the model's own logits."""
+    model = shared_model(every_family)
+    query = new_query(model.kind, answer=2)
+    batch = Batch.of([query], model.backbone.device)
+    with torch.no_grad():
+        hidden = model.backbone.to_head(batch)
+        logits = model.backbone.module(**inputs_of(query)).logits
+    places = torch.tensor([query.target_positions])
+    targets = torch.tensor(query.answer_ids)
+    found = model.backbone.head.log_probabilities(hidden[0, places[0]], targets)
+    true = logits[0, places[0]].double().log_softmax(-1).gather(1, targets[:, None])[:, 0]
+    torch.testing.assert_close(found, true, rtol=0, atol=1e-5)
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        "module",
+        [
+            nn.Linear(3, 3),
+            tf.BertModel(tf.BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=1)),
+            tf.GPT2Model(tf.GPT2Config(vocab_size=20, n_embd=8, n_layer=1, n_head=1)),
+            tf.BertForSequenceClassification(
+                tf.BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=1)
+            ),
+        ],
+        ids=lambda module: type(module).__name__,
+    )
+    def test_no_language_model(self, module):
+        with pytest.raises(BadModel, match=r"^m is no language model: it has no output embeddings to predict"):
+            Model(module, None, name="m", kind="causal")
+
+    def test_a_forward_pass_that_does_not_use_the_head(self, new_model, new_query, monkeypatch):
+        model = new_model("gpt2")
+        query = new_query("causal")
+        assert model.backbone.head is not None
+        monkeypatch.setattr(model.backbone, "projection", nn.Linear(16, 48).double())
+        with pytest.raises(BadModel, match="the forward pass does not use its output embeddings"):
+            model.log_probabilities([query])
