@@ -8,7 +8,7 @@ RUN ?= runs/demo
 MODEL ?= pocket-gpt2
 FACTS ?= bundled?relation=capital,author,animal_class,chemical_symbol,president&sample=60&seed=1
 
-.PHONY: demo test check design install clean
+.PHONY: demo test check design tables install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/factneurons locate --model $(MODEL) --facts "$(FACTS)" --out $(RUN)
@@ -28,6 +28,10 @@ check: $(VENV)/.installed-dev
 # The diagram of docs/design.md, from the imports as they are.
 design: $(VENV)/.installed-dev
 	$(BIN)/python docs/draw_design.py
+
+# The tables of the documentation, from their declarations; a test says when they are old.
+tables: $(VENV)/.installed-dev
+	$(BIN)/python -m factneurons.runs.document docs/runs.md docs/degeneracy.md
 
 install: $(VENV)/.installed-dev
 

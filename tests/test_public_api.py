@@ -186,6 +186,7 @@ CALLS = {
     "write_jsonl": [(([], "facts.jsonl"), {})],
     "write_report": [(("runs/gpt2",), {})],
     "findings_of": [(("runs/gpt2",), {})],
+    "run_report": [(("runs/gpt2",), {})],
 }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from factneurons.degeneracy.types import DegenerateNeurons
     from factneurons.editing.build import edit
     from factneurons.editing.settings import EditSettings
+    from factneurons.editing.storage import edits_in
     from factneurons.editing.types import Edit, stack_edits
     from factneurons.errors import FactneuronsError, NotAskable
     from factneurons.experiments.experiment import Experiment
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from factneurons.factcheck.checker import FactChecker
     from factneurons.factcheck.settings import CheckerSettings, CheckSettings
     from factneurons.factcheck.types import Statement
-    from factneurons.facts.description import describe
+    from factneurons.facts.description import Description, describe
     from factneurons.facts.source import load_facts
     from factneurons.facts.types import Fact, Prompt
     from factneurons.facts.writing import write_jsonl
@@ -52,8 +53,12 @@ if TYPE_CHECKING:
     from factneurons.planted.settings import PlantingSettings
     from factneurons.planted.truth import Truth
     from factneurons.pocket.training import train_pocket
+<<<<<<< HEAD
     from factneurons.report.page import write_report
     from factneurons.report.reading import findings_of
+=======
+    from factneurons.report.run_report import run_report
+>>>>>>> main
     from factneurons.runs.store import Run
     from factneurons.stages.check import Checked, run_check
     from factneurons.stages.degenerate import run_degenerate
@@ -62,6 +67,7 @@ if TYPE_CHECKING:
     from factneurons.stages.languages import run_languages
     from factneurons.stages.locate import run_locate
     from factneurons.stages.located import model_of
+    from factneurons.stages.verify import verify_run
 
 __version__ = "0.1.0"
 
@@ -76,6 +82,7 @@ __all__ = [
     "ComparisonSettings",
     "DegeneracySettings",
     "DegenerateNeurons",
+    "Description",
     "Display",
     "Edit",
     "EditSettings",
@@ -107,6 +114,7 @@ __all__ = [
     "describe",
     "diagnose",
     "edit",
+    "edits_in",
     "find_degenerate",
     "findings_of",
     "language_agnostic",
@@ -122,10 +130,11 @@ __all__ = [
     "run_experiment",
     "run_languages",
     "run_locate",
+    "run_report",
     "stack_edits",
     "train_pocket",
+    "verify_run",
     "write_jsonl",
-    "write_report",
 ]
 
 _MODULES = {
@@ -140,6 +149,7 @@ _MODULES = {
     "degeneracy.types": ("DegenerateNeurons",),
     "editing.build": ("edit",),
     "editing.settings": ("EditSettings",),
+    "editing.storage": ("edits_in",),
     "editing.types": ("Edit", "stack_edits"),
     "errors": ("FactneuronsError", "NotAskable"),
     "experiments.experiment": ("Experiment",),
@@ -149,7 +159,7 @@ _MODULES = {
     "factcheck.checker": ("FactChecker",),
     "factcheck.settings": ("CheckSettings", "CheckerSettings"),
     "factcheck.types": ("Statement",),
-    "facts.description": ("describe",),
+    "facts.description": ("Description", "describe"),
     "facts.source": ("load_facts",),
     "facts.types": ("Fact", "Prompt"),
     "facts.writing": ("write_jsonl",),
@@ -167,8 +177,12 @@ _MODULES = {
     "planted.settings": ("PlantingSettings",),
     "planted.truth": ("Truth",),
     "pocket.training": ("train_pocket",),
+<<<<<<< HEAD
     "report.page": ("write_report",),
     "report.reading": ("findings_of",),
+=======
+    "report.run_report": ("run_report",),
+>>>>>>> main
     "runs.store": ("Run",),
     "stages.check": ("Checked", "run_check"),
     "stages.degenerate": ("run_degenerate",),
@@ -177,6 +191,7 @@ _MODULES = {
     "stages.languages": ("run_languages",),
     "stages.locate": ("run_locate",),
     "stages.located": ("model_of",),
+    "stages.verify": ("verify_run",),
 }
 """Where each name lives. A module is imported when something of it is first used: PyTorch takes seconds."""
 

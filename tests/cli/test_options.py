@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from typing import get_args, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args, get_type_hints
 
 import pytest
+import typer
+from typer.main import get_command
+from typer.models import OptionInfo
 
 from factneurons.cli import options
 from factneurons.cli.degenerate import degenerate
@@ -14,8 +18,10 @@ from factneurons.cli.facts import describe_command
 from factneurons.cli.locate import locate
 from factneurons.cli.report import report
 from factneurons.cli.verify import verify
+from factneurons.errors import BadSetting
 from factneurons.facts.formats.registry import FORMATS, SUFFIXES
 from factneurons.models.bundled import POCKET_MODELS
+from factneurons.settings import check, option
 
 COMMANDS = (locate, degenerate, report, doctor, verify, describe_command)
 
@@ -39,9 +45,7 @@ def test_the_help_of_models_names_a_bundled_one():
 SHARED = {
     "device": options.Device,
     "device_map": options.DeviceMap,
-    "draws": options.Draws,
-    "unrelated": options.Unrelated,
-    "seed": options.Seed,
+    "limit": options.Limit,
     "revision": options.Revision,
     "trust_remote_code": options.RemoteCode,
 }
@@ -58,10 +62,93 @@ def test_an_option_is_the_same_wherever_it_is(name):
     assert len(defaults) == 1
 
 
+def written(parameter, hint):
+    """What typer is told of a parameter: beside its type, or as its default where it is a record's field."""
+    return parameter.default if isinstance(parameter.default, OptionInfo) else get_args(hint)[1]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_parameter_has_a_help_text(command):
-    for name, hint in get_type_hints(command, include_extras=True).items():
-        if name != "return":
-            _, info = get_args(hint)
-            assert info.help, name
-            assert info.help.endswith((".", ")")), name
+    hints = get_type_hints(command, include_extras=True)
+    for name, parameter in inspect.signature(command).parameters.items():
+        text = written(parameter, hints[name]).help
+        assert text, name
+        assert text.endswith((".", ")")), name
+
+
+Shade = Literal["light", "dark"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    depth: float | None = option(None, "How deep.", above=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    shade: Shade = option("light", "How it looks: {choices}.")
+    coats: int = option(2, "How often.", least=1)
+    names: tuple[str, ...] = option(("a", "b"), "What for.")
+    glossy: bool = option(False, "Whether it shines.")
+    inner: Inner = option(Inner(), "Below.")
+    seed: int = option(1, "Of the paint.")
+
+    def __post_init__(self):
+        check(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    seed: int = option(2, "Decides all.")
+
+
+SEEN = []
+
+
+@options.settings_as_options
+def render(
+    *,
+    paint: Annotated[Paint, options.Fields("shade coats where inner.depth names glossy seed")],
+    where: Annotated[str, typer.Option(help="Which wall.")] = "left",
+    last: Annotated[int, typer.Option(help="Before the seed.")] = 0,
+    wall: Annotated[Wall, options.Fields("seed")],
+) -> None:
+    """Paint a wall."""
+    SEEN.append((paint, wall, where, last))
+
+
+def called(*arguments):
+    SEEN.clear()
+    app = typer.Typer()
+    app.command()(render)
+    get_command(app).main(list(arguments), standalone_mode=False)
+    return SEEN[0]
+
+
+def test_a_command_is_given_records():
+    assert called() == (Paint(seed=2), Wall(), "left", 0)
+    assert called("--shade", "dark", "--coats", "3", "--seed", "7", "--where", "right") == (
+        Paint("dark", 3, seed=7),
+        Wall(7),
+        "right",
+        0,
+    )
+
+
+def test_tuples_flags_and_records_within_records():
+    paint, *_ = called("--names", "x, y,x", "--glossy", "--depth", "0.5")
+    assert paint == Paint(names=("x", "y"), glossy=True, inner=Inner(0.5), seed=2)
+
+
+def test_options_stand_where_they_are_named_and_shared_ones_last():
+    parameters = inspect.signature(render).parameters
+    assert list(parameters) == ["shade", "coats", "where", "depth", "names", "glossy", "last", "seed"]
+    assert parameters["shade"].default.help == "How it looks: light, dark."
+    assert (parameters["names"].default.default, parameters["seed"].default.default) == ("a,b", 2)
+    assert parameters["depth"].annotation == float | None
+    assert render.__doc__ == "Paint a wall."
+
+
+def test_what_the_record_refuses_is_refused():
+    with pytest.raises(BadSetting, match=r"^shade is 'drak': it must be one of: light, dark"):
+        called("--shade", "drak")

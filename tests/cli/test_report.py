@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from factneurons.facts.types import Fact, Prompt
-from factneurons.runs.manifest import Manifest
+from factneurons.runs.manifest import DataIdentity, Manifest, ModelIdentity
 from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 
@@ -16,8 +16,8 @@ FACT = Fact("a", "capital", "France", "Paris", "en", (Prompt("The capital of Fra
 def folder(tmp_path):
     """A run of one fact that could not be asked."""
     manifest = Manifest.for_stage(
-        "locate", settings={}, seed=0, command="factneurons locate", model="pocket-gpt2", model_files={},
-        dtype="float32", device="cpu", data="facts.jsonl", data_sha256="",
+        "locate", settings={}, seed=0, command="factneurons locate",
+        model=ModelIdentity("pocket-gpt2", {}, "float32", "cpu"), data=DataIdentity("facts.jsonl", ""),
     )  # fmt: skip
     with Run.create_or_resume(tmp_path / "run", manifest, "locate") as made:
         made.commit("locate", [FACT], {}, [Skip.of(FACT, "no-prompt", "none")])

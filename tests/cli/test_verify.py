@@ -11,8 +11,8 @@ from factneurons.facts.types import Fact, Prompt
 from factneurons.facts.writing import write_jsonl
 from factneurons.models.bundled import pocket_path
 from factneurons.models.fingerprint import fingerprint
-from factneurons.runs.commits import Skip
-from factneurons.runs.manifest import Manifest
+from factneurons.runs.manifest import DataIdentity, Manifest, ModelIdentity
+from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 
 FACT = Fact("a", "capital", "France", "Paris", "en", (Prompt("The capital of France is ___."),))
@@ -26,8 +26,9 @@ def make(tmp_path):
 
     def run(model="pocket-gpt2", files=None):
         manifest = Manifest.for_stage(
-            "locate", settings={}, seed=0, command="factneurons locate", model=model, model_files=files or {},
-            dtype="float32", device="cpu", data=str(data), data_sha256=load_facts(data).sha256(),
+            "locate", settings={}, seed=0, command="factneurons locate",
+            model=ModelIdentity(model, files or {}, "float32", "cpu"),
+            data=DataIdentity(str(data), load_facts(data).sha256()),
         )  # fmt: skip
         with Run.create_or_resume(tmp_path / "run", manifest, "locate") as made:
             made.commit("locate", [FACT], {}, [Skip.of(FACT, "no-prompt", "none")])

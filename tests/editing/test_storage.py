@@ -13,7 +13,7 @@ from factneurons.editing.storage import DELTA, DESCRIPTION, edits_in
 from factneurons.editing.types import Edit
 from factneurons.editing.weights import same_bits
 from factneurons.errors import BadSetting
-from factneurons.models.fingerprint import file_hash
+from factneurons.models.files import file_hash
 
 NEURONS = [(0, 1), (1, 4), (2, 2)]
 

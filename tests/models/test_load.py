@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, BertConfig, BertModel, MixtralConfig, Vi
 from factneurons.errors import BadModel, BadNumber, BadSetting
 from factneurons.models import bundled as catalog
 from factneurons.models import load
-from factneurons.models.fingerprint import fingerprint
+from factneurons.models.files import fingerprint
 from factneurons.models.load import kind_of, load_config, load_model, load_tokenizer
 from factneurons.models.source import find_source
 

@@ -126,6 +126,10 @@ def test_prompts_are_located_one_by_one(asked, new_query):
         found[1].neurons[0] | found[1].neurons[1]
     )
     assert {each.threshold for each in found} == {STATIC}
+    frame = found.to_frame()
+    assert frame["relaxed"].tolist()[:2] == [each.scores.relaxed for each in found.rows[:2]]
+    assert frame["relaxed"].isna().tolist() == [False, False, True]
+    assert found["one"].reason == "one-prompt"
 
 
 def test_otsu_looks_at_all_facts(asked):

@@ -26,8 +26,8 @@ from factneurons.degeneracy.types import (
 )
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
-from factneurons.runs.commits import Skip
-from factneurons.runs.manifest import Manifest
+from factneurons.runs.manifest import DataIdentity, Manifest, ModelIdentity
+from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 from factneurons.tables import rows_of
 
@@ -97,11 +97,11 @@ def _manifest(stage: str, **texts: str) -> Manifest:
         stage,
         settings=settings[stage],
         seed=42,
-        model_files={"model.safetensors": "ab12" * 16, "config.json": "cd34" * 16},
-        dtype="float32",
-        device="cpu",
-        data_sha256="ef56" * 16,
-        **values,
+        model=ModelIdentity(
+            values["model"], {"model.safetensors": "ab12" * 16, "config.json": "cd34" * 16}, "float32", "cpu"
+        ),
+        data=DataIdentity(values["data"], "ef56" * 16),
+        command=values["command"],
     )
 
 

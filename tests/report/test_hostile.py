@@ -8,7 +8,7 @@ import pytest
 from factneurons.facts.types import Fact, Prompt
 from factneurons.report.html import visible
 from factneurons.report.page import write_report
-from factneurons.runs.commits import Skip
+from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 
 PAYLOADS = [

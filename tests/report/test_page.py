@@ -8,7 +8,7 @@ import pytest
 from factneurons.errors import BadRun, BadSetting
 from factneurons.report.html import content_security_policy
 from factneurons.report.page import write_report
-from factneurons.runs.commits import Skip
+from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 
 

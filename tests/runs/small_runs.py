@@ -19,9 +19,9 @@ from pathlib import Path
 
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
-from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, drive
-from factneurons.runs.manifest import Manifest
+from factneurons.runs.manifest import DataIdentity, Manifest, ModelIdentity
+from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 
 STAGE = "locate"
@@ -61,8 +61,11 @@ def make_manifest(stage=STAGE, **changes):
         "device": "cpu",
         "data": "bundled",
         "data_sha256": "cd34",
+        **changes,
     }
-    return Manifest.for_stage(stage, **{**values, **changes})
+    model = ModelIdentity(*(values.pop(name) for name in ("model", "model_files", "dtype", "device")))
+    data = DataIdentity(values.pop("data"), values.pop("data_sha256"))
+    return Manifest.for_stage(stage, model=model, data=data, **values)
 
 
 def rows_of(fact):

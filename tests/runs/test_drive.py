@@ -9,9 +9,9 @@ import pytest
 
 from factneurons.errors import BadFact, BadModel, BadNumber, BadSetting, FactneuronsError, NotAskable
 from factneurons.facts.types import Fact
-from factneurons.runs.commits import Skip
 from factneurons.runs.counts import Counts
 from factneurons.runs.drive import Batch, Pace, drive
+from factneurons.runs.skips import Skip
 from factneurons.runs.stop import Interrupted
 from factneurons.runs.store import Run
 

@@ -9,9 +9,9 @@ import pytest
 
 from factneurons.errors import BadFact, BadNumber, BadRun, BadSetting
 from factneurons.facts.types import Fact, Prompt
-from factneurons.runs.commits import Skip
 from factneurons.runs.counts import Counts
 from factneurons.runs.files import sealed, sha256_of, unsealed
+from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 from factneurons.runs.verify import verify
 

@@ -11,19 +11,28 @@ import typer
 
 import factneurons as fn
 from factneurons.cli import show, show_check
-from factneurons.cli.options import Device, DeviceMap, RemoteCode, RunFolder, Seed, SkipBad, listed
+from factneurons.cli.options import (
+    Device,
+    DeviceMap,
+    Fields,
+    RemoteCode,
+    RunFolder,
+    RunModel,
+    SkipBad,
+    listed,
+    settings_as_options,
+)
 from factneurons.cli.terminal import Terminal
 from factneurons.errors import BadSetting
-from factneurons.factcheck.conditions import CONDITIONS
-from factneurons.factcheck.scoring import FEATURES
-from factneurons.factcheck.settings import SOURCES
+from factneurons.factcheck.settings import CONDITION_NAMES
 
-_USUAL = fn.CheckSettings()
 _STDIN = "-"
 
 
+@settings_as_options
 def check(
     run: RunFolder,
+    *,
     statements: Annotated[
         str | None,
         typer.Option(
@@ -33,26 +42,14 @@ def check(
         ),
     ] = None,
     condition: Annotated[
-        str, typer.Option(help=f"What judges the statements, one of: {listed(CONDITIONS)}.")
+        str, typer.Option(help=f"What judges the statements, one of: {listed(CONDITION_NAMES)}.")
     ] = "knowledge",
-    share: Annotated[
-        float, typer.Option(help="A relation's neurons are in more than this share of as many facts as the first one.")
-    ] = _USUAL.share,
-    source: Annotated[str, typer.Option(help=f"Degenerate neurons: {listed(SOURCES)}.")] = _USUAL.source,
-    method: Annotated[str, typer.Option(help="The attribution method of scores; one with paths.")] = _USUAL.method,
-    feature: Annotated[str, typer.Option(help=f"What a neuron says: {listed(FEATURES)}.")] = _USUAL.feature,
-    test_share: Annotated[
-        float, typer.Option(help="The share of each relation's subjects that is kept for the test.")
-    ] = _USUAL.test_share,
-    draws: Annotated[int, typer.Option(help="Random neuron sets per relation.")] = _USUAL.draws,
-    seed: Seed = 42,
+    settings: Annotated[fn.CheckSettings, Fields("share source method feature test_share draws seed")],
     skip_bad: SkipBad = False,
     facts: Annotated[
         str | None, typer.Option(metavar="FACTS", help="Where the run's facts are now. Default: where they were.")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Where the run's model is now. Default: where it was.")
-    ] = None,
+    model: RunModel = None,
     device: Device = None,
     device_map: DeviceMap = None,
     trust_remote_code: RemoteCode = False,
@@ -62,7 +59,6 @@ def check(
     Thresholds are chosen on four fifths of the subjects and tried on the rest. Then the given statements are judged.
     """
     fn.CheckerSettings(condition)
-    settings = fn.CheckSettings(share, source, method, feature, test_share, draws, seed)
     lines = list(_lines(statements)) if statements is not None else []
     loaded = fn.model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
     checked = fn.run_check(run, loaded, settings=settings, facts=facts, skip_bad=skip_bad, progress=Terminal())

@@ -7,14 +7,11 @@ from typing import Annotated
 
 import typer
 
+import factneurons as fn
 from factneurons.cli import show_edit
 from factneurons.cli.console import say
 from factneurons.cli.examples import shown
 from factneurons.cli.options import MODEL_HELP, Device, RemoteCode, Revision
-from factneurons.editing.storage import edits_in
-from factneurons.editing.types import Edit, stack_edits
-from factneurons.models.load import load_model
-from factneurons.models.model import Model
 from factneurons.runs.counts import counted
 from factneurons.runs.files import disk_errors_in_one_line
 
@@ -37,7 +34,7 @@ def _group(context: typer.Context) -> None:
 @commands.command("show", epilog=shown("delta show"))
 def show_command(edit: Annotated[Path, typer.Argument(metavar="EDIT", help="The folder of an edit.")]) -> None:
     """Say what an edit changes and what it was made for."""
-    found = Edit.load(edit)
+    found = fn.Edit.load(edit)
     about = found.description
     show_edit.described(found)
     say(f"  made for {about.model}, {about.dtype} weights, hash {about.model_hash[:16]}")
@@ -50,9 +47,9 @@ def list_command(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that holds folders of edits.")],
 ) -> None:
     """List the edits in a folder."""
-    places = edits_in(folder)
+    places = fn.edits_in(folder)
     for place in places:
-        edit = Edit.load(place)
+        edit = fn.Edit.load(place)
         say(f"{place}: {edit.description} ({counted(len(edit.neurons), 'neuron')}, {edit.description.model})")
     if not places:
         say(f"{folder}: no edits in it")
@@ -68,7 +65,7 @@ def apply_command(
     trust_remote_code: RemoteCode = False,
 ) -> None:
     """Write the edited model as an ordinary Hugging Face folder."""
-    together = stack_edits([Edit.load(each) for each in edits])
+    together = fn.stack_edits([fn.Edit.load(each) for each in edits])
     loaded = _load(model, together.description.dtype, device, revision, trust_remote_code)
     with disk_errors_in_one_line(out):
         together.save_model(loaded, out)
@@ -84,7 +81,7 @@ def undo_command(
     trust_remote_code: RemoteCode = False,
 ) -> None:
     """Take edits out of an edited model: its weights become what they were, bit for bit."""
-    together = stack_edits([Edit.load(each) for each in edits])
+    together = fn.stack_edits([fn.Edit.load(each) for each in edits])
     loaded = _load(model, together.description.dtype, device, None, trust_remote_code)
     with disk_errors_in_one_line(out):
         together.reversed().save_model(loaded, out)
@@ -94,11 +91,11 @@ def undo_command(
 @commands.command("stack", epilog=shown("delta stack"))
 def stack_command(edits: Edits, out: Out) -> None:
     """Put several edits of one model together into one."""
-    together = stack_edits([Edit.load(each) for each in edits])
+    together = fn.stack_edits([fn.Edit.load(each) for each in edits])
     with disk_errors_in_one_line(out):
         together.save(out)
     say(f"{out}: {counted(len(edits), 'edit')}, {counted(len(together.neurons), 'neuron')}")
 
 
-def _load(name: str, dtype: str, device: str | None, revision: str | None, trust_remote_code: bool) -> Model:
-    return load_model(name, dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
+def _load(name: str, dtype: str, device: str | None, revision: str | None, trust_remote_code: bool) -> fn.Model:
+    return fn.load_model(name, dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+import factneurons as fn
 from factneurons.cli.console import say
 from factneurons.cli.options import MODEL_HELP, RemoteCode
-from factneurons.models.doctor import diagnose
 
 
 def doctor(
@@ -18,7 +18,7 @@ def doctor(
     trust_remote_code: RemoteCode = False,
 ) -> None:
     """Say whether a model fits, what its neurons are, and how much memory and time it takes."""
-    found = diagnose(model, prompt_tokens=prompt_tokens, points=points, trust_remote_code=trust_remote_code)
+    found = fn.diagnose(model, prompt_tokens=prompt_tokens, points=points, trust_remote_code=trust_remote_code)
     for line in found.lines():
         say(line)
     if found.problems:

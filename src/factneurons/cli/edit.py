@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,17 @@ from typing import Annotated
 import typer
 
 from factneurons.cli import show_edit
-from factneurons.cli.options import FACTS_HELP, MODEL_HELP, Device, DeviceMap, RemoteCode, Revision, Seed, listed
+from factneurons.cli.options import (
+    FACTS_HELP,
+    MODEL_HELP,
+    Device,
+    DeviceMap,
+    Dtype,
+    Fields,
+    RemoteCode,
+    Revision,
+    settings_as_options,
+)
 from factneurons.editing.build import drawn
 from factneurons.editing.evaluation import check_answers, effects_of, evaluate_edit
 from factneurons.editing.kinds import KINDS, kind_named
@@ -21,19 +32,23 @@ from factneurons.facts.related import RelatedFacts
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import BLANK, Fact, Prompt
 from factneurons.models.load import load_model
-from factneurons.models.types import DTYPES, Neuron
+from factneurons.models.types import Neuron
 from factneurons.report.sections.edits import PAGE, write_edit_page
 from factneurons.runs.files import disk_errors_in_one_line
 
 MEASUREMENTS = "measurements.csv"
 MODEL = "model"
 
-_USUAL = EditSettings()
 _KINDS = "; ".join(f"{kind.name}: {kind.summary}" for kind in KINDS.values())
 
 
+_FIELDS = Fields("method neurons languages shared by most_shared margin kept multi_mask draws dry_run save_model seed")
+
+
+@settings_as_options
 def edit(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
+    *,
     fact: Annotated[
         str,
         typer.Option(help=f"A fact's id, one of its prompts with {BLANK}, or (erase-relation) a relation's name."),
@@ -57,7 +72,7 @@ def edit(
     kind: Annotated[
         str | None, typer.Option(help=f"{_KINDS}. Default: least-change with a new answer, else suppress.")
     ] = None,
-    method: Annotated[str, typer.Option(help="The attribution method that finds the neurons.")] = _USUAL.method,
+    settings: Annotated[EditSettings, _FIELDS],
     neurons: Annotated[
         str | None, typer.Option(help="The neurons to change, as LAYER.INDEX with commas. Default: they are found.")
     ] = None,
@@ -70,25 +85,12 @@ def edit(
     by: Annotated[
         str, typer.Option(help="What is measured: weights, or values (changed only where the answer is asked for).")
     ] = "weights",
-    most_shared: Annotated[
-        float | None, typer.Option(help="Drop neurons that more than this share of the relation's facts have.")
-    ] = None,
-    margin: Annotated[
-        float, typer.Option(help="least-change: nats by which the new answer comes first.")
-    ] = _USUAL.margin,
-    kept: Annotated[
-        int, typer.Option(help="least-change: other facts of the relation that must keep their answers.")
-    ] = _USUAL.kept,
-    multi_mask: Annotated[
-        bool, typer.Option("--multi-mask", help="Masked models: one mask for each token of an answer.")
-    ] = False,
     draws: Annotated[int, typer.Option(help="Random neuron sets that go through the same edit.")] = 5,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; write nothing.")] = False,
     save_model: Annotated[
         bool, typer.Option("--save-model", help=f"Write the edited model too, into FOLDER/{MODEL}.")
     ] = False,
-    seed: Seed = 42,
-    dtype: Annotated[str, typer.Option(help=f"One of: {listed(DTYPES)}.")] = "float32",
+    dtype: Dtype = "float32",
     device: Device = None,
     device_map: DeviceMap = None,
     revision: Revision = None,
@@ -100,16 +102,7 @@ def edit(
     as they are.
     """
     usual = "suppress" if not to else "least-change"
-    settings = EditSettings(
-        kind=kind or usual,
-        method=method,
-        join="shared" if shared else "all",
-        most_shared=most_shared,
-        margin=margin,
-        kept=kept,
-        multi_mask=multi_mask,
-        seed=seed,
-    )
+    settings = replace(settings, kind=kind or usual, join="shared" if shared else "all")
     _check_folder(out, dry_run, save_model)
     around = RelatedFacts(load_facts(facts))
     chosen = _relation(around, fact, settings) if kind_named(settings.kind).relation else None

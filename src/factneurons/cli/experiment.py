@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,22 +11,20 @@ from typing import Annotated
 import typer
 
 import factneurons as fn
-from factneurons.attribution.methods import METHODS
 from factneurons.cli import show
 from factneurons.cli.console import say
 from factneurons.cli.examples import shown
 from factneurons.cli.options import (
-    FACTS_HELP,
-    MODEL_HELP,
     Device,
     DeviceMap,
-    Draws,
+    FactsSpec,
+    Fields,
+    Limit,
+    ModelName,
     RemoteCode,
     Revision,
-    Seed,
     SkipBad,
-    Unrelated,
-    listed,
+    settings_as_options,
 )
 from factneurons.cli.terminal import Terminal
 from factneurons.report.sections.experiments import write_experiments
@@ -49,25 +48,19 @@ def _command(experiment: fn.Experiment) -> Callable[..., None]:
     """The command that runs one experiment."""
 
     def command(
-        model: Annotated[str, typer.Option(metavar="MODEL", help=MODEL_HELP)],
-        facts: Annotated[str, typer.Option(metavar="FACTS", help=FACTS_HELP)],
+        *,
+        model: ModelName,
+        facts: FactsSpec,
         out: Annotated[
             Path,
             typer.Option(metavar="FOLDER", help="The experiments' folder; what was stopped goes on where it was."),
         ],
-        methods: Annotated[
-            str, typer.Option(help=f"Attribution methods, with commas between them, of: {listed(METHODS)}.")
-        ] = ",".join(_USUAL.methods),
+        settings: Annotated[fn.ExperimentSettings, Fields("methods all_facts multi_mask limit draws unrelated seed")],
         all_facts: Annotated[
-            bool, typer.Option("--all-facts", help="Also facts that the model does not know; else they are left out.")
+            bool,
+            typer.Option("--all-facts", help="Also facts that the model does not know; else they are left out."),
         ] = False,
-        multi_mask: Annotated[
-            bool, typer.Option("--multi-mask", help="Masked models: one mask for each token of an answer.")
-        ] = False,
-        limit: Annotated[int | None, typer.Option(help="Only the first so many facts.")] = None,
-        draws: Draws = _USUAL.draws,
-        unrelated: Unrelated = _USUAL.unrelated,
-        seed: Seed = _USUAL.seed,
+        limit: Limit = None,
         skip_bad: SkipBad = False,
         png: Annotated[bool, typer.Option("--png", help="Write the figures as PNG too, under FOLDER/figures.")] = False,
         device: Device = None,
@@ -75,14 +68,6 @@ def _command(experiment: fn.Experiment) -> Callable[..., None]:
         revision: Revision = None,
         trust_remote_code: RemoteCode = False,
     ) -> None:
-        settings = fn.ExperimentSettings(
-            tuple(dict.fromkeys(name.strip() for name in methods.split(","))),
-            draws,
-            unrelated,
-            multi_mask,
-            not all_facts,
-            seed,
-        )
         fn.load_facts(facts, limit=limit)  # a missing file is told before a large model is loaded
         fn.Run.check_folder(out)
         loaded = fn.load_model(
@@ -97,7 +82,7 @@ def _command(experiment: fn.Experiment) -> Callable[..., None]:
             loaded,
             facts,
             out,
-            settings=settings,
+            settings=replace(settings, known_only=not all_facts),
             limit=limit,
             skip_bad=skip_bad,
             progress=Terminal({experiment.id.lower(): partial(show.experiment, experiment)}),
@@ -109,7 +94,7 @@ def _command(experiment: fn.Experiment) -> Callable[..., None]:
         f"{experiment.title}: {experiment.question}\n\n"
         f"Source: {experiment.source}.\n\nSmallest useful run: {experiment.smallest}."
     )
-    return command
+    return settings_as_options(command)
 
 
 for _experiment in fn.EXPERIMENTS.values():

@@ -8,12 +8,10 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+import factneurons as fn
 from factneurons.cli.console import say
 from factneurons.cli.examples import shown
-from factneurons.cli.options import FACTS_HELP, RemoteCode, Revision
-from factneurons.facts.description import Description, describe
-from factneurons.facts.source import load_facts
-from factneurons.facts.types import Prompt
+from factneurons.cli.options import FACTS_HELP, Limit, MultiMask, RemoteCode, Revision
 from factneurons.runs.counts import counted
 
 commands = typer.Typer(invoke_without_command=True)
@@ -32,30 +30,26 @@ def describe_command(
     model: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Also count what this model can be asked, and why not.")
     ] = None,
-    multi_mask: Annotated[
-        bool, typer.Option("--multi-mask", help="Masked models: one mask for each token of an answer.")
-    ] = False,
+    multi_mask: MultiMask = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out bad records, count them, and go on.")] = False,
-    limit: Annotated[int | None, typer.Option(help="Only the first so many facts.")] = None,
+    limit: Limit = None,
     revision: Revision = None,
     trust_remote_code: RemoteCode = False,
 ) -> None:
     """Count facts, prompts and relations; with --model also what can be asked, and why the rest cannot."""
-    source = load_facts(facts, skip_bad=skip_bad, limit=limit)
+    source = fn.load_facts(facts, skip_bad=skip_bad, limit=limit)
     if model is None:
-        _show(describe(source))
+        _show(fn.describe(source))
         return
-    from factneurons.models.load import load_model
+    loaded = fn.load_model(model, revision=revision, trust_remote_code=trust_remote_code)
 
-    loaded = load_model(model, revision=revision, trust_remote_code=trust_remote_code)
-
-    def ask(prompt: Prompt, answer: str) -> object:
+    def ask(prompt: fn.Prompt, answer: str) -> object:
         return loaded.query(prompt, answer, multi_mask=multi_mask)
 
-    _show(describe(source, ask))
+    _show(fn.describe(source, ask))
 
 
-def _show(found: Description) -> None:
+def _show(found: fn.Description) -> None:
     """What a source of facts holds."""
     say(found.description)
     say(f"records: {found.records}, facts: {found.facts}, facts with a date: {found.dated}, prompts: {found.prompts}")

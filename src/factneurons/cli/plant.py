@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from factneurons.cli.console import say, tell
-from factneurons.cli.options import FACTS_HELP, MODEL_HELP, Seed, listed
+from factneurons.cli.options import FACTS_HELP, MODEL_HELP, Fields, listed, settings_as_options
 from factneurons.errors import BadSetting
 from factneurons.facts.source import load_facts
 from factneurons.planted.plant import FACTS, Planted
@@ -21,14 +22,15 @@ from factneurons.planted.types import REGIMES
 from factneurons.runs.counts import counted
 from factneurons.runs.files import disk_errors_in_one_line
 
-_DEFAULTS = PlantingSettings()
 _MIX = listed(f"{regime}={count}" for regime, count in MIX.items()).replace(" ", "")
 
 
+@settings_as_options
 def plant(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} Or one with random weights: {listed(RANDOM_MODELS)}.")
     ],
+    *,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder to write; it must not exist yet.")],
     facts: Annotated[
         str | None, typer.Option(metavar="FACTS", help=f"{FACTS_HELP} Default: facts are invented.")
@@ -39,9 +41,7 @@ def plant(
     mix: Annotated[
         str | None, typer.Option(help=f"How many facts of which regime are invented. Default: {_MIX}.")
     ] = None,
-    seed: Seed = 0,
-    steps: Annotated[int, typer.Option(help="Training steps at most.")] = _DEFAULTS.steps,
-    prompts: Annotated[int, typer.Option(help="Prompts per invented fact and language.")] = _DEFAULTS.prompts,
+    settings: Annotated[PlantingSettings, Fields("seed steps prompts")],
 ) -> None:
     """Put facts into chosen neurons of a model, and write down which.
 
@@ -52,7 +52,8 @@ def plant(
         raise BadSetting("--regime is for given facts (--facts); for invented ones give --mix, for instance single=4")
     if facts is not None and mix is not None:
         raise BadSetting("--mix is for invented facts; given ones (--facts) are all stored as --regime says")
-    settings = PlantingSettings(mix=dict(MIX) if mix is None else _mix(mix), seed=seed, prompts=prompts, steps=steps)
+    if mix is not None:
+        settings = replace(settings, mix=_mix(mix))
     given = None if facts is None else list(load_facts(facts))
     with disk_errors_in_one_line(out):
         planted = plant_facts(

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+import factneurons as fn
 from factneurons.cli.console import say, tell
 from factneurons.cli.examples import shown
-from factneurons.models.bundled import POCKET_MODELS, pocket_path
+from factneurons.runs.files import disk_errors_in_one_line
 
 commands = typer.Typer(invoke_without_command=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help=f"One of: {', '.join(POCKET_MODELS)}.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help=f"One of: {', '.join(fn.POCKET_MODELS)}.")]
 
 
 @commands.callback()
@@ -26,14 +27,14 @@ def _group(context: typer.Context) -> None:
 @commands.command("list", epilog=shown("pocket list"))
 def list_command() -> None:
     """List the bundled models."""
-    for model in POCKET_MODELS.values():
+    for model in fn.POCKET_MODELS.values():
         say(f"{model.name:14}{model.description}")
 
 
 @commands.command("path", epilog=shown("pocket path"))
 def path_command(name: Name) -> None:
     """Print the folder of a bundled model."""
-    say(str(pocket_path(name)))
+    say(str(fn.pocket_path(name)))
 
 
 @commands.command("train", epilog=shown("pocket train"))
@@ -52,11 +53,8 @@ def train_command(
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew although there is a checkpoint.")] = False,
 ) -> None:
     """Train a pocket model from scratch on the bundled facts."""
-    from factneurons.pocket.training import train_pocket
-    from factneurons.runs.files import disk_errors_in_one_line
-
     with disk_errors_in_one_line(out):
-        made = train_pocket(
+        made = fn.train_pocket(
             name,
             out=out,
             size=size,

@@ -38,7 +38,7 @@ class EditSettings:
     lambda2: float | None = option(None, "update: weight of the new answer's direction. Default: the kind's own.")
     count: int = option(20, "erase-relation: how many neurons, the most frequent ones.", least=1)
     multi_mask: bool = option(False, "Masked models: one mask for each token of an answer.")
-    seed: int = option(42, "Decides every draw.")
+    seed: int = option(42, "Decides every random draw.")
 
     def __post_init__(self) -> None:
         check(self)

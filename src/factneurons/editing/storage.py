@@ -20,7 +20,7 @@ from safetensors.torch import load, save
 
 from factneurons.editing.description import Description
 from factneurons.errors import BadSetting
-from factneurons.models.fingerprint import file_hash
+from factneurons.models.files import file_hash
 from factneurons.models.types import Neuron
 
 DELTA = "delta.safetensors"

@@ -57,7 +57,7 @@ class CheckerSettings:
     method: str = option("amig", "The attribution method of scores; one with paths.")
     feature: str = option("attribution", "What a neuron says: {choices}.", choices=FEATURE_NAMES)
     multi_mask: bool = option(False, "Masked models: a mask for each token of a candidate.")
-    seed: int = option(42, "Decides every draw.")
+    seed: int = option(42, "Decides every random draw.")
 
     def __post_init__(self) -> None:
         check(self)

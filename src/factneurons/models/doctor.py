@@ -19,11 +19,12 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 from factneurons.errors import BadModel
 from factneurons.models.adapters import find_adapter
 from factneurons.models.backbone import Backbone
+from factneurons.models.files import first_line
 from factneurons.models.limits import position_limit
 from factneurons.models.load import AUTO_CLASSES, LOADING_ERRORS, kind_of, load_config, load_tokenizer, quiet
 from factneurons.models.passes.corrupted import replacement_token
 from factneurons.models.passes.memory import budget_bytes, row_bytes
-from factneurons.models.source import Source, check_weights, find_source, first_line
+from factneurons.models.source import Source, check_weights, find_source
 from factneurons.models.types import Kind
 
 _GIB = 2**30

@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import torch
 
 from factneurons.models.backbone import Backbone
-from factneurons.models.source import weight_files
+from factneurons.models.files import fingerprint
 
-_DESCRIPTIONS = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken", "*.py")
 _CHUNK = 1 << 24
-
-
-def fingerprint(folder: str | os.PathLike[str]) -> dict[str, str]:
-    """SHA-256 (hex) of every file of a folder that decides what a model answers, by file name.
-
-    These are config, tokenizer, code and the safetensors that hold the weights; nothing else.
-
-    Raises:
-        BadModel: the folder has no safetensors weights.
-    """
-    root = Path(folder)
-    paths = {path for pattern in _DESCRIPTIONS for path in root.glob(pattern) if path.is_file()}
-    paths.update(weight_files(root))
-    return {path.name: file_hash(path) for path in sorted(paths)}
-
-
-def file_hash(path: str | os.PathLike[str]) -> str:
-    """SHA-256 (hex) of one file, read in chunks."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def model_fingerprint(backbone: Backbone) -> dict[str, str]:

@@ -27,9 +27,10 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging
 
 from factneurons.errors import BadModel, BadNumber, BadSetting
+from factneurons.models.files import first_line
 from factneurons.models.model import Model
 from factneurons.models.query import SENTINEL
-from factneurons.models.source import Source, find_source, first_line
+from factneurons.models.source import Source, find_source
 from factneurons.models.types import DTYPES, Kind
 from factneurons.settings import check_choice
 

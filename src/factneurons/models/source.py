@@ -28,11 +28,9 @@ from transformers.models.auto.modeling_auto import (
 from factneurons.errors import BadModel
 from factneurons.models.adapters import EXPERTS
 from factneurons.models.bundled import pocket_path
+from factneurons.models.files import SINGLE, first_line, weight_files
 
-_SINGLE = "model.safetensors"
-_INDEX = "model.safetensors.index.json"
 _DESCRIPTIONS = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
-_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 _BUILT_IN = (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -87,7 +85,7 @@ def _folder(name: str, revision: str | None, trust_remote_code: bool, weights: b
     if name.startswith("pocket-"):
         return pocket_path(name)
     if Path(name).expanduser().is_file():
-        raise BadModel(f"{name} is a file; a model is a folder with config.json and {_SINGLE}")
+        raise BadModel(f"{name} is a file; a model is a folder with config.json and {SINGLE}")
     if not name.strip() or name.startswith((".", "~", os.sep)) or name.count("/") > 1 or "\\" in name:
         raise BadModel(f"there is no folder {name!r}; give a model's folder, a name on the hub or pocket-gpt2")
     return _from_hub(name, revision, trust_remote_code, weights)
@@ -130,12 +128,6 @@ def _is_complete(folder: Path) -> bool:
         return all(path.is_file() for path in weight_files(folder))
     except BadModel:
         return False
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(".:")
 
 
 def read_config(name: str, folder: Path) -> dict[str, Any]:
@@ -184,33 +176,6 @@ def _check_experts(name: str, config: dict[str, Any]) -> None:
                     f"{name} is a mixture of experts ({key} = {count}): a neuron would need an expert's number, "
                     "which is not supported"
                 )
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files that hold a folder's weights (they may not exist where an index names them).
-
-    Raises:
-        BadModel: there are none, or the index is wrong.
-    """
-    if (folder / _SINGLE).is_file():
-        return [folder / _SINGLE]
-    index = folder / _INDEX
-    if not index.is_file():
-        pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
-        if pickled:
-            raise BadModel(
-                f"{folder} has pickled weights only ({pickled[0]}), and a pickle can run any code; "
-                f"convert them to {_SINGLE} first"
-            )
-        raise BadModel(f"{folder} has no weights: neither {_SINGLE} nor {_INDEX}")
-    try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise BadModel(f"{index} is no index of weights: {first_line(error)}") from error
-    outside = [name for name in names if not isinstance(name, str) or Path(name).name != name]
-    if outside or not names:
-        raise BadModel(f"{index} names files outside the folder: {outside}")
-    return [folder / name for name in names]
 
 
 def check_weights(name: str, folder: Path) -> None:

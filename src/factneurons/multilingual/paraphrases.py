@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,58 +30,17 @@ from factneurons.errors import BadSetting
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.prompts import ask
-from factneurons.models.types import Neuron, Query
+from factneurons.models.types import Neuron
 from factneurons.multilingual.join import mean_jaccard
+from factneurons.multilingual.tables import CONSISTENCY
+from factneurons.multilingual.types import Consistency, FactConsistency
 from factneurons.settings import with_options
+from factneurons.tables import ResultTable
 
 STATIC = 0.3
 """A fact whose CS is lower is inconsistent."""
 
 OTSU = "otsu"
-
-
-@dataclass(frozen=True, slots=True)
-class Consistency:
-    """How well sets agree, each measure from 0 (nothing shared) to 1 (all the same); NaN where every set is empty.
-
-    Attributes:
-        strict: CS_strict, the share of the neurons that is in all sets.
-        relaxed: CS, the share that is in two sets or more.
-        jaccard: mean over pairs of sets.
-        sorensen: of many sets at once.
-        morisita_horn: likewise; small sets weigh as much as large ones.
-        sets: how many sets there are.
-    """
-
-    strict: float
-    relaxed: float
-    jaccard: float
-    sorensen: float
-    morisita_horn: float
-    sets: int
-
-
-@dataclass(frozen=True, slots=True)
-class FactConsistency:
-    """The neurons that each prompt of a fact gives, and how well they agree.
-
-    Attributes:
-        fact: the fact.
-        queries: the prompts that could be asked.
-        neurons: the neurons of each of them.
-        scores: None where there are fewer than two prompts or no neurons; `reason` says which.
-        consistent: whether CS reaches the threshold; None likewise.
-        threshold: the threshold.
-        reason: "", "one-prompt" or "no-neurons".
-    """
-
-    fact: Fact
-    queries: tuple[Query, ...]
-    neurons: tuple[frozenset[Neuron], ...]
-    scores: Consistency | None
-    consistent: bool | None
-    threshold: float
-    reason: str
 
 
 def consistency_of(sets: Sequence[Collection[Neuron]]) -> Consistency:
@@ -128,7 +87,7 @@ def consistency(
     threshold: float | str = STATIC,
     multi_mask: bool = False,
     **options: object,
-) -> list[FactConsistency]:
+) -> ResultTable[FactConsistency]:
     """Locate every prompt of every fact alone, and measure how well the prompts of a fact agree.
 
     Args:
@@ -140,6 +99,9 @@ def consistency(
         multi_mask: cloze models: ask for answers of several tokens with as many masks.
         **options: fields of `settings` by name.
 
+    Returns:
+        One record per fact, in their order, as a table.
+
     Raises:
         BadSetting: an unknown method or option, or an impossible threshold.
         BadNumber: scores that are NaN or infinite.
@@ -150,10 +112,11 @@ def consistency(
     found = [_of_fact(model, fact, how, chosen, multi_mask) for fact in facts]
     scores = [each.scores.relaxed for each in found if each.scores is not None]
     bound = float(threshold) if threshold != OTSU else otsu(scores)
-    return [
+    judged = (
         replace(each, threshold=bound, consistent=None if each.scores is None else each.scores.relaxed >= bound)
         for each in found
-    ]
+    )
+    return ResultTable(tuple(judged), (CONSISTENCY,))
 
 
 def _of_fact(

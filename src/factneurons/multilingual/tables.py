@@ -5,7 +5,7 @@ The first two are read off `LanguageIndependent`, the effects off `Measurement`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from factneurons.attribution.tables import EFFECT_COLUMNS
 from factneurons.attribution.types import Measurement
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
-from factneurons.multilingual.types import LanguageIndependent
+from factneurons.multilingual.types import Consistency, FactConsistency, LanguageIndependent
 from factneurons.tables import (
     FLAG,
     INTEGER,
@@ -176,3 +176,39 @@ LANGUAGE_EFFECTS: Table[Measurement] = Table(
 
 JOINED = (LANGUAGES, LANGUAGE_NEURONS)
 """The tables of facts joined over languages, the main one first."""
+
+
+def _measure(name: str, meaning: str, get: Callable[[Consistency], float]) -> Column[FactConsistency]:
+    """How well the prompts agree by one measure; null where there are no scores."""
+    return Column(
+        name,
+        NUMBER,
+        f"{meaning}, 0 (nothing shared) to 1 (all the same); null: fewer than two prompts, or no neurons",
+        lambda found: None if found.scores is None else get(found.scores),
+        optional=True,
+    )
+
+
+CONSISTENCY: Table[FactConsistency] = Table(
+    "consistency",
+    "One row per fact: how well its prompts agree on its neurons.",
+    (
+        *KEY,
+        RELATION,
+        Column("prompts", INTEGER, "how many prompts were asked", lambda found: len(found.queries)),
+        _measure("strict", "share of the neurons that all prompts give", lambda scores: scores.strict),
+        _measure("relaxed", "CS: share of the neurons that two or more give", lambda scores: scores.relaxed),
+        _measure("jaccard", "shared / any, mean over pairs of prompts", lambda scores: scores.jaccard),
+        _measure("sorensen", "Sorensen's, of all prompts at once", lambda scores: scores.sorensen),
+        _measure("morisita_horn", "Morisita-Horn's, of all prompts at once", lambda scores: scores.morisita_horn),
+        Column(
+            "consistent",
+            FLAG,
+            "whether CS reaches the threshold; null likewise",
+            lambda found: found.consistent,
+            optional=True,
+        ),
+        Column("threshold", NUMBER, "the threshold; null likewise", lambda found: found.threshold, optional=True),
+        Column("reason", TEXT, "why there are no scores; empty text where there are some", lambda found: found.reason),
+    ),
+)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.facts.types import Fact
-from factneurons.models.types import Neuron
+from factneurons.models.types import Neuron, Query
 
 LANGUAGE_MISSING, HELD_OUT, NO_NEURONS, NOTHING_SHARED = "language-missing", "held-out", "no-neurons", "nothing-shared"
 
@@ -85,3 +85,47 @@ def fact_in_all(facts: Sequence[Fact]) -> Fact:
     """A fact in all its languages, as one fact of the language `ALL`."""
     prompts = tuple(prompt for fact in facts for prompt in fact.prompts)
     return replace(facts[0], language=ALL, prompts=prompts)
+
+
+@dataclass(frozen=True, slots=True)
+class Consistency:
+    """How well sets agree, each measure from 0 (nothing shared) to 1 (all the same); NaN where every set is empty.
+
+    Attributes:
+        strict: CS_strict, the share of the neurons that is in all sets.
+        relaxed: CS, the share that is in two sets or more.
+        jaccard: mean over pairs of sets.
+        sorensen: of many sets at once.
+        morisita_horn: likewise; small sets weigh as much as large ones.
+        sets: how many sets there are.
+    """
+
+    strict: float
+    relaxed: float
+    jaccard: float
+    sorensen: float
+    morisita_horn: float
+    sets: int
+
+
+@dataclass(frozen=True, slots=True)
+class FactConsistency:
+    """The neurons that each prompt of a fact gives, and how well they agree.
+
+    Attributes:
+        fact: the fact.
+        queries: the prompts that could be asked.
+        neurons: the neurons of each of them.
+        scores: None where there are fewer than two prompts or no neurons; `reason` says which.
+        consistent: whether CS reaches the threshold; None likewise.
+        threshold: the threshold.
+        reason: "", "one-prompt" or "no-neurons".
+    """
+
+    fact: Fact
+    queries: tuple[Query, ...]
+    neurons: tuple[frozenset[Neuron], ...]
+    scores: Consistency | None
+    consistent: bool | None
+    threshold: float
+    reason: str

@@ -26,8 +26,7 @@ from factneurons.errors import BadRun
 from factneurons.facts.types import Fact
 from factneurons.runs.counts import Counts
 from factneurons.runs.files import disk_errors_in_one_line, sealed, sync_folder, unsealed, write_new
-from factneurons.runs.skips import SKIPPED, LeftOut
-from factneurons.runs.skips import Skip as Skip
+from factneurons.runs.skips import SKIPPED, LeftOut, Skip
 from factneurons.runs.tables import TABLES, table_named
 from factneurons.tables import Row
 

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from factneurons.errors import BadFact, BadModel, BadNumber, BadRun, BadSetting, FactneuronsError, NotAskable
 from factneurons.facts.types import Fact
-from factneurons.runs.commits import Skip
 from factneurons.runs.counts import Counts, Summary
+from factneurons.runs.skips import Skip
 from factneurons.runs.stop import StopSignals
 from factneurons.runs.store import Run
 from factneurons.settings import check_number

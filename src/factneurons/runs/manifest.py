@@ -86,6 +86,33 @@ class StageRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """A model as a manifest knows it.
+
+    Attributes:
+        name: its name or folder.
+        files: file name -> sha256.
+        dtype: for instance "float32".
+        device: where it runs, for instance "cpu".
+        shape: what else is worth knowing of it, for instance its family, layers and width.
+    """
+
+    name: str
+    files: Mapping[str, str]
+    dtype: str
+    device: str
+    shape: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DataIdentity:
+    """What facts are loaded from, for instance "templama:val.jsonl", and the hash of it."""
+
+    spec: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The manifest of a run.
 
@@ -108,32 +135,22 @@ class Manifest:
         cls,
         stage: str,
         *,
+        model: ModelIdentity,
+        data: DataIdentity,
         settings: object,
         seed: int,
         command: str,
-        model: str,
-        model_files: Mapping[str, str],
-        dtype: str,
-        device: str,
-        data: str,
-        data_sha256: str,
-        model_shape: Mapping[str, Any] | None = None,
         extent: Mapping[str, Any] | None = None,
     ) -> Manifest:
         """The manifest of a run that is about to start or resume `stage`.
 
         Args:
             stage: "locate", "degenerate", "interventions" or another plain name.
+            model: the model, and where it runs.
+            data: what the facts are loaded from.
             settings: a mapping or a dataclass; only what decides the numbers.
             seed: the seed of the stage's random draws.
             command: the command line, or what the caller was.
-            model: the model's name or folder.
-            model_files: file name -> sha256.
-            dtype: the model's dtype, for instance "float32".
-            device: where the model runs, for instance "cpu".
-            data: what the facts are loaded from, for instance "templama:val.jsonl".
-            data_sha256: hash of the data.
-            model_shape: what else is worth knowing of the model, for instance its family, layers and width.
             extent: how much of the data is to be dealt with; a later start may say something else.
 
         Raises:
@@ -145,11 +162,11 @@ class Manifest:
             settings=plain(settings),
             seed=seed,
             state="running",
-            starts=(_start(command, device, plain(extent or {})),),
+            starts=(_start(command, model.device, plain(extent or {})),),
         )
         return cls(
-            model={"name": model, "dtype": dtype, "files": dict(model_files), **plain(model_shape or {})},
-            data={"spec": data, "sha256": data_sha256},
+            model={"name": model.name, "dtype": model.dtype, "files": dict(model.files), **plain(model.shape)},
+            data=asdict(data),
             stages={stage: record},
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -11,18 +11,6 @@ import pandas as pd
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
 from factneurons.runs.store import Run
-from factneurons.tables import Row
-
-Rows = dict[str, list[Row]]
-
-
-def merged(tables: Iterable[Rows]) -> Rows:
-    """The rows of several facts, by table."""
-    result: Rows = defaultdict(list)
-    for rows in tables:
-        for name, own in rows.items():
-            result[name] += own
-    return dict(result)
 
 
 class LocatedNeuron(NamedTuple):

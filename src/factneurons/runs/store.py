@@ -19,7 +19,6 @@ from factneurons.runs.commits import (
     UNFINISHED,
     Commit,
     FactName,
-    Skip,
     clear_unfinished,
     commit_folders,
     read_commits,
@@ -28,6 +27,7 @@ from factneurons.runs.commits import (
 from factneurons.runs.counts import Counts, Summary
 from factneurons.runs.files import FolderLock, disk_errors_in_one_line, replace_file
 from factneurons.runs.manifest import Manifest, State, joined
+from factneurons.runs.skips import Skip
 from factneurons.runs.tables import table_named
 from factneurons.tables import Row, Table
 

@@ -34,10 +34,10 @@ from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.findings.checks import training_rows
 from factneurons.models.model import Model
-from factneurons.runs.commits import Skip
 from factneurons.runs.counts import Summary
 from factneurons.runs.drive import Batch
 from factneurons.runs.reading import degenerate_neurons_of, located_facts
+from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 from factneurons.settings import with_options
 from factneurons.stages.display import Display, Shown, display_of

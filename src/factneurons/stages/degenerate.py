@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from factneurons.attribution.settings import InterventionSettings
-from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.acquisition import measure_acquisition
 from factneurons.degeneracy.carried import carried_facts
 from factneurons.degeneracy.distances import GapUnits
@@ -18,14 +16,13 @@ from factneurons.degeneracy.types import FactCurves
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.runs.drive import Batch, Work
-from factneurons.runs.reading import merged
 from factneurons.runs.store import Run
 from factneurons.settings import split_options, with_options
 from factneurons.stages.display import Display, Shown, display_of
 from factneurons.stages.located import RunFacts, opened
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
 from factneurons.stages.test_neurons import test_neurons
-from factneurons.tables import Row, rows_of
+from factneurons.tables import rows_of
 
 DEGENERATE = Stage(
     "degenerate",
@@ -103,15 +100,15 @@ def _work(model: Model, facts: RunFacts, settings: DegeneracySettings, carried: 
     units = GapUnits(model, settings)
     pool, by_neuron = facts.knowledge_pool(), facts.by_neuron(settings)
 
-    def rows(known: KnowledgeNeurons) -> Iterator[dict[str, list[Row]]]:
-        found = degenerate_neurons(model, known, settings, units, by_neuron.carrying(known.fact))
-        yield rows_of(FOUND, [found])
-        curves = measure_acquisition(model, known, found, settings)
-        yield rows_of([ACQUISITION], [FactCurves(known.fact, settings.clusterer, curves)])
-        if found.components:
-            yield rows_of([CARRIED], [carried_facts(model, known, found, pool, carried)])
-
     def work(batch: list[Fact]) -> Batch:
-        return Batch(merged(own for fact in batch for own in rows(facts.take(fact))))
+        found, curves, carrying = [], [], []
+        for fact in batch:
+            known = facts.take(fact)
+            one = degenerate_neurons(model, known, settings, units, by_neuron.carrying(fact))
+            found.append(one)
+            curves.append(FactCurves(fact, settings.clusterer, measure_acquisition(model, known, one, settings)))
+            if one.components:
+                carrying.append(carried_facts(model, known, one, pool, carried))
+        return Batch(rows_of(FOUND, found) | rows_of([ACQUISITION], curves) | rows_of([CARRIED], carrying))
 
     return work

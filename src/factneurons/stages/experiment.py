@@ -18,8 +18,8 @@ from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
-from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Work
+from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 from factneurons.settings import with_options
 from factneurons.stages.display import Shown, display_of

@@ -20,9 +20,9 @@ from factneurons.multilingual.plan import Plan as JoiningPlan
 from factneurons.multilingual.settings import LanguageSettings
 from factneurons.multilingual.tables import JOINED, LANGUAGE_EFFECTS
 from factneurons.multilingual.types import LANGUAGE_MISSING, REASONS, LanguageIndependent, fact_in_all
-from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Work
 from factneurons.runs.reading import joined_sets
+from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 from factneurons.settings import split_options, with_options
 from factneurons.stages.display import Display, Shown, display_of

@@ -18,9 +18,9 @@ from factneurons.facts.source import FactSource, load_facts
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
-from factneurons.runs.commits import Skip
 from factneurons.runs.counts import counted
 from factneurons.runs.drive import Batch
+from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 from factneurons.settings import split_options, with_options
 from factneurons.stages.display import Shown, display_of

@@ -12,9 +12,9 @@ from factneurons.factcheck.relation_sets import Name, NeuronsOf, name_of
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
-from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Work
 from factneurons.runs.reading import pairs_of_run
+from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 from factneurons.stages.display import Display
 from factneurons.stages.located import RunFacts

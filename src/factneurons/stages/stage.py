@@ -16,10 +16,10 @@ from factneurons.errors import BadFact, BadNumber, FactneuronsError
 from factneurons.facts.types import Fact
 from factneurons.models.fingerprint import model_fingerprint
 from factneurons.models.model import Model
-from factneurons.runs.commits import Skip
 from factneurons.runs.counts import counted
 from factneurons.runs.drive import Work, drive
-from factneurons.runs.manifest import Manifest, command_line
+from factneurons.runs.manifest import DataIdentity, Manifest, ModelIdentity, command_line
+from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 from factneurons.stages.display import Display
 
@@ -137,23 +137,21 @@ def drive_stage(
 
 
 def _manifest(stage: str, settings: Mapping[str, Any], seed: int, model: Model, data: Data) -> Manifest:
+    backbone = model.backbone
+    shape = {
+        "family": backbone.adapter.family,
+        "kind": model.kind,
+        "layers": model.layer_count,
+        "width": model.width,
+    }
+    dtype = str(backbone.dtype).removeprefix("torch.")
     return Manifest.for_stage(
         stage,
+        model=ModelIdentity(model.name, model_fingerprint(backbone), dtype, str(backbone.device), shape),
+        data=DataIdentity(data.spec, data.sha256),
         settings=settings,
         seed=seed,
         command=command_line(),
-        model=model.name,
-        model_files=model_fingerprint(model.backbone),
-        dtype=str(model.backbone.dtype).removeprefix("torch."),
-        device=str(model.backbone.device),
-        data=data.spec,
-        data_sha256=data.sha256,
-        model_shape={
-            "family": model.backbone.adapter.family,
-            "kind": model.kind,
-            "layers": model.layer_count,
-            "width": model.width,
-        },
         extent={} if data.limit is None else {"limit": data.limit},
     )
 

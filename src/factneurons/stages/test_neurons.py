@@ -9,9 +9,9 @@ from factneurons.errors import NotAskable
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
-from factneurons.runs.commits import Skip
 from factneurons.runs.drive import Batch, Work
 from factneurons.runs.reading import degenerate_neurons_of
+from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 from factneurons.stages.display import Display
 from factneurons.stages.located import RunFacts

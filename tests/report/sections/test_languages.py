@@ -17,7 +17,7 @@ from factneurons.multilingual.tables import JOINED, LANGUAGE_EFFECTS
 from factneurons.report.drawing import draw, page_specification
 from factneurons.report.page import write_report
 from factneurons.report.sections.languages import language_figures, languages_of
-from factneurons.runs.manifest import Manifest
+from factneurons.runs.manifest import DataIdentity, Manifest, ModelIdentity
 from factneurons.runs.reading import located_facts
 from factneurons.runs.store import Run
 from factneurons.tables import rows_of
@@ -29,8 +29,10 @@ def manifest(stage, languages):
     settings = {"languages": list(languages), "rule": "intersection", "cuts": dict.fromkeys(languages, 0.0)}
     return Manifest.for_stage(
         stage, settings=settings if stage == "languages" else {"draws": DRAWS}, seed=42, command="factneurons",
-        model="pocket-gpt2", model_files={"model.safetensors": "ab12" * 16, "config.json": "cd34" * 16},
-        dtype="float32", device="cpu", data="facts.jsonl", data_sha256="ef56" * 16,
+        model=ModelIdentity(
+            "pocket-gpt2", {"model.safetensors": "ab12" * 16, "config.json": "cd34" * 16}, "float32", "cpu"
+        ),
+        data=DataIdentity("facts.jsonl", "ef56" * 16),
     )  # fmt: skip
 
 

@@ -31,7 +31,8 @@ from factneurons.experiments.suite.localisation import changes
 from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
-from factneurons.multilingual.paraphrases import STATIC, Consistency, consistency_of
+from factneurons.multilingual.paraphrases import STATIC, consistency_of
+from factneurons.multilingual.types import Consistency
 
 OWN, NEIGHBOUR, RANDOM = "own set", "neighbour's set", "random"
 SELECTIONS = {"refine": "refined", "union": "union", "consistency": "consistency-aware"}
