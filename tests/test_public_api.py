@@ -184,9 +184,8 @@ CALLS = {
     "find_degenerate": [((None, []), {})],
     "describe": [(([],), {})],
     "write_jsonl": [(([], "facts.jsonl"), {})],
-    "write_report": [(("runs/gpt2",), {})],
-    "findings_of": [(("runs/gpt2",), {})],
     "run_report": [(("runs/gpt2",), {})],
+    "findings_of": [(("runs/gpt2",), {})],
 }  # fmt: skip
 
 

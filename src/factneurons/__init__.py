@@ -53,12 +53,8 @@ if TYPE_CHECKING:
     from factneurons.planted.settings import PlantingSettings
     from factneurons.planted.truth import Truth
     from factneurons.pocket.training import train_pocket
-<<<<<<< HEAD
-    from factneurons.report.page import write_report
+    from factneurons.report.page import run_report
     from factneurons.report.reading import findings_of
-=======
-    from factneurons.report.run_report import run_report
->>>>>>> main
     from factneurons.runs.store import Run
     from factneurons.stages.check import Checked, run_check
     from factneurons.stages.degenerate import run_degenerate
@@ -177,12 +173,8 @@ _MODULES = {
     "planted.settings": ("PlantingSettings",),
     "planted.truth": ("Truth",),
     "pocket.training": ("train_pocket",),
-<<<<<<< HEAD
-    "report.page": ("write_report",),
+    "report.page": ("run_report",),
     "report.reading": ("findings_of",),
-=======
-    "report.run_report": ("run_report",),
->>>>>>> main
     "runs.store": ("Run",),
     "stages.check": ("Checked", "run_check"),
     "stages.degenerate": ("run_degenerate",),

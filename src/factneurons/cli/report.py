@@ -10,10 +10,6 @@ import typer
 import factneurons as fn
 from factneurons.cli.console import say
 from factneurons.cli.options import RunFolder
-<<<<<<< HEAD
-from factneurons.report.page import write_report
-=======
->>>>>>> main
 
 
 def report(
@@ -30,8 +26,4 @@ def report(
     A folder of experiments gets their page, experiments.html.
     """
     figures = [name for name, wanted in (("png", png), ("svg", svg)) if wanted]
-<<<<<<< HEAD
-    say(str(write_report(run, out=out, figures=figures, max_facts=max_facts)))
-=======
     say(str(fn.run_report(run, out=out, figures=figures, max_facts=max_facts)))
->>>>>>> main

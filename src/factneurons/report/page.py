@@ -27,7 +27,7 @@ FIGURES = "figures"
 _LISTED_FACTS = 1000
 
 
-def write_report(
+def run_report(
     run: Run | Path | str, *, out: Path | str | None = None, figures: Sequence[str] = (), max_facts: int = 40
 ) -> Path:
     """Write a run's report as one self-contained HTML file; the same run gives the same bytes.
