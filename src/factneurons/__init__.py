@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from factneurons.stages.locate import run_locate
     from factneurons.stages.located import model_of
     from factneurons.stages.verify import verify_run
+    from factneurons.tables import ResultTable
 
 __version__ = "0.1.0"
 
@@ -98,6 +99,7 @@ __all__ = [
     "PlantingSettings",
     "Prompt",
     "Query",
+    "ResultTable",
     "Run",
     "SelectionSettings",
     "Statement",
@@ -184,6 +186,7 @@ _MODULES = {
     "stages.locate": ("run_locate",),
     "stages.located": ("model_of",),
     "stages.verify": ("verify_run",),
+    "tables": ("ResultTable",),
 }
 """Where each name lives. A module is imported when something of it is first used: PyTorch takes seconds."""
 

@@ -42,8 +42,8 @@ from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
 from factneurons.settings import with_options
+from factneurons.statistics import Numbers
 
-Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 TOP_NEURONS = 5

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from factneurons.facts.types import Fact, Prompt
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 Kind = Literal["cloze", "causal", "encoder-decoder"]
 """How a model is asked: masks in the text, the text's end, or a sentinel in an encoder's text."""
