@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from factneurons.planted.settings import PlantingSettings
     from factneurons.planted.truth import Truth
     from factneurons.pocket.training import train_pocket
-    from factneurons.report.run_report import run_report
+    from factneurons.report.page import run_report
+    from factneurons.report.reading import findings_of
     from factneurons.runs.store import Run
     from factneurons.stages.check import Checked, run_check
     from factneurons.stages.degenerate import run_degenerate
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from factneurons.stages.locate import run_locate
     from factneurons.stages.located import model_of
     from factneurons.stages.verify import verify_run
+    from factneurons.tables import ResultTable
 
 __version__ = "0.1.0"
 
@@ -97,6 +99,7 @@ __all__ = [
     "PlantingSettings",
     "Prompt",
     "Query",
+    "ResultTable",
     "Run",
     "SelectionSettings",
     "Statement",
@@ -111,6 +114,7 @@ __all__ = [
     "edit",
     "edits_in",
     "find_degenerate",
+    "findings_of",
     "language_agnostic",
     "language_independent",
     "load_facts",
@@ -171,7 +175,8 @@ _MODULES = {
     "planted.settings": ("PlantingSettings",),
     "planted.truth": ("Truth",),
     "pocket.training": ("train_pocket",),
-    "report.run_report": ("run_report",),
+    "report.page": ("run_report",),
+    "report.reading": ("findings_of",),
     "runs.store": ("Run",),
     "stages.check": ("Checked", "run_check"),
     "stages.degenerate": ("run_degenerate",),
@@ -181,6 +186,7 @@ _MODULES = {
     "stages.locate": ("run_locate",),
     "stages.located": ("model_of",),
     "stages.verify": ("verify_run",),
+    "tables": ("ResultTable",),
 }
 """Where each name lives. A module is imported when something of it is first used: PyTorch takes seconds."""
 

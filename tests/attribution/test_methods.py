@@ -218,7 +218,7 @@ class TestAttribution:
         assert found.probability == pytest.approx(true, rel=1e-5)
         for values in (found.completeness_error, found.completeness_ratio, found.baseline_probability, found.points):
             assert values.shape == (layers,)
-        promised = method in (*COMPLETE, "amig_authors")
+        promised = method in (*COMPLETE, "amig_authors", "joint", "amig_joint")
         assert np.isfinite(found.completeness_error).all() == promised
         assert np.isfinite(found.completeness_ratio).all() == promised
 
@@ -286,7 +286,8 @@ class TestFromText:
         with pytest.raises(NotAskable):
             attribute(model, "___ is the capital of France.", "Paris")
         with pytest.raises(
-            BadSetting, match=r"^method is 'lime': it must be one of: dai, amig, amig_mean, amig_authors, "
+            BadSetting,
+            match=r"^method is 'lime': it must be one of: dai, amig, joint, amig_joint, amig_mean, ",
         ):
             attribute(model, "Rome is in", "Italy", method="lime")
         with pytest.raises(BadSetting, match=r"^option is 'steps': it must be one of: method, rule, points"):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from factneurons.attribution.baselines import Baselines, mean_baseline, sentence_baselines, zero_baseline
 from factneurons.attribution.engine import Integral, integrate
+from factneurons.attribution.joint import integrate_jointly
 from factneurons.attribution.quadrature import ADAPTIVE
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.attribution.types import AnyFloats, AnyInts, Attribution
@@ -115,6 +116,28 @@ class PathMethod:
         return _scores(scores, integral, baselines.real)
 
 
+@dataclass(frozen=True, slots=True)
+class JointMethod:
+    """A method that moves the neurons of all layers together; the fields are those of `PathMethod`."""
+
+    make: Callable[[Model, Capture, Sequence[Item], AttributionSettings], Baselines]
+    combine: Callable[[Tensor, Tensor], Tensor]
+
+    def __call__(self, model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
+        """Scores of all neurons; start, error and ratio are those of all layers together, in every layer."""
+        baselines = self.make(model, captured, items, settings)
+        found = integrate_jointly(model, captured, baselines, settings)
+        layers = model.layer_count
+        integral = Integral(
+            gradient=found.scores,
+            start=found.start.expand(layers, -1, -1),
+            end=found.end,
+            error=found.error.expand(layers, -1, -1),
+            points=found.points.expand(layers, -1, -1),
+        )
+        return _scores([self.combine(each, baselines.real) for each in found.scores], integral, baselines.real)
+
+
 def _scores(scores: list[Tensor], integral: Integral, real: Tensor) -> Scores:
     change = (integral.end[None, :, None] - integral.start).abs()
     ratio = integral.error / change.clamp(min=torch.finfo(torch.float64).tiny)
@@ -208,6 +231,18 @@ METHODS: dict[str, Method] = {
             "amig",
             "integrated gradients from the prompt without one word, summed over words",
             PathMethod(sentence_baselines, _sum_over_paths),
+            _AMIG_THRESHOLD,
+        ),
+        Method(
+            "joint",
+            "integrated gradients over gates on the neurons of all layers together: backups show",
+            JointMethod(zero_baseline, _sum_over_paths),
+            {"": 0.2},
+        ),
+        Method(
+            "amig_joint",
+            "as joint, from the prompt without one word, summed over words",
+            JointMethod(sentence_baselines, _sum_over_paths),
             _AMIG_THRESHOLD,
         ),
         Method(

@@ -15,6 +15,8 @@ from factneurons.settings import Limits, check, check_number, option, refuse
 METHOD_NAMES = (
     "dai",
     "amig",
+    "joint",
+    "amig_joint",
     "amig_mean",
     "amig_authors",
     "sequential",
