@@ -174,6 +174,7 @@ CALLS = {
     "describe": [(([],), {})],
     "write_jsonl": [(([], "facts.jsonl"), {})],
     "run_report": [(("runs/gpt2",), {})],
+    "findings_of": [(("runs/gpt2",), {})],
 }  # fmt: skip
 
 

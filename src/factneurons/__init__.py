@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from factneurons.planted.settings import PlantingSettings
     from factneurons.planted.truth import Truth
     from factneurons.pocket.training import train_pocket
-    from factneurons.report.run_report import run_report
+    from factneurons.report.page import run_report
+    from factneurons.report.reading import findings_of
     from factneurons.runs.store import Run
     from factneurons.stages.check import Checked, run_check
     from factneurons.stages.degenerate import run_degenerate
@@ -113,6 +114,7 @@ __all__ = [
     "edit",
     "edits_in",
     "find_degenerate",
+    "findings_of",
     "language_agnostic",
     "language_independent",
     "load_facts",
@@ -173,7 +175,8 @@ _MODULES = {
     "planted.settings": ("PlantingSettings",),
     "planted.truth": ("Truth",),
     "pocket.training": ("train_pocket",),
-    "report.run_report": ("run_report",),
+    "report.page": ("run_report",),
+    "report.reading": ("findings_of",),
     "runs.store": ("Run",),
     "stages.check": ("Checked", "run_check"),
     "stages.degenerate": ("run_degenerate",),
