@@ -52,7 +52,7 @@ def test_random_neurons_are_dealt_once_for_all_prompts_of_a_fact(model, facts, l
         layers = [sorted(neuron.layer for neuron in each.known.neurons) for each in (control, found)]
         assert layers[0] == layers[1] != []
         assert not set(control.known.neurons) & set(found.known.neurons)
-    everywhere = [{neuron for neuron in each.known.neurons} for each in random]
+    everywhere = [set(each.known.neurons) for each in random]
     assert not everywhere[0] & everywhere[1]
 
 

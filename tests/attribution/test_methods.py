@@ -160,8 +160,8 @@ class TestScores:
         dealt = [one(model, query, method="random", **options).scores for query in mine]
         before = [one(model, query, method="dai", **options).scores for query in mine]
         for layer in range(model.layer_count):
-            places = [np.argsort(np.argsort(np.stack([each[layer] for each in two]), axis=1)) for two in (before, dealt)]
-            assert sorted(map(tuple, places[0].T)) == sorted(map(tuple, places[1].T))
+            of_neurons = [sorted(zip(*(each[layer].tolist() for each in two), strict=True)) for two in (before, dealt)]
+            assert of_neurons[0] == of_neurons[1]
 
     @pytest.mark.parametrize("method", ["dai", "amig", "activation"])
     def test_several_answer_tokens(self, method, shared_model, new_query):
