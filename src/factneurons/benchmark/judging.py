@@ -116,11 +116,7 @@ def judge(folder: Path, *, grouped_by: Sequence[str] = (TRUE, "amig")) -> Judged
         BadRun: the folder holds no planted model.
     """
     truth, model = Truth.load(folder), load_model(folder)
-    units = [
-        Unit(planted, fact, queries_of(model, fact))
-        for planted in truth.facts
-        for fact in planted.facts
-    ]
+    units = [Unit(planted, fact, queries_of(model, fact)) for planted in truth.facts for fact in planted.facts]
     localisation, found = _localised(model, units)
     sources = {TRUE: {(unit.fact.id, unit.fact.language): unit.neurons for unit in units}, **found}
     tables = [grouped(model, units, name, sources[name], groupers()) for name in grouped_by]
