@@ -33,8 +33,6 @@ STILL_MISSING = {
     "cli/test_show_check.py",
     "cli/test_show_edit.py",
     "cli/test_show_languages.py",
-    "degeneracy/clusterers/test_base.py",
-    "degeneracy/test_types.py",
     "editing/test_description.py",
     "editing/test_weights.py",
     "factcheck/test_relation_sets.py",
