@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings, PairSettings
     from factneurons.degeneracy.types import DegenerateNeurons
     from factneurons.editing.build import edit
+    from factneurons.editing.evaluation import EditEffect, EditEvaluation
     from factneurons.editing.settings import EditSettings
     from factneurons.editing.storage import edits_in
     from factneurons.editing.types import Edit, stack_edits
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from factneurons.experiments.settings import ExperimentSettings
     from factneurons.experiments.study import Study
     from factneurons.experiments.suite import EXPERIMENTS
-    from factneurons.factcheck.checker import FactChecker
+    from factneurons.experiments.verdicts import verdicts_of
+    from factneurons.factcheck.checker import FactChecker, Verdict
+    from factneurons.factcheck.parsing import ParsedLine
     from factneurons.factcheck.settings import CheckerSettings, CheckSettings
     from factneurons.factcheck.types import Statement
     from factneurons.facts.description import Description, describe
@@ -82,6 +85,8 @@ __all__ = [
     "Description",
     "Display",
     "Edit",
+    "EditEffect",
+    "EditEvaluation",
     "EditSettings",
     "Experiment",
     "ExperimentSettings",
@@ -96,6 +101,7 @@ __all__ = [
     "Neuron",
     "NotAskable",
     "PairSettings",
+    "ParsedLine",
     "PlantingSettings",
     "Prompt",
     "Query",
@@ -105,6 +111,7 @@ __all__ = [
     "Statement",
     "Study",
     "Truth",
+    "Verdict",
     "attribute",
     "carried_facts",
     "consistency",
@@ -131,6 +138,7 @@ __all__ = [
     "run_report",
     "stack_edits",
     "train_pocket",
+    "verdicts_of",
     "verify_run",
     "write_jsonl",
 ]
@@ -146,6 +154,7 @@ _MODULES = {
     "degeneracy.settings": ("ComparisonSettings", "DegeneracySettings", "PairSettings"),
     "degeneracy.types": ("DegenerateNeurons",),
     "editing.build": ("edit",),
+    "editing.evaluation": ("EditEffect", "EditEvaluation"),
     "editing.settings": ("EditSettings",),
     "editing.storage": ("edits_in",),
     "editing.types": ("Edit", "stack_edits"),
@@ -154,7 +163,9 @@ _MODULES = {
     "experiments.settings": ("ExperimentSettings",),
     "experiments.study": ("Study",),
     "experiments.suite": ("EXPERIMENTS",),
-    "factcheck.checker": ("FactChecker",),
+    "experiments.verdicts": ("verdicts_of",),
+    "factcheck.checker": ("FactChecker", "Verdict"),
+    "factcheck.parsing": ("ParsedLine",),
     "factcheck.settings": ("CheckSettings", "CheckerSettings"),
     "factcheck.types": ("Statement",),
     "facts.description": ("Description", "describe"),
