@@ -171,6 +171,50 @@ class SlowReference:
         ]
         return [self.activation(replace(query, input_ids=sentence), layer, token) for sentence in ids]
 
+    def joint(
+        self, query: Query, rule: str, points: int, *, replaced: tuple[int, Collection[int]] | None = None
+    ) -> np.ndarray[Any, Any]:
+        """Gates on all neurons open together, from zero or from a sentence with positions replaced: [layers, width]."""
+        tokens = range(len(query.answer_ids))
+        return np.mean([self._joint_of(query, token, rule, points, replaced) for token in tokens], 0)
+
+    def _joint_of(
+        self, query: Query, token: int, rule: str, points: int, replaced: tuple[int, Collection[int]] | None
+    ) -> np.ndarray[Any, Any]:
+        layers = range(len(self.downs))
+        rest = [self._zero(query, layer) for layer in layers]
+        if replaced is not None:
+            rest = [self.baselines(query, replaced[0], [replaced[1]], layer, token)[0] for layer in layers]
+        total = [torch.zeros_like(each) for each in rest]
+        chosen = quadrature(rule, points)
+        for node, weight in zip(chosen.nodes, chosen.weights, strict=True):
+            gates = [torch.full_like(each, float(node)).requires_grad_(True) for each in rest]
+            with torch.enable_grad(), self._gated(query, token, gates, rest):
+                probability = self._forward(query)[query.target_positions[token]].softmax(-1)[query.answer_ids[token]]
+                for layer, gradient in enumerate(torch.autograd.grad(probability, gates)):
+                    total[layer] += float(weight) * gradient
+        return torch.stack(total).double().numpy()
+
+    @contextmanager
+    def _gated(self, query: Query, token: int, gates: Sequence[Tensor], rest: Sequence[Tensor]) -> Iterator[None]:
+        def change(layer: int) -> Callable[..., tuple[Tensor]]:
+            def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+                places = self.places(query, layer)
+                place = places[min(token, len(places) - 1)]
+                rows = list(inputs[0].reshape(-1, inputs[0].shape[-1]))
+                rows[place] = gates[layer] * rows[place] + (1 - gates[layer]) * rest[layer]
+                return (torch.stack(rows).view(inputs[0].shape),)
+
+            return hook
+
+        with self._patched(query, None, False):
+            handles = [down.register_forward_pre_hook(change(layer)) for layer, down in enumerate(self.downs)]
+            try:
+                yield
+            finally:
+                for handle in handles:
+                    handle.remove()
+
     def _zero(self, query: Query, layer: int) -> Tensor:
         return torch.zeros_like(self.activation(query, layer, 0))
 

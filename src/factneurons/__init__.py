@@ -62,7 +62,8 @@ if TYPE_CHECKING:
     from factneurons.planted.truth import Truth
     from factneurons.planted.types import REGIMES
     from factneurons.pocket.training import train_pocket
-    from factneurons.report.run_report import run_report
+    from factneurons.report.page import run_report
+    from factneurons.report.reading import findings_of
     from factneurons.runs.store import Run
     from factneurons.stages.check import Checked, run_check
     from factneurons.stages.degenerate import run_degenerate
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from factneurons.stages.locate import run_locate
     from factneurons.stages.located import model_of
     from factneurons.stages.verify import verify_run
+    from factneurons.tables import ResultTable
 
 __version__ = "0.1.0"
 
@@ -123,6 +125,7 @@ __all__ = [
     "Prompt",
     "Query",
     "RelatedFacts",
+    "ResultTable",
     "Run",
     "SelectionSettings",
     "Statement",
@@ -143,6 +146,7 @@ __all__ = [
     "evaluate_edit",
     "facts_to_edit",
     "find_degenerate",
+    "findings_of",
     "language_agnostic",
     "language_independent",
     "load_facts",
@@ -214,7 +218,8 @@ _MODULES = {
     "planted.truth": ("Truth",),
     "planted.types": ("REGIMES",),
     "pocket.training": ("train_pocket",),
-    "report.run_report": ("run_report",),
+    "report.page": ("run_report",),
+    "report.reading": ("findings_of",),
     "runs.store": ("Run",),
     "stages.check": ("Checked", "run_check"),
     "stages.degenerate": ("run_degenerate",),
@@ -224,6 +229,7 @@ _MODULES = {
     "stages.locate": ("run_locate",),
     "stages.located": ("model_of",),
     "stages.verify": ("verify_run",),
+    "tables": ("ResultTable",),
 }
 """Where each name lives. A module is imported when something of it is first used: PyTorch takes seconds."""
 

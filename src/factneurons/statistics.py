@@ -17,6 +17,9 @@ from factneurons.errors import BadNumber, BadSetting
 
 Numbers = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
+
+SIGNIFICANCE = 0.05
+"""The p-value up to which what was measured counts as better than chance, in every room."""
 Alternative = Literal["two-sided", "greater", "less"]
 
 TRIM = 0.1

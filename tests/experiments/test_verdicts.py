@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Summary
-from factneurons.experiments.verdicts import LEVEL, cells_of, verdicts_of
-from factneurons.statistics import holm, paired_permutation_test
+from factneurons.experiments.verdicts import cells_of, verdicts_of
+from factneurons.statistics import SIGNIFICANCE, holm, paired_permutation_test
 
 MEASURES = {"loss": "what is lost", "gain": "what is won"}
 
@@ -123,8 +123,8 @@ def test_p_values_are_those_of_the_plain_test_corrected(first, second):
     found = judged(rows, *claims)
     assert [each.p_value for each in found] == pytest.approx(holm(plain).tolist())
     for each in found:
-        assert (each.verdict == "holds") == (each.p_value <= LEVEL)
-        assert each.verdict != "fails" or each.p_other <= LEVEL
+        assert (each.verdict == "holds") == (each.p_value <= SIGNIFICANCE)
+        assert each.verdict != "fails" or each.p_other <= SIGNIFICANCE
 
 
 def test_means_come_in_the_order_of_the_measures_each_control_beside_its_condition():

@@ -22,7 +22,7 @@ ROWS = st.lists(st.lists(CELL, min_size=2, max_size=4), max_size=5)
 @given(rows=ROWS, mark=st.booleans(), end=st.sampled_from(["\n", "\r\n"]))
 def test_what_is_written_is_read_again(rows, mark, end, tmp_path):
     file = io.StringIO(newline="")
-    csv.writer(file, lineterminator=end).writerows([["a", "b"], *rows])
+    csv.writer(file, lineterminator=end, quoting=csv.QUOTE_ALL).writerows([["a", "b"], *rows])
     path = tmp_path / "rows.csv"
     path.write_bytes(b"\xef\xbb\xbf" * mark + file.getvalue().encode())
     read = list(csv_rows(path))

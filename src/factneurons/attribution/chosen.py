@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from factneurons.attribution.baselines import Baselines
@@ -23,10 +22,8 @@ from factneurons.models.model import Model
 from factneurons.models.neurons import existing
 from factneurons.models.passes.capture import Capture, Item, capture
 from factneurons.models.passes.memory import in_parts
-from factneurons.models.types import Neuron, Query
+from factneurons.models.types import FloatArray, Neuron, Query
 from factneurons.settings import refuse
-
-FloatArray = npt.NDArray[np.float64]
 
 _QUERIES = 16
 

@@ -16,16 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from factneurons.attribution.controls import matched_random, strengths
-from factneurons.attribution.settings import InterventionSettings
+from factneurons.attribution.settings import ACTIONS, InterventionSettings
 from factneurons.attribution.types import Measurement
 from factneurons.errors import BadNumber
 from factneurons.facts.related import FactPool
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
-
-ACTIONS = {"suppress": 0.0, "enhance": 2.0}
-"""What each action multiplies the neurons' values by."""
 
 
 @dataclass(frozen=True, slots=True)

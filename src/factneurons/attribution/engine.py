@@ -99,7 +99,7 @@ class _Integration:
         self._start = torch.zeros(self.shape, dtype=torch.float64)
         self._sum = torch.zeros(self.shape, dtype=torch.float64)
         self._points = torch.zeros(self.shape, dtype=torch.long)
-        self._end = _target_value(model, captured, settings)
+        self._end = target_value(model, captured, settings)
 
     def result(self) -> Integral:
         return Integral(self._gradient, self._start, self._end, self._error(), self._points)
@@ -119,15 +119,14 @@ class _Integration:
         """
         change = (self._end[None, :, None] - self._start).abs() * self._real
         largest = change.amax((0, 2), keepdim=True)
-        noise = _NOISE * self._end.abs()[None, :, None] if self._model.backbone.dtype != torch.float64 else 0.0
-        allowed = torch.maximum(torch.clamp(_RELATIVE * largest, max=self._settings.tolerance), noise + 0.0 * largest)
-        return self._error() > allowed
+        allowed = torch.clamp(_RELATIVE * largest, max=self._settings.tolerance)
+        return self._error() > torch.maximum(allowed, noise_of(self._model, self._end)[None, :, None])
 
     def run(self, wanted: Tensor, rule: Rule) -> None:
         """Integrate the wanted paths [layers, I, P] with a rule; the union over items decides a layer's paths."""
         items = torch.nonzero(wanted.any(2).any(0))[:, 0]
         paths = [torch.nonzero(wanted[layer][items].any(0))[:, 0] for layer in range(self.shape[0])]
-        pairs = _pairs(rule)
+        pairs = node_weights(rule)
         active = max(1, sum(len(chosen) for chosen in paths))
         budget = row_budget(self._model.backbone, self._captured)
         self._wanted = wanted
@@ -199,7 +198,12 @@ class _Integration:
                 self._start[layer][where] = torch.where(kept, value[:, :, number].double().cpu(), known)
 
 
-def _pairs(rule: Rule) -> list[tuple[float, float]]:
+def noise_of(model: Model, value: Tensor) -> Tensor:
+    """What the model's precision cannot resolve of F [I]."""
+    return value.abs() * (0.0 if model.backbone.dtype == torch.float64 else _NOISE)
+
+
+def node_weights(rule: Rule) -> list[tuple[float, float]]:
     """(node, weight) of the rule, with a weightless node at the start if the rule has none."""
     pairs = [(float(node), float(weight)) for node, weight in zip(rule.nodes, rule.weights, strict=True)]
     return pairs if pairs[0][0] == 0.0 else [(0.0, 0.0), *pairs]
@@ -239,7 +243,7 @@ def subset(captured: Capture, items: Tensor) -> Capture:
     )
 
 
-def _target_value(model: Model, captured: Capture, settings: AttributionSettings) -> Tensor:
+def target_value(model: Model, captured: Capture, settings: AttributionSettings) -> Tensor:
     """F at the activation, [I] float64, from the unchanged pass."""
     if settings.target == "logit":
         last = len(captured.activations) - 1

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from factneurons.attribution.baselines import Baselines, mean_baseline, sentence_baselines, zero_baseline
 from factneurons.attribution.engine import Integral, integrate
+from factneurons.attribution.joint import integrate_jointly
 from factneurons.attribution.quadrature import ADAPTIVE
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.attribution.types import Attribution, FloatArray, IntArray
+from factneurons.attribution.types import AnyFloats, AnyInts, Attribution
 from factneurons.draws import random_numbers
 from factneurons.errors import BadNumber
 from factneurons.facts.types import Prompt
@@ -50,11 +51,11 @@ class Scores:
     """
 
     scores: list[Tensor]
-    start: FloatArray
-    error: FloatArray
-    ratio: FloatArray
-    points: IntArray
-    change: FloatArray
+    start: AnyFloats
+    error: AnyFloats
+    ratio: AnyFloats
+    points: AnyInts
+    change: AnyFloats
 
 
 Scorer = Callable[[Model, Capture, Sequence[Item], AttributionSettings], Scores]
@@ -113,6 +114,28 @@ class PathMethod:
         integral = integrate(model, captured, baselines, settings)
         scores = [self.combine(value, baselines.real) for value in _difference(captured, baselines, integral)]
         return _scores(scores, integral, baselines.real)
+
+
+@dataclass(frozen=True, slots=True)
+class JointMethod:
+    """A method that moves the neurons of all layers together; the fields are those of `PathMethod`."""
+
+    make: Callable[[Model, Capture, Sequence[Item], AttributionSettings], Baselines]
+    combine: Callable[[Tensor, Tensor], Tensor]
+
+    def __call__(self, model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
+        """Scores of all neurons; start, error and ratio are those of all layers together, in every layer."""
+        baselines = self.make(model, captured, items, settings)
+        found = integrate_jointly(model, captured, baselines, settings)
+        layers = model.layer_count
+        integral = Integral(
+            gradient=found.scores,
+            start=found.start.expand(layers, -1, -1),
+            end=found.end,
+            error=found.error.expand(layers, -1, -1),
+            points=found.points.expand(layers, -1, -1),
+        )
+        return _scores([self.combine(each, baselines.real) for each in found.scores], integral, baselines.real)
 
 
 def _scores(scores: list[Tensor], integral: Integral, real: Tensor) -> Scores:
@@ -188,11 +211,14 @@ def _without_integral(use_gradient: bool) -> Scorer:
 
 
 def _random(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
-    """The scores of `dai` dealt out anew within each layer: a control matched in size and layers."""
+    """The scores of `dai` dealt out anew within each layer: a control matched in size and layers.
+
+    One draw per fact and layer, for all of its prompts and answer tokens: they agree on as many neurons as by `dai`.
+    """
     found = METHODS["dai"].score(model, captured, items, settings)
-    for number, (row, tokens) in enumerate(items):
+    for number, (row, _) in enumerate(items):
         query = captured.batch.queries[row]
-        generator = random_numbers(repr((query.input_ids, query.answer_ids, tokens)))
+        generator = random_numbers(query.fact or repr((query.input_ids, query.answer_ids)))
         for layer in found.scores:
             layer[number] = layer[number][torch.from_numpy(generator.permutation(layer.shape[-1]))]
     return replace(found, error=np.full_like(found.error, np.nan), ratio=np.full_like(found.ratio, np.nan))
@@ -208,6 +234,18 @@ METHODS: dict[str, Method] = {
             "amig",
             "integrated gradients from the prompt without one word, summed over words",
             PathMethod(sentence_baselines, _sum_over_paths),
+            _AMIG_THRESHOLD,
+        ),
+        Method(
+            "joint",
+            "integrated gradients over gates on the neurons of all layers together: backups show",
+            JointMethod(zero_baseline, _sum_over_paths),
+            {"": 0.2},
+        ),
+        Method(
+            "amig_joint",
+            "as joint, from the prompt without one word, summed over words",
+            JointMethod(sentence_baselines, _sum_over_paths),
             _AMIG_THRESHOLD,
         ),
         Method(
@@ -232,7 +270,7 @@ METHODS: dict[str, Method] = {
         ),
         Method("gradient_x_activation", "the gradient at the activation, times it", _without_integral(True), {"": 0.2}),
         Method("activation", "the neuron's value itself", _without_integral(False), {"": 0.5}),
-        Method("random", "dai's scores dealt out anew within each layer, a control", _random, {"": 0.2}),
+        Method("random", "dai's scores dealt out anew within each layer, once per fact: a control", _random, {"": 0.2}),
     )
 }
 """The methods by name."""
@@ -348,7 +386,7 @@ def _attribute_batch(
 
 def _answer_probabilities(
     model: Model, captured: Capture, items: Sequence[Item], queries: Sequence[Query]
-) -> FloatArray:
+) -> AnyFloats:
     """P(answer) of each query, from the capture where that holds every answer token after the gold ones."""
     complete = len(items) == sum(len(query.answer_ids) for query in queries)
     if not complete or captured.batch.queries != tuple(queries):
@@ -359,7 +397,7 @@ def _answer_probabilities(
     return np.exp(totals)
 
 
-def _normalised(scores: FloatArray, how: str) -> FloatArray:
+def _normalised(scores: AnyFloats, how: str) -> AnyFloats:
     """AMIG's normalisation within each layer, or by the global sum of absolute scores.
 
     A layer whose scores are rounding errors beside those of the largest layer gets none.
@@ -369,7 +407,7 @@ def _normalised(scores: FloatArray, how: str) -> FloatArray:
     sizes = np.abs(scores).sum(1, keepdims=True)
     divisor = scores.sum(1, keepdims=True) if how == "layer" else sizes.sum()
     heard = (scores != 0) & (sizes > _ROUNDING * sizes.max())
-    result: FloatArray = np.divide(scores, divisor, out=np.zeros_like(scores), where=heard)
+    result: AnyFloats = np.divide(scores, divisor, out=np.zeros_like(scores), where=heard)
     return result
 
 
@@ -389,7 +427,7 @@ def _check_finite(model: Model, found: Attribution, where: str) -> None:
 def _check(model: Model, found: Attribution, settings: AttributionSettings, change: float) -> None:
     where = f"{model.name}, prompt {found.query.prompt.text!r}, answer {found.query.answer!r}"
     _check_finite(model, found, where)
-    if settings.method == "amig_authors" or (settings.rule != ADAPTIVE and settings.points is not None):
+    if settings.method == "amig_authors":  # not complete by construction
         return
     error, ratio = found.completeness_error, found.completeness_ratio
     bad = np.flatnonzero((error > settings.tolerance) | ((ratio > _WARN_RATIO) & (error > 0.01 * change)))

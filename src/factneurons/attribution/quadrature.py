@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
+from factneurons.models.types import FloatArray
 from factneurons.settings import check_choice, check_number
 
-FloatArray = npt.NDArray[np.float64]
 ADAPTIVE = "adaptive"
 ADAPTIVE_LEVELS = (5, 12, 24, 48, 96, 192)
 """Radau nodes that `adaptive` spends on a layer: the first for all, each next where completeness still fails."""

@@ -17,7 +17,7 @@ import numpy as np
 from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.selection import Chosen, choose
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
-from factneurons.attribution.types import Attribution, FloatArray
+from factneurons.attribution.types import AnyFloats, Attribution
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
 
@@ -81,7 +81,7 @@ def search_in_rounds(
             return
 
 
-def scores_in_rounds(rounds: Sequence[Round]) -> FloatArray:
+def scores_in_rounds(rounds: Sequence[Round]) -> AnyFloats:
     """Scores as shares of the largest in their round, the best of all rounds, [prompts, layers, width].
 
     What is suppressed in a round has no score in it.

@@ -15,28 +15,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from factneurons.attribution.settings import SelectionSettings
-from factneurons.attribution.types import Attribution, FloatArray
+from factneurons.attribution.types import AnyFloats, Attribution
 from factneurons.models.types import Neuron
 
 
-def _fraction(scores: FloatArray, value: float) -> float:
+def _fraction(scores: AnyFloats, value: float) -> float:
     return float(value * scores.max())
 
 
-def _absolute(scores: FloatArray, value: float) -> float:
+def _absolute(scores: AnyFloats, value: float) -> float:
     return value
 
 
-def _top(scores: FloatArray, value: float) -> float:
+def _top(scores: AnyFloats, value: float) -> float:
     count = min(int(value), scores.size)
     return float(np.partition(scores.ravel(), -count)[-count])
 
 
-def _percentile(scores: FloatArray, value: float) -> float:
+def _percentile(scores: AnyFloats, value: float) -> float:
     return float(np.percentile(scores, value))
 
 
-SELECTORS: dict[str, Callable[[FloatArray, float], float]] = {
+SELECTORS: dict[str, Callable[[AnyFloats, float], float]] = {
     "fraction": _fraction,
     "absolute": _absolute,
     "top": _top,
@@ -54,7 +54,7 @@ class Chosen:
     shares: tuple[float, ...]
 
 
-def coarse_set(scores: FloatArray, selector: str, value: float) -> dict[Neuron, float]:
+def coarse_set(scores: AnyFloats, selector: str, value: float) -> dict[Neuron, float]:
     """The neurons of one prompt whose score is positive and reaches the selector's bound.
 
     Args:

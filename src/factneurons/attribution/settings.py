@@ -15,6 +15,8 @@ from factneurons.settings import Limits, check, check_number, option, refuse
 METHOD_NAMES = (
     "dai",
     "amig",
+    "joint",
+    "amig_joint",
     "amig_mean",
     "amig_authors",
     "sequential",
@@ -27,6 +29,9 @@ AGREEMENT_NAMES = ("refine", "union", "consistency")
 ANSWER_TOKENS = ("mean", "sum", "first")
 UNITS = ("tokens", "words", "all")
 NORMALISATIONS = ("none", "layer", "global")
+
+ACTIONS = {"suppress": 0.0, "enhance": 2.0}
+"""What is done to neurons: name -> what their values are multiplied by."""
 
 _THRESHOLDS: dict[str, Limits] = {
     "fraction": {"least": 0, "most": 1},

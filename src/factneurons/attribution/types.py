@@ -10,8 +10,8 @@ import numpy.typing as npt
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query, Refusal
 
-FloatArray = npt.NDArray[np.floating]
-IntArray = npt.NDArray[np.integer]
+AnyFloats = npt.NDArray[np.floating]
+AnyInts = npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,14 @@ class Attribution:
         query: what was asked.
     """
 
-    scores: FloatArray
+    scores: AnyFloats
     method: str
     rule: str
     probability: float
-    baseline_probability: FloatArray
-    completeness_error: FloatArray
-    completeness_ratio: FloatArray
-    points: IntArray
+    baseline_probability: AnyFloats
+    completeness_error: AnyFloats
+    completeness_ratio: AnyFloats
+    points: AnyInts
     query: Query
 
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.drops import suppressed_table
-from factneurons.degeneracy.settings import SIGNIFICANCE, CarriedSettings
+from factneurons.degeneracy.settings import CarriedSettings
 from factneurons.degeneracy.types import Carried, CarriedFacts, Carrying, DegenerateNeurons
 from factneurons.draws import bounded_sample
 from factneurons.errors import BadSetting, NotAskable
@@ -32,6 +32,7 @@ from factneurons.facts.types import Fact
 from factneurons.models.model import Model
 from factneurons.models.types import FloatArray, Neuron, Query
 from factneurons.settings import with_options
+from factneurons.statistics import SIGNIFICANCE
 
 _LEAST = 1e-300
 """Probabilities below have no logarithm; a fact that starts and stays below does not change."""

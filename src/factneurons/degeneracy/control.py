@@ -40,9 +40,10 @@ import numpy.typing as npt
 
 from factneurons.degeneracy.drops import Drops, NeuronSet, union
 from factneurons.degeneracy.indices import degeneracy_index
-from factneurons.degeneracy.settings import SIGNIFICANCE, DegeneracySettings
+from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.draws import as_number
 from factneurons.models.types import FloatArray, Neuron
+from factneurons.statistics import SIGNIFICANCE
 
 _Subset = tuple[int, ...]
 

@@ -26,10 +26,8 @@ import numpy.typing as npt
 from factneurons.degeneracy.settings import DEFAULT_SPAN, DegeneracySettings, Gate, Scale, Similarity, Span
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.models.model import Model
-from factneurons.models.types import FloatArray, Neuron
+from factneurons.models.types import FloatArray, IntArray, Neuron
 from factneurons.settings import check_choice
-
-IntArray = npt.NDArray[np.int64]
 
 _Rows = dict[int, IntArray]
 """Layer -> the rows of its neurons in the matrix."""

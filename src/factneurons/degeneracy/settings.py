@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from factneurons.settings import check, check_number, option
+from factneurons.statistics import SIGNIFICANCE
 
 ClustererName = Literal[
     "ntc",
@@ -42,9 +43,6 @@ layers most distances are then infinite."""
 
 _T_LOW: dict[Filter, float] = {"definition": 0.2, "authors": 0.05}
 """Of two components, one suppressed is the other one left: what F2 allows F1 must allow too, or F1 decides alone."""
-
-SIGNIFICANCE = 0.05
-"""The p-value up to which components count as better than random partitions of the same sizes."""
 
 FEWEST_PARTITIONS = math.ceil(1 / SIGNIFICANCE) - 1
 """With fewer random partitions the p-value (1 + hits) / (1 + partitions) cannot reach the significance."""

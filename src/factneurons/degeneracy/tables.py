@@ -114,141 +114,65 @@ DEGENERATE: Table[DegenerateNeurons] = Table(
     (
         *KEY,
         RELATION,
-        Column(
-            "knowledge_neurons",
-            INTEGER,
-            "how many knowledge neurons the search started from",
-            lambda found: found.knowledge_neurons,
-        ),
-        Column(
-            "components",
-            INTEGER,
-            "how many components pass the filter; 0, or at least 2",
-            lambda found: len(found.components),
-        ),
+        Column("knowledge_neurons", INTEGER, "how many knowledge neurons the search started from",
+               lambda found: found.knowledge_neurons),
+        Column("components", INTEGER, "how many components pass the filter; 0, or at least 2",
+               lambda found: len(found.components)),
         Column("candidates", INTEGER, "how many clusters were tested", lambda found: len(found.candidates)),
-        Column(
-            "reason",
-            TEXT,
-            "why there is no degenerate knowledge neuron; empty text where there is one",
-            lambda found: found.reason,
-        ),
-        Column(
-            "drop_all",
-            NUMBER,
-            "relative loss of P(answer) when all components are suppressed; null: not tested",
-            lambda found: found.drop_all,
-            optional=True,
-        ),
-        Column(
-            "degeneracy_index",
-            NUMBER,
-            "1 - mean loss with one component left / loss with none left, 0 to 1; 1: any one component suffices;"
-            " null: no components",
-            lambda found: found.degeneracy_index,
-            optional=True,
-        ),
-        Column(
-            "p_value",
-            NUMBER,
-            "share of random partitions of the same neurons and sizes that do at least as well; null: not tested",
-            lambda found: found.p_value,
-            optional=True,
-        ),
-        Column(
-            "coverage",
-            NUMBER,
-            "share of the fact's knowledge neurons that the components hold, 0 to 1",
-            lambda found: found.coverage,
-            optional=True,
-        ),
-        Column(
-            "grouping",
-            TEXT,
-            "evidence; distinct: losing half of every component costs as much as losing all, and they beat random"
-            " partitions where there are enough of them; arbitrary: not; no-groups: no components",
-            lambda found: found.grouping,
-            choices=("distinct", "arbitrary", "no-groups"),
-            formerly=Formerly(
-                "verdict", {"components": "distinct", "interchangeable": "arbitrary", "none": "no-groups"}
-            ),
-        ),
-        Column(
-            "storage",
-            TEXT,
-            "how the fact is stored, in one word (docs/degeneracy.md); other facts that its neurons carry are looked"
-            " for among those of the run",
-            lambda found: found.storage,
-            choices=tuple(STORAGE),
-        ),
+        Column("reason", TEXT, "why there is no degenerate knowledge neuron; empty text where there is one",
+               lambda found: found.reason),
+        Column("drop_all", NUMBER, "relative loss of P(answer) when all components are suppressed; null: not tested",
+               lambda found: found.drop_all, optional=True),
+        Column("degeneracy_index", NUMBER,
+               "1 - mean loss with one component left / loss with none left, 0 to 1; 1: any one component suffices;"
+               " null: no components", lambda found: found.degeneracy_index, optional=True),
+        Column("p_value", NUMBER,
+               "share of random partitions of the same neurons and sizes that do at least as well; null: not tested",
+               lambda found: found.p_value, optional=True),
+        Column("coverage", NUMBER, "share of the fact's knowledge neurons that the components hold, 0 to 1",
+               lambda found: found.coverage, optional=True),
+        Column("grouping", TEXT,
+               "evidence; distinct: losing half of every component costs as much as losing all, and they beat random"
+               " partitions where there are enough of them; arbitrary: not; no-groups: no components",
+               lambda found: found.grouping, choices=("distinct", "arbitrary", "no-groups"),
+               formerly=Formerly(
+                   "verdict", {"components": "distinct", "interchangeable": "arbitrary", "none": "no-groups"})),
+        Column("storage", TEXT,
+               "how the fact is stored, in one word (docs/degeneracy.md); other facts that its neurons carry are looked"
+               " for among those of the run", lambda found: found.storage, choices=tuple(STORAGE)),
         Column("details", NAMED_NUMBERS, "further numbers of the search, by name", lambda found: found.details),
     ),
-)
+)  # fmt: skip
 
 COMPONENTS: Table[_Component] = Table(
     "components",
     "One row per cluster of a fact's knowledge neurons that was tested as a base degenerate component.",
     (
         *KEY,
-        Column(
-            "component", INTEGER, "its number within the fact, from 1, those that pass first", lambda each: each.number
-        ),
-        Column(
-            "role",
-            TEXT,
-            "component: it passes the functional filter; candidate: it does not",
-            lambda each: each.role,
-            choices=("component", "candidate"),
-        ),
+        Column("component", INTEGER, "its number within the fact, from 1, those that pass first",
+               lambda each: each.number),
+        Column("role", TEXT, "component: it passes the functional filter; candidate: it does not",
+               lambda each: each.role, choices=("component", "candidate")),
         Column("neurons", NEURONS, "its neurons, sorted", lambda each: each.component.neurons),
         Column("size", INTEGER, "how many neurons it has", lambda each: len(each.component.neurons)),
         Column("layers", INTEGERS, "the layers they are in, sorted, each once", lambda each: each.component.layers),
-        Column(
-            "birth",
-            NUMBER,
-            "the distance at which the cluster formed; null where there is no tree",
-            lambda each: each.component.birth,
-            optional=True,
-        ),
-        Column(
-            "death",
-            NUMBER,
-            "the distance at which it merged into a larger one; null where there is no tree",
-            lambda each: each.component.death,
-            optional=True,
-        ),
-        Column(
-            "persistence",
-            NUMBER,
-            "death - birth; null where there is no tree",
-            lambda each: each.component.persistence,
-            optional=True,
-        ),
-        Column(
-            "drop_alone",
-            NUMBER,
-            "relative loss of P(answer) when only it is suppressed; null if P is 0",
-            lambda each: each.component.drop_alone,
-            optional=True,
-        ),
-        Column(
-            "drop_without_others",
-            NUMBER,
-            "relative loss of P(answer) when all other components are suppressed and it is left; null if not tested",
-            lambda each: each.component.drop_without_others,
-            optional=True,
-        ),
-        Column(
-            "mean_distance",
-            NUMBER,
-            "mean finite distance between its neurons; null where there is none",
-            lambda each: each.component.mean_distance,
-            optional=True,
-        ),
+        Column("birth", NUMBER, "the distance at which the cluster formed; null where there is no tree",
+               lambda each: each.component.birth, optional=True),
+        Column("death", NUMBER, "the distance at which it merged into a larger one; null where there is no tree",
+               lambda each: each.component.death, optional=True),
+        Column("persistence", NUMBER, "death - birth; null where there is no tree",
+               lambda each: each.component.persistence, optional=True),
+        Column("drop_alone", NUMBER, "relative loss of P(answer) when only it is suppressed; null if P is 0",
+               lambda each: each.component.drop_alone, optional=True),
+        Column("drop_without_others", NUMBER,
+               "relative loss of P(answer) when all other components are suppressed and it is left; null if not tested",
+               lambda each: each.component.drop_without_others, optional=True),
+        Column("mean_distance", NUMBER, "mean finite distance between its neurons; null where there is none",
+               lambda each: each.component.mean_distance, optional=True),
     ),
     order=("component",),
     records=_components,
-)
+)  # fmt: skip
 
 BARCODES: Table[_Bar] = Table(
     "barcodes",
@@ -262,7 +186,7 @@ BARCODES: Table[_Bar] = Table(
     ),
     order=("birth", "death", "size", "chosen"),
     records=_bars,
-)
+)  # fmt: skip
 
 ACQUISITION: Table[_Point] = Table(
     "acquisition",
@@ -270,98 +194,60 @@ ACQUISITION: Table[_Point] = Table(
     (
         *KEY,
         Column("clusterer", TEXT, "what grouped the neurons", lambda each: each.clusterer),
-        Column(
-            "which",
-            TEXT,
-            "components: they passed the functional filter; candidates: before it; random for ...: random partitions"
-            " of the fact's knowledge neurons into parts of the same sizes, mean over them",
-            lambda each: each.curve.which,
-            choices=("components", "candidates", "random for components", "random for candidates"),
-        ),
+        Column("which", TEXT,
+               "components: they passed the functional filter; candidates: before it; random for ...: random partitions"
+               " of the fact's knowledge neurons into parts of the same sizes, mean over them",
+               lambda each: each.curve.which,
+               choices=("components", "candidates", "random for components", "random for candidates")),
         Column("groups", INTEGER, "how many groups there are", lambda each: each.curve.groups),
         Column("size", INTEGER, "how many neurons they hold together", lambda each: each.curve.size),
-        Column(
-            "k", INTEGER, "how many of the groups were suppressed, from 1 to all", lambda each: each.point.suppressed
-        ),
-        Column(
-            "subsets",
-            INTEGER,
-            "subsets of k groups that were measured: all of them, or 32 drawn where there are many",
-            lambda each: each.point.subsets,
-        ),
-        Column(
-            "mean_drop",
-            NUMBER,
-            "relative loss of P(answer), mean over these subsets",
-            lambda each: each.point.mean_drop,
-        ),
+        Column("k", INTEGER, "how many of the groups were suppressed, from 1 to all",
+               lambda each: each.point.suppressed),
+        Column("subsets", INTEGER,
+               "subsets of k groups that were measured: all of them, or 32 drawn where there are many",
+               lambda each: each.point.subsets),
+        Column("mean_drop", NUMBER, "relative loss of P(answer), mean over these subsets",
+               lambda each: each.point.mean_drop),
     ),
     order=("clusterer", "which", "k"),
     records=_points,
-)
+)  # fmt: skip
 
 CARRIED: Table[_Carried] = Table(
     "carried",
     "One row per component of a fact with degenerate knowledge neurons: what it carries beside the fact.",
     (
         *KEY,
-        Column(
-            "component", INTEGER, "its number within the fact, as in the table components", lambda each: each.number
-        ),
+        Column("component", INTEGER, "its number within the fact, as in the table components",
+               lambda each: each.number),
         Column("others", INTEGER, "how many other facts were asked with it suppressed", lambda each: each.found.others),
-        Column(
-            "other_facts",
-            NUMBER,
-            "share of them whose log P(answer) changes by more than 0.1 nats; null: there are no other facts",
-            lambda each: each.carried.other_facts,
-            optional=True,
-        ),
-        Column(
-            "random_other_facts",
-            NUMBER,
-            "the same with random neurons of the same layers and strength, mean over the draws; null: too few neurons",
-            lambda each: each.carried.random_other_facts,
-            optional=True,
-        ),
-        Column(
-            "p_value",
-            NUMBER,
-            "share of random draws that change as many; null: too few neurons",
-            lambda each: each.carried.p_value,
-            optional=True,
-        ),
-        Column(
-            "shared",
-            NUMBER,
-            "share of the other facts whose knowledge neurons hold at least half of it; null: no other facts",
-            lambda each: each.carried.shared,
-            optional=True,
-        ),
-        Column(
-            "overlap",
-            NUMBER,
-            "largest Jaccard index of the facts it changes and those another component changes; 1: neither changes any",
-            lambda each: each.carried.overlap,
-        ),
-        Column(
-            "redundancy",
-            NUMBER,
-            "largest product of overlap and cosine of the out-weights with another component",
-            lambda each: each.carried.redundancy,
-        ),
-        Column(
-            "carries",
-            TEXT,
-            "of the fact, evidence; others: each component carries other facts, and any two different ones;"
-            " nothing-else: none does; undecided: neither",
-            lambda each: each.found.carries,
-            choices=("others", "nothing-else", "undecided"),
-            formerly=Formerly("verdict", {"degenerate": "others", "redundant": "nothing-else"}),
-        ),
+        Column("other_facts", NUMBER,
+               "share of them whose log P(answer) changes by more than 0.1 nats; null: there are no other facts",
+               lambda each: each.carried.other_facts, optional=True),
+        Column("random_other_facts", NUMBER,
+               "the same with random neurons of the same layers and strength, mean over the draws;"
+               " null: too few neurons",
+               lambda each: each.carried.random_other_facts, optional=True),
+        Column("p_value", NUMBER, "share of random draws that change as many; null: too few neurons",
+               lambda each: each.carried.p_value, optional=True),
+        Column("shared", NUMBER,
+               "share of the other facts whose knowledge neurons hold at least half of it; null: no other facts",
+               lambda each: each.carried.shared, optional=True),
+        Column("overlap", NUMBER,
+               "largest Jaccard index of the facts it changes and those another component changes;"
+               " 1: neither changes any",
+               lambda each: each.carried.overlap),
+        Column("redundancy", NUMBER, "largest product of overlap and cosine of the out-weights with another component",
+               lambda each: each.carried.redundancy),
+        Column("carries", TEXT,
+               "of the fact, evidence; others: each component carries other facts, and any two different ones;"
+               " nothing-else: none does; undecided: neither", lambda each: each.found.carries,
+               choices=("others", "nothing-else", "undecided"),
+               formerly=Formerly("verdict", {"degenerate": "others", "redundant": "nothing-else"})),
     ),
     order=("component",),
     records=_carried,
-)
+)  # fmt: skip
 
 PAIRS: Table[_Pair] = Table(
     "pairs",
@@ -372,31 +258,17 @@ PAIRS: Table[_Pair] = Table(
         Column("neurons", NEURONS, "the pair, the neuron with the higher score first", lambda each: each.neurons),
         Column("prompts", INTEGER, "how many of the fact's prompts have the pair", lambda each: each.prompts),
         Column("agreed", FLAG, "whether these are enough of its prompts", lambda each: each.agreed is not None),
-        Column(
-            "drop_first",
-            NUMBER,
-            "loss of P(answer) with only the first suppressed, mean over these prompts; null: they are not enough",
-            lambda each: each.agreed and each.agreed.drops_alone[0],
-            optional=True,
-        ),
-        Column(
-            "drop_second",
-            NUMBER,
-            "the same with only the second; null likewise",
-            lambda each: each.agreed and each.agreed.drops_alone[1],
-            optional=True,
-        ),
-        Column(
-            "drop_together",
-            NUMBER,
-            "the same with both; null likewise",
-            lambda each: each.agreed and each.agreed.drop_together,
-            optional=True,
-        ),
+        Column("drop_first", NUMBER,
+               "loss of P(answer) with only the first suppressed, mean over these prompts; null: they are not enough",
+               lambda each: each.agreed and each.agreed.drops_alone[0], optional=True),
+        Column("drop_second", NUMBER, "the same with only the second; null likewise",
+               lambda each: each.agreed and each.agreed.drops_alone[1], optional=True),
+        Column("drop_together", NUMBER, "the same with both; null likewise",
+               lambda each: each.agreed and each.agreed.drop_together, optional=True),
     ),
     order=("prompts",),
     records=_pairs,
-)
+)  # fmt: skip
 
 PAIR_FACTS: Table[DegeneratePairs] = Table(
     "pair_facts",
@@ -405,35 +277,19 @@ PAIR_FACTS: Table[DegeneratePairs] = Table(
         *KEY,
         RELATION,
         Column("pairs", INTEGER, "how many pairs enough prompts agree on", lambda found: len(found.pairs)),
-        Column(
-            "pairs_of_any_prompt",
-            INTEGER,
-            "how many different pairs at least one prompt has",
-            lambda found: len({pair for prompt in found.prompts for pair in prompt.pairs}),
-        ),
-        Column(
-            "potentials",
-            NUMBER,
-            "mean number of neurons per prompt that can be spared alone",
-            lambda found: sum(len(prompt.potentials) for prompt in found.prompts) / max(1, len(found.prompts)),
-        ),
-        Column(
-            "considered",
-            INTEGER,
-            "how many knowledge neurons were looked at, those with the best scores",
-            lambda found: found.considered,
-        ),
+        Column("pairs_of_any_prompt", INTEGER, "how many different pairs at least one prompt has",
+               lambda found: len({pair for prompt in found.prompts for pair in prompt.pairs})),
+        Column("potentials", NUMBER, "mean number of neurons per prompt that can be spared alone",
+               lambda found: sum(len(prompt.potentials) for prompt in found.prompts) / max(1, len(found.prompts))),
+        Column("considered", INTEGER, "how many knowledge neurons were looked at, those with the best scores",
+               lambda found: found.considered),
         Column("left_out", INTEGER, "how many more the fact has, beyond the cap", lambda found: found.left_out),
-        Column(
-            "probability",
-            NUMBER,
-            "P(answer) with nothing suppressed, mean over the prompts; null: the model was not asked",
-            lambda found: found.probability,
-            optional=True,
-        ),
+        Column("probability", NUMBER,
+               "P(answer) with nothing suppressed, mean over the prompts; null: the model was not asked",
+               lambda found: found.probability, optional=True),
         Column("reason", TEXT, "why there is no pair; empty text where there is one", lambda found: found.reason),
     ),
-)
+)  # fmt: skip
 
 FOUND: tuple[Table[Any], ...] = (DEGENERATE, COMPONENTS, BARCODES)
 """The tables of the degenerate neurons of facts, the main one first."""

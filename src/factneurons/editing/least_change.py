@@ -25,15 +25,13 @@ from factneurons.models.batches import Batch, groups
 from factneurons.models.head import Head
 from factneurons.models.model import Model
 from factneurons.models.passes.memory import in_parts
-from factneurons.models.types import Neuron, Query
+from factneurons.models.types import FloatArray, Neuron, Query
 
 _STEPS = 40
 _TOKENS = 1024
 _SLACK = 0.01
 _SATISFIED = 0.95
 """A constraint that reaches this share of its margin is satisfied: the rest is rounding of the weights."""
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

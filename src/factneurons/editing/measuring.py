@@ -10,20 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from factneurons.editing.held_out import EditPrompt
 from factneurons.errors import BadNumber
 from factneurons.models.types import Evaluation
+from factneurons.statistics import Numbers
 
 COLUMNS = (
     *("group", "role", "fact_id", "language", "subject", "prompt", "answer", "tokens"),
     *("log_probability_before", "log_probability_after", "rank_before", "rank_after"),
     *("prediction_before", "prediction_after"),
 )
-
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,37 +40,37 @@ class Measure:
     name: str
     meaning: str
     role: str
-    value: Callable[[pd.DataFrame, str], Values]
+    value: Callable[[pd.DataFrame, str], Numbers]
     unit: str = "share"
 
 
-def _rank_at_most(most: int) -> Callable[[pd.DataFrame, str], Values]:
+def _rank_at_most(most: int) -> Callable[[pd.DataFrame, str], Numbers]:
     return lambda rows, when: (rows[f"rank_{when}"].to_numpy() <= most).astype(np.float64)
 
 
-def _reciprocal_rank(rows: pd.DataFrame, when: str) -> Values:
-    reciprocal: Values = 1.0 / rows[f"rank_{when}"].to_numpy(dtype=np.float64)
+def _reciprocal_rank(rows: pd.DataFrame, when: str) -> Numbers:
+    reciprocal: Numbers = 1.0 / rows[f"rank_{when}"].to_numpy(dtype=np.float64)
     return reciprocal
 
 
-def _probability(rows: pd.DataFrame, when: str) -> Values:
-    probability: Values = np.exp(rows[f"log_probability_{when}"].to_numpy(dtype=np.float64))
+def _probability(rows: pd.DataFrame, when: str) -> Numbers:
+    probability: Numbers = np.exp(rows[f"log_probability_{when}"].to_numpy(dtype=np.float64))
     return probability
 
 
-def _changed(rows: pd.DataFrame, when: str) -> Values:
+def _changed(rows: pd.DataFrame, when: str) -> Numbers:
     """Before nothing has changed."""
     if when == "before":
         return np.zeros(len(rows))
     return np.asarray(rows["prediction_before"] != rows["prediction_after"], dtype=np.float64)
 
 
-def _nats_and_tokens(rows: pd.DataFrame, when: str) -> Values:
+def _nats_and_tokens(rows: pd.DataFrame, when: str) -> Numbers:
     """[rows, 2]: nats of surprise, and tokens."""
     return np.column_stack([-rows[f"log_probability_{when}"], rows["tokens"]]).astype(np.float64)
 
 
-def perplexity(values: Values) -> float:
+def perplexity(values: Numbers) -> float:
     """exp of the mean surprise per token, from nats and tokens [n, 2]."""
     return float(np.exp(values[:, 0].sum() / values[:, 1].sum()))
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.attribution.types import KnowledgeNeurons
@@ -16,7 +15,7 @@ from factneurons.experiments.experiment import RANDOM_FOR, Summary
 from factneurons.experiments.study import Study
 from factneurons.experiments.types import Measured
 from factneurons.factcheck import measures
-from factneurons.factcheck.conditions import CONDITIONS
+from factneurons.factcheck.asking import SCORERS
 from factneurons.factcheck.relation_neurons import (
     NeuronSets,
     find_degenerate_sets,
@@ -48,8 +47,6 @@ MEASURES = {
 }
 
 _SCORES = ("score, right", "score, wrong")
-
-Scores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +144,13 @@ class FactChecks:
         drawn = random_sets(model, matched, queries, draws=settings.draws, seed=settings.seed)
         return sets | {f"{RANDOM_FOR}degenerate/{number}": each for number, each in enumerate(drawn)}
 
-    def _scores(self, statements: Sequence[Statement], queries: Sequence[Query]) -> dict[str, Scores]:
+    def _scores(self, statements: Sequence[Statement], queries: Sequence[Query]) -> dict[str, Numbers]:
         """Condition (random ones by draw) -> scores [statements]."""
         groups = [each.group for each in statements]
         found = score_statements(self._study.model, queries, groups, list(self._sets.values()), self._settings).scores
         scores = dict(zip(self._sets, found.T, strict=True))
-        for name, condition in CONDITIONS.items():
-            if condition.score is not None:
-                scores[name] = condition.score(self._study.model, statements, queries)
+        for name, score in SCORERS.items():
+            scores[name] = score(self._study.model, statements, queries)
         return scores
 
     def _fitted(self, cases: Sequence[Case]) -> list[_Condition]:

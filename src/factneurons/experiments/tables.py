@@ -26,33 +26,17 @@ MEASUREMENTS: Table[_Number] = Table(
     (
         *KEY,
         RELATION,
-        Column(
-            "subject",
-            TEXT,
-            "who or what the fact is about; intervals resample subjects",
-            lambda each: each.fact.subject,
-        ),
+        Column("subject", TEXT, "who or what the fact is about; intervals resample subjects",
+               lambda each: each.fact.subject),
         Column("experiment", TEXT, "the experiment's id, E1 and so on", lambda each: each.experiment),
-        Column(
-            "condition",
-            TEXT,
-            "what was done: a method, a set of neurons, or random for one",
-            lambda each: each.measured.condition,
-        ),
-        Column(
-            "measure",
-            TEXT,
-            "what was measured; docs/experiments.md says what each number means",
-            lambda each: each.measured.measure,
-        ),
-        Column(
-            "place",
-            TEXT,
-            "what else tells numbers apart: a layer, the language asked; empty text if nothing",
-            lambda each: each.measured.place,
-        ),
+        Column("condition", TEXT, "what was done: a method, a set of neurons, or random for one",
+               lambda each: each.measured.condition),
+        Column("measure", TEXT, "what was measured; docs/experiments.md says what each number means",
+               lambda each: each.measured.measure),
+        Column("place", TEXT, "what else tells numbers apart: a layer, the language asked; empty text if nothing",
+               lambda each: each.measured.place),
         Column("value", NUMBER, "the number", lambda each: each.measured.value),
     ),
     order=("experiment", "measure", "place", "condition"),
     records=_numbers,
-)
+)  # fmt: skip

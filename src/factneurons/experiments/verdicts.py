@@ -16,12 +16,9 @@ import pandas as pd
 
 from factneurons.errors import BadNumber
 from factneurons.experiments.experiment import RANDOM_FOR, Claim, Experiment
-from factneurons.statistics import Interval, bootstrap_interval, holm, paired_permutation_test
+from factneurons.statistics import SIGNIFICANCE, Interval, bootstrap_interval, holm, paired_permutation_test
 
 Verdict = Literal["holds", "fails", "cannot tell"]
-
-LEVEL = 0.05
-"""A corrected p-value up to this decides."""
 
 _OTHER = {"greater": "less", "less": "greater"}
 
@@ -172,8 +169,8 @@ def _difference(compared: pd.DataFrame) -> Interval | None:
 
 
 def _verdict(expected: float | None, other: float | None) -> Verdict:
-    if expected is not None and expected <= LEVEL:
+    if expected is not None and expected <= SIGNIFICANCE:
         return "holds"
-    if other is not None and other <= LEVEL:
+    if other is not None and other <= SIGNIFICANCE:
         return "fails"
     return "cannot tell"

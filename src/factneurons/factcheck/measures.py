@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-Numbers = npt.NDArray[np.float64]
+from factneurons.statistics import Numbers
+
 Flags = npt.NDArray[np.bool_]
 
 BINS = 10

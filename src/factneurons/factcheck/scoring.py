@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from factneurons.attribution.chosen import attribute_neurons, path_method
 from factneurons.attribution.quadrature import ADAPTIVE
@@ -24,8 +23,7 @@ from factneurons.factcheck.types import Group
 from factneurons.models.model import Model
 from factneurons.models.types import Kind, Neuron, Query
 from factneurons.settings import check_choice
-
-Numbers = npt.NDArray[np.float64]
+from factneurons.statistics import Numbers
 
 POINTS = (2, 3, 4)
 """Gauss-Radau points that are tried, the fewest first."""

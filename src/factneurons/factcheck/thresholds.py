@@ -17,8 +17,8 @@ from sklearn.isotonic import IsotonicRegression
 
 from factneurons.errors import BadSetting
 from factneurons.factcheck.types import Group
+from factneurons.statistics import Numbers
 
-Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 LEAST = 10

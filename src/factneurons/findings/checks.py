@@ -18,9 +18,8 @@ from scipy.stats import rankdata
 from factneurons.factcheck import measures
 from factneurons.factcheck.conditions import CONDITIONS, HEADLINE
 from factneurons.factcheck.thresholds import choose_thresholds
-from factneurons.statistics import Finding, Interval, bootstrap_interval
+from factneurons.statistics import Finding, Interval, Numbers, bootstrap_interval
 
-Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 DRAWS = 500

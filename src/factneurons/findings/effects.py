@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from factneurons.attribution.settings import ACTIONS
 from factneurons.statistics import Finding, Interval, bootstrap_interval
 
 FactKey = tuple[str, str]
@@ -22,7 +23,6 @@ KEY = ["fact_id", "language"]
 CONDITION = ["neurons", "action", "prompts"]
 NEURONS = ("knowledge", "degenerate")
 RANDOM_FOR = "random for "
-ACTIONS = ("suppress", "enhance")
 PROMPTS = ("related", "unrelated")
 
 _MEASURES = ["relative", "log", "before", "after"]

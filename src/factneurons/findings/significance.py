@@ -8,10 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.statistics import Numbers, benjamini_hochberg, holm
-
-SIGNIFICANCE = 0.05
-"""The p-value up to which a fact's groups, or what its languages share, count as better than random ones."""
+from factneurons.statistics import SIGNIFICANCE, Numbers, benjamini_hochberg, holm
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
@@ -18,6 +19,9 @@ from factneurons.models.batches import Batch
 from factneurons.models.head import Head, check_head
 from factneurons.models.hooks import Reached, Registration, before, hooked
 from factneurons.models.types import FloatArray, Kind
+
+Change = Callable[[Tensor], Tensor]
+"""From a layer's neuron values [..., width] to what they are changed to."""
 
 
 @dataclass(slots=True)
@@ -44,7 +48,8 @@ class Backbone:
         adapter: where its neurons are.
         layers: its layers; an encoder-decoder's encoder comes first.
         projection: the module of its vocabulary projection.
-        interventions: how many changes of neurons are open.
+        interventions: the changes of neurons that are open, each by layer where rows can carry it, else None.
+        rows_only: whether the running pass carries rows, which are changed on their way.
         fast_path: what is known of the fast path.
 
     Args:
@@ -76,7 +81,8 @@ class Backbone:
         self.adapter = adapter or find_adapter(module)
         self.layers = layers_of(module, self.adapter)
         self.projection = projection
-        self.interventions = 0
+        self.interventions: list[Mapping[int, Change] | None] = []
+        self.rows_only = False
         self.fast_path = FastPath()
         self._targets: tuple[Tensor, Tensor] | None = None  # of the running pass, in an encoder and elsewhere
         self._head_checked = False
@@ -174,7 +180,7 @@ class Backbone:
     @contextmanager
     def _running(self, batch: Batch) -> Iterator[None]:
         """Tell open changes where the target positions of the running batch are."""
-        if self.interventions:
+        if self.interventions and not self.rows_only:
             self._targets = (batch.positions_mask(encoder=True), batch.positions_mask(encoder=False))
         try:
             yield
@@ -182,14 +188,36 @@ class Backbone:
             self._targets = None
 
     @contextmanager
-    def changed(self, hooks: Iterable[Registration]) -> Iterator[None]:
-        """Hold hooks that change neurons for the time of the block; until then the fast path is not used."""
-        self.interventions += 1
+    def changed(self, hooks: Iterable[Registration], at_targets: Mapping[int, Change] | None = None) -> Iterator[None]:
+        """Hold hooks that change neurons for the time of the block.
+
+        Args:
+            hooks: what changes them in a whole pass; silent while `rows_only`.
+            at_targets: the same for values [..., width] at target positions, by layer; None: the fast path is not
+                used until the block ends.
+        """
+        self.interventions.append(at_targets)
         try:
             with hooked(hooks):
                 yield
         finally:
-            self.interventions -= 1
+            self.interventions.pop()
+
+    def open_change(self, layer: int) -> Change | None:
+        """What the open interventions do to a layer's values at target positions, one after the other."""
+        found = [each[layer] for each in self.interventions if each is not None and layer in each]
+        if not found:
+            return None
+        return lambda value: reduce(lambda values, change: change(values), found, value)
+
+    @contextmanager
+    def carrying_rows(self) -> Iterator[None]:
+        """A pass in which hooks of interventions stay silent."""
+        self.rows_only = True
+        try:
+            yield
+        finally:
+            self.rows_only = False
 
     def target_mask(self, layer: int, rows: int, tokens: int) -> Tensor:
         """Where a layer's target positions are in the running pass, [rows, tokens] of bool."""

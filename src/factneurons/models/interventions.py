@@ -44,28 +44,40 @@ def changed_values(
     hooks = [
         hook for layer, entries in by_layer.items() for hook in _hooks(backbone, layer, entries, change, positions)
     ]
-    with backbone.changed(hooks):
+    carried = {layer: _on_columns(entries, change) for layer, entries in by_layer.items()}
+    with backbone.changed(hooks, carried if positions == "target" else None):
         yield
+
+
+def _on_columns(entries: list[tuple[int, int]], change: Change) -> Callable[[Tensor], Tensor]:
+    """The change of a layer's values [..., width], where only some neurons are changed."""
+    indices = torch.tensor([index for index, _ in entries])
+    numbers = torch.tensor([number for _, number in entries])
+
+    def changed(values: Tensor) -> Tensor:
+        columns = indices.to(values.device)
+        result = values.clone()
+        result[..., columns] = change(values[..., columns], numbers.to(values.device)).to(values.dtype)
+        return result
+
+    return changed
 
 
 def _hooks(
     backbone: Backbone, layer: int, entries: list[tuple[int, int]], change: Change, positions: Positions
 ) -> list[Registration]:
-    indices = torch.tensor([index for index, _ in entries])
-    numbers = torch.tensor([number for _, number in entries])
+    on_columns = _on_columns(entries, change)
     shape, noting = noting_shape(backbone.layers[layer].block)
 
-    def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-        changed = inputs[0].clone()
-        rows = changed.view(*shape, -1)  # some blocks run their MLP on [rows * tokens, hidden]
-        columns = indices.to(changed.device)
-        old = rows[..., columns]
-        new = change(old, numbers.to(changed.device)).to(changed.dtype)
+    def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
+        if backbone.rows_only:
+            return None
+        old = inputs[0].view(*shape, -1)  # some blocks run their MLP on [rows * tokens, hidden]
+        new = on_columns(old)
         if positions == "target":
-            where = backbone.target_mask(layer, shape[0], shape[1]).to(changed.device)
+            where = backbone.target_mask(layer, shape[0], shape[1]).to(new.device)
             new = torch.where(where[..., None], new, old)
-        rows[..., columns] = new
-        return (changed,)
+        return (new.view(inputs[0].shape),)
 
     return [noting, before(backbone.layers[layer].down, hook)]
 

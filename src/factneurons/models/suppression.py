@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from factneurons.errors import BadSetting
-from factneurons.models.backbone import Backbone
+from factneurons.models.backbone import Backbone, Change
 from factneurons.models.interventions import check_positions
 from factneurons.models.neurons import checked
 from factneurons.models.passes.attention import Unsupported
@@ -18,7 +18,7 @@ from factneurons.models.passes.fast_path import disable_fast_path, fast_path_fit
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.passes.memory import in_parts
 from factneurons.models.passes.plain import plain_log_probabilities
-from factneurons.models.passes.rows import Edits, run_rows
+from factneurons.models.passes.rows import Multiplied, run_rows
 from factneurons.models.types import FloatArray, Neuron, Positions, Query
 
 _ROWS = 512
@@ -100,7 +100,7 @@ def _step(backbone: Backbone, queries: Sequence[Query]) -> int:
 def _rows_log_probabilities(backbone: Backbone, captured: Capture, sets: Sequence[Factors]) -> Tensor:
     """Each row starts at the lowest layer its set touches; `sets` are sorted by that layer. [I, sets]."""
     starts: list[Tensor | None] = []
-    edits: dict[int, Edits] = {}
+    changes: dict[int, Change] = {}
     lowest = [min(neurons).layer for neurons in sets]
     for layer in range(backbone.layer_count):
         own = [row for row, first in enumerate(lowest) if first == layer]
@@ -113,9 +113,9 @@ def _rows_log_probabilities(backbone: Backbone, captured: Capture, sets: Sequenc
             if neuron.layer == layer
         ]
         if entries:
-            edits[layer] = _edits(entries, backbone.device)
+            changes[layer] = _multiplied(entries, backbone.device)
     with fast_products(backbone.device, backbone.dtype):
-        hidden = torch.cat([rows for rows in run_rows(backbone, captured, starts, edits) if rows is not None], 1)
+        hidden = torch.cat([rows for rows in run_rows(backbone, captured, starts, changes) if rows is not None], 1)
         targets = captured.targets[:, None].expand(-1, len(sets), -1)
         tokens = backbone.head.log_probabilities(hidden.reshape(-1, hidden.shape[-1]), targets.reshape(-1))
     return tokens.view(targets.shape).sum(-1)
@@ -129,15 +129,15 @@ def _start(captured: Capture, layer: int, sets: Sequence[Factors]) -> Tensor:
         for neuron, factor in neurons.items()
         if neuron.layer == layer
     ]
-    edits = _edits(entries, activation.device)
+    own = _multiplied(entries, activation.device)
     scale = torch.ones(len(sets), 1, activation.shape[-1], dtype=activation.dtype, device=activation.device)
-    scale[edits.rows, 0, edits.indices] = edits.factors.to(scale.dtype)
+    scale[own.rows, 0, own.indices] = own.factors.to(scale.dtype)
     return activation[:, None] * scale[None]
 
 
-def _edits(entries: Sequence[tuple[int, int, float]], device: torch.device) -> Edits:
+def _multiplied(entries: Sequence[tuple[int, int, float]], device: torch.device) -> Multiplied:
     rows, indices, factors = zip(*entries, strict=True)
-    return Edits(
+    return Multiplied(
         torch.tensor(rows, device=device),
         torch.tensor(indices, device=device),
         torch.tensor(factors, dtype=torch.float64, device=device),

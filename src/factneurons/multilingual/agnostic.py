@@ -18,7 +18,7 @@ import numpy as np
 
 from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.attribution.types import FloatArray, KnowledgeNeurons
+from factneurons.attribution.types import AnyFloats, KnowledgeNeurons
 from factneurons.draws import random_numbers
 from factneurons.errors import BadSetting
 from factneurons.models.model import Model
@@ -94,20 +94,20 @@ def agnostic(
     )
 
 
-def _prompt_scores(model: Model, known: KnowledgeNeurons, how: AttributionSettings) -> FloatArray:
+def _prompt_scores(model: Model, known: KnowledgeNeurons, how: AttributionSettings) -> AnyFloats:
     """Scores of every neuron for every prompt, [prompts, layers, width]; each prompt's absolute scores sum to 1."""
     if not known.queries:
         raise BadSetting(f"fact {known.fact.id!r} ({known.fact.language}) has no queries to score")
     return np.stack([each.scores.astype(np.float64) for each in attribute_all(model, known.queries, how)])
 
 
-def _steady(scores: FloatArray, beta: float) -> FloatArray:
+def _steady(scores: AnyFloats, beta: float) -> AnyFloats:
     """mean - beta * std over the first axis."""
-    result: FloatArray = scores.mean(0) - beta * scores.std(0)
+    result: AnyFloats = scores.mean(0) - beta * scores.std(0)
     return result
 
 
-def _reaching(scores: FloatArray, bound: float) -> tuple[Neuron, ...]:
+def _reaching(scores: AnyFloats, bound: float) -> tuple[Neuron, ...]:
     """The neurons whose score is positive and reaches the bound, best first."""
     layers, indices = np.nonzero((scores >= bound) & (scores > 0))
     found = sorted(zip(-scores[layers, indices], layers.tolist(), indices.tolist(), strict=True))
@@ -115,8 +115,8 @@ def _reaching(scores: FloatArray, bound: float) -> tuple[Neuron, ...]:
 
 
 def _counts_by_chance(
-    steady: Sequence[FloatArray] | FloatArray, bound: float, settings: LanguageSettings, fact_id: str
-) -> FloatArray:
+    steady: Sequence[AnyFloats] | AnyFloats, bound: float, settings: LanguageSettings, fact_id: str
+) -> AnyFloats:
     """How many neurons reach the bound when each language's scores are permuted within each layer, [draws]."""
     generator = random_numbers(f"{settings.seed}/{fact_id}")
     array = np.asarray(steady)

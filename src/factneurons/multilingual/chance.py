@@ -18,8 +18,8 @@ from scipy import stats
 
 from factneurons.draws import random_numbers
 from factneurons.models.types import Neuron
+from factneurons.statistics import Numbers
 
-Numbers = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 _DRAWS = 10_000

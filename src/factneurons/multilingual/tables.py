@@ -62,63 +62,30 @@ LANGUAGES: Table[LanguageIndependent] = Table(
     (
         *_KEY_OF_ALL,
         RELATION,
-        Column(
-            "rule",
-            TEXT,
-            "what makes a neuron language-independent",
-            lambda found: found.rule,
-            choices=("intersection", "at_least", "union", "agnostic"),
-        ),
-        Column(
-            "needed",
-            INTEGER,
-            "in how many languages a neuron must be found; 0: the rule is not about sets",
-            lambda found: found.needed,
-        ),
-        Column(
-            "sizes",
-            NAMED_NUMBERS,
-            "language -> knowledge neurons in it, after its cut",
-            lambda found: dict(zip(found.languages, found.sizes, strict=True)),
-        ),
-        Column(
-            "cuts",
-            NAMED_NUMBERS,
-            "language -> share of the fact's largest score asked of a neuron; 0: as located",
-            lambda found: dict(zip(found.languages, found.cuts, strict=True)),
-        ),
+        Column("rule", TEXT, "what makes a neuron language-independent", lambda found: found.rule,
+               choices=("intersection", "at_least", "union", "agnostic")),
+        Column("needed", INTEGER, "in how many languages a neuron must be found; 0: the rule is not about sets",
+               lambda found: found.needed),
+        Column("sizes", NAMED_NUMBERS, "language -> knowledge neurons in it, after its cut",
+               lambda found: dict(zip(found.languages, found.sizes, strict=True))),
+        Column("cuts", NAMED_NUMBERS, "language -> share of the fact's largest score asked of a neuron; 0: as located",
+               lambda found: dict(zip(found.languages, found.cuts, strict=True))),
         Column("neurons", NEURONS, "the language-independent neurons, best first", lambda found: found.neurons),
         Column("size", INTEGER, "how many there are", lambda found: len(found.neurons)),
-        Column(
-            "jaccard",
-            NUMBER,
-            "neurons in both languages / neurons in either, mean over pairs of languages, 0 to 1; null: no neurons",
-            lambda found: found.jaccard,
-            optional=True,
-        ),
-        Column(
-            "expected",
-            NUMBER,
-            "how many there would be on average if every language had random neurons of the same layers; for agnostic: "
-            "if every language's scores were dealt out anew within each layer",
-            lambda found: found.expected,
-        ),
-        Column(
-            "p_value",
-            NUMBER,
-            "share of such random sets that share as much or more",
-            lambda found: found.p_value,
-        ),
-        Column(
-            "exact",
-            FLAG,
-            "whether the p-value is computed; else it is estimated from random draws",
-            lambda found: found.exact,
-        ),
+        Column("jaccard", NUMBER,
+               "neurons in both languages / neurons in either, mean over pairs of languages, 0 to 1; null: no neurons",
+               lambda found: found.jaccard, optional=True),
+        Column("expected", NUMBER,
+               "how many there would be on average if every language had random neurons of the same layers; for"
+               " agnostic: if every language's scores were dealt out anew within each layer",
+               lambda found: found.expected),
+        Column("p_value", NUMBER, "share of such random sets that share as much or more", lambda found: found.p_value),
+        Column("exact", FLAG, "whether the p-value is computed; else it is estimated from random draws",
+               lambda found: found.exact),
         Column("reason", TEXT, "why there are none; empty text where there are some", lambda found: found.reason),
     ),
     records=_joined,
-)
+)  # fmt: skip
 
 LANGUAGE_NEURONS: Table[_Held] = Table(
     "language_neurons",
@@ -126,28 +93,16 @@ LANGUAGE_NEURONS: Table[_Held] = Table(
     (
         *_KEY_OF_ALL,
         Column("layer", INTEGER, "the neuron's layer, from 0", lambda held: held.neuron.layer),
-        Column(
-            "index",
-            INTEGER,
-            "its place among the inputs of the layer's down-projection, from 0",
-            lambda held: held.neuron.index,
-        ),
-        Column(
-            "languages",
-            TEXTS,
-            "the languages in which it is a knowledge neuron of the fact",
-            lambda held: held.found.holders(held.neuron),
-        ),
-        Column(
-            "shared",
-            FLAG,
-            "whether it is language-independent by the rule",
-            lambda held: held.neuron in held.found.neurons,
-        ),
+        Column("index", INTEGER, "its place among the inputs of the layer's down-projection, from 0",
+               lambda held: held.neuron.index),
+        Column("languages", TEXTS, "the languages in which it is a knowledge neuron of the fact",
+               lambda held: held.found.holders(held.neuron)),
+        Column("shared", FLAG, "whether it is language-independent by the rule",
+               lambda held: held.neuron in held.found.neurons),
     ),
     order=("layer", "index"),
     records=_held,
-)
+)  # fmt: skip
 
 LANGUAGE_EFFECTS: Table[Measurement] = Table(
     "language_effects",
@@ -156,23 +111,16 @@ LANGUAGE_EFFECTS: Table[Measurement] = Table(
         KEY[0],
         replace(KEY[1], meaning="the language in which the fact was asked"),
         RELATION,
-        Column(
-            "neurons",
-            TEXT,
-            "shared: the language-independent ones; language: those of one language; random: matched to them",
-            lambda measured: measured.neurons,
-            choices=("shared", "language", "random for shared", "random for language"),
-        ),
-        Column(
-            "neurons_of",
-            TEXT,
-            "language: whose neurons were changed; empty text for shared ones",
-            lambda measured: measured.neurons_of,
-        ),
+        Column("neurons", TEXT,
+               "shared: the language-independent ones; language: those of one language; random: matched to them",
+               lambda measured: measured.neurons,
+               choices=("shared", "language", "random for shared", "random for language")),
+        Column("neurons_of", TEXT, "language: whose neurons were changed; empty text for shared ones",
+               lambda measured: measured.neurons_of),
         *EFFECT_COLUMNS,
     ),
     order=("neurons", "neurons_of", "draw", "action", "prompts", "other_fact_id"),
-)
+)  # fmt: skip
 
 JOINED = (LANGUAGES, LANGUAGE_NEURONS)
 """The tables of facts joined over languages, the main one first."""

@@ -11,8 +11,9 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from factneurons.attribution.settings import ACTIONS
 from factneurons.findings.acquisition import KINDS
-from factneurons.findings.effects import ACTIONS, NEURONS, PROMPTS, RANDOM_FOR
+from factneurons.findings.effects import NEURONS, PROMPTS, RANDOM_FOR
 from factneurons.findings.overview import Findings
 from factneurons.report import numbers
 from factneurons.report.charts import (

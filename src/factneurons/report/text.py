@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from factneurons.degeneracy.settings import SIGNIFICANCE
 from factneurons.degeneracy.types import REASONS
 from factneurons.multilingual.settings import RULES
 from factneurons.multilingual.types import REASONS as REASONS_NOT_JOINED
 from factneurons.report.numbers import loss, p_value
+from factneurons.statistics import SIGNIFICANCE
 
 STAGES: Mapping[str, str] = {
     "locate": "find knowledge neurons",

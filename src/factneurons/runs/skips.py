@@ -58,23 +58,15 @@ SKIPPED: Table[LeftOut] = Table(
     "skipped",
     "One row per fact, prompt or record that was left out.",
     (
-        Column(
-            "fact_id",
-            TEXT,
-            "the fact's id; empty text for a record that never became a fact",
-            lambda left: left.skip.fact_id,
-        ),
+        Column("fact_id", TEXT, "the fact's id; empty text for a record that never became a fact",
+               lambda left: left.skip.fact_id),
         Column("language", TEXT, "its language; empty text likewise", lambda left: left.skip.language),
         Column("source", TEXT, "where it was read, FILE:LINE", lambda left: left.skip.source),
-        Column(
-            "prompt",
-            TEXT,
-            "the prompt that was left out, or whose fault it is; empty text: no single prompt",
-            lambda left: left.skip.prompt,
-        ),
+        Column("prompt", TEXT, "the prompt that was left out, or whose fault it is; empty text: no single prompt",
+               lambda left: left.skip.prompt),
         Column("stage", TEXT, "the stage that left it out", lambda left: left.stage),
         Column("reason", TEXT, "a short fixed code, for counting", lambda left: left.skip.reason),
         Column("detail", TEXT, "what is wrong, in words", lambda left: left.skip.detail),
     ),
     order=("stage", "source", "prompt", "reason", "detail"),
-)
+)  # fmt: skip

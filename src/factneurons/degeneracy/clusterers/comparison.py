@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from sklearn.cluster import DBSCAN, HDBSCAN, KMeans
@@ -18,9 +17,7 @@ from sklearn.decomposition import PCA
 
 from factneurons.degeneracy.clusterers.base import Cluster, Clustering, Context
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.models.types import FloatArray
-
-IntArray = npt.NDArray[np.integer]
+from factneurons.models.types import FloatArray, IntArray
 
 MISSING = 1.5
 """A missing distance is so many times the largest finite one."""

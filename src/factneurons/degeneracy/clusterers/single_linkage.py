@@ -14,12 +14,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
-import numpy.typing as npt
 
 from factneurons.errors import BadNumber, BadSetting
-from factneurons.models.types import FloatArray
-
-IntArray = npt.NDArray[np.int64]
+from factneurons.models.types import FloatArray, IntArray
 
 _Edge = tuple[float, int, int]
 

@@ -18,7 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from factneurons.attribution.effects import ACTIONS, Asked, intervene
+from factneurons.attribution.effects import Asked, intervene
+from factneurons.attribution.settings import ACTIONS
 from factneurons.attribution.types import Measurement
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Summary, Work

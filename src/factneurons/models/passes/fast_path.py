@@ -7,12 +7,15 @@ remembers what came out.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from factneurons.models.backbone import Backbone
 from factneurons.models.passes.attention import Unsupported, UnsupportedPrompt
 from factneurons.models.passes.capture import Capture
+from factneurons.models.passes.gated import GatedResult, changes_of, gated_plain, gated_rows
 from factneurons.models.passes.gradients import Points, Result, plain_gradients, row_gradients
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.passes.selfcheck import misfit
@@ -38,9 +41,32 @@ def values_and_gradients(backbone: Backbone, captured: Capture, points: Points, 
         return plain_gradients(backbone, captured, leaves, target)
 
 
+def gated_values_and_gradients(
+    backbone: Backbone, captured: Capture, gates: Sequence[Tensor], rest: Sequence[Tensor] | None, target: Target
+) -> GatedResult:
+    """F and dF/dg where the neurons of all layers go through gates.
+
+    Args:
+        backbone: any model's.
+        captured: items at one target position each (n = 1).
+        gates: per layer [I, rows, width].
+        rest: per layer [I, rows, width], the values where gates are 0; None: zeros.
+        target: which function of the answer token's logits F is.
+    """
+    leaves = [gate.detach().requires_grad_(True) for gate in gates]
+    changes = changes_of(leaves, rest)
+    with fast_products(backbone.device, backbone.dtype), torch.enable_grad():
+        if fast_path_fits(backbone, captured):
+            try:
+                return gated_rows(backbone, captured, leaves, changes, target)
+            except Unsupported as reason:
+                disable_fast_path(backbone, reason)
+        return gated_plain(backbone, captured, leaves, changes, target)
+
+
 def fast_path_fits(backbone: Backbone, captured: Capture) -> bool:
     """Whether rows are right for this model now; found out once, by comparison."""
-    if backbone.interventions:
+    if None in backbone.interventions:
         return False
     if backbone.fast_path.fits is None:
         why = misfit(backbone, captured)

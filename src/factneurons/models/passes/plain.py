@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from factneurons.models.backbone import Backbone
+from factneurons.models.backbone import Backbone, Change
 from factneurons.models.batches import Batch
-from factneurons.models.hooks import before
+from factneurons.models.hooks import Registration, before
 from factneurons.models.passes.capture import Capture, places
 from factneurons.models.types import Neuron
 
@@ -30,21 +30,57 @@ def run_plain(backbone: Backbone, captured: Capture, layer: int, start: Tensor) 
     Yields:
         a slice of the flattened rows [I * rows] and their head input [rows of the slice, n, hidden].
     """
-    items, count, n, width = start.shape
-    values = start.reshape(items * count, n, width)
-    owner = torch.arange(items, device=start.device).repeat_interleave(count)
+    values = start.flatten(0, 1)
+
+    def hooks(part: slice, owner: Tensor) -> list[Registration]:
+        put = _at_targets(backbone, captured, layer, owner, lambda _: values[part])
+        return [before(backbone.layers[layer].down, put)]
+
+    return _whole_prompts(backbone, captured, start.shape[1], hooks)
+
+
+def run_changed(
+    backbone: Backbone, captured: Capture, changes: Sequence[Change], count: int
+) -> Iterator[tuple[slice, Tensor]]:
+    """The same with the neurons of every layer changed, each as the changed layers below make it.
+
+    Args:
+        backbone: any model's.
+        captured: the items.
+        changes: per layer, what happens to its neurons [I, rows, n, width].
+        count: rows per item.
+    """
+
+    def hooks(part: slice, owner: Tensor) -> list[Registration]:
+        return [
+            before(layer.down, _at_targets(backbone, captured, number, owner, _of_some(changes[number], part)))
+            for number, layer in enumerate(backbone.layers)
+        ]
+
+    def _of_some(change: Change, part: slice) -> Change:
+        def changed(values: Tensor) -> Tensor:
+            everything = values.new_zeros(captured.size * count, *values.shape[1:])
+            everything[part] = values
+            return change(everything.view(captured.size, count, *values.shape[1:])).flatten(0, 1)[part]
+
+        return changed
+
+    return _whole_prompts(backbone, captured, count, hooks)
+
+
+def _whole_prompts(
+    backbone: Backbone, captured: Capture, count: int, hooks: Callable[[slice, Tensor], list[Registration]]
+) -> Iterator[tuple[slice, Tensor]]:
+    """Whole prompts, `count` rows per item, some at a time, up to the head."""
+    owners = torch.arange(captured.size, device=captured.rows.device).repeat_interleave(count)
     ids = captured.batch.input_ids
     longest = ids.shape[1] + (0 if captured.batch.decoder_input_ids is None else 8)
     step = max(1, _TOKENS // longest)
-    for begin in range(0, len(values), step):
-        part = slice(begin, min(begin + step, len(values)))
-        batch_rows = captured.rows[owner[part]]
-        hidden = backbone.to_head(
-            _repeated(captured.batch, batch_rows),
-            hooks=[before(backbone.layers[layer].down, _replace(backbone, captured, layer, owner[part], values[part]))],
-        )
-        where = captured.positions[owner[part]]
-        yield part, hidden[torch.arange(len(batch_rows), device=hidden.device)[:, None], where]
+    for begin in range(0, len(owners), step):
+        part = slice(begin, min(begin + step, len(owners)))
+        owner = owners[part]
+        hidden = backbone.to_head(_repeated(captured.batch, captured.rows[owner]), hooks=hooks(part, owner))
+        yield part, hidden[torch.arange(len(owner), device=hidden.device)[:, None], captured.positions[owner]]
 
 
 def _repeated(batch: Batch, rows: Tensor) -> Batch:
@@ -56,14 +92,15 @@ def _repeated(batch: Batch, rows: Tensor) -> Batch:
     )
 
 
-def _replace(backbone: Backbone, captured: Capture, layer: int, owner: Tensor, values: Tensor) -> Callable[..., Any]:
+def _at_targets(backbone: Backbone, captured: Capture, layer: int, owner: Tensor, change: Change) -> Callable[..., Any]:
+    """A hook that changes the values [rows, n, width] at the places of a layer's neurons."""
     where = places(backbone, captured.batch, layer, captured.rows[owner], captured.positions[owner])
     rows = torch.arange(len(owner), device=owner.device)[:, None]
 
     def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
         value = inputs[0]
         changed = value.reshape(len(owner), -1, value.shape[-1]).clone()
-        changed[rows, where] = values.to(changed.dtype)
+        changed[rows, where] = change(changed[rows, where]).to(changed.dtype)
         return (changed.view(value.shape),)
 
     return hook

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from factneurons.models.adapters import Layer
-from factneurons.models.backbone import Backbone
+from factneurons.models.backbone import Backbone, Change
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import Registration, after, before
 from factneurons.models.passes.attention import Prefix, Unsupported, own_attention, prefix_cache
@@ -30,12 +30,19 @@ from factneurons.models.passes.capture import Capture
 
 
 @dataclass(frozen=True, slots=True)
-class Edits:
-    """Multiply neurons of rows that were started lower down: one entry per (row, neuron) of a layer."""
+class Multiplied:
+    """The change that multiplies single neurons of single rows: one entry per (row, neuron)."""
 
     rows: Tensor
     indices: Tensor
     factors: Tensor
+
+    def __call__(self, carried: Tensor) -> Tensor:
+        """The rows with their neurons multiplied."""
+        changed = carried.clone()
+        chosen = changed[:, self.rows, :, self.indices]
+        changed[:, self.rows, :, self.indices] = chosen * self.factors[:, None, None].to(chosen.dtype)
+        return changed
 
 
 def block_output(layer: Layer, residual: Tensor, value: Tensor) -> Tensor:
@@ -48,7 +55,7 @@ def block_output(layer: Layer, residual: Tensor, value: Tensor) -> Tensor:
 
 
 def run_rows(
-    backbone: Backbone, captured: Capture, starts: Sequence[Tensor | None], edits: Mapping[int, Edits] | None = None
+    backbone: Backbone, captured: Capture, starts: Sequence[Tensor | None], changes: Mapping[int, Change] | None = None
 ) -> list[Tensor | None]:
     """Carry rows from their layers to the head.
 
@@ -57,7 +64,8 @@ def run_rows(
         captured: the items the rows start from.
         starts: per layer [I, rows, n, width], the down-projection's input of the rows that start there; None
             where none starts.
-        edits: per layer, what happens to the neurons of rows started lower down (one item only).
+        changes: per layer, what happens to the neurons [I, rows, n, width] of rows started lower down; open
+            interventions come first.
 
     Returns:
         per layer [I, rows, n, hidden], the head's input of the rows that started there.
@@ -67,16 +75,21 @@ def run_rows(
     """
     carried = (_Prompts if backbone.kind == "cloze" else _Tokens)(backbone, captured)
     hooks: list[Registration] = []
-    some = False
+    below: tuple[int, ...] = ()
     for number, (layer, start) in enumerate(zip(backbone.layers, starts, strict=True)):
         hooks.append(before(layer.block, carried.enter, keywords=True))
         if start is not None:
-            hooks.append(after(layer.block, _joining(carried, number, start, others=some)))
-            some = True
-        if edits is not None and number in edits:
-            hooks.append(before(layer.down, _editing(carried, edits[number])))
-    hidden = carried.to_head(hooks)
-    parts = iter(carried.split(hidden, [start.shape[1] for start in starts if start is not None]))
+            hooks.append(after(layer.block, _joining(carried, number, start, others=bool(below))))
+        opened = backbone.open_change(number)
+        if opened is not None and below:
+            hooks.append(before(layer.down, _changing(carried.everywhere, opened, below)))
+        if changes is not None and number in changes and below:
+            hooks.append(before(layer.down, _changing(carried.changed, changes[number], below)))
+        if start is not None:
+            below = (*below, start.shape[1])
+    with backbone.carrying_rows():
+        hidden = carried.to_head(hooks)
+    parts = iter(carried.split(hidden, below))
     return [None if start is None else next(parts) for start in starts]
 
 
@@ -100,9 +113,13 @@ class _Tokens:
         """Block outputs at the target positions, as they travel up."""
         return new.reshape(self._items, -1, new.shape[-1])
 
-    def edited(self, value: Tensor, edits: Edits) -> Tensor:
-        """The travelling rows' neurons, changed."""
-        return _edited(value, self._items, self._n, edits)
+    def changed(self, value: Tensor, change: Change, counts: Sequence[int]) -> Tensor:
+        """The travelling rows' neurons after the change."""
+        return change(value.reshape(self._items, -1, self._n, value.shape[-1])).reshape(value.shape)
+
+    def everywhere(self, value: Tensor, change: Change, counts: Sequence[int]) -> Tensor:
+        """The same change for every row, at all of the query's target positions: only those travel."""
+        return change(value)
 
     def to_head(self, hooks: Sequence[Registration]) -> Tensor:
         """Carry the rows up."""
@@ -115,7 +132,7 @@ class _Tokens:
         with own_attention(self.backbone, _prefix(captured, longest)):
             return self.backbone.to_head(batch, hooks=hooks, cache=cache, position_ids=positions)
 
-    def split(self, hidden: Tensor, counts: list[int]) -> Sequence[Tensor]:
+    def split(self, hidden: Tensor, counts: Sequence[int]) -> Sequence[Tensor]:
         """The rows [I, rows, n, hidden] of every layer that had some."""
         parts: Sequence[Tensor] = hidden.reshape(self._items, -1, self._n, hidden.shape[-1]).split(counts, dim=1)
         return parts
@@ -140,20 +157,32 @@ class _Prompts:
         index = self.captured.positions[:, None, :, None].expand(items, count, n, size)
         return base.scatter(2, index, new).reshape(items * count, -1, size)
 
-    def edited(self, value: Tensor, edits: Edits) -> Tensor:
-        """The travelling prompts' neurons, changed at the targets of the one item."""
-        places = self.captured.positions[0]
-        at_targets = value[:, places]
+    def changed(self, value: Tensor, change: Change, counts: Sequence[int]) -> Tensor:
+        """The travelling prompts' neurons after the change at the targets, `counts` rows per item and layer."""
+        positions, owner = self.captured.positions, self._owners(counts)
+        places = torch.arange(len(owner), device=positions.device)[:, None], positions[owner]
+        by_layer = value[places].split([len(positions) * count for count in counts])
+        rows = torch.cat([part.view(len(positions), -1, *part.shape[1:]) for part in by_layer], 1)
         changed = value.clone()
-        changed[:, places] = _edited(at_targets, 1, len(places), edits).view_as(at_targets)
+        changed[places] = torch.cat([part.flatten(0, 1) for part in change(rows).split(counts, 1)])
         return changed
+
+    def everywhere(self, value: Tensor, change: Change, counts: Sequence[int]) -> Tensor:
+        """The same change for every row, at all of the query's target positions."""
+        targets = self.captured.batch.positions_mask(encoder=True)[self.captured.rows[self._owners(counts)]]
+        return torch.where(targets[..., None].to(value.device), change(value), value)
+
+    def _owners(self, counts: Sequence[int]) -> Tensor:
+        """The item of every travelling prompt, [rows]."""
+        items = torch.arange(self.captured.size, device=self.captured.rows.device)
+        return torch.cat([items.repeat_interleave(count) for count in counts])
 
     def to_head(self, hooks: Sequence[Registration]) -> Tensor:
         """Carry the prompts up."""
         with own_attention(self.backbone, Prefix([], [], self.captured.positions)):
             return self.backbone.to_head(self.captured.batch, hooks=hooks)
 
-    def split(self, hidden: Tensor, counts: list[int]) -> Sequence[Tensor]:
+    def split(self, hidden: Tensor, counts: Sequence[int]) -> Sequence[Tensor]:
         """The rows [I, rows, n, hidden] of every layer that had some, at the target positions."""
         items, n = self.captured.positions.shape
         index, size = self.captured.positions[:, None, :, None], hidden.shape[-1]
@@ -174,8 +203,10 @@ def _joining(carried: _Tokens | _Prompts, number: int, start: Tensor, *, others:
     return hook
 
 
-def _editing(carried: _Tokens | _Prompts, edits: Edits) -> Callable[..., Any]:
-    return lambda module, inputs: (carried.edited(inputs[0], edits),)
+def _changing(
+    put: Callable[[Tensor, Change, Sequence[int]], Tensor], change: Change, counts: Sequence[int]
+) -> Callable[..., Any]:
+    return lambda module, inputs: (put(inputs[0], change, counts),)
 
 
 def _prefix(captured: Capture, longest: int) -> Prefix:
@@ -192,14 +223,6 @@ def _prefix(captured: Capture, longest: int) -> Prefix:
         values=[cut(values) for values in captured.values],
         positions=captured.positions,
     )
-
-
-def _edited(value: Tensor, items: int, n: int, edits: Edits) -> Tensor:
-    """The carried rows' neurons [.., rows * n, width] multiplied as their sets say."""
-    rows = value.clone().view(items, -1, n, value.shape[-1])
-    chosen = rows[:, edits.rows, :, edits.indices]
-    rows[:, edits.rows, :, edits.indices] = chosen * edits.factors[:, None, None].to(chosen.dtype)
-    return rows.view(value.shape)
 
 
 def _without_mask(

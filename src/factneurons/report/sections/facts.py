@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from factneurons.attribution.settings import ACTIONS
 from factneurons.facts.types import BLANK
 from factneurons.findings.degeneracy import Degeneracy, keys
-from factneurons.findings.effects import ACTIONS, PROMPTS, FactKey
+from factneurons.findings.effects import PROMPTS, FactKey
 from factneurons.report import text
 from factneurons.report.charts import Figure
 from factneurons.report.figures import barcode

@@ -11,7 +11,7 @@ import altair as alt
 import pandas as pd
 from markupsafe import Markup
 
-from factneurons.findings.effects import ACTIONS
+from factneurons.attribution.settings import ACTIONS
 from factneurons.findings.languages import Shared, held_by, language_effects, shared_of
 from factneurons.multilingual.settings import RULES
 from factneurons.multilingual.types import REASONS

@@ -11,10 +11,10 @@ from markupsafe import Markup
 from factneurons.findings.degeneracy import Degeneracy
 from factneurons.findings.effects import RANDOM_FOR, Effect
 from factneurons.findings.overview import Findings
-from factneurons.findings.significance import SIGNIFICANCE
 from factneurons.report import numbers
 from factneurons.report.reading import Reading
 from factneurons.report.text import command
+from factneurons.statistics import SIGNIFICANCE
 
 _STRONG = Markup("<strong>{}</strong>")
 
