@@ -18,7 +18,7 @@ from factneurons.findings.degeneracy import carried_of, degeneracy_of
 from factneurons.findings.effects import changes_of, effects_of
 from factneurons.findings.languages import language_effects, shared_of
 from factneurons.report.numbers import in_line
-from factneurons.report.text import EXPECTED_SKIPS, language_rule, no_degenerate, not_judged, not_shared
+from factneurons.report.text import EXPECTED_SKIPS, language_rule, no_degenerate, not_shared
 from factneurons.runs.counts import Summary, counted
 from factneurons.runs.reading import measurements_of
 from factneurons.statistics import Finding, Interval
@@ -337,7 +337,7 @@ def verdicts(lines: Sequence[fn.ParsedLine], checkers: Mapping[str, fn.FactCheck
         reason = line.reason if verdict is None else verdict.reason
         if verdict is None or reason:
             reasons[reason] += 1
-            say(f"line {line.number}: not judged, {reason}: {line.detail or not_judged(reason)}")
+            say(f"line {line.number}: not judged, {reason}: {line.detail or fn.reason_in_words(reason)}")
         else:
             say(f"line {line.number}: {_verdict(line, verdict)}")
     left = "".join(f"; {count} {reason}" for reason, count in reasons.items())

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from factneurons.errors import BadFact, NotAskable
-from factneurons.factcheck.types import REASONS, Group, Statement
+from factneurons.factcheck.types import Group, Statement
 from factneurons.facts.types import BLANK, Fact, Prompt
 from factneurons.models.model import Model
 
@@ -25,6 +25,22 @@ _NAMED = {SUBJECT: "(?P<subject>.+?)", YEAR: r"(?P<year>\d{1,4})", BLANK: "(?P<c
 _SLOTS = re.compile("|".join(re.escape(slot) for slot in _NAMED))
 _LONGEST = 1000
 _SPACES = re.compile(r"\s+")
+
+REASONS: dict[str, str] = {
+    "unknown-relation": "no pattern of a known relation fits it",
+    "not-json": "the line begins like JSON and is none",
+    "wrong-fields": "a JSON line needs the texts prompt and candidate; relation and language may follow",
+    "bad-prompt": "its prompt needs exactly one blank ___",
+    "no-candidate": "the blank ___ is where the candidate should be",
+    "too-long": "the line has more than 1000 letters",
+    "no-relation-neurons": "its relation has no neurons to ask",
+}
+"""Why a line is no statement that can be judged: code -> meaning. What a model cannot be asked has its own codes."""
+
+
+def reason_in_words(reason: str) -> str:
+    """What a reason means; one of a model's own codes is its own words."""
+    return REASONS.get(reason, reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,6 @@ from factneurons.models.types import Neuron
 Group = tuple[str, str]
 """A relation and a language: what has neurons and a threshold of its own."""
 
-REASONS: dict[str, str] = {
-    "unknown-relation": "no pattern of a known relation fits it",
-    "not-json": "the line begins like JSON and is none",
-    "wrong-fields": "a JSON line needs the texts prompt and candidate; relation and language may follow",
-    "bad-prompt": "its prompt needs exactly one blank ___",
-    "no-candidate": "the blank ___ is where the candidate should be",
-    "too-long": "the line has more than 1000 letters",
-    "no-relation-neurons": "its relation has no neurons to ask",
-}
-"""Why a line is no statement that can be judged: code -> meaning. What a model cannot be asked has its own codes."""
-
 
 @dataclass(frozen=True, slots=True)
 class Statement:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from factneurons.degeneracy.types import REASONS as NO_GROUPS
-from factneurons.factcheck.types import REASONS as NO_STATEMENT
 from factneurons.multilingual.settings import RULES
 from factneurons.multilingual.types import REASONS as NOT_SHARED
 from factneurons.report.numbers import loss, p_value
@@ -139,8 +138,3 @@ def not_shared(reason: str) -> str:
 def language_rule(rule: str) -> str:
     """What makes a neuron language-independent."""
     return RULES[rule]
-
-
-def not_judged(reason: str) -> str:
-    """Why a line is no statement that can be judged."""
-    return NO_STATEMENT.get(reason, reason)
