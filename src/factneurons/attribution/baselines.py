@@ -69,7 +69,9 @@ def grown_mean_baseline(
     if model.kind != "causal":
         return mean_baseline(model, captured, items, settings)
     queries = captured.batch.queries
-    groups = {_text(query): [(place,) for place in range(query.target_positions[-1] + 1)] for query in queries}
+    groups: dict[_Text, list[tuple[int, ...]]] = {
+        _text(query): [(place,) for place in range(query.target_positions[-1] + 1)] for query in queries
+    }
     per_item = _per_item(model, captured, items, settings, groups)
     ends = [queries[row].target_positions[tokens[0]] + 1 for row, tokens in items]
     # what stands after a target does not reach it, so the longer text's baselines are those of the shorter one
