@@ -12,12 +12,11 @@ from factneurons.cli.console import say
 from factneurons.findings.checks import CheckResult, results_of
 from factneurons.report.numbers import in_line
 from factneurons.runs.counts import counted
-from factneurons.stages.check import CHECKERS, Checked
 
 _COLUMNS = ("precision", "recall", "F1", "macro F1", "AUROC", "macro AUROC")
 
 
-def comparison(folder: Path, checked: Checked) -> None:
+def comparison(folder: Path, checked: fn.Checked) -> None:
     """How many facts were checked, what they were checked with, and how well every condition does."""
     total = len(checked.facts)
     before = f", {checked.summary.before} of them before" if checked.summary.before else ""
@@ -36,7 +35,7 @@ def comparison(folder: Path, checked: Checked) -> None:
     _table([each for each in results if not each.judged.known], "facts that the model does not know, counted apart")
 
 
-def _sources(checked: Checked) -> None:
+def _sources(checked: fn.Checked) -> None:
     if not checked.degenerate:
         return
     sources = Counter(each.source for each in checked.degenerate.values())
@@ -75,7 +74,7 @@ def _table(results: Sequence[CheckResult], of: str) -> None:
 def fitted(folder: Path, checkers: Mapping[str, fn.FactChecker]) -> None:
     """Where the checkers are."""
     if checkers:
-        say(f"checkers saved in {folder / CHECKERS}: {', '.join(checkers)}")
+        say(f"checkers saved in {folder / fn.CHECKERS}: {', '.join(checkers)}")
 
 
 def verdicts(lines: Sequence[fn.ParsedLine], checkers: Mapping[str, fn.FactChecker], condition: str) -> None:
