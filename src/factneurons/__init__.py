@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from factneurons.report.page import run_report
     from factneurons.report.reading import findings_of
     from factneurons.runs.store import Run
-    from factneurons.stages.check import CHECKERS, Checked, run_check
+    from factneurons.stages.check import Checked, run_check
     from factneurons.stages.degenerate import run_degenerate
     from factneurons.stages.display import Display
     from factneurons.stages.experiment import run_experiment
@@ -79,7 +79,6 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BLANK",
-    "CHECKERS",
     "CONDITIONS",
     "CONDITION_NAMES",
     "DTYPES",
@@ -222,7 +221,7 @@ _MODULES = {
     "report.page": ("run_report",),
     "report.reading": ("findings_of",),
     "runs.store": ("Run",),
-    "stages.check": ("CHECKERS", "Checked", "run_check"),
+    "stages.check": ("Checked", "run_check"),
     "stages.degenerate": ("run_degenerate",),
     "stages.display": ("Display",),
     "stages.experiment": ("run_experiment",),
