@@ -54,7 +54,7 @@ def test_the_groups_are_found_and_beat_random_partitions(name, asked):
 
 
 def test_missing_distances_mislead_kmeans(asked):
-    """Neurons of one layer are not connected: where that is far, the rows of the matrix tell layers apart, not groups."""
+    """Neurons of one layer are not connected; if that counts as far, the rows tell layers apart, not groups."""
     model, known = asked
     settings = DegeneracySettings(clusterer="kmeans", comparison=ComparisonSettings(missing=1000))
     found = degenerate_neurons(model, known, settings)
