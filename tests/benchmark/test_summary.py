@@ -32,11 +32,11 @@ def test_comparisons(table):
 
 
 def test_the_reference_is_the_default_and_not_what_came_out_best(table):
-    assert REFERENCES == {
+    assert {
         "localisation": AttributionSettings().method,
         "grouping": DegeneracySettings().clusterer,
         "verdict": DegeneracySettings().clusterer,
-    }
+    } == REFERENCES
     renamed = table.replace({"contestant": {"random": "interaction"}})
     found = comparisons(renamed).set_index("part")
     assert list(found.index) == ["grouping", "verdict"], "no localisation by the default, so nothing to compare with"

@@ -25,6 +25,7 @@ Verdict = Literal["holds", "fails", "cannot tell"]
 
 _NO_NUMBER = Interval(math.nan, math.nan, math.nan, n=0, clusters=0, dropped=0, level=0.95)
 
+
 @dataclass(frozen=True, slots=True)
 class Tested:
     """One claim in one language.
