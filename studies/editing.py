@@ -19,7 +19,8 @@ import pandas as pd
 
 import factneurons as fn
 from factneurons.editing.build import drawn, split_prompts
-from factneurons.editing.evaluation import RANDOM, EditEvaluation, effects_of, evaluate_edit
+from factneurons.editing.evaluation import EditEvaluation, effects_of, evaluate_edit
+from factneurons.editing.measuring import RANDOM
 from factneurons.editing.settings import EditSettings
 from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from factneurons.editing.evaluation import EditEffect, EditEvaluation, check_answers, effects_of, evaluate_edit
     from factneurons.editing.kinds import EDIT_KINDS
     from factneurons.editing.settings import EditSettings
-    from factneurons.editing.storage import EDIT_FILES, edits_in
+    from factneurons.editing.storage import EDIT_FILES, StoredEdit, edits_in
     from factneurons.editing.types import Edit, stack_edits
     from factneurons.errors import FactneuronsError, NotAskable
     from factneurons.experiments.experiment import Experiment
@@ -129,6 +129,7 @@ __all__ = [
     "Run",
     "SelectionSettings",
     "Statement",
+    "StoredEdit",
     "Study",
     "Truth",
     "Verdict",
@@ -184,7 +185,7 @@ _MODULES = {
     "editing.evaluation": ("EditEffect", "EditEvaluation", "check_answers", "effects_of", "evaluate_edit"),
     "editing.kinds": ("EDIT_KINDS",),
     "editing.settings": ("EditSettings",),
-    "editing.storage": ("EDIT_FILES", "edits_in"),
+    "editing.storage": ("EDIT_FILES", "StoredEdit", "edits_in"),
     "editing.types": ("Edit", "stack_edits"),
     "errors": ("FactneuronsError", "NotAskable"),
     "experiments.experiment": ("Experiment",),

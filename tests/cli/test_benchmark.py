@@ -42,9 +42,9 @@ def asked(monkeypatch, table):
     def write(out, table, models, *, figures):
         return Written(out / "benchmark.html", out / "summary.csv", out / "comparisons.csv")
 
-    monkeypatch.setattr("factneurons.cli.benchmark.run_benchmark", run)
+    monkeypatch.setattr("factneurons.benchmark.run.run_benchmark", run)
     monkeypatch.setattr("factneurons.cli.benchmark.write_results", write)
-    monkeypatch.setattr("factneurons.cli.benchmark.check_bases", lambda settings: None)
+    monkeypatch.setattr("factneurons.benchmark.run.check_bases", lambda settings: None)
     return calls
 
 
@@ -92,7 +92,7 @@ def test_stopping_says_how_to_go_on(asked, command, tmp_path, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("factneurons.cli.benchmark.run_benchmark", stop)
+    monkeypatch.setattr("factneurons.benchmark.run.run_benchmark", stop)
     _, err, code = command("--out", tmp_path)
     assert code == 130
     assert "run the same command again to go on" in err

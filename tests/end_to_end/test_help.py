@@ -51,6 +51,45 @@ def test_other_commands_are_not_imported(tmp_path):
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
 
 
+FRESH = """
+import contextlib, io, json, sys
+from factneurons.cli import main
+for words in json.loads(sys.argv[1]):
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(told): main(words)
+    except SystemExit as end: assert not end.code and told.getvalue(), (words, end.code)
+    assert not {"torch", "transformers"} & set(sys.modules), words
+"""
+
+
+def _started(*lines):
+    """One fresh interpreter for all of these command lines: the first that brings PyTorch is told."""
+    done = subprocess.run([sys.executable, "-c", FRESH, json.dumps(lines)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_help_waits_for_a_model():
+    _started(*([*name.split(), "--help"] for name in (*COMMANDS, *EXAMPLES)))
+
+
+def test_what_asks_no_model_does_not_wait_for_one(gpt2, facts_file, tmp_path, run):
+    there = str(tmp_path / "run"), str(tmp_path / "edit")
+    assert run("locate", "--model", gpt2, "--facts", facts_file, "--limit", 2, "--out", there[0]).code == 0
+    fact = json.loads(facts_file.read_text(encoding="utf-8").splitlines()[0])["id"]
+    made = run("edit", gpt2, "--facts", facts_file, "--fact", fact, "--neurons", "0.1,1.2", "--out", there[1])
+    assert made.code == 0, made
+    _started(
+        ("report", there[0]),
+        ("verify", there[0]),
+        ("facts", "describe", "bundled?relation=capital"),
+        ("experiment", "list"),
+        ("delta", "show", there[1]),
+        ("delta", "list", str(tmp_path)),
+        ("pocket", "list"),
+    )
+
+
 @pytest.mark.parametrize("command", EXAMPLES)
 def test_help(command, run):
     shown = run(*command.split(), "--help")
@@ -143,9 +182,9 @@ def quick(monkeypatch, place):
     monkeypatch.setattr(fn, "load_facts", few)
     monkeypatch.setattr(fn, "run_experiment", _measure_little(fn.run_experiment))
     monkeypatch.setattr(fn, "plant", _plant)
-    monkeypatch.setattr(benchmark, "run_benchmark", _benchmark)
+    monkeypatch.setattr("factneurons.benchmark.run.run_benchmark", _benchmark)
     monkeypatch.setattr(benchmark, "write_results", _benchmark_results)
-    monkeypatch.setattr(benchmark, "check_bases", lambda settings: None)
+    monkeypatch.setattr("factneurons.benchmark.run.check_bases", lambda settings: None)
     monkeypatch.setitem(recipes.SIZES, "s", PocketSize(layers=2, width=16, heads=2, neurons=32))
     original = recipes.base_recipe
 

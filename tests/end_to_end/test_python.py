@@ -49,23 +49,3 @@ def test_the_package_is_a_command(tmp_path):
     done = subprocess.run([sys.executable, "-m", "factneurons", "--version"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"factneurons {fn.__version__}\n"
-
-
-LIGHT = (
-    "report", "verify", "facts describe", "doctor", "pocket", "locate", "degenerate", "languages", "check", "plant"
-)  # fmt: skip
-FRESH = """
-import sys
-from factneurons.cli import main
-try: main(sys.argv[1:])
-except SystemExit as end: assert not end.code, end.code
-assert not {"torch", "transformers"} & set(sys.modules)
-"""
-
-
-@pytest.mark.parametrize(
-    "words", [*(f"{command} --help" for command in LIGHT), "facts describe bundled?relation=capital", "pocket list"]
-)
-def test_what_needs_no_model_does_not_wait_for_one(words):
-    done = subprocess.run([sys.executable, "-c", FRESH, *words.split()], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")

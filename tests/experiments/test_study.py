@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import factneurons as fn
+from factneurons.attribution import locate as locate_module
 from factneurons.errors import BadSetting, NotAskable
-from factneurons.experiments import study as study_module
 from factneurons.experiments.settings import ExperimentSettings
 from factneurons.experiments.study import Study
 from factneurons.facts.types import Fact, Prompt
@@ -41,13 +41,13 @@ def test_a_single_prompt_is_both_halves(model):
 
 def test_announced_facts_are_located_together_and_each_once(model, facts, monkeypatch):
     batches = []
-    locate = study_module.locate_batch
+    locate = locate_module.locate_batch
 
     def counted(*arguments, **options):
         batches.append(len(arguments[1]))
         return locate(*arguments, **options)
 
-    monkeypatch.setattr(study_module, "locate_batch", counted)
+    monkeypatch.setattr(locate_module, "locate_batch", counted)
     study = Study(model, facts, FEW)
     study.expect(facts[:4])
     together = [study.knowledge(fact, "dai") for fact in facts[:4]]

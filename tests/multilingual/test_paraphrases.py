@@ -14,7 +14,8 @@ from factneurons.errors import BadSetting
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
 from factneurons.multilingual import paraphrases
-from factneurons.multilingual.paraphrases import STATIC, consistency_of, otsu
+from factneurons.multilingual.paraphrases import consistency_of, otsu
+from factneurons.multilingual.types import STATIC
 
 
 def neurons(*indices):

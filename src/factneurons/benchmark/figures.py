@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import altair as alt
 import pandas as pd
 
-from factneurons.benchmark.judging import JUDGED
+from factneurons.benchmark.settings import JUDGED
 from factneurons.benchmark.summary import COMPARED, by_regime, confusion
 from factneurons.benchmark.tables import HEADINGS, MEASURE_NAMES, SHOWN, ranked, source_name, sources, with_interval
 from factneurons.planted.types import REGIMES

@@ -17,7 +17,7 @@ from sklearn.metrics import adjusted_rand_score, average_precision_score
 from factneurons.attribution.selection import coarse_set, needed_prompts
 from factneurons.attribution.settings import SelectionSettings
 from factneurons.benchmark.contestants import groupers, scorers
-from factneurons.benchmark.settings import TRUE
+from factneurons.benchmark.settings import GROUPED, JUDGED, TRUE
 from factneurons.degeneracy.carrying import FactsByNeuron
 from factneurons.degeneracy.clusterers.base import Context
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
@@ -34,12 +34,6 @@ from factneurons.models.prompts import queries_of
 from factneurons.models.types import Neuron, Query
 from factneurons.planted.truth import Truth
 from factneurons.planted.types import PlantedFact
-
-GROUPED = ("degenerate", "redundant", "conjunctive", "single", "shared")
-"""Regimes whose neurons have one right grouping."""
-
-JUDGED = (*GROUPED, "interchangeable")
-"""Regimes that a verdict can name."""
 
 _MATCH = 0.5
 """A group is a component if their Jaccard index is above this: at most one group can be."""

@@ -15,6 +15,12 @@ SEEDS = tuple(range(6))
 TRUE = "true"
 """Where the neurons to be grouped come from: the truth, or else the method of this name."""
 
+GROUPED = ("degenerate", "redundant", "conjunctive", "single", "shared")
+"""Regimes whose neurons have one right grouping."""
+
+JUDGED = (*GROUPED, "interchangeable")
+"""Regimes that a verdict can name."""
+
 IN_ROUNDS = "dai in rounds"
 """Integrated gradients again and again, each time with what was found before suppressed."""
 

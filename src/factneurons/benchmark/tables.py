@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from factneurons.benchmark.judging import JUDGED
-from factneurons.benchmark.settings import TRUE
+from factneurons.benchmark.settings import JUDGED, TRUE
 from factneurons.benchmark.summary import COMPARED, confusion
 from factneurons.errors import BadSetting
 from factneurons.report.numbers import NOTHING

@@ -10,16 +10,15 @@ import pandas as pd
 import typer
 
 import factneurons as fn
-from factneurons.benchmark.contestants import scorers
 from factneurons.benchmark.page import Written, write_results
-from factneurons.benchmark.run import TABLE, check_bases, model_folders, run_benchmark
-from factneurons.benchmark.settings import BASES, SEEDS, SMALL, TRUE, BenchmarkSettings, has_captum
+from factneurons.benchmark.settings import SMALL, TRUE, BenchmarkSettings, has_captum, scorer_names
 from factneurons.benchmark.summary import summary
 from factneurons.benchmark.tables import confusion_table, plain, ranked, table_of
 from factneurons.cli.console import say, tell
 from factneurons.cli.options import MODEL_HELP, listed
 from factneurons.errors import BadSetting
 from factneurons.runs.files import FolderLock, disk_errors_in_one_line
+from factneurons.settings import options_of
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "benchmark": (
@@ -30,6 +29,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 _LOCK = "lock"
 _FULL = BenchmarkSettings()
+_HELP = {each.name: each.help.removesuffix(".") for each in options_of(BenchmarkSettings)}
 
 
 def benchmark(
@@ -40,19 +40,16 @@ def benchmark(
         list[str] | None,
         typer.Option(
             metavar="MODEL",
-            help=f"What facts are planted in; may be given several times. {MODEL_HELP} Or one with random weights: "
-            f"{listed(fn.RANDOM_MODELS)}. Default: {listed(BASES)}.",
+            help=f"{_HELP['bases']}; may be given several times. {MODEL_HELP} Or one with random weights: "
+            f"{listed(fn.RANDOM_MODELS)}. Default: {listed(_FULL.bases)}.",
         ),
     ] = None,
     seeds: Annotated[
-        str | None, typer.Option(help=f"One planted model per base and seed: 0-5, or 0,2,4. Default: 0-{SEEDS[-1]}.")
+        str | None, typer.Option(help=f"{_HELP['seeds']}: 0-5, or 0,2,4. Default: {_FULL.seeds[0]}-{_FULL.seeds[-1]}.")
     ] = None,
     grouped_by: Annotated[
         str | None,
-        typer.Option(
-            help="Whose neurons are grouped: true (those that store the fact), or methods that find them: "
-            f"{listed(name for name in scorers())}. Default: {','.join(_FULL.grouped_by)}."
-        ),
+        typer.Option(help=f"{_HELP['grouped_by']}: {listed(scorer_names())}. Default: {','.join(_FULL.grouped_by)}."),
     ] = None,
     small: Annotated[
         bool,
@@ -67,6 +64,8 @@ def benchmark(
     Facts are planted in chosen neurons of several models; then every method looks for the neurons, every clusterer
     groups them, and what is concluded is compared with the truth. What was stopped goes on where it was.
     """
+    from factneurons.benchmark.run import TABLE, check_bases, model_folders, run_benchmark
+
     settings = _settings(SMALL if small else _FULL, base, seeds, grouped_by, steps)
     check_bases(settings)
     if not has_captum():

@@ -42,7 +42,7 @@ def _group(context: typer.Context) -> None:
 @commands.command("show", epilog=shown(EXAMPLES["delta show"]))
 def show_command(edit: Annotated[Path, typer.Argument(metavar="EDIT", help="The folder of an edit.")]) -> None:
     """Say what an edit changes and what it was made for."""
-    found = fn.Edit.load(edit)
+    found = fn.StoredEdit.load(edit)
     about = found.description
     show.described(found)
     say(f"  made for {about.model}, {about.dtype} weights, hash {about.model_hash[:16]}")
@@ -57,7 +57,7 @@ def list_command(
     """List the edits in a folder."""
     places = fn.edits_in(folder)
     for place in places:
-        edit = fn.Edit.load(place)
+        edit = fn.StoredEdit.load(place)
         say(f"{place}: {edit.description} ({counted(len(edit.neurons), 'neuron')}, {edit.description.model})")
     if not places:
         say(f"{folder}: no edits in it")

@@ -18,6 +18,7 @@ from factneurons.findings.degeneracy import carried_of, degeneracy_of
 from factneurons.findings.effects import changes_of, effects_of
 from factneurons.findings.languages import language_effects, shared_of
 from factneurons.report.numbers import in_line
+from factneurons.report.sections.edits import in_words, size_of_random
 from factneurons.report.text import EXPECTED_SKIPS, language_rule, no_degenerate, not_shared
 from factneurons.runs.counts import Summary, counted
 from factneurons.runs.reading import measurements_of
@@ -355,7 +356,7 @@ def _verdict(line: fn.ParsedLine, verdict: fn.Verdict) -> str:
     )
 
 
-def described(edit: fn.Edit) -> None:
+def described(edit: fn.Edit | fn.StoredEdit) -> None:
     """What an edit is, in a few lines."""
     about = edit.description
     layers = Counter(neuron.layer for neuron in edit.neurons)
@@ -370,8 +371,6 @@ def described(edit: fn.Edit) -> None:
 
 def evaluated(result: fn.EditEvaluation, effects: Sequence[fn.EditEffect]) -> None:
     """The edit, and its measurements beside those of random neurons."""
-    from factneurons.report.sections.edits import in_words, size_of_random  # here, because it brings PyTorch
-
     described(result.edit)
     random = size_of_random(result)
     if random is not None:

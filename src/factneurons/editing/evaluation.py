@@ -16,7 +16,7 @@ from factneurons.attribution.controls import matched_random, strengths
 from factneurons.editing.build import Split, edit, new_answers, split_prompts
 from factneurons.editing.held_out import GROUPS, LeftOut, evaluation_prompts
 from factneurons.editing.kinds import kind_named
-from factneurons.editing.measuring import MEASURES, Measure, compared, perplexity, rows_of
+from factneurons.editing.measuring import FOUND, MEASURES, RANDOM, Measure, compared, perplexity, rows_of
 from factneurons.editing.settings import EditSettings
 from factneurons.editing.types import Edit
 from factneurons.errors import NotAskable
@@ -26,8 +26,6 @@ from factneurons.models.model import Model
 from factneurons.models.types import Neuron
 from factneurons.settings import check_number, with_options
 from factneurons.statistics import Interval, bootstrap_interval
-
-FOUND, RANDOM = "found", "random"
 
 
 @dataclass(frozen=True, slots=True)

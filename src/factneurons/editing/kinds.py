@@ -2,22 +2,25 @@
 
 Sources: Dai et al. (2022), 'Knowledge Neurons in Pretrained Transformers', for updating and erasing; 'Journey to the
 Center of the Knowledge Neurons' (AAAI 2024) for suppressing and enhancing.
+
+Help texts name the kinds, so PyTorch is imported where it works.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from factneurons.editing.least_change import least_change
 from factneurons.editing.settings import EditSettings
 from factneurons.errors import BadSetting
-from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
 from factneurons.settings import check_choice
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from factneurons.models.model import Model
 
 
 @dataclass(slots=True)
@@ -78,13 +81,15 @@ def updated(lambda1: float, lambda2: float) -> Callable[[Task], Tensor]:
     """
 
     def formula(task: Task) -> Tensor:
+        import torch
+
         first = lambda1 if task.settings.lambda1 is None else task.settings.lambda1
         second = lambda2 if task.settings.lambda2 is None else task.settings.lambda2
         directions = [
             second * _direction(task.model, wanted) - first * _direction(task.model, asked)
             for asked, wanted in zip(task.asked, task.wanted, strict=True)
         ]
-        lengths: Tensor = torch.linalg.vector_norm(task.weights, dim=1, keepdim=True)
+        lengths: Tensor = task.weights.norm(dim=1, keepdim=True)
         moved: Tensor = task.weights + lengths * torch.stack(directions).mean(0)
         return moved
 
@@ -97,6 +102,8 @@ def _direction(model: Model, queries: Sequence[Query]) -> Tensor:
     Raises:
         BadSetting: the answer has several tokens, or the rows are not as long as the residual stream is wide.
     """
+    from torch.nn.functional import normalize
+
     ids = dict.fromkeys(query.answer_ids for query in queries)
     several = next((each for each in ids if len(each) > 1), None)
     if several is not None:
@@ -112,10 +119,14 @@ def _direction(model: Model, queries: Sequence[Query]) -> Tensor:
             "update has no direction: use the kind least-change"
         )
     mean: Tensor = rows.mean(0)
-    return torch.nn.functional.normalize(mean, dim=0)
+    return normalize(mean, dim=0)
 
 
 def _least_change(task: Task) -> Tensor:
+    import torch
+
+    from factneurons.editing.least_change import least_change
+
     wanted = [query for queries in task.wanted for query in queries]
     found = least_change(task.model, task.neurons, wanted, task.kept, margin=task.settings.margin)
     if not found.reached:

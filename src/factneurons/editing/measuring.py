@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from factneurons.editing.held_out import EditPrompt
 from factneurons.errors import BadNumber
 from factneurons.models.types import Evaluation
 from factneurons.statistics import Numbers
+
+if TYPE_CHECKING:
+    from factneurons.editing.held_out import EditPrompt
+
+FOUND, RANDOM = "found", "random"
+"""Whose edit a row is of: the found neurons' or random ones'."""
 
 COLUMNS = (
     *("group", "role", "fact_id", "language", "subject", "prompt", "answer", "tokens"),

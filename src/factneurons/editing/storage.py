@@ -3,7 +3,8 @@
     delta.safetensors   neurons [n, 2] int64, old and new out-weights [n, hidden] in the model's type
     edit.json           what the edit is for, the hash of the model it was made for, the hash of delta.safetensors
 
-A few kilobytes, whatever the size of the model. Nothing in the files names a path, and nothing in them is run.
+A few kilobytes, whatever the size of the model. Nothing in the files names a path, and nothing in them is run. To look
+at an edit (`StoredEdit`) takes no PyTorch.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+import numpy as np
+from safetensors import SafetensorError, deserialize
 
 from factneurons.editing.description import Description
 from factneurons.errors import BadSetting
 from factneurons.models.files import file_hash
 from factneurons.models.types import Neuron
+from factneurons.statistics import Numbers
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DELTA = "delta.safetensors"
 DESCRIPTION = "edit.json"
@@ -31,14 +35,17 @@ FORMAT = 1
 
 _TENSORS = {"neurons", "old", "new"}
 
+View = Mapping[str, Any]
+"""A tensor as it is stored: "dtype", "shape" and "data", its bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What is kept of an edit: its fields, as in `Edit`."""
 
     neurons: tuple[Neuron, ...]
-    old: torch.Tensor
-    new: torch.Tensor
+    old: Tensor
+    new: Tensor
     description: Description
 
 
@@ -47,6 +54,9 @@ def write(place: Path, edit: Contents) -> Path:
     for name in (DELTA, DESCRIPTION):
         if (place / name).exists():
             raise BadSetting(f"{place / name} exists already: choose another folder")
+    import torch
+    from safetensors.torch import save
+
     place.mkdir(parents=True, exist_ok=True)
     tensors = {"neurons": torch.tensor(edit.neurons, dtype=torch.int64).reshape(-1, 2)}
     (place / DELTA).write_bytes(save({**tensors, "old": edit.old.contiguous(), "new": edit.new.contiguous()}))
@@ -58,14 +68,46 @@ def write(place: Path, edit: Contents) -> Path:
 
 def read(place: Path) -> Contents:
     """Read an edit (raises as `Edit.load`)."""
+    from safetensors.torch import load
+
+    description, data, neurons, _ = _read(place)
+    tensors = load(data)
+    return Contents(neurons, tensors["old"], tensors["new"], description)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEdit:
+    """What an edit on disk is, to be looked at.
+
+    Attributes:
+        neurons: whose out-weights it changes.
+        size: as `Edit.size`.
+        description: what it is for.
+    """
+
+    neurons: tuple[Neuron, ...]
+    size: float
+    description: Description
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Look at an edit that was saved (raises as `Edit.load`)."""
+        description, _, neurons, views = _read(Path(path))
+        old, new = (_numbers(views[name]) for name in ("old", "new"))
+        return cls(neurons, float(np.linalg.norm(new - old) / np.linalg.norm(old)), description)
+
+
+def _read(place: Path) -> tuple[Description, bytes, tuple[Neuron, ...], dict[str, View]]:
+    """What it is for, the bytes of its tensors, its neurons, and every tensor's type, shape and bytes."""
     if not (place / DESCRIPTION).is_file() or not (place / DELTA).is_file():
         raise BadSetting(f"{place} holds no edit: there must be {DESCRIPTION} and {DELTA} in it")
     record = _record(place / DESCRIPTION)
     if record.pop("delta_sha256", None) != file_hash(place / DELTA):
         raise BadSetting(f"{place / DELTA} is not the file that {DESCRIPTION} was written for: its hash differs")
-    tensors = _tensors(place / DELTA)
-    neurons = tuple(Neuron(layer, index) for layer, index in tensors["neurons"].tolist())
-    return Contents(neurons, tensors["old"], tensors["new"], _description(record, place / DESCRIPTION))
+    data = (place / DELTA).read_bytes()
+    views = _tensors(data, place / DELTA)
+    neurons = tuple(Neuron(layer, index) for layer, index in _neurons(views["neurons"]))
+    return _description(record, place / DESCRIPTION), data, neurons, views
 
 
 def _record(path: Path) -> dict[str, Any]:
@@ -81,19 +123,30 @@ def _record(path: Path) -> dict[str, Any]:
     return record
 
 
-def _tensors(path: Path) -> dict[str, torch.Tensor]:
+def _tensors(data: bytes, path: Path) -> dict[str, View]:
     try:
-        tensors = load(path.read_bytes())
+        tensors = dict(deserialize(data))
     except SafetensorError as error:
         raise BadSetting(f"{path} cannot be read as safetensors: {error}") from error
     if set(tensors) != _TENSORS:
         raise BadSetting(f"{path} holds {', '.join(sorted(tensors))}, not {', '.join(sorted(_TENSORS))}")
     neurons, old, new = tensors["neurons"], tensors["old"], tensors["new"]
-    whole = neurons.dtype == torch.int64 and neurons.dim() == 2 and neurons.shape[1] == 2
-    fit = old.shape == new.shape and old.dtype == new.dtype and old.dim() == 2 and len(old) == len(neurons)
-    if not whole or not fit or len({tuple(row) for row in neurons.tolist()}) < len(neurons):
+    whole = neurons["dtype"] == "I64" and neurons["shape"][1:] == [2]
+    fit = old["shape"] == new["shape"] and old["dtype"] == new["dtype"] and len(old["shape"]) == 2
+    if not whole or not fit or not len({*_neurons(neurons)}) == neurons["shape"][0] == old["shape"][0]:
         raise BadSetting(f"{path}: its tensors do not fit together: neurons [n, 2], old and new [n, hidden], each once")
     return tensors
+
+
+def _neurons(view: View) -> list[tuple[int, int]]:
+    return [(layer, index) for layer, index in np.frombuffer(view["data"], "<i8").reshape(-1, 2).tolist()]
+
+
+def _numbers(view: View) -> Numbers:
+    """A tensor's values. bfloat16, which NumPy does not have, is the upper half of float32."""
+    if view["dtype"] == "BF16":
+        return (np.frombuffer(view["data"], "<u2").astype("<u4") << 16).view("<f4").astype(np.float64)
+    return np.frombuffer(view["data"], f"<f{int(view['dtype'][1:]) // 8}").astype(np.float64)
 
 
 _TUPLES = ("facts", "prompts", "notes")

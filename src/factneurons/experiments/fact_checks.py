@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,15 +16,6 @@ from factneurons.experiments.experiment import RANDOM_FOR, Summary
 from factneurons.experiments.study import Study
 from factneurons.experiments.types import Measured
 from factneurons.factcheck import measures
-from factneurons.factcheck.asking import SCORERS
-from factneurons.factcheck.relation_neurons import (
-    NeuronSets,
-    find_degenerate_sets,
-    grouped,
-    neurons_by_relation,
-    random_sets,
-)
-from factneurons.factcheck.scoring import enough_points, score_statements
 from factneurons.factcheck.settings import AUTO
 from factneurons.factcheck.statements import Case, WrongAnswers, case_of, held_out_subjects
 from factneurons.factcheck.thresholds import Thresholds, choose_thresholds
@@ -31,6 +23,9 @@ from factneurons.factcheck.types import Group, Statement
 from factneurons.facts.types import Fact
 from factneurons.models.types import Query
 from factneurons.statistics import Numbers
+
+if TYPE_CHECKING:
+    from factneurons.factcheck.relation_neurons import NeuronSets
 
 SHARE = 0.5
 """S_r: neurons of more than half as many facts as the most frequent one."""
@@ -70,6 +65,8 @@ class FactChecks:
     """
 
     def __init__(self, study: Study) -> None:
+        from factneurons.factcheck.scoring import enough_points
+
         self._study = study
         self._wrong_answers = WrongAnswers(study.facts)
         self._held_out = held_out_subjects(study.facts, seed=study.settings.seed)
@@ -132,6 +129,13 @@ class FactChecks:
         self, known: Sequence[KnowledgeNeurons], queries: Mapping[Group, Sequence[Query]]
     ) -> dict[str, NeuronSets]:
         """Condition -> S_r; the random ones are matched to the degenerate neurons, else to the knowledge neurons."""
+        from factneurons.factcheck.relation_neurons import (
+            find_degenerate_sets,
+            grouped,
+            neurons_by_relation,
+            random_sets,
+        )
+
         model, settings = self._study.model, self._study.settings
         found = find_degenerate_sets(model, known, AUTO)
         sets: dict[str, NeuronSets] = {
@@ -146,6 +150,9 @@ class FactChecks:
 
     def _scores(self, statements: Sequence[Statement], queries: Sequence[Query]) -> dict[str, Numbers]:
         """Condition (random ones by draw) -> scores [statements]."""
+        from factneurons.factcheck.asking import SCORERS
+        from factneurons.factcheck.scoring import score_statements
+
         groups = [each.group for each in statements]
         found = score_statements(self._study.model, queries, groups, list(self._sets.values()), self._settings).scores
         scores = dict(zip(self._sets, found.T, strict=True))

@@ -2,6 +2,9 @@
 
 Knowledge neurons are found with one half of a fact's prompts and tested with the other, so that no number rests on the
 prompts it was found with.
+
+The experiments are listed, and told of in help texts, without a model: here and in the suite, what imports PyTorch is
+imported where it works.
 """
 
 from __future__ import annotations
@@ -9,17 +12,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from factneurons.attribution.locate import locate_batch
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
-from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.attribution.types import KnowledgeNeurons, Measurement
 from factneurons.errors import NotAskable
 from factneurons.experiments.settings import ExperimentSettings
 from factneurons.facts.related import FactPool, few_per_relation
 from factneurons.facts.types import Fact
-from factneurons.models.model import Model
 from factneurons.models.prompts import queries_of
-from factneurons.models.types import Query
+from factneurons.models.types import Neuron, Query
+
+if TYPE_CHECKING:
+    from factneurons.models.model import Model
 
 BATCH = 8
 """Facts whose neurons are located together."""
@@ -101,11 +106,21 @@ class Study:
             raise NotAskable("no-knowledge-neurons", f"{method} finds no knowledge neurons for it")
         return known
 
+    def intervene(
+        self, fact: Fact, queries: Sequence[Query], neurons: Sequence[Neuron], name: str
+    ) -> list[Measurement]:
+        """What suppressing and enhancing neurons, called `name`, does to these queries of a fact and to others."""
+        from factneurons.attribution.effects import Asked, intervene
+
+        return intervene(self.model, Asked(fact, tuple(queries)), neurons, name, self.pool, self.settings.interventions)
+
     def expect(self, facts: Sequence[Fact]) -> None:
         """Announce facts that come next."""
         self._next = {fact.key: tuple(facts) for fact in facts}
 
     def _locate(self, facts: Iterable[Fact], method: str) -> None:
+        from factneurons.attribution.locate import locate_batch
+
         halves = []
         for fact in facts:
             try:

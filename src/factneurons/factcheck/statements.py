@@ -11,14 +11,17 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from factneurons.draws import rank
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.factcheck.types import Group, Statement
 from factneurons.facts.types import Fact, Prompt
-from factneurons.models.model import Model
 from factneurons.models.prompts import queries_of
 from factneurons.models.types import Query
+
+if TYPE_CHECKING:
+    from factneurons.models.model import Model
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from factneurons.errors import NotAskable
 from factneurons.facts.types import Fact, Prompt
-from factneurons.models.model import Model
 from factneurons.models.types import Query, Refusal
+
+if TYPE_CHECKING:
+    from factneurons.models.model import Model
 
 
 def ask(

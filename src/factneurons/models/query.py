@@ -13,13 +13,15 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from factneurons.errors import BadModel, NotAskable
 from factneurons.facts.types import BLANK, MASK_TOKENS, Prompt
 from factneurons.models.types import Kind, Query
 from factneurons.settings import check_choice
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 SENTINEL = "<extra_id_0>"
 """The token that stands for the blank in an encoder-decoder's text."""

@@ -33,12 +33,9 @@ from factneurons.models.prompts import ask, each_alone
 from factneurons.models.types import Neuron
 from factneurons.multilingual.join import mean_jaccard
 from factneurons.multilingual.tables import CONSISTENCY
-from factneurons.multilingual.types import Consistency, FactConsistency
+from factneurons.multilingual.types import STATIC, Consistency, FactConsistency
 from factneurons.settings import with_options
 from factneurons.tables import ResultTable
-
-STATIC = 0.3
-"""A fact whose CS is lower is inconsistent."""
 
 OTSU = "otsu"
 

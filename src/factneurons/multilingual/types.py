@@ -19,6 +19,9 @@ REASONS: dict[str, str] = {
 }
 """Why a fact has no language-independent neurons."""
 
+STATIC = 0.3
+"""A fact whose CS is lower is inconsistent."""
+
 
 @dataclass(frozen=True, slots=True)
 class LanguageIndependent:

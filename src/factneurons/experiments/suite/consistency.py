@@ -18,9 +18,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from factneurons.attribution.effects import Asked, intervene
-from factneurons.attribution.locate import threshold_for
-from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.selection import AGREEMENTS, choose, coarse_set
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import Attribution
@@ -31,9 +28,8 @@ from factneurons.experiments.suite.localisation import changes
 from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 from factneurons.models.prompts import each_alone
-from factneurons.models.types import Neuron
-from factneurons.multilingual.paraphrases import STATIC, consistency_of
-from factneurons.multilingual.types import Consistency
+from factneurons.models.types import Neuron, Query
+from factneurons.multilingual.types import STATIC, Consistency
 
 OWN, NEIGHBOUR, RANDOM = "own set", "neighbour's set", "random"
 SELECTIONS = {"refine": "refined", "union": "union", "consistency": "consistency-aware"}
@@ -59,6 +55,8 @@ MEASURES = {
 
 def prepare(study: Study) -> Work:
     """Agreement under every method, then the sets of the first method, on one fact."""
+    from factneurons.attribution.methods import attribute_all
+    from factneurons.multilingual.paraphrases import consistency_of
 
     def work(fact: Fact) -> Iterator[Measured]:
         study.require_known(fact)
@@ -74,14 +72,20 @@ def prepare(study: Study) -> Work:
                 yield from _agreement(method, consistency_of(sets))
             first = first or attributions
         yield from _prompt_by_prompt(study, fact, first)
-        yield from _selections(study, Asked(fact, tested), first)
+        yield from _selections(study, fact, tested, first)
 
     return work
 
 
+def _threshold(fact: Fact, settings: AttributionSettings) -> float:
+    from factneurons.attribution.locate import threshold_for
+
+    return threshold_for(fact, settings, SelectionSettings())
+
+
 def _sets(fact: Fact, settings: AttributionSettings, attributions: Sequence[Attribution]) -> list[tuple[Neuron, ...]]:
     """The neurons of every prompt."""
-    threshold = threshold_for(fact, settings, SelectionSettings())
+    threshold = _threshold(fact, settings)
     return [tuple(coarse_set(each.scores, "fraction", threshold)) for each in attributions]
 
 
@@ -104,27 +108,30 @@ def _prompt_by_prompt(study: Study, fact: Fact, attributions: Sequence[Attributi
     sets = _sets(fact, AttributionSettings(method=attributions[0].method), attributions)
     values: dict[tuple[str, str], list[float]] = defaultdict(list)
     for number, attribution in enumerate(attributions):
-        asked = Asked(fact, (attribution.query,))
         neighbour = sets[(number + 1) % len(sets)]
         for condition, neurons in ((OWN, sets[number]), (NEIGHBOUR, neighbour)):
-            for each in _changed(study, asked, condition, neurons):
+            for each in _changed(study, fact, (attribution.query,), condition, neurons):
                 values[each.condition, each.measure].append(each.value)
     for (condition, measure), found in values.items():
         yield Measured(condition, measure, float(np.mean(found)))
 
 
-def _selections(study: Study, asked: Asked, attributions: Sequence[Attribution]) -> Iterator[Measured]:
+def _selections(
+    study: Study, fact: Fact, tested: Sequence[Query], attributions: Sequence[Attribution]
+) -> Iterator[Measured]:
     """The prompts held back, with the neurons that the others come to in each way."""
-    threshold = threshold_for(asked.fact, AttributionSettings(method=attributions[0].method), SelectionSettings())
+    threshold = _threshold(fact, AttributionSettings(method=attributions[0].method))
     for agreement in AGREEMENTS:
         neurons = choose(attributions, SelectionSettings(agreement=agreement), threshold).neurons
-        yield from _changed(study, asked, SELECTIONS[agreement], neurons)
+        yield from _changed(study, fact, tested, SELECTIONS[agreement], neurons)
 
 
-def _changed(study: Study, asked: Asked, condition: str, neurons: Sequence[Neuron]) -> Iterator[Measured]:
+def _changed(
+    study: Study, fact: Fact, queries: Sequence[Query], condition: str, neurons: Sequence[Neuron]
+) -> Iterator[Measured]:
     yield Measured(condition, "neurons", float(len(neurons)))
     if neurons:
-        found = intervene(study.model, asked, neurons, condition, study.pool, study.settings.interventions)
+        found = study.intervene(fact, queries, neurons, condition)
         yield from (each for each in changes(condition, found) if each.measure in MEASURES)
 
 

@@ -14,12 +14,12 @@ The paper's syntactic control needs minimal pairs, which are no facts, and is no
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from factneurons.editing.evaluation import FOUND, RANDOM, EditEvaluation
-from factneurons.editing.measuring import number
+from factneurons.editing.measuring import FOUND, RANDOM, number
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
@@ -27,6 +27,9 @@ from factneurons.experiments.suite.update_and_erase import LEAST, PAPER, UPDATES
 from factneurons.experiments.types import Measured
 from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact
+
+if TYPE_CHECKING:
+    from factneurons.editing.evaluation import EditEvaluation
 
 SUPPRESS = "suppress"
 OWN, REVERSE, SYNONYMS = "paraphrases", "reverse", "synonyms"

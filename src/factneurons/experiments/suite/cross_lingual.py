@@ -18,7 +18,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from factneurons.attribution.effects import Asked, intervene
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
@@ -87,9 +86,8 @@ def prepare(study: Study) -> Work:
         if not sets[SHARED]:
             raise NotAskable("nothing-shared", f"{fact.id!r}: its languages share no knowledge neuron")
         _, tested = study.halves(fact)
-        asked = Asked(fact, tested)
         for condition, place, neurons in _conditions(sets, fact.language):
-            found = intervene(study.model, asked, neurons, condition, study.pool, study.settings.interventions)
+            found = study.intervene(fact, tested, neurons, condition)
             yield Measured(condition, "neurons", float(len(neurons)), place)
             yield from _with_side_effect(list(changes(condition, found, place)))
 

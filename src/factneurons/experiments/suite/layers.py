@@ -19,8 +19,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.find import degenerate_neurons
-from factneurons.degeneracy.pairs import pairs_of
 from factneurons.degeneracy.settings import DegeneracySettings, PairSettings
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
@@ -57,6 +55,9 @@ def prepare(study: Study) -> Work:
 
 
 def _kinds(study: Study, known: KnowledgeNeurons) -> Iterator[tuple[str, Sequence[Neuron]]]:
+    from factneurons.degeneracy.find import degenerate_neurons
+    from factneurons.degeneracy.pairs import pairs_of
+
     yield KNOWLEDGE, known.neurons
     sets = [frozenset(each.neurons) for each in _in_all_languages(study, known.fact)]
     yield SHARED, sorted(frozenset.intersection(*sets)) if len(sets) > 1 else ()

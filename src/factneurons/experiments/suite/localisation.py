@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from factneurons.attribution.effects import Asked, intervene
 from factneurons.attribution.settings import ACTIONS
 from factneurons.attribution.types import Measurement
 from factneurons.errors import NotAskable
@@ -52,7 +51,6 @@ def prepare(study: Study) -> Work:
     def work(fact: Fact) -> Iterator[Measured]:
         study.require_known(fact)
         _, tested = study.halves(fact)
-        asked = Asked(fact, tested)
         for method in study.settings.methods:
             try:
                 neurons = study.knowledge(fact, method).neurons
@@ -61,7 +59,7 @@ def prepare(study: Study) -> Work:
                     raise
                 yield Measured(method, "neurons", 0.0)
                 continue
-            found = intervene(study.model, asked, neurons, method, study.pool, study.settings.interventions)
+            found = study.intervene(fact, tested, neurons, method)
             yield from changes(method, found)
             yield from _spread(method, neurons, study.model.layer_count)
 
@@ -72,8 +70,8 @@ def changes(name: str, found: Sequence[Measurement], place: str = "") -> Iterato
     """Relative changes and specificity of one set of neurons and of its random ones.
 
     Args:
-        name: the condition, as it was given to `intervene`.
-        found: what `intervene` measured.
+        name: the condition, as it was given to `Study.intervene`.
+        found: what it measured.
         place: of every number.
     """
     for condition in (name, f"{RANDOM_FOR}{name}"):

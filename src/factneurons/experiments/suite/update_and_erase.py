@@ -15,14 +15,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from math import log
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from factneurons.attribution.controls import matched_random, strengths
 from factneurons.draws import rank
-from factneurons.editing.build import edit
-from factneurons.editing.evaluation import FOUND, RANDOM, EditEvaluation, evaluate_edit
-from factneurons.editing.measuring import number
+from factneurons.editing.measuring import FOUND, RANDOM, number
 from factneurons.editing.settings import EditSettings
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
@@ -31,6 +29,9 @@ from factneurons.experiments.types import Measured
 from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
+
+if TYPE_CHECKING:
+    from factneurons.editing.evaluation import EditEvaluation
 
 PAPER, LEAST, ERASE = "update", "least change", "erase relation"
 UPDATES = {PAPER: "update-paper", LEAST: "least-change"}
@@ -83,6 +84,8 @@ def evaluated(
     study: Study, around: RelatedFacts, fact: Fact, to: dict[str, str], neurons: Sequence[Neuron], kind: str
 ) -> EditEvaluation:
     """One edit of a fact, and of random neurons."""
+    from factneurons.editing.evaluation import evaluate_edit
+
     settings = EditSettings(kind=kind, multi_mask=study.settings.multi_mask, seed=study.settings.seed)
     return evaluate_edit(study.model, [fact], around, settings, to=to, neurons=neurons, draws=study.settings.draws)
 
@@ -141,6 +144,8 @@ class _Erasing:
 
     def measured(self, fact: Fact) -> Iterator[Measured]:
         """Relative changes of P(answer), with the relation's neurons erased and with random ones."""
+        from factneurons.editing.build import edit
+
         study = self._study
         asked = study.halves(fact)[1]
         drawn = study.pool.unrelated(fact, study.settings.unrelated, study.settings.seed)
@@ -175,6 +180,8 @@ class _Erasing:
         return self._sets[key]
 
     def _find(self, key: tuple[str, str]) -> list[tuple[Neuron, ...]]:
+        from factneurons.attribution.controls import matched_random, strengths
+
         study, counts, queries = self._study, Counter[Neuron](), list[Query]()
         facts = self._relations[key][:_SAMPLE]
         study.expect(facts)

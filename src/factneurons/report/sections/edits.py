@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import altair as alt
 import numpy as np
 import pandas as pd
-import torch
 
-from factneurons.editing.evaluation import FOUND, EditEffect, EditEvaluation
-from factneurons.editing.types import Edit
+from factneurons.editing.measuring import FOUND
 from factneurons.report import numbers
 from factneurons.report.charts import BLUE, GREY, ORANGE, Figure, bars, finite, points
 from factneurons.report.html import environment, render, write_page
 from factneurons.statistics import Interval
+
+if TYPE_CHECKING:
+    from factneurons.editing.evaluation import EditEffect, EditEvaluation
+    from factneurons.editing.types import Edit
 
 PAGE = "edit.html"
 
@@ -145,8 +148,8 @@ def _data(line: EditEffect) -> Iterator[dict[str, object]]:
 
 def _neurons(edit: Edit) -> Figure:
     """How long each neuron's out-weights are, and how much of them the edit changes."""
-    before = torch.linalg.vector_norm(edit.old.double(), dim=1)
-    change = torch.linalg.vector_norm(edit.new.double() - edit.old.double(), dim=1)
+    before = edit.old.double().norm(dim=1)
+    change = (edit.new.double() - edit.old.double()).norm(dim=1)
     names = [f"{neuron.layer}.{neuron.index}" for neuron in edit.neurons]
     data = [
         {"neuron": name, "kind": kind, "length": float(length)}
