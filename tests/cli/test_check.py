@@ -11,7 +11,7 @@ import torch
 
 import factneurons as fn
 from factneurons.cli import main
-from factneurons.report.page import write_report
+from factneurons.report.page import run_report
 from factneurons.runs.store import Run
 from factneurons.runs.verify import verify as problems_in
 
@@ -113,7 +113,7 @@ def test_other_settings_are_refused(checked, command):
 
 def test_the_report_shows_it_and_escapes_what_facts_say(checked, command, statements):
     command("check", checked, *FEW)
-    page = write_report(checked, max_facts=0).read_text(encoding="utf-8")
+    page = run_report(checked, max_facts=0).read_text(encoding="utf-8")
     assert '<section id="checking">' in page
     assert "Facts that the model knows" in page
     assert 'id="figure-check_roc"' in page
@@ -147,7 +147,7 @@ def test_facts_nobody_knows(tmp_path, command):
     assert not any("F1" in line for line in lines)
     assert any("facts that the model does not know, counted apart" in line for line in lines)
     assert any(line.startswith("no statement can be judged by knowledge") for line in lines)
-    page = write_report(run).read_text(encoding="utf-8")
+    page = run_report(run).read_text(encoding="utf-8")
     assert "The model knows none of these facts" in page
     assert "Facts that the model does not know" in page
 
@@ -157,7 +157,7 @@ def test_hostile_texts(tmp_path, command):
     run = located(tmp_path / "run", hostile(tmp_path, known))
     _, err, code = command("check", run, *FEW)
     assert code == 0, err
-    page = write_report(run).read_text(encoding="utf-8")
+    page = run_report(run).read_text(encoding="utf-8")
     assert "Rome<script>" not in page
     assert "Rome&lt;script&gt;" in page
     assert "<b>capital</b>" not in page

@@ -11,7 +11,7 @@ import torch
 import factneurons as fn
 from factneurons.cli import main
 from factneurons.multilingual.settings import LanguageSettings
-from factneurons.report.page import write_report
+from factneurons.report.page import run_report
 from factneurons.runs.store import Run
 from factneurons.runs.verify import verify as problems_in
 
@@ -68,7 +68,7 @@ def test_a_whole_run(two_languages, command):
         effects[effects["draw"] > 0].groupby(["fact_id", "language", "neurons", "neurons_of"])["draw"].max() == 2
     ).all()
 
-    page = write_report(run).read_text(encoding="utf-8")
+    page = run_report(run).read_text(encoding="utf-8")
     assert '<section id="languages">' in page
     assert "Which neurons speak which language" in page
 

@@ -8,7 +8,7 @@ import pytest
 
 from factneurons.report.drawing import page_specification
 from factneurons.report.figures import barcode, completeness, effects, figures_of, neuron_counts
-from factneurons.report.page import write_report
+from factneurons.report.page import run_report
 from factneurons.report.reading import findings_in, read
 from factneurons.runs.store import Run
 
@@ -132,7 +132,7 @@ def test_no_barcode_without_clusters():
 
 def test_files_are_written_for_every_chart(make_run, tmp_path):
     folder = make_run(tmp_path / "run")
-    write_report(folder, figures=("png", "svg", "png"), max_facts=1)
+    run_report(folder, figures=("png", "svg", "png"), max_facts=1)
     files = sorted(path.name for path in (folder / "figures").iterdir())
     names = ["acquisition_candidates", "acquisition_components", "barcode_0001", "completeness"]
     names += ["effect_of_enhance", "effect_of_suppress", "neuron_counts"]

@@ -7,7 +7,7 @@ import pytest
 
 from factneurons.facts.types import Fact, Prompt
 from factneurons.report.html import visible
-from factneurons.report.page import write_report
+from factneurons.report.page import run_report
 from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 
@@ -120,7 +120,7 @@ def written(make_run, folder, texts, other, **options):
         data=other,
         command=other,
     )
-    return write_report(run, **options)
+    return run_report(run, **options)
 
 
 @pytest.fixture(scope="module")

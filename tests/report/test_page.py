@@ -7,14 +7,14 @@ import pytest
 
 from factneurons.errors import BadRun, BadSetting
 from factneurons.report.html import content_security_policy
-from factneurons.report.page import write_report
+from factneurons.report.page import run_report
 from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 
 
 @pytest.fixture(scope="module")
 def page(whole_run, parsed, tmp_path_factory):
-    return parsed(write_report(whole_run, out=tmp_path_factory.mktemp("page") / "report.html"))
+    return parsed(run_report(whole_run, out=tmp_path_factory.mktemp("page") / "report.html"))
 
 
 def test_sections_come_in_order(page):
@@ -125,7 +125,7 @@ def test_losses_of_components_are_those_of_the_table(page, whole_run):
 
 
 def test_facts_left_out_are_listed_and_the_command_shows_them(whole_run, parsed, tmp_path):
-    page = parsed(write_report(whole_run, out=tmp_path / "few.html", max_facts=3))
+    page = parsed(run_report(whole_run, out=tmp_path / "few.html", max_facts=3))
     assert sum(dict(element.attributes).get("class") == "fact" for element in page.of("details")) == 3
     assert "21 more facts" in page.text
     assert f"factneurons report {whole_run} --max-facts 24" in page.text
@@ -134,14 +134,14 @@ def test_facts_left_out_are_listed_and_the_command_shows_them(whole_run, parsed,
 
 
 def test_no_fact_in_full(whole_run, parsed, tmp_path):
-    page = parsed(write_report(whole_run, out=tmp_path / "none.html", max_facts=0))
+    page = parsed(run_report(whole_run, out=tmp_path / "none.html", max_facts=0))
     assert "24 more facts" in page.text
     assert "The model knows" in page.text
 
 
 def test_only_located(make_run, parsed, tmp_path):
     folder = make_run(tmp_path / "run", stages=("locate",))
-    page = parsed(write_report(folder))
+    page = parsed(run_report(folder))
     assert page.open == []
     assert "The model knows" in page.text
     assert f"Degenerate knowledge neurons: not measured in this run. factneurons degenerate {folder}" in page.text
@@ -151,7 +151,7 @@ def test_only_located(make_run, parsed, tmp_path):
 
 
 def test_located_and_searched_but_not_tested(make_run, parsed, tmp_path):
-    page = parsed(write_report(make_run(tmp_path / "run", stages=("locate", "degenerate"))))
+    page = parsed(run_report(make_run(tmp_path / "run", stages=("locate", "degenerate"))))
     assert "What changing the degenerate knowledge neurons does: not measured" in page.text
     assert "degeneracy index is" in page.text
 
@@ -159,7 +159,7 @@ def test_located_and_searched_but_not_tested(make_run, parsed, tmp_path):
 def test_a_run_in_which_no_fact_was_asked(make_run, parsed, tmp_path):
     skips = [Skip(f"reason-{i}", f"line {i} is no JSON", source=f"facts.jsonl:{i}") for i in range(3)]
     folder = make_run(tmp_path / "run", facts=[], stages=("locate",), not_asked=skips)
-    page = parsed(write_report(folder, figures=("png",)))
+    page = parsed(run_report(folder, figures=("png",)))
     assert page.open == []
     assert "No fact was asked, so there is nothing to tell. 3 were read" in page.text
     assert "There is nothing to draw." in page.text
@@ -168,7 +168,7 @@ def test_a_run_in_which_no_fact_was_asked(make_run, parsed, tmp_path):
 
 
 def test_a_run_with_all_stages_and_no_fact(make_run, parsed, tmp_path):
-    page = parsed(write_report(make_run(tmp_path / "run", facts=[], not_asked=[])))
+    page = parsed(run_report(make_run(tmp_path / "run", facts=[], not_asked=[])))
     assert "No fact was asked, so there is nothing to tell." in page.text
     assert "Nothing was left out." in page.text
     assert "No fact and no prompt was skipped." in page.text
@@ -178,35 +178,35 @@ def test_a_stage_that_was_interrupted_is_told(make_run, parsed, tmp_path):
     folder = make_run(tmp_path / "run", stages=("locate",))
     with Run.create_or_resume(folder, Run.open(folder).manifest, "locate") as run:
         run.set_state("locate", "interrupted")
-    page = parsed(write_report(folder))
+    page = parsed(run_report(folder))
     assert "“locate” is not finished: interrupted. This report covers what was finished" in page.text
 
 
 def test_one_subject_has_no_interval(make_run, invented_facts, parsed, tmp_path):
     facts = [fact for fact in invented_facts if fact.id == "capital/france" and fact.language == "en"]
-    page = parsed(write_report(make_run(tmp_path / "run", facts=facts)))
+    page = parsed(run_report(make_run(tmp_path / "run", facts=facts)))
     assert "[one subject: no interval]" in page.text
 
 
 def test_the_same_run_gives_the_same_bytes(whole_run, tmp_path):
-    first = write_report(whole_run, out=tmp_path / "a.html").read_bytes()
-    second = write_report(Run.open(whole_run), out=str(tmp_path / "b.html")).read_bytes()
+    first = run_report(whole_run, out=tmp_path / "a.html").read_bytes()
+    second = run_report(Run.open(whole_run), out=str(tmp_path / "b.html")).read_bytes()
     assert first == second
 
 
 def test_it_goes_into_the_run_and_leaves_nothing_else_behind(make_run, tmp_path):
     folder = make_run(tmp_path / "run", stages=("locate",))
     before = {path.name for path in folder.iterdir()}
-    assert write_report(str(folder)) == folder / "report.html"
+    assert run_report(str(folder)) == folder / "report.html"
     assert {path.name for path in folder.iterdir()} == before | {"report.html"}
-    write_report(folder)
+    run_report(folder)
     with Run.create_or_resume(folder, Run.open(folder).manifest, "locate"):
         pass  # a run with a report in it can still be written to
 
 
 def test_a_bare_surrogate_in_the_command_does_no_harm(make_run, parsed, tmp_path):
     folder = make_run(tmp_path / "run", stages=("locate",), command="factneurons locate \udcff\x00\x1b[31m")
-    page = parsed(write_report(folder))
+    page = parsed(run_report(folder))
     assert "factneurons locate \ufffd\ufffd\ufffd[31m" in page.text
 
 
@@ -219,15 +219,15 @@ def test_a_bare_surrogate_in_the_command_does_no_harm(make_run, parsed, tmp_path
 )
 def test_bad_settings(whole_run, options, error, message, tmp_path):
     with pytest.raises(error, match=re.escape(message)):
-        write_report(whole_run, out=tmp_path / "x.html", **options)
+        run_report(whole_run, out=tmp_path / "x.html", **options)
     assert not (tmp_path / "x.html").exists()
 
 
 def test_bad_places(whole_run, tmp_path):
     with pytest.raises(BadRun, match="is not a run"):
-        write_report(tmp_path)
+        run_report(tmp_path)
     with pytest.raises(BadSetting, match="is a folder: name the file"):
-        write_report(whole_run, out=tmp_path)
+        run_report(whole_run, out=tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(BadRun, match="cannot be written"):
-        write_report(whole_run, out=tmp_path / "file" / "x.html")
+        run_report(whole_run, out=tmp_path / "file" / "x.html")

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from factneurons.errors import BadRun
-from factneurons.report.reading import read
+from factneurons.report.reading import findings_in, findings_of, read
 from factneurons.runs import store
 from factneurons.runs.store import Run
 
@@ -58,3 +58,16 @@ def test_a_damaged_part_is_one_clear_line(make_run, tmp_path):
         read(Run.open(folder), 3)
     assert str(part) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_findings_in_python_are_those_of_the_report(whole_run):
+    frame = findings_of(whole_run)
+    read_again = findings_in(read(Run.open(whole_run), 0))
+    effect = read_again.effect("knowledge", "suppress", "related").relative
+    under = (frame["neurons"] == "knowledge") & (frame["action"] == "suppress") & (frame["prompts"] == "related")
+    (row,) = frame[under & (frame["finding"] == effect.name)].to_dict("records")
+    assert (row["value"], row["low"], row["high"], row["facts"]) == (
+        *(effect.value, effect.interval.low, effect.interval.high), effect.n
+    )  # fmt: skip
+    assert (row["control"], row["difference"]) == (effect.control.estimate, effect.difference.estimate)
+    assert len(frame) == len(read_again.all)

@@ -24,7 +24,10 @@ from factneurons.cli.options import (
 )
 from factneurons.cli.terminal import Terminal
 from factneurons.errors import BadSetting
-from factneurons.factcheck.settings import CONDITION_NAMES
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "check": ("factneurons check runs/capital --statements statements.txt",),
+}
 
 _STDIN = "-"
 
@@ -42,7 +45,7 @@ def check(
         ),
     ] = None,
     condition: Annotated[
-        str, typer.Option(help=f"What judges the statements, one of: {listed(CONDITION_NAMES)}.")
+        str, typer.Option(help=f"What judges the statements, one of: {listed(fn.CONDITION_NAMES)}.")
     ] = "knowledge",
     settings: Annotated[fn.CheckSettings, Fields("share source method feature test_share draws seed")],
     skip_bad: SkipBad = False,

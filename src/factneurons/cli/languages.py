@@ -21,6 +21,10 @@ from factneurons.cli.options import (
 )
 from factneurons.cli.terminal import Terminal
 
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "languages": ("factneurons languages runs/two-languages",),
+}
+
 _FIELDS = Fields("rule at_least only thresholds held_out tau beta_prompts beta_languages seed")
 
 

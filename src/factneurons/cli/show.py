@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+import factneurons as fn
 from factneurons.cli.console import say
-from factneurons.experiments.experiment import Experiment
-from factneurons.experiments.verdicts import verdicts_of
 from factneurons.findings.degeneracy import carried_of, degeneracy_of
 from factneurons.findings.effects import changes_of, effects_of
 from factneurons.report.numbers import in_line
@@ -145,14 +144,14 @@ def degeneracy(run: Run, summary: Summary) -> None:
     left_out(run, "degenerate", "fact", run.counts("degenerate").skipped)
 
 
-def experiment(asked: Experiment, run: Run, summary: Summary) -> None:
+def experiment(asked: fn.Experiment, run: Run, summary: Summary) -> None:
     """The claims of one experiment with their verdicts, and what was left out."""
     table = measurements_of(run, asked.id)
     stage = asked.id.lower()
     total = run.counts(stage)
     say(f"{asked.id} {asked.title}: {total.done} of {counted(total.read, 'fact')} measured{took(summary)}")
     left_out(run, stage, "fact", total.skipped)
-    for tested in verdicts_of(table, asked):
+    for tested in fn.verdicts_of(table, asked):
         numbers = (
             "no facts have both"
             if tested.difference is None

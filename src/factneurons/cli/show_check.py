@@ -7,10 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import factneurons as fn
 from factneurons.cli.console import say
-from factneurons.factcheck.checker import FactChecker, Verdict
-from factneurons.factcheck.conditions import CONDITIONS
-from factneurons.factcheck.parsing import REASONS, ParsedLine
 from factneurons.findings.checks import CheckResult, results_of
 from factneurons.report.numbers import in_line
 from factneurons.runs.counts import counted
@@ -74,13 +72,13 @@ def _table(results: Sequence[CheckResult], of: str) -> None:
         say("  " + (f"{each.title:24}" + "".join(f"{cell:22}" for cell in cells)).rstrip())
 
 
-def fitted(folder: Path, checkers: Mapping[str, FactChecker]) -> None:
+def fitted(folder: Path, checkers: Mapping[str, fn.FactChecker]) -> None:
     """Where the checkers are."""
     if checkers:
         say(f"checkers saved in {folder / CHECKERS}: {', '.join(checkers)}")
 
 
-def verdicts(lines: Sequence[ParsedLine], checkers: Mapping[str, FactChecker], condition: str) -> None:
+def verdicts(lines: Sequence[fn.ParsedLine], checkers: Mapping[str, fn.FactChecker], condition: str) -> None:
     """A verdict on every line that is a statement, and how many are none and why."""
     if condition not in checkers:
         say(
@@ -97,14 +95,15 @@ def verdicts(lines: Sequence[ParsedLine], checkers: Mapping[str, FactChecker], c
         reason = line.reason if verdict is None else verdict.reason
         if verdict is None or reason:
             reasons[reason] += 1
-            say(f"line {line.number}: not judged, {reason}: {line.detail or REASONS.get(reason, reason)}")
+            say(f"line {line.number}: not judged, {reason}: {line.detail or fn.reason_in_words(reason)}")
         else:
             say(f"line {line.number}: {_verdict(line, verdict)}")
     left = "".join(f"; {count} {reason}" for reason, count in reasons.items())
-    say(f"{counted(len(lines), 'line')}: {len(lines) - reasons.total()} judged by {CONDITIONS[condition].title}{left}")
+    by = fn.CONDITIONS[condition].title
+    say(f"{counted(len(lines), 'line')}: {len(lines) - reasons.total()} judged by {by}{left}")
 
 
-def _verdict(line: ParsedLine, verdict: Verdict) -> str:
+def _verdict(line: fn.ParsedLine, verdict: fn.Verdict) -> str:
     statement = verdict.statement
     word = "true" if verdict.true else "doubtful"
     asked = "" if statement.text == line.text else f" (asked as: {statement.prompt.text} {statement.candidate})"

@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import factneurons as fn
 from factneurons.cli.console import say, tell
-from factneurons.editing.evaluation import EditEffect, EditEvaluation
-from factneurons.editing.types import Edit
 from factneurons.report.sections.edits import PAGE, in_words, size_of_random
 from factneurons.runs.counts import counted
 
@@ -17,7 +16,7 @@ _SHOWN = ("change rate", "success rate", "success@5", "MRR, new answer", "P(new 
 _HEADER = f"  {'asked':17}{'measure':18}{'before':>9}{'after':>9}  {'95% interval':18}{'random':>9}"
 
 
-def described(edit: Edit) -> None:
+def described(edit: fn.Edit) -> None:
     """What an edit is, in a few lines."""
     about = edit.description
     layers = Counter(neuron.layer for neuron in edit.neurons)
@@ -30,7 +29,7 @@ def described(edit: Edit) -> None:
         say(f"  note: {note}")
 
 
-def evaluated(result: EditEvaluation, effects: Sequence[EditEffect]) -> None:
+def evaluated(result: fn.EditEvaluation, effects: Sequence[fn.EditEffect]) -> None:
     """The edit, and its measurements beside those of random neurons."""
     described(result.edit)
     random = size_of_random(result)

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from factneurons.cli.console import say
 from factneurons.cli.show import ACTIONS, interval, left_out, took
 from factneurons.findings.languages import language_effects, shared_of
-from factneurons.multilingual.settings import RULES
-from factneurons.multilingual.types import HELD_OUT, REASONS
+from factneurons.report.text import JOINING_RULES, NOT_JOINED
 from factneurons.runs.counts import Summary, counted
 from factneurons.runs.store import Run
 from factneurons.statistics import Finding
 
 STAGE, TEST = "languages", "test_languages"
+HELD_OUT = "held-out"
 
 
 def joined(run: Run, summary: Summary) -> None:
@@ -26,7 +26,7 @@ def joined(run: Run, summary: Summary) -> None:
         found = shared_of(table, facts)
         say(
             f"{run.folder}: {found.having} of {counted(found.facts, 'fact')} in {names} have language-independent "
-            f"neurons{took(summary)}; rule {settings['rule']}: {RULES[settings['rule']]}"
+            f"neurons{took(summary)}; rule {settings['rule']}: {JOINING_RULES[settings['rule']]}"
         )
         sizes = ", ".join(f"{name} {size.value:.1f}" for name, size in found.sizes.items())
         chance = found.size.control.estimate if found.size.control else math.nan
@@ -43,12 +43,12 @@ def joined(run: Run, summary: Summary) -> None:
             cuts = ", ".join(f"{name} {cut:.2f}" for name, cut in settings["cuts"].items())
             say(f"  cut at this share of the fact's largest score, so that sizes match: {cuts}")
         for reason, count in found.reasons.items():
-            say(f"  {counted(count, 'fact')} without, {reason}: {REASONS[reason]}")
+            say(f"  {counted(count, 'fact')} without, {reason}: {NOT_JOINED[reason]}")
     for language, count in _not_located(run).items():
         say(f"  no fact was located in {language}: {counted(count, 'fact')} left out there by locate")
     skipped = run.counts(STAGE).skipped
     if HELD_OUT in skipped:
-        say(f"  {counted(skipped[HELD_OUT], 'fact')} held out: {REASONS[HELD_OUT]}")
+        say(f"  {counted(skipped[HELD_OUT], 'fact')} held out: {NOT_JOINED[HELD_OUT]}")
     left_out(run, STAGE, "fact", {reason: count for reason, count in skipped.items() if reason != HELD_OUT})
 
 

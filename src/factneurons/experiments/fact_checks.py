@@ -15,7 +15,7 @@ from factneurons.experiments.experiment import RANDOM_FOR, Summary
 from factneurons.experiments.study import Study
 from factneurons.experiments.types import Measured
 from factneurons.factcheck import measures
-from factneurons.factcheck.conditions import CONDITIONS
+from factneurons.factcheck.asking import SCORERS
 from factneurons.factcheck.relation_neurons import (
     NeuronSets,
     find_degenerate_sets,
@@ -149,9 +149,8 @@ class FactChecks:
         groups = [each.group for each in statements]
         found = score_statements(self._study.model, queries, groups, list(self._sets.values()), self._settings).scores
         scores = dict(zip(self._sets, found.T, strict=True))
-        for name, condition in CONDITIONS.items():
-            if condition.score is not None:
-                scores[name] = condition.score(self._study.model, statements, queries)
+        for name, score in SCORERS.items():
+            scores[name] = score(self._study.model, statements, queries)
         return scores
 
     def _fitted(self, cases: Sequence[Case]) -> list[_Condition]:

@@ -24,6 +24,7 @@ from factneurons.attribution.locate import locate
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.factcheck import saving
+from factneurons.factcheck.asking import SCORERS
 from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.relation_neurons import (
     NeuronSets,
@@ -223,7 +224,7 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         self, statements: Sequence[Statement], queries: Sequence[Query]
     ) -> tuple[Numbers, list[dict[Neuron, float]]]:
         """Scores [n], and what each neuron of S_r contributes."""
-        score = CONDITIONS[self.settings.condition].score
+        score = SCORERS.get(self.settings.condition)
         if score is not None:
             return score(self.model, statements, queries), [{}] * len(statements)
         groups = [each.group for each in statements]

@@ -5,7 +5,7 @@ Intervals resample subjects, because facts about one subject are no independent 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -106,7 +106,7 @@ class Findings:
         ]
 
 
-def findings_of(frames: Frames) -> Findings:
+def findings_from(frames: Frames) -> Findings:
     """All numbers of a run's tables."""
     facts, acquisition = frames.facts, frames.acquisition
     searched = None if acquisition.empty else frames.degenerate[KEY].merge(facts[[*KEY, "subject"]], on=KEY, how="left")
@@ -138,13 +138,15 @@ def findings_frame(findings: Iterable[Finding]) -> pd.DataFrame:
     control and difference stand beside it with their intervals, p_value where there is one; what a number has not is
     empty.
     """
-    return pd.DataFrame([_row(finding) for finding in findings])
+    listed = list(findings)
+    under = dict.fromkeys(name for finding in listed for name in finding.under)
+    return pd.DataFrame([_row(finding, list(under)) for finding in listed])
 
 
-def _row(finding: Finding) -> dict[str, object]:
+def _row(finding: Finding, under: Sequence[str]) -> dict[str, object]:
     return {
         "finding": finding.name,
-        **finding.under,
+        **{name: finding.under.get(name) for name in under},
         **_ends("value", finding.interval),
         "facts": finding.interval.n,
         "subjects": finding.interval.clusters,

@@ -27,10 +27,12 @@ FIGURES = "figures"
 _LISTED_FACTS = 1000
 
 
-def write_report(
+def run_report(
     run: Run | Path | str, *, out: Path | str | None = None, figures: Sequence[str] = (), max_facts: int = 40
 ) -> Path:
     """Write a run's report as one self-contained HTML file; the same run gives the same bytes.
+
+    A folder of experiments gets their page, experiments.html.
 
     Args:
         run: a run, or its folder. It may still be written to: the report covers what is finished.
@@ -43,11 +45,19 @@ def write_report(
 
     Raises:
         BadRun: there is no run in the folder, it is damaged, or the file cannot be written.
-        BadSetting: an unknown kind of figures, a negative max_facts, or an `out` that is a folder.
+        BadSetting: an unknown kind of figures, a negative max_facts, an `out` that is a folder, or one for experiments.
     """
     drawing.check_formats(figures)
     check_number("max_facts", max_facts, whole=True, least=0)
     run = run if isinstance(run, Run) else Run.open(run)
+    if "locate" not in run.manifest.stages:
+        # Here, because experiments bring PyTorch with them.
+        from factneurons.report.sections.experiments import PAGE, experiments_in, write_experiments
+
+        if experiments_in(run):
+            if out is not None:
+                raise BadSetting(f"{run.folder} holds experiments: their page is {run.folder / PAGE}; leave out --out")
+            return write_experiments(run, figures=figures)[0]
     path = Path(out) if out is not None else run.folder / REPORT
     if path.is_dir():
         raise BadSetting(f"{path} is a folder: name the file the report goes to, for instance {path / REPORT}")

@@ -6,14 +6,17 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from factneurons.findings.checks import results_of
 from factneurons.findings.degeneracy import keys
 from factneurons.findings.effects import CONDITION, KEY, FactKey, changes_of
-from factneurons.findings.overview import Findings, Frames, findings_of
+from factneurons.findings.languages import language_effects, shared_of
+from factneurons.findings.overview import Findings, Frames, findings_frame, findings_from
 from factneurons.report.text import EXPECTED_SKIPS
 from factneurons.runs.counts import Counts
 from factneurons.runs.store import Run
@@ -132,11 +135,33 @@ def read(run: Run, max_facts: int) -> Reading:
     return reading
 
 
+def findings_of(run: Run | Path | str) -> pd.DataFrame:
+    """What a run amounts to, one row per number over facts: its value, interval and random control (`findings_frame`).
+
+    Columns: finding, the conditions it is under (neurons, action, prompts, asked, condition ...), value, low, high,
+    facts, subjects, control, difference with their ends, and p_value. The report and the terminal tell these numbers.
+
+    Raises:
+        BadRun: there is no run in the folder, or it is damaged.
+    """
+    run = run if isinstance(run, Run) else Run.open(run)
+    reading = read(run, 0)
+    found = findings_in(reading).all
+    languages, effects = (run.table(name) for name in ("languages", "language_effects"))
+    if len(languages):
+        found += shared_of(languages, reading.facts).findings
+    if len(effects):
+        found += language_effects(effects, reading.facts)
+    for each in results_of(run.table("checks")):
+        found += each.measures.values()
+    return findings_frame(found)
+
+
 def findings_in(reading: Reading) -> Findings:
     """What was read amounts to, over all facts."""
     record = reading.run.manifest.stages.get("degenerate")
     partitions = None if record is None else record.settings.get("partitions")
-    return findings_of(
+    return findings_from(
         Frames(
             reading.facts,
             read=reading.counts["locate"].read if "locate" in reading.counts else len(reading.facts),

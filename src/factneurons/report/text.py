@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from factneurons.degeneracy.types import REASONS
+from factneurons.multilingual.settings import RULES
+from factneurons.multilingual.types import REASONS as REASONS_NOT_JOINED
 from factneurons.report.numbers import loss, p_value
 from factneurons.statistics import SIGNIFICANCE
 
@@ -22,6 +24,12 @@ STAGES: Mapping[str, str] = {
     "test_languages": "suppress and enhance what they share, in every language",
 }
 """Stage -> what it does."""
+
+JOINING_RULES: Mapping[str, str] = RULES
+"""Rule -> which neurons are language-independent."""
+
+NOT_JOINED: Mapping[str, str] = REASONS_NOT_JOINED
+"""Reason -> why a fact has no language-independent neurons."""
 
 STATES: Mapping[str, str] = {
     "done": "done",

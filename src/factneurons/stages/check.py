@@ -11,8 +11,8 @@ import pandas as pd
 
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadRun, NotAskable
+from factneurons.factcheck.asking import SCORERS
 from factneurons.factcheck.checker import FactChecker, top_neurons
-from factneurons.factcheck.conditions import CONDITIONS
 from factneurons.factcheck.parsing import ParsedLine, Parser
 from factneurons.factcheck.relation_neurons import Degenerate, NeuronSets
 from factneurons.factcheck.relation_sets import (
@@ -233,9 +233,7 @@ class _Work:
         groups = [statement.group for statement in statements]
         sets = [own for _, _, own in self._conditions]
         found = score_statements(self._model, queries, groups, sets, self._settings, self._asked.feature)
-        answers = {
-            name: each.score(self._model, statements, queries) for name, each in CONDITIONS.items() if each.score
-        }
+        answers = {name: score(self._model, statements, queries) for name, score in SCORERS.items()}
         for row, statement in enumerate(statements):
             case = cases[row // 2]
             split = self._facts.split(case.fact)

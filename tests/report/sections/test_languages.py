@@ -15,7 +15,7 @@ from factneurons.models.types import Neuron
 from factneurons.multilingual.join import language_independent
 from factneurons.multilingual.tables import JOINED, LANGUAGE_EFFECTS
 from factneurons.report.drawing import draw, page_specification
-from factneurons.report.page import write_report
+from factneurons.report.page import run_report
 from factneurons.report.sections.languages import language_figures, languages_of
 from factneurons.runs.manifest import DataIdentity, Manifest, ModelIdentity
 from factneurons.runs.reading import located_facts
@@ -162,7 +162,7 @@ def test_many_languages_are_counted_not_named(make_run, tmp_path):
 
 
 def test_the_page(folder, parsed):
-    page = parsed(write_report(folder, out=folder.parent / "page.html"))
+    page = parsed(run_report(folder, out=folder.parent / "page.html"))
     sections = [dict(element.attributes)["id"] for element in page.of("section")]
     assert sections == ["asked", "findings", "figures", "languages", "facts", "skipped"]
     assert page.open == []
@@ -177,7 +177,7 @@ def test_the_page(folder, parsed):
 
 def test_a_run_without_languages_says_nothing_of_them(make_run, tmp_path, parsed):
     run = make_run(tmp_path / "run", facts=facts_in(("en", "zh")), stages=("locate",))
-    page = parsed(write_report(run))
+    page = parsed(run_report(run))
     assert "languages" not in [dict(element.attributes)["id"] for element in page.of("section")]
 
 
@@ -187,7 +187,7 @@ HOSTILE = ("</script><script>alert(1)</script>, en", "<img src=x onerror=alert(1
 def test_hostile_language_codes(make_run, tmp_path, parsed):
     """No element is new, and no code is in a script."""
     pages = [
-        parsed(write_report(joined_run(make_run, tmp_path / name, languages)))
+        parsed(run_report(joined_run(make_run, tmp_path / name, languages)))
         for name, languages in (("hostile", HOSTILE), ("plain", ("1", "2")))
     ]
     assert [element.shape for element in pages[0].elements] == [element.shape for element in pages[1].elements]

@@ -10,7 +10,7 @@ from factneurons.degeneracy.types import STORAGE
 from factneurons.findings.acquisition import KINDS
 from factneurons.report.drawing import page_specification
 from factneurons.report.figures import MOST_GROUPS, acquisition
-from factneurons.report.page import write_report
+from factneurons.report.page import run_report
 from factneurons.report.reading import findings_in, read
 from factneurons.report.sections.facts import sections_of
 from factneurons.report.sections.overview import sentences_of
@@ -103,7 +103,7 @@ def test_sentences_tell_all_of_it(findings):
 
 
 def test_the_page_shows_what_components_carry(whole_run, tmp_path, parsed):
-    page = parsed(write_report(whole_run, out=tmp_path / "page.html"))
+    page = parsed(run_report(whole_run, out=tmp_path / "page.html"))
     assert "What is lost as groups of neurons are suppressed" in page.text
     assert "Other facts it changes" in page.text
     assert "What suppressing a component does to 20 other facts" in page.text
