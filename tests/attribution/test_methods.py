@@ -83,7 +83,8 @@ class TestScores:
     ):
         """Mean baseline over all positions, left points, times the first token's activation, summed over tokens.
 
-        In a causal model the tokens after the first follow the model's first choice, repeated.
+        In a causal model the tokens after the first follow the model's first choice, repeated, and each position of the
+        prompt that has grown so is replaced.
         """
         model = shared_model(family)
         slow = slow_reference(model, family)
@@ -93,11 +94,11 @@ class TestScores:
             prompt = query.input_ids[:3]
             top = int(slow.logits(replace(query, input_ids=prompt))[-1].argmax())
             asked = replace(query, input_ids=(*prompt, top, top))
-        length = 3 if model.kind == "causal" else len(query.input_ids)
         true = torch.zeros(model.layer_count, model.width, dtype=torch.float64)
         for layer in range(model.layer_count):
             first = slow.activation(asked, layer, 0)
             for token in range(3):
+                length = 3 + token if model.kind == "causal" else len(query.input_ids)
                 groups = [(place,) for place in range(length)]
                 start = torch.stack(slow.baselines(asked, replacement(model), groups, layer, token)).mean(0)
                 own = slow.activation(asked, layer, token)

@@ -14,7 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from factneurons.attribution.baselines import Baselines, mean_baseline, sentence_baselines, zero_baseline
+from factneurons.attribution.baselines import (
+    Baselines,
+    grown_mean_baseline,
+    mean_baseline,
+    sentence_baselines,
+    zero_baseline,
+)
 from factneurons.attribution.engine import Integral, integrate
 from factneurons.attribution.joint import integrate_jointly
 from factneurons.attribution.quadrature import ADAPTIVE
@@ -156,10 +162,10 @@ def _scores(scores: list[Tensor], integral: Integral, real: Tensor) -> Scores:
 def _authors(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
     """The released code's AMIG: one path from the mean baseline, times the activation instead of the difference.
 
-    The activation factor is that of the answer's first token for all of its tokens. Not complete by construction;
-    the error says by how much.
+    The activation factor is that of the answer's first token for all of its tokens. For a later token the baselines
+    are those of the prompt grown by the tokens before it. Not complete by construction; the error says by how much.
     """
-    baselines = mean_baseline(model, captured, items, settings)
+    baselines = grown_mean_baseline(model, captured, items, settings)
     integral = integrate(model, captured, baselines, settings)
     firsts: dict[int, int] = {}
     for number, (row, _) in enumerate(items):

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import factneurons as fn
-from factneurons.cli import show, show_check
+from factneurons.cli import show
 from factneurons.cli.options import (
     Device,
     DeviceMap,
@@ -65,10 +65,10 @@ def check(
     lines = list(_lines(statements)) if statements is not None else []
     loaded = fn.model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
     checked = fn.run_check(run, loaded, settings=settings, facts=facts, skip_bad=skip_bad, progress=Terminal())
-    show_check.comparison(run, checked)
-    show_check.fitted(run, checked.checkers)
+    show.comparison(run, checked)
+    show.fitted(checked)
     if statements is not None:
-        show_check.verdicts(checked.read(lines), checked.checkers, condition)
+        show.verdicts(checked.read(lines), checked.checkers, condition)
     show.next_command("report", run)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import factneurons as fn
-from factneurons.cli import show_edit
+from factneurons.cli import show
 from factneurons.cli.console import say
 from factneurons.cli.examples import shown
 from factneurons.cli.options import MODEL_HELP, Device, RemoteCode, Revision
@@ -44,7 +44,7 @@ def show_command(edit: Annotated[Path, typer.Argument(metavar="EDIT", help="The 
     """Say what an edit changes and what it was made for."""
     found = fn.Edit.load(edit)
     about = found.description
-    show_edit.described(found)
+    show.described(found)
     say(f"  made for {about.model}, {about.dtype} weights, hash {about.model_hash[:16]}")
     for prompt in about.prompts:
         say(f"  made with: {prompt}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import factneurons as fn
-from factneurons.cli import show_edit
+from factneurons.cli import show
 from factneurons.cli.options import (
     FACTS_HELP,
     MODEL_HELP,
@@ -114,16 +114,16 @@ def edit(
     )
     evaluation = fn.evaluate_edit(loaded, given, around, settings, to=answers, neurons=own, draws=draws, by=by)
     effects = fn.effects_of(evaluation.table)
-    show_edit.evaluated(evaluation, effects)
+    show.evaluated(evaluation, effects)
     if dry_run:
-        show_edit.dry_run(out)
+        show.dry_run(out)
         return
     with disk_errors_in_one_line(out):
         evaluation.edit.save(out)
         evaluation.table.to_csv(out / MEASUREMENTS, index=False)
         write_edit_page(out / PAGE, evaluation, effects)
         saved = evaluation.edit.save_model(loaded, out / MODEL) if save_model else None
-    show_edit.written(out, loaded.name, saved)
+    show.written(out, out / PAGE, loaded.name, saved)
 
 
 def _check_folder(out: Path, dry_run: bool, save_model: bool) -> None:

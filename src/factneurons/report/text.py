@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from factneurons.degeneracy.types import REASONS
+from factneurons.degeneracy.types import REASONS as NO_GROUPS
 from factneurons.multilingual.settings import RULES
-from factneurons.multilingual.types import REASONS as REASONS_NOT_JOINED
+from factneurons.multilingual.types import REASONS as NOT_SHARED
 from factneurons.report.numbers import loss, p_value
 from factneurons.statistics import SIGNIFICANCE
 
@@ -24,12 +24,6 @@ STAGES: Mapping[str, str] = {
     "test_languages": "suppress and enhance what they share, in every language",
 }
 """Stage -> what it does."""
-
-JOINING_RULES: Mapping[str, str] = RULES
-"""Rule -> which neurons are language-independent."""
-
-NOT_JOINED: Mapping[str, str] = REASONS_NOT_JOINED
-"""Reason -> why a fact has no language-independent neurons."""
 
 STATES: Mapping[str, str] = {
     "done": "done",
@@ -133,4 +127,14 @@ def _share(probability: float) -> str:
 
 def no_degenerate(reason: str) -> str:
     """Why there are no degenerate knowledge neurons; an unknown reason is shown as it is."""
-    return REASONS.get(reason, reason)
+    return NO_GROUPS.get(reason, reason)
+
+
+def not_shared(reason: str) -> str:
+    """Why the languages of a fact share nothing, or why it took no part."""
+    return NOT_SHARED.get(reason, reason)
+
+
+def language_rule(rule: str) -> str:
+    """What makes a neuron language-independent."""
+    return RULES[rule]

@@ -42,6 +42,9 @@ def test_update_and_erase(editable, fact, measured_by):
     assert found["least change", "size", ""] < found[f"{RANDOM_FOR}least change", "size", ""] * 100
     for condition in ("erase relation", f"{RANDOM_FOR}erase relation"):
         assert found[condition, "erased, own relation", ""] >= -1
+    looked_at = sum(each.relation == fact.relation and each.language == fact.language for each in editable.facts)
+    left_out = sum(value for (_, measure, _), value in found.items() if measure == "facts left out of the set")
+    assert found["erase relation", "facts behind the set", ""] + left_out == min(looked_at, 20)
 
 
 def test_an_answer_of_several_tokens_is_left_out(editable):

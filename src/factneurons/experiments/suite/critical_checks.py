@@ -35,6 +35,7 @@ FELL, CHANGED = "P(answer) fell", "prediction changed"
 MEASURES = {
     "success rate": "share of prompts whose top prediction is the new answer, by where it is looked for",
     "effect": "share of the fact's other prompts where P(answer) fell, and where the top prediction changed",
+    "left out": "1 where a kind of update cannot take the fact's answers, by reason (the place); no row: it can",
 }
 
 
@@ -49,7 +50,8 @@ def prepare(study: Study) -> Work:
         for condition, kind in UPDATES.items():
             try:
                 new = new_answer(study, around, fact, one_token=condition == PAPER)
-            except NotAskable:
+            except NotAskable as error:
+                yield Measured(condition, "left out", 1.0, error.reason)
                 continue
             result = evaluated(study, around, fact, {fact.language: new}, neurons, kind)
             for name, table in _tables(condition, result):

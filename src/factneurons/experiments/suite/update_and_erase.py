@@ -56,6 +56,8 @@ MEASURES = {
     "surprise, relation": "log of perplexity after / before, in nats per token of 10 statements of the relation",
     "surprise, others": "the same for statements of other relations",
     "size": "|change| / |out-weights| of the neurons that are changed",
+    "facts behind the set": "facts of the relation whose neurons were counted for the ones erased, 20 at most",
+    "facts left out of the set": "the others of these, by reason (the place)",
     "erased, own relation": "relative change of P(answer) on the fact's other prompts, its relation erased",
     "erased, other relations": "relative change of P(answer) on facts of other relations",
 }
@@ -132,6 +134,7 @@ class _Erasing:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._sets: dict[tuple[str, str], list[tuple[Neuron, ...]]] = {}
+        self._left_out: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         self._relations: dict[tuple[str, str], list[Fact]] = defaultdict(list)
         for fact in study.facts:
             self._relations[fact.relation, fact.language].append(fact)
@@ -141,6 +144,7 @@ class _Erasing:
         study = self._study
         asked = study.halves(fact)[1]
         drawn = study.pool.unrelated(fact, study.settings.unrelated, study.settings.seed)
+        yield from self._looked_at(fact)
         for draw, neurons in enumerate(self._of(fact)):
             edited = edit(study.model, fact, kind="suppress", neurons=neurons)
             condition = f"{RANDOM_FOR}{ERASE}" if draw else ERASE
@@ -153,6 +157,15 @@ class _Erasing:
                     with edited.on(study.model):
                         after = study.model.probabilities(queries)
                     yield Measured(condition, f"erased, {place}", float(np.mean(after / before - 1.0)))
+
+    def _looked_at(self, fact: Fact) -> Iterator[Measured]:
+        """How many facts the relation's neurons come from, and how many were left out, by reason."""
+        self._of(fact)
+        left_out = self._left_out[fact.relation, fact.language]
+        total = len(self._relations[fact.relation, fact.language][:_SAMPLE])
+        yield Measured(ERASE, "facts behind the set", float(total - left_out.total()))
+        for reason, count in sorted(left_out.items()):
+            yield Measured(ERASE, "facts left out of the set", float(count), place=reason)
 
     def _of(self, fact: Fact) -> list[tuple[Neuron, ...]]:
         """The relation's neurons and one matched random set."""
@@ -168,7 +181,8 @@ class _Erasing:
         for fact in facts:
             try:
                 found = study.knowledge(fact, study.settings.methods[0])
-            except NotAskable:
+            except NotAskable as error:
+                self._left_out[key][error.reason] += 1
                 continue
             counts.update(found.neurons)
             queries += found.queries
