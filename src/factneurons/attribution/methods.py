@@ -240,13 +240,6 @@ _AMIG_THRESHOLD = {"en": 0.3, "": 0.2}
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
-        Method("dai", "integrated gradients from zero", PathMethod(zero_baseline, _sum_over_paths), {"": 0.2}),
-        Method(
-            "amig",
-            "integrated gradients from the prompt without one word, summed over words",
-            PathMethod(sentence_baselines, _sum_over_paths),
-            _AMIG_THRESHOLD,
-        ),
         Method(
             "joint",
             "integrated gradients over gates on the neurons of all layers together: backups show",
@@ -260,6 +253,13 @@ METHODS: dict[str, Method] = {
             JointMethod(sentence_baselines, _sum_over_paths),
             _AMIG_THRESHOLD,
             rounds=ROUNDS,
+        ),
+        Method("dai", "integrated gradients from zero", PathMethod(zero_baseline, _sum_over_paths), {"": 0.2}),
+        Method(
+            "amig",
+            "integrated gradients from the prompt without one word, summed over words",
+            PathMethod(sentence_baselines, _sum_over_paths),
+            _AMIG_THRESHOLD,
         ),
         Method(
             "amig_mean",
