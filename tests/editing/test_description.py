@@ -10,8 +10,9 @@ from factneurons.editing.description import Description, stacked
 
 SPAIN = Description(
     kind="update", relation="currency", facts=("currency/spain",), subject="Spain",
-    old={"en": "euro", "zh": "欧元"}, new={"en": "rupee", "zh": "卢比"}, neurons_from="amig",
-    prompts=("a ___", "b ___"), settings={"share": 0.5}, notes=("cut off",), model="pocket-gpt2", model_hash="ab12", dtype="float32",
+    old={"en": "euro", "zh": "欧元"}, new={"en": "rupee", "zh": "卢比"},
+    neurons_from="amig", prompts=("a ___", "b ___"), settings={"share": 0.5}, notes=("cut off",),
+    model="pocket-gpt2", model_hash="ab12", dtype="float32",
 )  # fmt: skip
 GOLD = replace(
     SPAIN, kind="erase", relation="chemical_symbol", facts=("chemical_symbol/gold",), subject="gold",
