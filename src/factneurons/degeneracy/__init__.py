@@ -11,7 +11,7 @@ components of neurons, or the reason why there are none.
     comparison       other clusterers of the same distances; chance: random ones; pair_clusters: pairs
     loops            rings in the distances, with the extra `topology`
     functional       which candidates can be spared, suffice, and cannot all be spared
-    control          whether random partitions of the neurons would do as well
+    halving          whether any other grouping of the neurons would do as well
     find             all of it, for many facts
     pairs            degenerate pairs: two neurons that can each be spared, but not both
 """
