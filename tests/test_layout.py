@@ -30,11 +30,6 @@ WITH_CODE = {"factneurons/__init__.py", "factneurons/cli/__init__.py", "factneur
 STILL_MISSING = {
     "benchmark/test_figures.py",
     "cli/test_locate.py",
-    "cli/test_show_check.py",
-    "cli/test_show_edit.py",
-    "cli/test_show_languages.py",
-    "degeneracy/clusterers/test_base.py",
-    "degeneracy/test_types.py",
     "editing/test_description.py",
     "editing/test_weights.py",
     "factcheck/test_relation_sets.py",

@@ -24,34 +24,43 @@ if TYPE_CHECKING:
     from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings, PairSettings
     from factneurons.degeneracy.types import DegenerateNeurons
     from factneurons.editing.build import edit
+    from factneurons.editing.chosen import answers_by_language, facts_to_edit
+    from factneurons.editing.evaluation import EditEffect, EditEvaluation, check_answers, effects_of, evaluate_edit
+    from factneurons.editing.kinds import EDIT_KINDS
     from factneurons.editing.settings import EditSettings
-    from factneurons.editing.storage import edits_in
+    from factneurons.editing.storage import EDIT_FILES, edits_in
     from factneurons.editing.types import Edit, stack_edits
     from factneurons.errors import FactneuronsError, NotAskable
     from factneurons.experiments.experiment import Experiment
     from factneurons.experiments.settings import ExperimentSettings
     from factneurons.experiments.study import Study
     from factneurons.experiments.suite import EXPERIMENTS
-    from factneurons.factcheck.checker import FactChecker
-    from factneurons.factcheck.settings import CheckerSettings, CheckSettings
+    from factneurons.experiments.verdicts import verdicts_of
+    from factneurons.factcheck.checker import FactChecker, Verdict
+    from factneurons.factcheck.conditions import CONDITIONS
+    from factneurons.factcheck.parsing import ParsedLine, reason_in_words
+    from factneurons.factcheck.settings import CONDITION_NAMES, CheckerSettings, CheckSettings
     from factneurons.factcheck.types import Statement
     from factneurons.facts.description import Description, describe
+    from factneurons.facts.formats.registry import FORMATS, SUFFIXES
+    from factneurons.facts.related import RelatedFacts
     from factneurons.facts.source import load_facts
-    from factneurons.facts.types import Fact, Prompt
+    from factneurons.facts.types import BLANK, Fact, Prompt
     from factneurons.facts.writing import write_jsonl
     from factneurons.models.bundled import POCKET_MODELS, pocket_path
     from factneurons.models.doctor import diagnose
     from factneurons.models.load import load_model
     from factneurons.models.model import Model
-    from factneurons.models.types import Neuron, Query
+    from factneurons.models.types import DTYPES, Neuron, Query
     from factneurons.multilingual.agnostic import language_agnostic
     from factneurons.multilingual.join import language_independent
     from factneurons.multilingual.paraphrases import consistency
     from factneurons.multilingual.settings import LanguageSettings
     from factneurons.multilingual.types import LanguageIndependent
-    from factneurons.planted.plant import plant
-    from factneurons.planted.settings import PlantingSettings
+    from factneurons.planted.plant import Planted, plant
+    from factneurons.planted.settings import MIX, ORDERED, RANDOM_MODELS, PlantingSettings
     from factneurons.planted.truth import Truth
+    from factneurons.planted.types import REGIMES
     from factneurons.pocket.training import train_pocket
     from factneurons.report.page import run_report
     from factneurons.report.reading import findings_of
@@ -69,8 +78,20 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BLANK",
+    "CONDITIONS",
+    "CONDITION_NAMES",
+    "DTYPES",
+    "EDIT_FILES",
+    "EDIT_KINDS",
     "EXPERIMENTS",
+    "FORMATS",
+    "MIX",
+    "ORDERED",
     "POCKET_MODELS",
+    "RANDOM_MODELS",
+    "REGIMES",
+    "SUFFIXES",
     "Attribution",
     "AttributionSettings",
     "CheckSettings",
@@ -82,6 +103,8 @@ __all__ = [
     "Description",
     "Display",
     "Edit",
+    "EditEffect",
+    "EditEvaluation",
     "EditSettings",
     "Experiment",
     "ExperimentSettings",
@@ -96,23 +119,32 @@ __all__ = [
     "Neuron",
     "NotAskable",
     "PairSettings",
+    "ParsedLine",
+    "Planted",
     "PlantingSettings",
     "Prompt",
     "Query",
+    "RelatedFacts",
     "ResultTable",
     "Run",
     "SelectionSettings",
     "Statement",
     "Study",
     "Truth",
+    "Verdict",
+    "answers_by_language",
     "attribute",
     "carried_facts",
+    "check_answers",
     "consistency",
     "degenerate_pairs",
     "describe",
     "diagnose",
     "edit",
     "edits_in",
+    "effects_of",
+    "evaluate_edit",
+    "facts_to_edit",
     "find_degenerate",
     "findings_of",
     "language_agnostic",
@@ -123,6 +155,7 @@ __all__ = [
     "model_of",
     "plant",
     "pocket_path",
+    "reason_in_words",
     "run_check",
     "run_degenerate",
     "run_experiment",
@@ -131,6 +164,7 @@ __all__ = [
     "run_report",
     "stack_edits",
     "train_pocket",
+    "verdicts_of",
     "verify_run",
     "write_jsonl",
 ]
@@ -146,34 +180,43 @@ _MODULES = {
     "degeneracy.settings": ("ComparisonSettings", "DegeneracySettings", "PairSettings"),
     "degeneracy.types": ("DegenerateNeurons",),
     "editing.build": ("edit",),
+    "editing.chosen": ("answers_by_language", "facts_to_edit"),
+    "editing.evaluation": ("EditEffect", "EditEvaluation", "check_answers", "effects_of", "evaluate_edit"),
+    "editing.kinds": ("EDIT_KINDS",),
     "editing.settings": ("EditSettings",),
-    "editing.storage": ("edits_in",),
+    "editing.storage": ("EDIT_FILES", "edits_in"),
     "editing.types": ("Edit", "stack_edits"),
     "errors": ("FactneuronsError", "NotAskable"),
     "experiments.experiment": ("Experiment",),
     "experiments.settings": ("ExperimentSettings",),
     "experiments.study": ("Study",),
     "experiments.suite": ("EXPERIMENTS",),
-    "factcheck.checker": ("FactChecker",),
-    "factcheck.settings": ("CheckSettings", "CheckerSettings"),
+    "experiments.verdicts": ("verdicts_of",),
+    "factcheck.checker": ("FactChecker", "Verdict"),
+    "factcheck.conditions": ("CONDITIONS",),
+    "factcheck.parsing": ("ParsedLine", "reason_in_words"),
+    "factcheck.settings": ("CONDITION_NAMES", "CheckSettings", "CheckerSettings"),
     "factcheck.types": ("Statement",),
     "facts.description": ("Description", "describe"),
+    "facts.formats.registry": ("FORMATS", "SUFFIXES"),
+    "facts.related": ("RelatedFacts",),
     "facts.source": ("load_facts",),
-    "facts.types": ("Fact", "Prompt"),
+    "facts.types": ("BLANK", "Fact", "Prompt"),
     "facts.writing": ("write_jsonl",),
     "models.bundled": ("POCKET_MODELS", "pocket_path"),
     "models.doctor": ("diagnose",),
     "models.load": ("load_model",),
     "models.model": ("Model",),
-    "models.types": ("Neuron", "Query"),
+    "models.types": ("DTYPES", "Neuron", "Query"),
     "multilingual.agnostic": ("language_agnostic",),
     "multilingual.join": ("language_independent",),
     "multilingual.paraphrases": ("consistency",),
     "multilingual.settings": ("LanguageSettings",),
     "multilingual.types": ("LanguageIndependent",),
-    "planted.plant": ("plant",),
-    "planted.settings": ("PlantingSettings",),
+    "planted.plant": ("Planted", "plant"),
+    "planted.settings": ("MIX", "ORDERED", "PlantingSettings", "RANDOM_MODELS"),
     "planted.truth": ("Truth",),
+    "planted.types": ("REGIMES",),
     "pocket.training": ("train_pocket",),
     "report.page": ("run_report",),
     "report.reading": ("findings_of",),

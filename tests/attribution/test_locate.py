@@ -44,6 +44,26 @@ def test_facts_that_share_passes_are_what_they_are_alone(model, facts, located):
         assert [each.prompt for each in together.refusals] == [each.prompt for each in alone.refusals]
 
 
+def test_random_neurons_are_dealt_once_for_all_prompts_of_a_fact(model, facts, located):
+    """They pass the prompts' agreement as often as dai's do, and are others."""
+    random = locate_batch(model, facts, AttributionSettings("random"), SELECTION)
+    for control, found in zip(random, located, strict=True):
+        assert len(control.known.queries) > 1
+        layers = [sorted(neuron.layer for neuron in each.known.neurons) for each in (control, found)]
+        assert layers[0] == layers[1] != []
+        assert not set(control.known.neurons) & set(found.known.neurons)
+    everywhere = [set(each.known.neurons) for each in random]
+    assert not everywhere[0] & everywhere[1]
+
+
+def test_random_scores_depend_on_the_fact_and_not_on_what_is_located_beside_it(model, facts):
+    settings = AttributionSettings("random")
+    alone, together = locate(model, facts[:1], settings), locate(model, facts, settings)
+    assert alone[0].neurons == together[0].neurons
+    namesake = replace(facts[0], subject="another subject")
+    assert locate(model, [namesake], settings)[0].neurons != alone[0].neurons
+
+
 def test_one_prompts_neurons_are_those_that_reach_the_threshold(model, facts):
     fact = replace(facts[0], prompts=(Prompt("The capital of Afghanistan is ___"),))
     (found,) = locate(model, [fact], SETTINGS, replace(SELECTION, threshold=0.3))

@@ -83,7 +83,8 @@ class TestScores:
     ):
         """Mean baseline over all positions, left points, times the first token's activation, summed over tokens.
 
-        In a causal model the tokens after the first follow the model's first choice, repeated.
+        In a causal model the tokens after the first follow the model's first choice, repeated, and each position of the
+        prompt that has grown so is replaced.
         """
         model = shared_model(family)
         slow = slow_reference(model, family)
@@ -93,11 +94,11 @@ class TestScores:
             prompt = query.input_ids[:3]
             top = int(slow.logits(replace(query, input_ids=prompt))[-1].argmax())
             asked = replace(query, input_ids=(*prompt, top, top))
-        length = 3 if model.kind == "causal" else len(query.input_ids)
         true = torch.zeros(model.layer_count, model.width, dtype=torch.float64)
         for layer in range(model.layer_count):
             first = slow.activation(asked, layer, 0)
             for token in range(3):
+                length = 3 + token if model.kind == "causal" else len(query.input_ids)
                 groups = [(place,) for place in range(length)]
                 start = torch.stack(slow.baselines(asked, replacement(model), groups, layer, token)).mean(0)
                 own = slow.activation(asked, layer, token)
@@ -149,6 +150,19 @@ class TestScores:
         assert np.array_equal(again.scores, control.scores)
         other = one(model, new_query("causal", seed=1), method="random", rule="left", points=3)
         assert not np.array_equal(other.scores.argsort(), control.scores.argsort())
+
+    def test_random_deals_once_for_all_prompts_and_answer_tokens_of_a_fact(self, shared_model, new_query):
+        model = shared_model("gpt2")
+        mine = [replace(new_query("causal", answer=2, seed=seed), fact="mine") for seed in (0, 1)]
+        options = {"rule": "left", "points": 3, "tolerance": 1}
+        for query in mine:
+            dai, control = (one(model, query, method=method, **options) for method in ("dai", "random"))
+            assert np.array_equal(np.sort(dai.scores), np.sort(control.scores))
+        dealt = [one(model, query, method="random", **options).scores for query in mine]
+        before = [one(model, query, method="dai", **options).scores for query in mine]
+        for layer in range(model.layer_count):
+            of_neurons = [sorted(zip(*(each[layer].tolist() for each in two), strict=True)) for two in (before, dealt)]
+            assert of_neurons[0] == of_neurons[1]
 
     @pytest.mark.parametrize("method", ["dai", "amig", "activation"])
     def test_several_answer_tokens(self, method, shared_model, new_query):
@@ -332,16 +346,16 @@ class TestBadNumbers:
 
 
 class TestWarning:
-    def test_a_rule_left_at_its_default_warns_above_the_tolerance(self, shared_model, new_query):
+    @pytest.mark.parametrize("points", [None, 2], ids=["the rule's own points", "points that somebody chose"])
+    def test_a_fixed_rule_warns_above_the_tolerance(self, points, shared_model, new_query):
         model, query = shared_model("gpt2"), new_query("causal")
         with pytest.warns(UserWarning, match=r"^tiny gpt2, prompt 'prompt 0 of 6 is ___\.', answer .* off by .*%"):
-            one(model, query, method="dai", rule="left", tolerance=1e-9)
+            one(model, query, method="dai", rule="left", points=points, tolerance=1e-9)
 
     @pytest.mark.filterwarnings("error")
     @pytest.mark.parametrize(
         "options",
         [
-            {"method": "dai", "rule": "left", "points": 2},  # points that somebody chose
             {"method": "amig_authors"},  # not complete by construction
             {"method": "activation"},
             {"method": "random"},

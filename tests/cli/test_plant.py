@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
 import torch
 
+import factneurons as fn
 import factneurons.cli.plant as command_module
 from factneurons.errors import BadSetting
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact, Prompt
 from factneurons.facts.writing import write_jsonl
-from factneurons.planted.settings import PlantingSettings
 from factneurons.planted.truth import Truth
 
 ROOM = import_module("factneurons.planted.plant")
@@ -30,10 +31,13 @@ def quick(monkeypatch):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
 
-    def few(**options):
-        return PlantingSettings(**options, background=8, batch_size=8, learning_rate=1e-4)
+    plant = fn.plant
 
-    monkeypatch.setattr(command_module, "PlantingSettings", few)
+    def few(*arguments, settings, **options):
+        settings = replace(settings, background=8, batch_size=8, learning_rate=1e-4)
+        return plant(*arguments, settings=settings, **options)
+
+    monkeypatch.setattr(fn, "plant", few)
     yield
     torch.set_num_threads(threads)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from factneurons.editing.build import edit
-from factneurons.editing.kinds import KINDS
+from factneurons.editing.kinds import EDIT_KINDS
 from factneurons.editing.settings import EditSettings
 from factneurons.errors import BadSetting
 
@@ -90,6 +90,8 @@ def test_erase_relation_takes_the_most_frequent(gpt2, around):
 
 
 def test_kinds_say_what_they_are():
-    assert list(KINDS) == ["suppress", "enhance", "erase", "erase-relation", "update", "update-paper", "least-change"]
-    assert all(kind.summary for kind in KINDS.values())
-    assert torch.equal(KINDS["suppress"].formula(type("T", (), {"weights": torch.ones(2, 2)})), torch.zeros(2, 2))
+    assert list(EDIT_KINDS) == (
+        ["suppress", "enhance", "erase", "erase-relation", "update", "update-paper", "least-change"]
+    )
+    assert all(kind.summary for kind in EDIT_KINDS.values())
+    assert torch.equal(EDIT_KINDS["suppress"].formula(type("T", (), {"weights": torch.ones(2, 2)})), torch.zeros(2, 2))

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 
 import pandas as pd
 import pytest
@@ -15,7 +16,6 @@ from typer.main import get_command
 
 import factneurons as fn
 from factneurons.cli.app import COMMANDS, application
-from factneurons.cli.examples import EXAMPLES
 from factneurons.pocket import recipe as recipes
 from factneurons.pocket.recipe import PocketSize
 
@@ -24,6 +24,12 @@ TEMPLAMA = [
      "relation": "P54", "most_frequent_answer": {"name": club}, "most_recent_answer": {"name": club}}
     for number, (subject, club) in enumerate([("Lionel Messi", "Barcelona"), ("Wayne Rooney", "Everton")])
 ]  # fmt: skip
+
+EXAMPLES = {
+    name: lines
+    for command in COMMANDS.values()
+    for name, lines in import_module(f"factneurons.cli.{command.module}").EXAMPLES.items()
+}
 
 
 def test_every_command_has_examples():
@@ -124,7 +130,6 @@ def _measure_little(run):
 def quick(monkeypatch, place):
     """Small models, few facts and few steps, with the very lines of the examples."""
     import factneurons.cli.benchmark as benchmark
-    import factneurons.cli.plant as plant
     import factneurons.stages.locate as stages
 
     monkeypatch.chdir(place)
@@ -137,7 +142,7 @@ def quick(monkeypatch, place):
     monkeypatch.setattr(stages, "load_facts", few)
     monkeypatch.setattr(fn, "load_facts", few)
     monkeypatch.setattr(fn, "run_experiment", _measure_little(fn.run_experiment))
-    monkeypatch.setattr(plant, "plant_facts", _plant)
+    monkeypatch.setattr(fn, "plant", _plant)
     monkeypatch.setattr(benchmark, "run_benchmark", _benchmark)
     monkeypatch.setattr(benchmark, "write_results", _benchmark_results)
     monkeypatch.setattr(benchmark, "check_bases", lambda settings: None)

@@ -51,7 +51,9 @@ def test_the_package_is_a_command(tmp_path):
     assert done.stdout == f"factneurons {fn.__version__}\n"
 
 
-LIGHT = ("report", "verify", "facts describe", "doctor", "pocket", "pocket list")
+LIGHT = (
+    "report", "verify", "facts describe", "doctor", "pocket", "locate", "degenerate", "languages", "check", "plant"
+)  # fmt: skip
 FRESH = """
 import sys
 from factneurons.cli import main

@@ -59,18 +59,44 @@ def sentence_baselines(
 
 def mean_baseline(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Baselines:
     """One path, from the mean of the sentence baselines."""
-    per_item = _per_item(model, captured, items, settings)
+    return _mean(captured, _per_item(model, captured, items, settings))
+
+
+def grown_mean_baseline(
+    model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings
+) -> Baselines:
+    """The same over every position up to the item's own target: in a causal model the answer tokens before it too."""
+    if model.kind != "causal":
+        return mean_baseline(model, captured, items, settings)
+    queries = captured.batch.queries
+    groups: dict[_Text, list[tuple[int, ...]]] = {
+        _text(query): [(place,) for place in range(query.target_positions[-1] + 1)] for query in queries
+    }
+    per_item = _per_item(model, captured, items, settings, groups)
+    ends = [queries[row].target_positions[tokens[0]] + 1 for row, tokens in items]
+    # what stands after a target does not reach it, so the longer text's baselines are those of the shorter one
+    return _mean(captured, [[value[:end] for value in values] for values, end in zip(per_item, ends, strict=True)])
+
+
+def _mean(captured: Capture, per_item: list[list[Tensor]]) -> Baselines:
     layers = range(len(captured.activations))
     return _single([torch.stack([values[layer].mean(0)[None] for values in per_item]) for layer in layers])
 
 
 def _per_item(
-    model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings
+    model: Model,
+    captured: Capture,
+    items: Sequence[Item],
+    settings: AttributionSettings,
+    groups: dict[_Text, list[tuple[int, ...]]] | None = None,
 ) -> list[list[Tensor]]:
     """The activations of every corrupted sentence at each item's target position: per item, layer [units, width]."""
     token, _ = replacement_token(model.backbone)
     sentences = {
-        _text(query): [corrupted(query, group, token) for group in units_of(query, settings.units, model.kind)]
+        _text(query): [
+            corrupted(query, group, token)
+            for group in (groups[_text(query)] if groups else units_of(query, settings.units, model.kind))
+        ]
         for query in captured.batch.queries
     }
     per_text: dict[_Text, list[Tensor]] = {}

@@ -18,7 +18,7 @@ from factneurons.attribution.tables import LOCATED
 from factneurons.attribution.types import Attribution, Completeness, KnowledgeNeurons, Located
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
-from factneurons.models.prompts import ask
+from factneurons.models.prompts import ask, of_fact
 from factneurons.models.types import Query, Refusal
 from factneurons.settings import with_options
 from factneurons.tables import ResultTable
@@ -107,7 +107,9 @@ def locate_batch(
     began = time.perf_counter()
     asked = [ask(model, fact, multi_mask=multi_mask) for fact in facts]
     against = [
-        [model.query(prompt, answer, multi_mask=multi_mask) for prompt, answer in negatives(fact)] if negatives else []
+        [of_fact(model.query(prompt, answer, multi_mask=multi_mask), fact) for prompt, answer in negatives(fact)]
+        if negatives
+        else []
         for fact in facts
     ]
     queries = [query for own, _ in asked for query in own] + [query for own in against for query in own]

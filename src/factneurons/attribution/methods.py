@@ -14,7 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from factneurons.attribution.baselines import Baselines, mean_baseline, sentence_baselines, zero_baseline
+from factneurons.attribution.baselines import (
+    Baselines,
+    grown_mean_baseline,
+    mean_baseline,
+    sentence_baselines,
+    zero_baseline,
+)
 from factneurons.attribution.engine import Integral, integrate
 from factneurons.attribution.joint import integrate_jointly
 from factneurons.attribution.quadrature import ADAPTIVE
@@ -154,10 +160,10 @@ def _scores(scores: list[Tensor], integral: Integral, real: Tensor) -> Scores:
 def _authors(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
     """The released code's AMIG: one path from the mean baseline, times the activation instead of the difference.
 
-    The activation factor is that of the answer's first token for all of its tokens. Not complete by construction;
-    the error says by how much.
+    The activation factor is that of the answer's first token for all of its tokens. For a later token the baselines
+    are those of the prompt grown by the tokens before it. Not complete by construction; the error says by how much.
     """
-    baselines = mean_baseline(model, captured, items, settings)
+    baselines = grown_mean_baseline(model, captured, items, settings)
     integral = integrate(model, captured, baselines, settings)
     firsts: dict[int, int] = {}
     for number, (row, _) in enumerate(items):
@@ -211,11 +217,14 @@ def _without_integral(use_gradient: bool) -> Scorer:
 
 
 def _random(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
-    """The scores of `dai` dealt out anew within each layer: a control matched in size and layers."""
+    """The scores of `dai` dealt out anew within each layer: a control matched in size and layers.
+
+    One draw per fact and layer, for all of its prompts and answer tokens: they agree on as many neurons as by `dai`.
+    """
     found = METHODS["dai"].score(model, captured, items, settings)
-    for number, (row, tokens) in enumerate(items):
+    for number, (row, _) in enumerate(items):
         query = captured.batch.queries[row]
-        generator = random_numbers(repr((query.input_ids, query.answer_ids, tokens)))
+        generator = random_numbers(query.fact or repr((query.input_ids, query.answer_ids)))
         for layer in found.scores:
             layer[number] = layer[number][torch.from_numpy(generator.permutation(layer.shape[-1]))]
     return replace(found, error=np.full_like(found.error, np.nan), ratio=np.full_like(found.ratio, np.nan))
@@ -267,7 +276,7 @@ METHODS: dict[str, Method] = {
         ),
         Method("gradient_x_activation", "the gradient at the activation, times it", _without_integral(True), {"": 0.2}),
         Method("activation", "the neuron's value itself", _without_integral(False), {"": 0.5}),
-        Method("random", "dai's scores dealt out anew within each layer, a control", _random, {"": 0.2}),
+        Method("random", "dai's scores dealt out anew within each layer, once per fact: a control", _random, {"": 0.2}),
     )
 }
 """The methods by name."""
@@ -424,7 +433,7 @@ def _check_finite(model: Model, found: Attribution, where: str) -> None:
 def _check(model: Model, found: Attribution, settings: AttributionSettings, change: float) -> None:
     where = f"{model.name}, prompt {found.query.prompt.text!r}, answer {found.query.answer!r}"
     _check_finite(model, found, where)
-    if settings.method == "amig_authors" or (settings.rule != ADAPTIVE and settings.points is not None):
+    if settings.method == "amig_authors":  # not complete by construction
         return
     error, ratio = found.completeness_error, found.completeness_ratio
     bad = np.flatnonzero((error > settings.tolerance) | ((ratio > _WARN_RATIO) & (error > 0.01 * change)))

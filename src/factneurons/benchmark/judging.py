@@ -31,6 +31,7 @@ from factneurons.draws import as_number
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
+from factneurons.models.prompts import queries_of
 from factneurons.models.types import Neuron, Query
 from factneurons.planted.truth import Truth
 from factneurons.planted.types import PlantedFact
@@ -121,11 +122,7 @@ def judge(folder: Path, *, grouped_by: Sequence[str] = (TRUE, "amig")) -> Judged
         BadRun: the folder holds no planted model.
     """
     truth, model = Truth.load(folder), load_model(folder)
-    units = [
-        Unit(planted, fact, tuple(model.query(prompt, fact.answer) for prompt in fact.prompts))
-        for planted in truth.facts
-        for fact in planted.facts
-    ]
+    units = [Unit(planted, fact, queries_of(model, fact)) for planted in truth.facts for fact in planted.facts]
     localisation, found = _localised(model, units)
     sources = {TRUE: {(unit.fact.id, unit.fact.language): unit.neurons for unit in units}, **found}
     tables = [grouped(model, units, name, sources[name], groupers()) for name in grouped_by]

@@ -71,7 +71,7 @@ def application(wanted: str | None) -> typer.Typer:
         if hasattr(module, "commands"):
             app.add_typer(module.commands, name=name, short_help=command.summary)
         else:
-            app.command(name, short_help=command.summary, epilog=shown(name))(getattr(module, name))
+            app.command(name, short_help=command.summary, epilog=shown(module.EXAMPLES[name]))(getattr(module, name))
     return app
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+import factneurons as fn
 from factneurons.benchmark.contestants import scorers
 from factneurons.benchmark.page import Written, write_results
 from factneurons.benchmark.run import TABLE, check_bases, model_folders, run_benchmark
@@ -18,8 +19,14 @@ from factneurons.benchmark.tables import confusion_table, plain, ranked, table_o
 from factneurons.cli.console import say, tell
 from factneurons.cli.options import MODEL_HELP, listed
 from factneurons.errors import BadSetting
-from factneurons.planted.settings import RANDOM_MODELS
 from factneurons.runs.files import FolderLock, disk_errors_in_one_line
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "benchmark": (
+        "factneurons benchmark --out benchmarks/small --small",
+        "factneurons benchmark --out benchmarks/gpt2 --base pocket-gpt2 --seeds 0-2 --grouped-by true,amig,dai",
+    ),
+}
 
 _LOCK = "lock"
 _FULL = BenchmarkSettings()
@@ -34,7 +41,7 @@ def benchmark(
         typer.Option(
             metavar="MODEL",
             help=f"What facts are planted in; may be given several times. {MODEL_HELP} Or one with random weights: "
-            f"{listed(RANDOM_MODELS)}. Default: {listed(BASES)}.",
+            f"{listed(fn.RANDOM_MODELS)}. Default: {listed(BASES)}.",
         ),
     ] = None,
     seeds: Annotated[

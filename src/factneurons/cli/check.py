@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import factneurons as fn
-from factneurons.cli import show, show_check
+from factneurons.cli import show
 from factneurons.cli.options import (
     Device,
     DeviceMap,
@@ -24,7 +24,10 @@ from factneurons.cli.options import (
 )
 from factneurons.cli.terminal import Terminal
 from factneurons.errors import BadSetting
-from factneurons.factcheck.settings import CONDITION_NAMES
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "check": ("factneurons check runs/capital --statements statements.txt",),
+}
 
 _STDIN = "-"
 
@@ -42,7 +45,7 @@ def check(
         ),
     ] = None,
     condition: Annotated[
-        str, typer.Option(help=f"What judges the statements, one of: {listed(CONDITION_NAMES)}.")
+        str, typer.Option(help=f"What judges the statements, one of: {listed(fn.CONDITION_NAMES)}.")
     ] = "knowledge",
     settings: Annotated[fn.CheckSettings, Fields("share source method feature test_share draws seed")],
     skip_bad: SkipBad = False,
@@ -62,10 +65,10 @@ def check(
     lines = list(_lines(statements)) if statements is not None else []
     loaded = fn.model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
     checked = fn.run_check(run, loaded, settings=settings, facts=facts, skip_bad=skip_bad, progress=Terminal())
-    show_check.comparison(run, checked)
-    show_check.fitted(run, checked.checkers)
+    show.comparison(run, checked)
+    show.fitted(checked)
     if statements is not None:
-        show_check.verdicts(checked.read(lines), checked.checkers, condition)
+        show.verdicts(checked.read(lines), checked.checkers, condition)
     show.next_command("report", run)
 
 

@@ -18,6 +18,10 @@ from factneurons.cli.options import (
 )
 from factneurons.cli.terminal import Terminal
 
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "degenerate": ("factneurons degenerate runs/capital",),
+}
+
 _FIELDS = Fields(
     "clusterer span max_span similarity scale gate fold_norm_gain "
     "comparison.missing persistence tau1 cover filter t_low t_sufficient t_high halving seed"

@@ -8,12 +8,20 @@ from typing import Annotated
 import typer
 
 import factneurons as fn
-from factneurons.cli import show_edit
+from factneurons.cli import show
 from factneurons.cli.console import say
 from factneurons.cli.examples import shown
 from factneurons.cli.options import MODEL_HELP, Device, RemoteCode, Revision
 from factneurons.runs.counts import counted
 from factneurons.runs.files import disk_errors_in_one_line
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "delta show": ("factneurons delta show edits/spain",),
+    "delta list": ("factneurons delta list edits",),
+    "delta apply": ("factneurons delta apply pocket-gpt2 edits/spain --out models/edited",),
+    "delta undo": ("factneurons delta undo models/edited edits/spain --out models/as-it-was",),
+    "delta stack": ("factneurons delta stack edits/spain --out edits/stack",),
+}
 
 commands = typer.Typer(invoke_without_command=True)
 
@@ -31,18 +39,18 @@ def _group(context: typer.Context) -> None:
         say(context.get_help())
 
 
-@commands.command("show", epilog=shown("delta show"))
+@commands.command("show", epilog=shown(EXAMPLES["delta show"]))
 def show_command(edit: Annotated[Path, typer.Argument(metavar="EDIT", help="The folder of an edit.")]) -> None:
     """Say what an edit changes and what it was made for."""
     found = fn.Edit.load(edit)
     about = found.description
-    show_edit.described(found)
+    show.described(found)
     say(f"  made for {about.model}, {about.dtype} weights, hash {about.model_hash[:16]}")
     for prompt in about.prompts:
         say(f"  made with: {prompt}")
 
 
-@commands.command("list", epilog=shown("delta list"))
+@commands.command("list", epilog=shown(EXAMPLES["delta list"]))
 def list_command(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that holds folders of edits.")],
 ) -> None:
@@ -55,7 +63,7 @@ def list_command(
         say(f"{folder}: no edits in it")
 
 
-@commands.command("apply", epilog=shown("delta apply"))
+@commands.command("apply", epilog=shown(EXAMPLES["delta apply"]))
 def apply_command(
     model: ModelName,
     edits: Edits,
@@ -72,7 +80,7 @@ def apply_command(
     say(f"{out}: {loaded.name} with {counted(len(edits), 'edit')}, {counted(len(together.neurons), 'neuron')} changed")
 
 
-@commands.command("undo", epilog=shown("delta undo"))
+@commands.command("undo", epilog=shown(EXAMPLES["delta undo"]))
 def undo_command(
     model: ModelName,
     edits: Edits,
@@ -88,7 +96,7 @@ def undo_command(
     say(f"{out}: {loaded.name} without {counted(len(edits), 'edit')}")
 
 
-@commands.command("stack", epilog=shown("delta stack"))
+@commands.command("stack", epilog=shown(EXAMPLES["delta stack"]))
 def stack_command(edits: Edits, out: Out) -> None:
     """Put several edits of one model together into one."""
     together = fn.stack_edits([fn.Edit.load(each) for each in edits])

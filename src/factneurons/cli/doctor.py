@@ -10,6 +10,10 @@ import factneurons as fn
 from factneurons.cli.console import say
 from factneurons.cli.options import MODEL_HELP, RemoteCode
 
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "doctor": ("factneurons doctor pocket-llama --prompt-tokens 300",),
+}
+
 
 def doctor(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],

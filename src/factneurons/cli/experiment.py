@@ -29,12 +29,17 @@ from factneurons.cli.options import (
 from factneurons.cli.terminal import Terminal
 from factneurons.report.sections.experiments import write_experiments
 
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "experiment list": ("factneurons experiment list",),
+    **{f"experiment {each.id}": (each.example,) for each in fn.EXPERIMENTS.values()},
+}
+
 commands = typer.Typer(no_args_is_help=True, help="The experiments of the papers: one command each.")
 
 _USUAL = fn.ExperimentSettings()
 
 
-@commands.command("list", epilog=shown("experiment list"))
+@commands.command("list", epilog=shown(EXAMPLES["experiment list"]))
 def list_experiments() -> None:
     """List the experiments: what each asks, and the smallest run that can say anything."""
     for experiment in fn.EXPERIMENTS.values():
@@ -99,4 +104,4 @@ def _command(experiment: fn.Experiment) -> Callable[..., None]:
 
 for _experiment in fn.EXPERIMENTS.values():
     _name = f"experiment {_experiment.id}"
-    commands.command(_experiment.id, short_help=_experiment.title, epilog=shown(_name))(_command(_experiment))
+    commands.command(_experiment.id, short_help=_experiment.title, epilog=shown(EXAMPLES[_name]))(_command(_experiment))

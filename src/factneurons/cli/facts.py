@@ -14,6 +14,13 @@ from factneurons.cli.examples import shown
 from factneurons.cli.options import FACTS_HELP, Limit, MultiMask, RemoteCode, Revision
 from factneurons.runs.counts import counted
 
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "facts describe": (
+        "factneurons facts describe bundled",
+        "factneurons facts describe templama:val.jsonl --model pocket-gpt2",
+    ),
+}
+
 commands = typer.Typer(invoke_without_command=True)
 
 
@@ -24,7 +31,9 @@ def _group(context: typer.Context) -> None:
         say(context.get_help())
 
 
-@commands.command("describe", short_help="Count facts, and what a model can be asked.", epilog=shown("facts describe"))
+@commands.command(
+    "describe", short_help="Count facts, and what a model can be asked.", epilog=shown(EXAMPLES["facts describe"])
+)
 def describe_command(
     facts: Annotated[str, typer.Argument(metavar="FACTS", help=FACTS_HELP)],
     model: Annotated[

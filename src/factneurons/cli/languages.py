@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import factneurons as fn
-from factneurons.cli import show, show_languages
+from factneurons.cli import show
 from factneurons.cli.options import (
     Device,
     DeviceMap,
@@ -20,6 +20,10 @@ from factneurons.cli.options import (
     settings_as_options,
 )
 from factneurons.cli.terminal import Terminal
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "languages": ("factneurons languages runs/two-languages",),
+}
 
 _FIELDS = Fields("rule at_least only thresholds held_out tau beta_prompts beta_languages seed")
 
@@ -53,6 +57,6 @@ def languages(
         settings=settings,
         tests=tests,
         skip_bad=skip_bad,
-        progress=Terminal({"languages": show_languages.joined, "test_languages": show_languages.effects}),
+        progress=Terminal({"languages": show.joined, "test_languages": show.effects_by_language}),
     )
     show.next_command("report", run)

@@ -25,6 +25,14 @@ from factneurons.cli.options import (
 )
 from factneurons.cli.terminal import Terminal
 
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "locate": (
+        'factneurons locate --model pocket-gpt2 --facts "bundled?relation=capital&lang=en" --out runs/capital',
+        "factneurons locate --model pocket-bert --facts facts.jsonl --method dai --out runs/own-facts --skip-bad",
+        'factneurons locate --model pocket-gpt2 --facts "bundled?relation=capital&lang=en,zh" --out runs/two-languages',
+    ),
+}
+
 
 @settings_as_options
 def locate(

@@ -20,8 +20,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
-from factneurons.facts.formats.registry import FORMATS, SUFFIXES
-from factneurons.models.types import DTYPES
+import factneurons as fn
 from factneurons.settings import Option, options_of
 
 
@@ -30,9 +29,9 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(names)
 
 
-_SCHEMES = ", ".join(name for name in FORMATS if f".{name}" not in SUFFIXES)
+_SCHEMES = ", ".join(name for name in fn.FORMATS if f".{name}" not in fn.SUFFIXES)
 FACTS_HELP = (
-    f"A file ({listed(SUFFIXES)}), bundled, or SCHEME:PATH with one of the schemes {_SCHEMES}; options follow after "
+    f"A file ({listed(fn.SUFFIXES)}), bundled, or SCHEME:PATH with one of the schemes {_SCHEMES}; options follow after "
     "a question mark: bundled?relation=capital&lang=en."
 )
 MODEL_HELP = "A bundled model (pocket-gpt2), a folder, or a name on the Hugging Face Hub."
@@ -47,7 +46,7 @@ SkipBad = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option(help="Only the first so many facts.")]
 MultiMask = Annotated[bool, typer.Option("--multi-mask", help="Masked models: one mask for each token of an answer.")]
-Dtype = Annotated[str, typer.Option(help=f"One of: {listed(DTYPES)}.")]
+Dtype = Annotated[str, typer.Option(help=f"One of: {listed(fn.DTYPES)}.")]
 RunModel = Annotated[
     str | None, typer.Option(metavar="MODEL", help="Where the run's model is now. Default: where it was.")
 ]

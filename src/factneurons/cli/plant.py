@@ -10,25 +10,29 @@ from typing import Annotated
 
 import typer
 
+import factneurons as fn
 from factneurons.cli.console import say, tell
 from factneurons.cli.options import FACTS_HELP, MODEL_HELP, Fields, listed, settings_as_options
 from factneurons.errors import BadSetting
-from factneurons.facts.source import load_facts
-from factneurons.planted.plant import FACTS, Planted
-from factneurons.planted.plant import plant as plant_facts
-from factneurons.planted.settings import MIX, ORDERED, RANDOM_MODELS, PlantingSettings
-from factneurons.planted.truth import TRUTH
-from factneurons.planted.types import REGIMES
 from factneurons.runs.counts import counted
 from factneurons.runs.files import disk_errors_in_one_line
 
-_MIX = listed(f"{regime}={count}" for regime, count in MIX.items()).replace(" ", "")
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "plant": (
+        "factneurons plant pocket-gpt2 --out models/planted --seed 0",
+        "factneurons plant random-llama --out models/planted-llama --mix single=2,conjunctive=1 --steps 400",
+        "factneurons plant pocket-gpt2 --out models/own --facts new.jsonl --regime degenerate",
+    ),
+}
+
+_MIX = listed(f"{regime}={count}" for regime, count in fn.MIX.items()).replace(" ", "")
 
 
 @settings_as_options
 def plant(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} Or one with random weights: {listed(RANDOM_MODELS)}.")
+        str,
+        typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} Or one with random weights: {listed(fn.RANDOM_MODELS)}."),
     ],
     *,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder to write; it must not exist yet.")],
@@ -36,12 +40,12 @@ def plant(
         str | None, typer.Option(metavar="FACTS", help=f"{FACTS_HELP} Default: facts are invented.")
     ] = None,
     regime: Annotated[
-        str | None, typer.Option(help=f"How given facts are stored, one of: {listed(ORDERED)}. Default: single.")
+        str | None, typer.Option(help=f"How given facts are stored, one of: {listed(fn.ORDERED)}. Default: single.")
     ] = None,
     mix: Annotated[
         str | None, typer.Option(help=f"How many facts of which regime are invented. Default: {_MIX}.")
     ] = None,
-    settings: Annotated[PlantingSettings, Fields("seed steps prompts")],
+    settings: Annotated[fn.PlantingSettings, Fields("seed steps prompts")],
 ) -> None:
     """Put facts into chosen neurons of a model, and write down which.
 
@@ -54,9 +58,9 @@ def plant(
         raise BadSetting("--mix is for invented facts; given ones (--facts) are all stored as --regime says")
     if mix is not None:
         settings = replace(settings, mix=_mix(mix))
-    given = None if facts is None else list(load_facts(facts))
+    given = None if facts is None else list(fn.load_facts(facts))
     with disk_errors_in_one_line(out):
-        planted = plant_facts(
+        planted = fn.plant(
             model,
             out,
             facts=given,
@@ -80,7 +84,7 @@ def _mix(text: str) -> dict[str, int]:
     return mix
 
 
-def _show(planted: Planted) -> None:
+def _show(planted: fn.Planted) -> None:
     """How many facts of each regime are stored, why others are not, how other prompts were held, what comes next."""
     truth, folder = planted.truth, planted.folder
     standing = Counter(fact.regime for fact in truth.facts)
@@ -88,7 +92,7 @@ def _show(planted: Planted) -> None:
     total = len(truth.facts) + len(truth.rejected)
     say(f"{folder}: {len(truth.facts)} of {counted(total, 'fact')} planted in {truth.base}")
     say(f"  {'regime':16}{'planted':>8}{'not accepted':>14}")
-    for regime in REGIMES:
+    for regime in fn.REGIMES:
         if standing[regime] or refused[regime]:
             say(f"  {regime:16}{standing[regime]:>8}{refused[regime]:>14}")
     for each in truth.rejected:
@@ -98,7 +102,7 @@ def _show(planted: Planted) -> None:
         f"  {held['prompts']:.0f} other prompts that training did not see: recall {held['recall_before']:.1%} before, "
         f"{held['recall_after']:.1%} after; P(answer) moved by more than 0.1 in {held['moved_by_a_tenth']:.1%}"
     )
-    say(f"  which neurons store what: {folder / TRUTH}")
-    asked = ["--model", str(folder), "--facts", str(folder / FACTS), "--out", f"{folder}-run"]
+    say(f"  which neurons store what: {planted.truth_file}")
+    asked = ["--model", str(folder), "--facts", str(planted.facts_file), "--out", f"{folder}-run"]
     say(f"next: {shlex.join(['factneurons', 'locate', *asked])}")
     say("or:   factneurons benchmark   (every method judged by planted models)")

@@ -12,6 +12,12 @@ from factneurons.cli.console import say, tell
 from factneurons.cli.examples import shown
 from factneurons.runs.files import disk_errors_in_one_line
 
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "pocket list": ("factneurons pocket list",),
+    "pocket path": ("factneurons pocket path pocket-gpt2",),
+    "pocket train": ("factneurons pocket train pocket-gpt2 --out models/small --size s",),
+}
+
 commands = typer.Typer(invoke_without_command=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help=f"One of: {', '.join(fn.POCKET_MODELS)}.")]
@@ -24,20 +30,20 @@ def _group(context: typer.Context) -> None:
         say(context.get_help())
 
 
-@commands.command("list", epilog=shown("pocket list"))
+@commands.command("list", epilog=shown(EXAMPLES["pocket list"]))
 def list_command() -> None:
     """List the bundled models."""
     for model in fn.POCKET_MODELS.values():
         say(f"{model.name:14}{model.description}")
 
 
-@commands.command("path", epilog=shown("pocket path"))
+@commands.command("path", epilog=shown(EXAMPLES["pocket path"]))
 def path_command(name: Name) -> None:
     """Print the folder of a bundled model."""
     say(str(fn.pocket_path(name)))
 
 
-@commands.command("train", epilog=shown("pocket train"))
+@commands.command("train", epilog=shown(EXAMPLES["pocket train"]))
 def train_command(
     name: Name,
     out: Annotated[

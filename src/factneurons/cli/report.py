@@ -11,6 +11,13 @@ import factneurons as fn
 from factneurons.cli.console import say
 from factneurons.cli.options import RunFolder
 
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "report": (
+        "factneurons report runs/capital",
+        "factneurons report runs/capital --out capital.html --max-facts 10 --png",
+    ),
+}
+
 
 def report(
     run: RunFolder,

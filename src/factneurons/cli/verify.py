@@ -8,6 +8,10 @@ import factneurons as fn
 from factneurons.cli.console import fail, say, tell
 from factneurons.cli.options import RunFolder
 
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "verify": ("factneurons verify runs/capital",),
+}
+
 
 def verify(run: RunFolder) -> None:
     """Check that a run's files, its model and its data are what they were when it was made."""

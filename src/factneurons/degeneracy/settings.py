@@ -106,7 +106,9 @@ class DegeneracySettings:
     r_max: float | None = option(
         None, "The radius at which growth stops and everything dies. Default: twice the largest merge.", least=0
     )
-    min_size: int = option(2, "The fewest neurons of a cluster.", least=2)
+    min_size: int | None = option(
+        None, "The fewest neurons of a cluster. Default: 2, and 1 for interaction, where a copy can be one.", least=2
+    )
     tau1: float = option(0.1, "Persistence a cluster needs, as a share of the largest.", least=0)
     tau1_rule: ThresholdRule = option(
         "fraction",
@@ -140,6 +142,11 @@ class DegeneracySettings:
     def dispensable(self) -> float:
         """t_low, as given or as the filter has it."""
         return _T_LOW[self.filter] if self.t_low is None else self.t_low
+
+    @property
+    def smallest(self) -> int:
+        """min_size, as given or as all clusterers but `interaction` have it."""
+        return self.min_size or 2
 
 
 @dataclass(frozen=True, slots=True)

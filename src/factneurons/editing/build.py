@@ -14,7 +14,7 @@ from factneurons.attribution.locate import locate
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.draws import rank
 from factneurons.editing.description import Description
-from factneurons.editing.kinds import KINDS, Kind, Task, kind_named
+from factneurons.editing.kinds import EDIT_KINDS, Kind, Task, kind_named
 from factneurons.editing.settings import EditSettings
 from factneurons.editing.types import Edit
 from factneurons.editing.weights import check_editable, columns, identity
@@ -138,7 +138,7 @@ def new_answers(rule: Kind, facts: Sequence[Fact], to: str | Mapping[str, str] |
 
 
 def _answering() -> list[str]:
-    return [kind.name for kind in KINDS.values() if kind.answer]
+    return [kind.name for kind in EDIT_KINDS.values() if kind.answer]
 
 
 def split_prompts(model: Model, fact: Fact, *, held_out: bool = True, multi_mask: bool = False) -> Split:

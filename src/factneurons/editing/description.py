@@ -12,7 +12,7 @@ class Description:
     """What an edit is for and how it was made.
 
     Attributes:
-        kind: a name of `KINDS`.
+        kind: a name of `EDIT_KINDS`.
         relation: of the facts.
         facts: their ids.
         subject: the subject in the first fact's language; "" where the facts have several.

@@ -128,7 +128,7 @@ def _least_change(task: Task) -> Tensor:
     return task.weights + torch.tensor(found.change)
 
 
-KINDS: dict[str, Kind] = {
+EDIT_KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("suppress", "the neurons write nothing", scaled(0.0)),
@@ -149,5 +149,5 @@ def kind_named(name: str) -> Kind:
     Raises:
         BadSetting: there is none; the message lists those there are.
     """
-    check_choice("kind", name, KINDS)
-    return KINDS[name]
+    check_choice("kind", name, EDIT_KINDS)
+    return EDIT_KINDS[name]

@@ -25,6 +25,8 @@ from factneurons.models.types import Neuron
 
 DELTA = "delta.safetensors"
 DESCRIPTION = "edit.json"
+EDIT_FILES = (DELTA, DESCRIPTION)
+"""The files that a stored edit has."""
 FORMAT = 1
 
 _TENSORS = {"neurons", "old", "new"}

@@ -38,6 +38,11 @@ REASONS: dict[str, str] = {
 """Why a line is no statement that can be judged: code -> meaning. What a model cannot be asked has its own codes."""
 
 
+def reason_in_words(reason: str) -> str:
+    """What a reason means; one of a model's own codes is its own words."""
+    return REASONS.get(reason, reason)
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedLine:
     """A line that was read.

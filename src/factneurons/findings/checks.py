@@ -77,7 +77,12 @@ class CheckResult:
     @property
     def title(self) -> str:
         """What the condition is called."""
-        return CONDITIONS[self.judged.condition].title
+        return title_of(self.judged.condition)
+
+
+def title_of(condition: str) -> str:
+    """What a condition is called."""
+    return CONDITIONS[condition].title
 
 
 def training_rows(checks: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from factneurons.errors import NotAskable
 from factneurons.facts.types import Fact, Prompt
@@ -30,10 +31,21 @@ def ask(
     queries, refusals = [], []
     for prompt in fact.prompts if prompts is None else prompts:
         try:
-            queries.append(model.query(prompt, fact.answer if answer is None else answer, multi_mask=multi_mask))
+            asked = model.query(prompt, fact.answer if answer is None else answer, multi_mask=multi_mask)
+            queries.append(of_fact(asked, fact))
         except NotAskable as error:
             refusals.append(Refusal(fact, prompt, error.reason, str(error)))
     return queries, refusals
+
+
+def of_fact(query: Query, fact: Fact) -> Query:
+    """The query as one of this fact's."""
+    return replace(query, fact=repr((fact.relation, fact.subject, fact.answer, fact.language)))
+
+
+def each_alone(queries: Iterable[Query]) -> list[Query]:
+    """The queries as of no fact: what is drawn at random is drawn for every prompt anew."""
+    return [replace(query, fact="") for query in queries]
 
 
 def queries_of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -53,6 +53,8 @@ class Query:
         words: the positions of `replaceable`, grouped by word.
         decoder_input_ids: encoder-decoder only: start, sentinel, all but the last answer token.
         encoder_position: encoder-decoder only: the sentinel's position in `input_ids`.
+        fact: whose prompt it is, the same for all prompts of a fact (`prompts.ask` writes it); "" where none is known.
+            What is drawn at random for a fact is drawn by it.
     """
 
     prompt: Prompt
@@ -64,6 +66,7 @@ class Query:
     words: tuple[tuple[int, ...], ...]
     decoder_input_ids: tuple[int, ...] = ()
     encoder_position: int | None = None
+    fact: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

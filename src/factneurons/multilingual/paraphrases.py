@@ -29,7 +29,7 @@ from factneurons.attribution.settings import AttributionSettings, SelectionSetti
 from factneurons.errors import BadSetting
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
-from factneurons.models.prompts import ask
+from factneurons.models.prompts import ask, each_alone
 from factneurons.models.types import Neuron
 from factneurons.multilingual.join import mean_jaccard
 from factneurons.multilingual.tables import CONSISTENCY
@@ -126,7 +126,7 @@ def _of_fact(
     value = threshold_for(fact, settings, selection)
     sets = tuple(
         frozenset(coarse_set(each.scores, selection.selector, value))
-        for each in attribute_all(model, queries, settings)
+        for each in attribute_all(model, each_alone(queries), settings)
     )
     reason = "one-prompt" if len(sets) < 2 else "" if any(sets) else "no-neurons"
     scores = None if reason else consistency_of(sets)

@@ -37,7 +37,7 @@ from factneurons.planted.orders import Report, check_layers, given_orders, inven
 from factneurons.planted.passes import Passes, Questions, Switches
 from factneurons.planted.settings import PlantingSettings
 from factneurons.planted.training import rows_of, train
-from factneurons.planted.truth import Truth
+from factneurons.planted.truth import TRUTH, Truth
 from factneurons.planted.types import PlantedFact, Regime, Rejected
 from factneurons.planted.widen import widened
 from factneurons.settings import with_options
@@ -52,6 +52,16 @@ class Planted:
 
     folder: Path
     truth: Truth
+
+    @property
+    def truth_file(self) -> Path:
+        """Which neurons store what."""
+        return self.folder / TRUTH
+
+    @property
+    def facts_file(self) -> Path:
+        """The facts that were planted."""
+        return self.folder / FACTS
 
 
 def plant(

@@ -6,7 +6,9 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from factneurons.degeneracy.types import REASONS
+from factneurons.degeneracy.types import REASONS as NO_GROUPS
+from factneurons.multilingual.settings import RULES
+from factneurons.multilingual.types import REASONS as NOT_SHARED
 from factneurons.report.numbers import plain
 
 STAGES: Mapping[str, str] = {
@@ -93,4 +95,14 @@ def grouping(code: str, components: int, halving: float | None) -> str:
 
 def no_degenerate(reason: str) -> str:
     """Why there are no degenerate knowledge neurons; an unknown reason is shown as it is."""
-    return REASONS.get(reason, reason)
+    return NO_GROUPS.get(reason, reason)
+
+
+def not_shared(reason: str) -> str:
+    """Why the languages of a fact share nothing, or why it took no part."""
+    return NOT_SHARED.get(reason, reason)
+
+
+def language_rule(rule: str) -> str:
+    """What makes a neuron language-independent."""
+    return RULES[rule]

@@ -83,6 +83,11 @@ class Checked:
     checkers: Mapping[str, FactChecker]
 
     @property
+    def checkers_folder(self) -> Path:
+        """Where the checkers are saved, each in a folder of its own."""
+        return self.run.folder / CHECKERS
+
+    @property
     def summary(self) -> Summary:
         """What this call did."""
         return self.run.summaries[CHECK.name]

@@ -145,14 +145,13 @@ def test_clusters_are_disjoint_and_large_enough(name, context_of, seed, count, i
     held = [member for group in members(found) for member in group]
     assert len(held) == len(set(held))
     assert set(held) <= set(range(count))
-    least = 1 if name == "interaction" else settings.min_size  # a copy can be one neuron
-    assert all(len(group) >= least for group in members(found))
+    assert all(len(group) >= settings.min_size for group in members(found))
     assert members(found) == sorted(members(found))
     assert found.reason in {"", *REASONS}
     assert found.reason == "" if len(found.clusters) > 1 else found.reason != ""
 
 
-@pytest.mark.parametrize("name", ["ntc", "ntc_authors", "hierarchical", "hdbscan"])
+@pytest.mark.parametrize("name", ["ntc", "hierarchical", "hdbscan"])
 @given(seed=st.integers(0, 10_000))
 @options(deadline=None, max_examples=25)
 def test_permuting_neurons_permutes_clusters(name, context_of, seed, members):

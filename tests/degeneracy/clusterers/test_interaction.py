@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -67,6 +69,18 @@ def test_of_neurons_that_count_alike_any_are_a_group(count, enough):
     found = sufficient_sets(frozenset(neurons), drops, SETTINGS.t_sufficient)
     assert [len(group) for group in found] == [enough] * (count // enough)
     assert len(frozenset().union(*found)) == enough * (count // enough)
+
+
+def test_groups_below_a_size_that_is_asked_for_are_left_out():
+    """Two copies of one neuron and one of two: by default a copy can be one neuron."""
+    neurons = neurons_of(4)
+    parts = [frozenset(neurons[:1]), frozenset(neurons[1:2]), frozenset(neurons[2:])]
+    assert clusters(neurons, drops_of(any_component(parts))) == (set(parts), "")
+    for least, kept in ((2, parts[2:]), (3, [])):
+        found = interaction(context(neurons, drops_of(any_component(parts))), replace(SETTINGS, min_size=least))
+        ordered = sorted(neurons)
+        assert {frozenset(ordered[place] for place in each.members) for each in found.clusters} == set(kept)
+        assert found.reason == "one-cluster"
 
 
 def test_reasons():

@@ -11,7 +11,7 @@ import pytest
 from factneurons.degeneracy.clusterers.base import Clusterer, Clustering
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.find import degenerate_neurons
-from factneurons.degeneracy.settings import ClustererName, DegeneracySettings
+from factneurons.degeneracy.settings import ClustererName, ComparisonSettings, DegeneracySettings
 from factneurons.degeneracy.types import REASONS
 
 WHOLE = DegeneracySettings(t_low=1, t_sufficient=1, t_high=0)
@@ -54,9 +54,10 @@ def test_the_groups_are_found_and_are_distinct(name, asked):
 
 
 def test_missing_distances_mislead_kmeans(asked):
-    """Neurons of one layer are not connected, so the rows of the matrix tell layers apart before groups."""
+    """Neurons of one layer are not connected; if that counts as far, the rows tell layers apart, not groups."""
     model, known = asked
-    found = degenerate_neurons(model, known, DegeneracySettings(clusterer="kmeans", seed=1))
+    settings = DegeneracySettings(clusterer="kmeans", comparison=ComparisonSettings(missing=1000))
+    found = degenerate_neurons(model, known, settings)
     assert sorted(candidate.layers for candidate in found.candidates) == [(0,), (1,)]
     assert found.grouping == "no-groups"
 

@@ -112,9 +112,54 @@ def test_the_authors_variant_keeps_two_close_pairs():
     for (first, second), distance in zip([(0, 1), (2, 3), (2, 4)], [1.0, 2.5, 3.0], strict=True):
         distances[first, second] = distances[second, first] = distance
     found = ntc_authors(distances, DEFAULT)
-    assert [(bar.members, bar.birth, bar.death) for bar in found.barcode] == [((0, 1), 1, 3), ((2, 3, 4), 2.5, 3)]
-    assert members(found) == [(0, 1)], "births are 1 1 2.5 2.5 3 0 0 0: lives of 2 and 0.5 against a median of 1"
-    assert found.clusters[0].death - found.clusters[0].birth == 2
+    assert [(bar.members, bar.birth, bar.death) for bar in found.barcode] == [((0, 1), 1, 53), ((2, 3, 4), 2.5, 53)]
+    assert members(found) == [(0, 1), (2, 3, 4)], "births are 1 1 2.5 2.5 3 0 0 0: lives of 52 and 50.5, median 1"
+
+
+def test_the_authors_variant_wants_more_than_the_median_of_births():
+    """28 distances, 6 below their 0.2 quantile, the shorter 3 join: births 1 1 1 1 1 1 0 0, lives of 2 - 1."""
+    distances = np.full((8, 8), 90.0) - 90.0 * np.eye(8)
+    lengths = {(0, 1): 1.0, (2, 3): 1.0, (4, 5): 1.0, (0, 2): 1.5, (0, 4): 1.6, (0, 6): 2.0}
+    for (first, second), length in lengths.items():
+        distances[first, second] = distances[second, first] = length
+    found = ntc_authors(distances, DEFAULT)
+    assert [(bar.members, bar.birth, bar.death) for bar in found.barcode] == [
+        ((0, 1), 1, 2),
+        ((2, 3), 1, 2),
+        ((4, 5), 1, 2),
+    ]
+    assert (found.clusters, found.reason) == ((), "one-cluster")
+
+
+def released(distances):
+    """The description of the released code, step by step: edges, births while joining, roots by rank, the filter."""
+    count = len(distances)
+    pairs = [(i, j) for i in range(count) for j in range(i + 1, count)]
+    quantile = np.quantile([distances[pair] for pair in pairs if distances[pair] < 100], 0.2)
+    edges = sorted((pair for pair in pairs if distances[pair] < quantile), key=lambda pair: distances[pair])
+    trees = {point: (point, 0, {point}) for point in range(count)}  # root, rank, members
+    births = dict.fromkeys(range(count), 0.0)
+    for i, j in edges[: int(0.5 * len(edges))]:
+        (first, rank_i, of_i), (second, rank_j, of_j) = trees[i], trees[j]
+        if first == second:
+            continue
+        births |= {point: distances[i, j] for point, own in ((i, of_i), (j, of_j)) if len(own) == 1}
+        root, rank = (first, rank_i) if rank_i > rank_j else (second, rank_j + (rank_i == rank_j))
+        trees |= dict.fromkeys(of_i | of_j, (root, rank, of_i | of_j))
+    clusters = {(root, tuple(sorted(own))) for root, _, own in trees.values() if len(own) > 1}
+    median = np.quantile(list(births.values()), 0.5)
+    return sorted(own for root, own in clusters if distances[edges[-1]] - births[root] > median)
+
+
+@given(st.integers(0, 10_000), st.integers(4, 14))
+@options(deadline=None)
+def test_the_authors_variant_is_what_was_released(seed, count):
+    """Whole numbers as distances: ties are decided as the code decides them."""
+    distances = np.triu(np.random.default_rng(seed).integers(1, 12, (count, count)), 1).astype(float)
+    distances += distances.T
+    finite = distances[np.triu_indices(count, 1)]
+    if (finite < np.quantile(finite, 0.2)).sum() >= 2:
+        assert members(ntc_authors(distances, DEFAULT)) == released(distances)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -152,13 +197,13 @@ def test_chosen_clusters_are_disjoint_candidates(distances_of, seed):
 
 
 @options(deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from(["chosen", "all"]), st.sampled_from([ntc, ntc_authors]))
-def test_permuting_neurons_permutes_clusters(distances_of, seed, cover, clusterer):
+@given(st.integers(0, 10_000), st.sampled_from(["chosen", "all"]))
+def test_permuting_neurons_permutes_clusters(distances_of, seed, cover):
     distances = distances_of(seed)
     order = np.random.default_rng(seed).permutation(14)
     settings = DegeneracySettings(cover=cover)
-    plain = clusterer(distances, settings)
-    mixed = clusterer(distances[np.ix_(order, order)], settings)
+    plain = ntc(distances, settings)
+    mixed = ntc(distances[np.ix_(order, order)], settings)
     back = {(tuple(sorted(order[list(c.members)].tolist())), c.birth, c.death) for c in mixed.clusters}
     assert back == {(c.members, c.birth, c.death) for c in plain.clusters}
     assert mixed.reason == plain.reason

@@ -30,6 +30,7 @@ def test_agreement_is_that_of_the_prompts(numbers, model, facts):
         assert values[method, "CS", ""] == pytest.approx(each.scores.relaxed)
         assert values[method, "inconsistent", ""] == float(not each.consistent)
         assert values[method, "0.3 - CS", ""] == pytest.approx(0.3 - each.scores.relaxed)
+    assert values[RANDOM, "CS", ""] < values["dai", "CS", ""]  # dealt out for every prompt, not once for the fact
 
 
 def test_a_prompt_under_its_own_and_its_neighbours_neurons(numbers, model, facts):

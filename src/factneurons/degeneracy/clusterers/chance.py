@@ -19,7 +19,7 @@ from factneurons.models.types import Neuron
 def random(context: Context, settings: DegeneracySettings) -> Clustering:
     """The fact's neurons dealt into as many parts, and as large ones, as topology clustering finds; else halves."""
     count = len(context.neurons)
-    if count < 2 * settings.min_size:
+    if count < 2 * settings.smallest:
         return Clustering((), reason="too-few-neurons")
     found = ntc(context, settings)
     sizes = [len(cluster.members) for cluster in found.clusters] if not found.reason else [count // 2, -(-count // 2)]

@@ -79,7 +79,7 @@ def hdbscan(context: Context, settings: DegeneracySettings) -> Clustering:
     """HDBSCAN with clusters of at least `min_size`; what belongs to none is noise."""
 
     def labels(distances: FloatArray) -> IntArray:
-        model = HDBSCAN(min_cluster_size=settings.min_size, metric="precomputed", copy=True)
+        model = HDBSCAN(min_cluster_size=settings.smallest, metric="precomputed", copy=True)
         found: IntArray = model.fit_predict(distances)
         return found
 
@@ -89,7 +89,7 @@ def hdbscan(context: Context, settings: DegeneracySettings) -> Clustering:
 def _grouped(context: Context, settings: DegeneracySettings, labels: Callable[[FloatArray], IntArray]) -> Clustering:
     """The clusters by the labels of the neurons, or a reason where distances say nothing."""
     distances = context.distances
-    if len(distances) < 2 * settings.min_size:
+    if len(distances) < 2 * settings.smallest:
         return Clustering((), reason="too-few-neurons")
     missing = np.isinf(distances)
     if missing.sum() == len(distances) * (len(distances) - 1):
@@ -99,7 +99,7 @@ def _grouped(context: Context, settings: DegeneracySettings, labels: Callable[[F
         instead = MISSING * float(distances[~missing].max())
     found = labels(np.where(missing, instead, distances))
     groups = [tuple(np.nonzero(found == label)[0].tolist()) for label in np.unique(found) if label != NOISE]
-    clusters = tuple(Cluster(members) for members in sorted(groups) if len(members) >= settings.min_size)
+    clusters = tuple(Cluster(members) for members in sorted(groups) if len(members) >= settings.smallest)
     return Clustering(clusters, reason="" if len(clusters) > 1 else "one-cluster")
 
 

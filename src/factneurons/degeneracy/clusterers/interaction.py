@@ -16,7 +16,7 @@ belongs to the stage above those that it needs to be active at all (`mediation.m
     stage(j) = 1 + largest stage(i) over all i that mediate more than 0.1 of j;  0 where there is none
 
 Sets asked of the model: about twice the number of neurons for each round of leaving out, and one for each neuron of a
-single sufficient set.
+single sufficient set. Groups of fewer than `min_size` neurons are left out, if it is given.
 """
 
 from __future__ import annotations
@@ -56,9 +56,10 @@ def interaction(context: Context, settings: DegeneracySettings) -> Clustering:
     groups = sufficient_sets(everything, context.drops, settings.t_sufficient)
     groups = with_helpers(groups, everything, context.drops)
     if len(groups) == 1 and context.mediated_effects is not None and len(groups[0]) <= _MOST_STAGED:
-        groups = stages(sorted(groups[0]), context.mediated_effects, settings.min_size)
+        groups = stages(sorted(groups[0]), context.mediated_effects, settings.smallest)
     number = {neuron: place for place, neuron in enumerate(context.neurons)}
-    clusters = sorted(tuple(sorted(number[neuron] for neuron in group)) for group in groups)
+    large = [group for group in groups if len(group) >= (settings.min_size or 1)]
+    clusters = sorted(tuple(sorted(number[neuron] for neuron in group)) for group in large)
     return Clustering(
         tuple(Cluster(members) for members in clusters), reason="" if len(clusters) > 1 else "one-cluster"
     )

@@ -12,7 +12,7 @@ def pairs(context: Context, settings: DegeneracySettings) -> Clustering:
 
     Losses decide, not distances: of the neurons with the best scores, two that can each be spared but not both.
     """
-    if len(context.neurons) < 2 * settings.min_size:
+    if len(context.neurons) < 2 * settings.smallest:
         return Clustering((), reason="too-few-neurons")
     if not context.drops.probability > 0:
         return Clustering((), reason="zero-probability")
@@ -20,5 +20,5 @@ def pairs(context: Context, settings: DegeneracySettings) -> Clustering:
     best_first = sorted(context.neurons, key=lambda neuron: (-context.scores[number[neuron]], neuron))
     found = disjoint_pairs(best_first, context.drops, PairSettings(search="greedy_disjoint"))
     members = sorted(tuple(sorted(number[neuron] for neuron in pair)) for pair in found)
-    clusters = tuple(Cluster(pair) for pair in members if len(pair) >= settings.min_size)
+    clusters = tuple(Cluster(pair) for pair in members if len(pair) >= settings.smallest)
     return Clustering(clusters, reason="" if len(clusters) > 1 else "one-cluster")

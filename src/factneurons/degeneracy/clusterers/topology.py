@@ -38,10 +38,10 @@ def ntc(context: Context, settings: DegeneracySettings) -> Clustering:
         BadNumber: `persistence="log"` and a distance of 0 between two points.
     """
     tree = single_linkage(context.distances, r_max=settings.r_max)
-    if tree.points < 2 * settings.min_size:
+    if tree.points < 2 * settings.smallest:
         return Clustering((), _barcode(tree, []), "too-few-neurons")
     persistence = _LIVES[settings.persistence](tree)
-    candidates = [node for node in tree.clusters if settings.min_size <= tree.size(node) < tree.points]
+    candidates = [node for node in tree.clusters if settings.smallest <= tree.size(node) < tree.points]
     chosen = _greatest_total(tree, persistence, candidates)
     lasting = _lasting(persistence, chosen, candidates, settings)
     parts = _COVERS[settings.cover](tree, lasting) if len(lasting) > 1 else lasting
@@ -146,11 +146,11 @@ _AUTHORS_BIRTH_QUANTILE = 0.5
 def ntc_authors(context: Context, settings: DegeneracySettings) -> Clustering:
     """The clustering as it was released with 'Cracking Factual Knowledge', for comparison.
 
-    Of the distances below 100, those below their 0.2 quantile are edges, and the shorter half of the
-    edges joins neurons (and edges as long as the longest of these). A neuron is born at its shortest edge,
-    at 0 if it has none. The persistence of a cluster is the longest edge - the birth of its first-born
-    neuron, and clusters stay whose persistence is not below the median of all births. This compares a
-    duration with a birth and lets every cluster die at the same distance; `ntc` does neither.
+    Of the distances below 100, those below their 0.2 quantile are edges. The shorter half of them joins neurons, by
+    union-find with union by rank. A neuron is born at its shortest edge of that half, at 0 if it has none. The
+    persistence of a cluster is the longest edge, of both halves, - the birth of the neuron that is the root of its
+    tree, and clusters stay whose persistence is above the median of all births. This compares a duration with a
+    birth and lets every cluster die at the same distance; `ntc` does neither.
 
     Args:
         context: the distances are read.
@@ -158,25 +158,48 @@ def ntc_authors(context: Context, settings: DegeneracySettings) -> Clustering:
     """
     distances = context.distances
     count = len(distances)
-    finite = distances[np.triu_indices(count, 1)]
-    finite = finite[finite < _AUTHORS_FINITE]
+    rows, columns = np.triu_indices(count, 1)
+    lengths = distances[rows, columns]
+    finite = lengths[lengths < _AUTHORS_FINITE]
     if len(finite) == 0:
         return Clustering((), (), "too-few-neurons" if count < 2 else "no-finite-distance")
-    edges = np.sort(finite[finite < np.quantile(finite, _AUTHORS_DISTANCE_QUANTILE)])
-    edges = edges[: math.floor(_AUTHORS_FRACTION_OF_EDGES * len(edges))]
-    if len(edges) == 0:
+    edges = np.flatnonzero(lengths < np.quantile(finite, _AUTHORS_DISTANCE_QUANTILE))
+    edges = edges[np.argsort(lengths[edges], kind="stable")]
+    joining = edges[: math.floor(_AUTHORS_FRACTION_OF_EDGES * len(edges))]
+    if len(joining) == 0:
         return Clustering((), (), "one-cluster")
-    longest = float(edges[-1])
-    tree = single_linkage(distances, r_max=longest)
-    shortest = np.where(np.eye(count, dtype=bool), np.inf, distances).min(axis=1)
-    births = np.where(shortest <= longest, shortest, 0.0)
-    least = float(np.quantile(births, _AUTHORS_BIRTH_QUANTILE))
+    births, roots = _by_rank(count, [(int(rows[e]), int(columns[e]), float(lengths[e])) for e in joining])
+    longest = float(lengths[edges[-1]])
+    most_born = float(np.quantile(births, _AUTHORS_BIRTH_QUANTILE))
     bars = []
-    for root in tree.roots:
-        if tree.size(root) >= settings.min_size:
-            members = tree.members(root)
-            birth = float(births[list(members)].min())
-            bars.append(Cluster(members, birth, longest, chosen=longest - birth >= least))
+    for root in sorted(set(roots)):
+        members = tuple(place for place, own in enumerate(roots) if own == root)
+        if len(members) >= settings.smallest:
+            birth = float(births[root])
+            bars.append(Cluster(members, birth, longest, chosen=longest - birth > most_born))
     bars.sort(key=lambda bar: bar.members)
     clusters = tuple(bar for bar in bars if bar.chosen)
     return Clustering(clusters, tuple(bars), "" if len(clusters) > 1 else "one-cluster")
+
+
+def _by_rank(count: int, edges: list[tuple[int, int, float]]) -> tuple[FloatArray, list[int]]:
+    """Births, and the root of every point's tree, after joining edges from the shortest; of equal ranks the second."""
+    parent, rank, births = list(range(count)), [0] * count, np.zeros(count)
+
+    def top(point: int) -> int:
+        while parent[point] != point:
+            point = parent[point]
+        return point
+
+    joined: set[int] = set()
+    for first, second, length in edges:
+        below, above = top(first), top(second)
+        if below == above:
+            continue
+        births[[point for point in (first, second) if point not in joined]] = length
+        joined.update((first, second))
+        if rank[below] > rank[above]:
+            below, above = above, below
+        parent[below] = above
+        rank[above] += rank[below] == rank[above]
+    return births, [top(point) for point in range(count)]

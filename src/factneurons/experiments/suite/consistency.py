@@ -30,6 +30,7 @@ from factneurons.experiments.study import Study
 from factneurons.experiments.suite.localisation import changes
 from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
+from factneurons.models.prompts import each_alone
 from factneurons.models.types import Neuron
 from factneurons.multilingual.paraphrases import STATIC, consistency_of
 from factneurons.multilingual.types import Consistency
@@ -65,7 +66,7 @@ def prepare(study: Study) -> Work:
         first: list[Attribution] = []
         for method in dict.fromkeys([*study.settings.methods, RANDOM]):
             settings = AttributionSettings(method=method)
-            attributions = attribute_all(study.model, located, settings)
+            attributions = attribute_all(study.model, each_alone(located), settings)
             sets = _sets(fact, settings, attributions)
             if any(sets):
                 yield from _agreement(method, consistency_of(sets))

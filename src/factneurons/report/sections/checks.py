@@ -11,8 +11,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from factneurons.factcheck import measures
-from factneurons.factcheck.conditions import CONDITIONS
-from factneurons.findings.checks import MEASURES, CheckResult, Judged, results_of
+from factneurons.findings.checks import MEASURES, CheckResult, Judged, results_of, title_of
 from factneurons.report import numbers
 from factneurons.report.charts import (
     BLUE,
@@ -112,7 +111,7 @@ def checks_of(run: Run) -> CheckSection | None:
         tables={title: table for title, table in tables.items() if table},
         measures={name: meaning for name, (meaning, _, _) in MEASURES.items()},
         examples=[] if shown is None else list(_examples(shown)),
-        examples_by="" if shown is None else CONDITIONS[shown.condition].title,
+        examples_by="" if shown is None else title_of(shown.condition),
         sentences=list(_sentences(checks, tables["Facts that the model knows"])),
     )
 

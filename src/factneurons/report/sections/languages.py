@@ -13,8 +13,6 @@ from markupsafe import Markup
 
 from factneurons.attribution.settings import ACTIONS
 from factneurons.findings.languages import Shared, held_by, language_effects, shared_of
-from factneurons.multilingual.settings import RULES
-from factneurons.multilingual.types import REASONS
 from factneurons.report import numbers
 from factneurons.report.charts import (
     BLUE,
@@ -34,7 +32,7 @@ from factneurons.report.charts import (
     with_interval,
 )
 from factneurons.report.figures import by_layer
-from factneurons.report.text import VALUES
+from factneurons.report.text import VALUES, language_rule, not_shared
 from factneurons.runs.store import Run
 from factneurons.statistics import Finding
 
@@ -104,7 +102,7 @@ class LanguageSection:
     @property
     def reasons(self) -> list[tuple[str, int]]:
         """Why facts have no language-independent neurons, and how many."""
-        return [(REASONS.get(reason, reason), count) for reason, count in self.shared.reasons.items()]
+        return [(not_shared(reason), count) for reason, count in self.shared.reasons.items()]
 
     def related(self) -> list[tuple[Finding, Finding | None]]:
         """What every set does to the fact's own prompts, with what it does to facts of other relations."""
@@ -136,7 +134,7 @@ def languages_of(run: Run, facts: pd.DataFrame, layers: int) -> LanguageSection 
     return LanguageSection(
         names=_names(shared.languages),
         shared=shared,
-        rule=RULES[str(settings["rule"])],
+        rule=language_rule(str(settings["rule"])),
         cuts=cuts if any(cuts.values()) else {},
         held_out=run.counts("languages").skipped.get("held-out", 0),
         sizes=[int(size) for size in table["size"]],
