@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from factneurons.benchmark.summary import by_regime, comparisons, confusion, summary
+from factneurons.attribution.settings import AttributionSettings
+from factneurons.benchmark.summary import REFERENCES, by_regime, comparisons, confusion, summary
+from factneurons.degeneracy.settings import DegeneracySettings
 
 
 def test_summary(table):
@@ -16,13 +18,42 @@ def test_summary(table):
     assert found.loc["localisation", "", "random", "recall"]["mean"] == pytest.approx(0.1)
 
 
+BY_HAND = {"localisation": "dai", "grouping": "ntc", "verdict": "ntc"}
+
+
 def test_comparisons(table):
-    found = comparisons(table).set_index("part")
-    assert (found["best"] != "random").all()
+    found = comparisons(table, BY_HAND).set_index("part")
+    assert found["reference"].to_dict() == BY_HAND
     assert (found["contestant"] == "random").all()
     assert found.loc["grouping", "difference"] == pytest.approx(0.2)
     assert (found["p_value"] == 2 / 2**3).all()  # three models: all signs as they are, or all the other way
     assert (found["holm"] == found["p_value"]).all()  # one comparison each
+    assert (found["left_out"] == 0).all()
+
+
+def test_the_reference_is_the_default_and_not_what_came_out_best(table):
+    assert {
+        "localisation": AttributionSettings().method,
+        "grouping": DegeneracySettings().clusterer,
+        "verdict": DegeneracySettings().clusterer,
+    } == REFERENCES
+    renamed = table.replace({"contestant": {"random": "interaction"}})
+    found = comparisons(renamed).set_index("part")
+    assert list(found.index) == ["grouping", "verdict"], "no localisation by the default, so nothing to compare with"
+    assert (found["reference"] == "interaction").all()
+    assert found.loc["grouping", "difference"] == pytest.approx(-0.2), "the reference is the worse one"
+
+
+def test_facts_without_both_numbers_are_counted(table):
+    holes = table.copy()
+    of_ntc = (holes["contestant"] == "ntc") & (holes["measure"] == "adjusted_rand_index") & (holes["fact_id"] == "a")
+    holes.loc[of_ntc, "value"] = float("nan")
+    found = comparisons(holes, BY_HAND).set_index("part")
+    assert (found.loc["grouping", "facts"], found.loc["grouping", "left_out"]) == (3, 3)
+    assert (found.loc["verdict", "facts"], found.loc["verdict", "left_out"]) == (6, 0)
+    row = summary(holes).set_index(["part", "neurons", "contestant", "measure"])
+    own = row.loc["grouping", "true", "ntc", "adjusted_rand_index"]
+    assert (own["facts"], own["left_out"]) == (3, 3)
 
 
 def test_regimes_and_verdicts(table):

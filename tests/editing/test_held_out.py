@@ -1,5 +1,8 @@
 """What is asked about an edit: the groups of prompts and their answers."""
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
 from factneurons.editing.build import split_prompts
@@ -57,3 +60,17 @@ def test_statements(gpt2):
     (query,) = statement_queries(gpt2, "The currency of Spain is the euro.")
     assert query.answer == "currency of Spain is the euro."
     assert query.prompt.left == "The "
+
+
+def test_what_cannot_be_asked_is_counted(gpt2, spain):
+    odd = replace(spain, id="x", prompts=(*spain.prompts, Prompt("___ is its currency.")), subject="Nowhere")
+    never = replace(spain, id="y", prompts=(Prompt("___ is money."),), subject="Elsewhere")
+    left_out = Counter()
+    around = RelatedFacts([spain, odd, never])
+    split = split_prompts(gpt2, spain)
+    evaluation_prompts(gpt2, [split], {}, around, EditSettings(), neighbours=5, left_out=left_out)
+    assert left_out == {("neighbours", "blank-not-at-end"): 1}
+    left_out.clear()
+    evaluation_prompts(gpt2, [split], {"en": " "}, around, EditSettings(), neighbours=0, left_out=left_out)
+    asked = len(split.used) + len(split.held_out)
+    assert left_out["edit", "empty-answer"] + left_out["paraphrases", "empty-answer"] == asked

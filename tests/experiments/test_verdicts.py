@@ -65,15 +65,15 @@ def test_a_clear_difference_holds_its_reverse_fails_and_none_cannot_be_told():
 
 
 def test_too_few_facts_decide_nothing():
-    """Four facts can be flipped in 16 ways: p is at least 1/16."""
+    """Four facts can be flipped in 16 ways: p is at least 2/16."""
     (only,) = judged([row(number, -1.0) for number in range(4)], LESS)
-    assert (only.verdict, only.facts, only.p_value) == ("cannot tell", 4, 1 / 16)
+    assert (only.verdict, only.facts, only.p_value) == ("cannot tell", 4, 2 / 16)
 
 
 def test_facts_of_one_subject_are_one_piece_of_evidence():
     rows = [row(number, -1.0, subject="one") for number in range(40)]
     (only,) = judged(rows, LESS)
-    assert (only.verdict, only.p_value) == ("cannot tell", 0.5)
+    assert (only.verdict, only.p_value) == ("cannot tell", 1.0)
 
 
 def test_conditions_are_compared_fact_by_fact_and_only_where_both_are_there():
@@ -106,7 +106,7 @@ def test_every_language_is_tested_and_all_are_corrected_together():
         ("gain", "en"),
         ("gain", "zh"),
     ]
-    assert [each.p_value for each in found] == [2 / 64, 2 / 64, None, None]
+    assert [each.p_value for each in found] == [4 / 64, 4 / 64, None, None]
     assert [each.difference for each in found[2:]] == [None, None]
 
 
@@ -116,15 +116,19 @@ def test_p_values_are_those_of_the_plain_test_corrected(first, second):
     rows = [row(number, value) for number, value in enumerate(first)]
     rows += [row(number, value, measure="gain") for number, value in enumerate(second)]
     claims = (LESS, Claim("It is won.", "gain", "amig", "greater"))
-    plain = [
-        paired_permutation_test(values, np.zeros(len(values)), alternative=direction).p_value
-        for values, direction in ((first, "less"), (second, "greater"))
-    ]
+    plain = [paired_permutation_test(values, np.zeros(len(values))).p_value for values in (first, second)]
     found = judged(rows, *claims)
     assert [each.p_value for each in found] == pytest.approx(holm(plain).tolist())
-    for each in found:
-        assert (each.verdict == "holds") == (each.p_value <= SIGNIFICANCE)
-        assert each.verdict != "fails" or each.p_other <= SIGNIFICANCE
+    for each, sign in zip(found, (-1, 1), strict=True):
+        assert (each.verdict != "cannot tell") == (each.p_value <= SIGNIFICANCE)
+        assert each.verdict == "cannot tell" or (each.verdict == "holds") == (sign * each.difference.estimate > 0)
+
+
+def test_both_directions_are_one_family():
+    """Five facts, all down: 1/32 in one direction would have decided, but either direction would have counted."""
+    for value in (-1.0, 1.0):
+        (only,) = judged([row(number, value) for number in range(5)], LESS)
+        assert (only.verdict, only.p_value) == ("cannot tell", 2 / 32)
 
 
 def test_means_come_in_the_order_of_the_measures_each_control_beside_its_condition():
@@ -142,13 +146,18 @@ def test_means_come_in_the_order_of_the_measures_each_control_beside_its_conditi
     assert {cell.interval.estimate for cell in cells} == {1.0}
 
 
-def test_a_summary_is_of_all_facts_that_have_its_measures():
+def test_a_summary_is_of_all_facts_that_have_its_measures_and_counts_the_others():
     rows = [row(number, 2.0) for number in range(5)] + [row(number, 4.0, measure="gain") for number in range(4)]
     (summary,) = cells_of(pd.DataFrame(rows), experiment(summaries=(Summary("r", "", ("loss", "gain"), ratio),)))[2:]
     assert (summary.measure, summary.interval.estimate, summary.interval.n) == ("r", 0.5, 4)
+    assert (summary.left_out, summary.reason) == (1, "not all of its measures are there")
 
 
-def test_a_summary_that_is_no_number_is_left_out():
+def test_a_summary_that_is_no_number_says_why():
+    summaries = (Summary("r", "", ("loss", "gain"), ratio),)
     rows = [row(number, value, measure=measure) for number in range(5) for measure, value in (("loss", 1), ("gain", 0))]
-    found = cells_of(pd.DataFrame(rows), experiment(summaries=(Summary("r", "", ("loss", "gain"), ratio),)))
-    assert {cell.measure for cell in found} == {"loss", "gain"}
+    *_, none = cells_of(pd.DataFrame(rows), experiment(summaries=summaries))
+    assert (none.measure, none.left_out, none.reason) == ("r", 5, "it is a ratio to 0")
+    *_, none = cells_of(pd.DataFrame([row(number, 1.0) for number in range(5)]), experiment(summaries=summaries))
+    assert (none.measure, none.left_out, none.reason) == ("r", 5, "not all of its measures are there")
+    assert np.isnan(none.interval.estimate)

@@ -86,6 +86,15 @@ def test_bad_settings(gpt2, capitals, neurons, options, wrong):
         FactChecker(gpt2, **options).fit(capitals[:2], neurons=neurons)
 
 
+def test_training_facts_that_cannot_be_asked_are_counted_and_told(gpt2, capitals, neurons):
+    middle = [replace(each, id=f"{each.id}/middle", prompts=(Prompt("___ is its capital."),)) for each in capitals[:2]]
+    checker = FactChecker(gpt2, condition="knowledge")
+    with pytest.warns(UserWarning, match=r"^2 of \d+ training facts left out: 2 blank-not-at-end$"):
+        checker.fit([*capitals, *middle], neurons=neurons)
+    assert dict(checker.left_out_) == {"blank-not-at-end": 2}
+    assert not checker.fit(capitals, neurons=neurons).left_out_
+
+
 def test_bad_input(gpt2, capitals, statements):
     checker = FactChecker(gpt2, condition="probability")
     with pytest.raises(BadSetting, match="statements need labels"):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import pandas as pd
 
+from factneurons.attribution.settings import AttributionSettings
+from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.statistics import bootstrap_interval, holm, paired_permutation_test
 
 MEASURES: dict[str, tuple[str, ...]] = {
@@ -14,52 +19,84 @@ MEASURES: dict[str, tuple[str, ...]] = {
 """Part of the benchmark -> what is measured in it; the last one is what contestants are compared in."""
 
 COMPARED = {"localisation": "average_precision", "grouping": "adjusted_rand_index", "verdict": "right"}
-"""Part of the benchmark -> the measure in which contestants are compared with the best one."""
+"""Part of the benchmark -> the measure in which contestants are compared with the reference."""
+
+REFERENCES = {
+    "localisation": AttributionSettings().method,
+    "grouping": DegeneracySettings().clusterer,
+    "verdict": DegeneracySettings().clusterer,
+}
+"""Part of the benchmark -> what the others are compared with: the default, named before anything is measured."""
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Mean of every measure by part, source of the neurons and contestant, with 95 % intervals over models.
 
     Every model counts as much as it has facts; models are what is drawn anew. Columns: part, neurons, contestant,
-    measure, mean, low, high, facts, models.
+    measure, mean, low, high, facts, models, left_out (facts whose number is not finite).
     """
     rows = []
     for keys, own in table.groupby(["part", "neurons", "contestant", "measure"], sort=False):
-        found = bootstrap_interval(own["value"].to_numpy(), clusters=own["model"].tolist())
+        found = bootstrap_interval(own["value"].to_numpy(), clusters=own["model"].tolist(), drop_missing=True)
         names = dict(zip(("part", "neurons", "contestant", "measure"), keys, strict=True))
         rows.append(
             {**names, "mean": found.estimate, "low": found.low, "high": found.high}
-            | {"facts": len(own), "models": own["model"].nunique()}
+            | {"facts": found.n, "models": own["model"].nunique(), "left_out": found.dropped}
         )
     return pd.DataFrame(rows)
 
 
-def comparisons(table: pd.DataFrame) -> pd.DataFrame:
-    """Every contestant against the best one of its part, paired by fact, signs flipped model by model.
+def comparisons(table: pd.DataFrame, references: Mapping[str, str] = REFERENCES) -> pd.DataFrame:
+    """Every contestant against the reference of its part, paired by fact, signs flipped model by model.
 
-    Columns: part, neurons, best, contestant, difference (best - contestant), p_value, holm (within part and source).
+    Columns: part, neurons, reference, contestant, difference (reference - contestant), p_value, holm (within part and
+    source), facts, left_out (facts for which one of the two has no number).
+
+    Args:
+        table: the benchmark's table.
+        references: part -> contestant; none of them may be chosen by what is in the table. Where a part lacks its
+            reference, nothing is compared.
     """
     rows = []
     for part, measure in COMPARED.items():
         own = table[(table["part"] == part) & (table["measure"] == measure)]
         for source, of_source in own.groupby("neurons", sort=False):
             wide = of_source.pivot_table(
-                index=["model", "fact_id", "language"], columns="contestant", values="value"
-            ).dropna()
-            best = str(wide.mean().idxmax())
-            models = wide.index.get_level_values("model").tolist()
+                index=["model", "fact_id", "language"], columns="contestant", values="value", dropna=False
+            ).dropna(how="all")
             compared = [
-                (name, paired_permutation_test(wide[best].to_numpy(), wide[name].to_numpy(), clusters=models))
+                {"part": part, "neurons": source, "reference": references[part], "contestant": str(name)}
+                | _paired(wide[[references[part], name]])
                 for name in wide.columns
-                if name != best
+                if references[part] in wide.columns and name != references[part]
             ]
-            adjusted = holm([test.p_value for _, test in compared])
-            rows += [
-                {"part": part, "neurons": source, "best": best, "contestant": name}
-                | {"difference": test.difference, "p_value": test.p_value, "holm": float(own_holm)}
-                for (name, test), own_holm in zip(compared, adjusted, strict=True)
-            ]
-    return pd.DataFrame(rows)
+            if compared:
+                adjusted = holm([float(str(row["p_value"])) for row in compared])
+                rows += [row | {"holm": float(p_value)} for row, p_value in zip(compared, adjusted, strict=True)]
+    return pd.DataFrame(rows, columns=[*_COMPARISON_COLUMNS])
+
+
+def _paired(wide: pd.DataFrame) -> dict[str, object]:
+    both = wide.dropna()
+    counts: dict[str, object] = {"facts": len(both), "left_out": len(wide) - len(both)}
+    if both.empty:
+        return counts | {"difference": math.nan, "p_value": 1.0}
+    models = both.index.get_level_values("model").tolist()
+    test = paired_permutation_test(both.iloc[:, 0].to_numpy(), both.iloc[:, 1].to_numpy(), clusters=models)
+    return counts | {"difference": test.difference, "p_value": test.p_value}
+
+
+_COMPARISON_COLUMNS = (
+    "part",
+    "neurons",
+    "reference",
+    "contestant",
+    "difference",
+    "p_value",
+    "holm",
+    "facts",
+    "left_out",
+)
 
 
 def by_regime(table: pd.DataFrame, part: str) -> pd.DataFrame:

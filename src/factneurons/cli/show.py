@@ -172,8 +172,7 @@ def experiment(asked: fn.Experiment, run: fn.Run, summary: Summary) -> None:
             if tested.difference is None
             else in_line(tested.difference, "{:+.3g}".format, _ONE_SUBJECT)
         )
-        p = tested.p_other if tested.verdict == "fails" else tested.p_value
-        p_value = "" if p is None else f", p = {p:.2g} after Holm"
+        p_value = "" if tested.p_value is None else f", p = {tested.p_value:.2g} after Holm"
         say(f"  {tested.verdict:11} ({tested.language}) {tested.claim.text} {numbers}{p_value}")
 
 

@@ -6,6 +6,7 @@ of random neurons may well succeed; what it costs, in size and elsewhere, is the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.editing.build import Split, edit, new_answers, split_prompts
-from factneurons.editing.held_out import GROUPS, evaluation_prompts
+from factneurons.editing.held_out import GROUPS, LeftOut, evaluation_prompts
 from factneurons.editing.kinds import kind_named
 from factneurons.editing.measuring import MEASURES, Measure, compared, perplexity, rows_of
 from factneurons.editing.settings import EditSettings
@@ -97,10 +98,11 @@ def evaluate_edit(
     chosen = with_options(EditSettings, settings, options)
     own, relation = _own_answers(facts, to), around.neighbours(facts[0])
     made = edit(model, facts, chosen, to=own, neurons=neurons, relation=relation)
-    splits = _splits(model, facts, chosen)
-    prompts = evaluation_prompts(model, splits, to or {}, around, chosen)
+    left_out: LeftOut = Counter()
+    splits = _splits(model, facts, chosen, left_out)
+    prompts = evaluation_prompts(model, splits, to or {}, around, chosen, left_out=left_out)
     queries = [each.query for each in prompts]
-    notes: list[str] = list(made.description.notes)
+    notes = [*made.description.notes, *_told(left_out)]
     edits = [made]
     for random in _random_sets(model, splits, made, draws, chosen.seed, notes):
         edits.append(edit(model, facts, chosen, to=own, neurons=random, relation=relation))
@@ -129,14 +131,19 @@ def _own_answers(facts: Sequence[Fact], to: Mapping[str, str] | None) -> dict[st
     return {language: answer for language, answer in (to or {}).items() if language in languages} or None
 
 
-def _splits(model: Model, facts: Sequence[Fact], settings: EditSettings) -> list[Split]:
-    """The facts' prompts; facts of a relation that cannot be asked are left out."""
+def _told(left_out: LeftOut) -> list[str]:
+    """What was not measured, in words."""
+    return [f"{group}: {count} could not be asked, {reason}" for (group, reason), count in sorted(left_out.items())]
+
+
+def _splits(model: Model, facts: Sequence[Fact], settings: EditSettings, left_out: LeftOut) -> list[Split]:
+    """The facts' prompts; facts of a relation that cannot be asked are left out and counted."""
     found = []
     for fact in facts:
         try:
             found.append(split_prompts(model, fact, held_out=settings.held_out, multi_mask=settings.multi_mask))
-        except NotAskable:
-            continue
+        except NotAskable as error:
+            left_out["edit", error.reason] += 1
     return found
 
 

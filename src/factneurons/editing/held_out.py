@@ -15,6 +15,7 @@ Source of the critical groups (reverse, synonyms): 'What does the Knowledge Neur
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -30,6 +31,9 @@ from factneurons.models.types import Query
 
 GROUPS = ("edit", "paraphrases", "other languages", "reverse", "synonyms", "neighbours", "unrelated")
 Role = Literal["new", "old", "statement"]
+
+LeftOut = Counter[tuple[str, str]]
+"""Group and reason -> how many prompts, facts and words of statements could not be asked."""
 
 _PIECES = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]|[^\W\u2e80-\u9fff\uf900-\ufaff]+")
 """Words; single characters in scripts without spaces."""
@@ -62,6 +66,7 @@ def evaluation_prompts(
     *,
     neighbours: int = 10,
     unrelated: int = 10,
+    left_out: LeftOut | None = None,
 ) -> list[EditPrompt]:
     """Everything that is asked about one edit.
 
@@ -72,8 +77,9 @@ def evaluation_prompts(
         around: where other facts are found.
         settings: those of the edit.
         neighbours, unrelated: how many other facts are asked, two prompts each and one statement.
+        left_out: what the model cannot be asked is counted here, by group and reason.
     """
-    asker = _Asker(model, settings)
+    asker = _Asker(model, settings, Counter() if left_out is None else left_out)
     first, subjects = splits[0].fact, {split.fact.subject for split in splits}
     edited = {split.fact.language for split in splits}
     prompts: list[EditPrompt] = []
@@ -115,14 +121,15 @@ def _synonyms(asker: _Asker, fact: Fact, new: str, around: RelatedFacts) -> Iter
 
 
 class _Asker:
-    """Makes evaluation prompts; what the model cannot be asked is left out."""
+    """Makes evaluation prompts; what the model cannot be asked is left out and counted."""
 
-    def __init__(self, model: Model, settings: EditSettings) -> None:
-        self.model, self.settings = model, settings
+    def __init__(self, model: Model, settings: EditSettings, left_out: LeftOut) -> None:
+        self.model, self.settings, self.left_out = model, settings, left_out
 
     def one(self, group: str, role: Role, fact: Fact, prompts: Iterable[Prompt], answer: str) -> Iterator[EditPrompt]:
         """One answer in several prompts."""
-        asked, _ = ask(self.model, fact, prompts=prompts, answer=answer, multi_mask=self.settings.multi_mask)
+        asked, refusals = ask(self.model, fact, prompts=prompts, answer=answer, multi_mask=self.settings.multi_mask)
+        self.left_out.update((group, refusal.reason) for refusal in refusals)
         yield from (EditPrompt(group, role, fact, query) for query in asked)
 
     def both(self, group: str, fact: Fact, prompts: Sequence[Prompt], new: Mapping[str, str]) -> Iterator[EditPrompt]:
@@ -138,20 +145,22 @@ class _Asker:
                 return
             try:
                 used = split_prompts(self.model, fact, held_out=False, multi_mask=self.settings.multi_mask).used[:2]
-            except NotAskable:
+            except NotAskable as error:
+                self.left_out[group, error.reason] += 1
                 continue
             count -= 1
             for query in used:
                 yield EditPrompt(group, "old", fact, query)
-            for query in statement_queries(self.model, used[0].prompt.filled(fact.answer)):
+            for query in statement_queries(self.model, used[0].prompt.filled(fact.answer), group, self.left_out):
                 yield EditPrompt(group, "statement", fact, query)
 
 
-def statement_queries(model: Model, statement: str) -> list[Query]:
+def statement_queries(model: Model, statement: str, group: str = "", left_out: LeftOut | None = None) -> list[Query]:
     """Queries whose log-probabilities add up to that of a statement: exactly, or as masked models can be asked.
 
     A causal model reads everything after the first word; an encoder-decoder the same, written by its decoder. A masked
-    model is asked every word in turn, the others being there (pseudo-log-likelihood).
+    model is asked every word in turn, the others being there (pseudo-log-likelihood); a word that it cannot be asked is
+    left out, and counted in `left_out` for the group.
     """
     pieces = list(_PIECES.finditer(statement))
     if model.kind != "cloze":
@@ -164,6 +173,7 @@ def statement_queries(model: Model, statement: str) -> list[Query]:
         text = f"{statement[:begin]}{BLANK}{statement[end:]}"
         try:
             found.append(model.query(Prompt(text), statement[begin:end], multi_mask=True))
-        except (NotAskable, BadFact):
-            continue
+        except (NotAskable, BadFact) as error:
+            if left_out is not None:
+                left_out[group, error.reason if isinstance(error, NotAskable) else "bad-prompt"] += 1
     return found

@@ -1,12 +1,15 @@
 """From rows to verdicts: means with intervals, and whether a claim holds, fails, or cannot be told.
 
-holds         the paired test in the expected direction has p <= 0.05 after Holm's correction
-fails         the test in the other direction has
-cannot tell   neither has: too few facts, or no difference large enough
+holds         the paired test has p <= 0.05, two-sided, after Holm's correction, and the difference is as expected
+fails         it has, and the difference is the other way
+cannot tell   it has not: too few facts, or no difference large enough
+
+Both directions are one family: a claim gets one p-value, and it counts whichever way it comes out.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -20,7 +23,7 @@ from factneurons.statistics import SIGNIFICANCE, Interval, bootstrap_interval, h
 
 Verdict = Literal["holds", "fails", "cannot tell"]
 
-_OTHER = {"greater": "less", "less": "greater"}
+_NO_NUMBER = Interval(math.nan, math.nan, math.nan, n=0, clusters=0, dropped=0, level=0.95)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,7 @@ class Tested:
         verdict: see this module.
         difference: mean of what the claim is about minus what it is compared with, with its interval; None without
             facts that have both.
-        p_value: of the expected direction, corrected over all claims and languages; None likewise.
-        p_other: of the other direction; None likewise.
+        p_value: two-sided, corrected over all claims and languages; None likewise.
         facts: how many facts have both.
     """
 
@@ -43,7 +45,6 @@ class Tested:
     verdict: Verdict
     difference: Interval | None
     p_value: float | None
-    p_other: float | None
     facts: int
 
 
@@ -53,7 +54,9 @@ class Cell:
 
     Attributes:
         measure, condition, place, language: which numbers.
-        interval: the mean over facts, subjects resampled.
+        interval: the mean over facts, subjects resampled; NaN where there is no number.
+        left_out: how many facts are left out of it.
+        reason: why they are, or why there is no number; "" where nothing is missing.
     """
 
     measure: str
@@ -61,6 +64,8 @@ class Cell:
     place: str
     language: str
     interval: Interval
+    left_out: int = 0
+    reason: str = ""
 
 
 def cells_of(table: pd.DataFrame, experiment: Experiment) -> list[Cell]:
@@ -94,16 +99,19 @@ def _summaries(table: pd.DataFrame, experiment: Experiment) -> Iterable[Cell]:
     for summary in experiment.summaries:
         own = table[table["measure"].isin(summary.measures)]
         for (place, language, condition), rows in own.groupby(["place", "language", "condition"], sort=False):
-            wide = rows.pivot_table(index=["fact_id", "subject"], columns="measure", values="value").dropna()
-            if not set(summary.measures) <= set(wide.columns) or wide.empty:
-                continue
-            values = wide[list(summary.measures)].to_numpy(dtype=float)
-            subjects = wide.index.get_level_values("subject").tolist()
+            every = rows.pivot_table(index=["fact_id", "subject"], columns="measure", values="value")
+            wide = every.reindex(columns=list(summary.measures)).dropna()
+            left_out = len(every) - len(wide)
+            reason = "not all of its measures are there" if left_out else ""
+            interval = _NO_NUMBER
             try:
-                interval = bootstrap_interval(values, clusters=subjects, statistic=summary.statistic)
-            except BadNumber:  # a ratio to 0 is no number, and has no row
-                continue
-            yield Cell(summary.name, str(condition), str(place), str(language), interval)
+                if len(wide):
+                    subjects = wide.index.get_level_values("subject").tolist()
+                    values = wide.to_numpy(dtype=float)
+                    interval = bootstrap_interval(values, clusters=subjects, statistic=summary.statistic)
+            except BadNumber:
+                left_out, reason = len(every), "it is a ratio to 0"
+            yield Cell(summary.name, str(condition), str(place), str(language), interval, left_out, reason)
 
 
 def verdicts_of(table: pd.DataFrame, experiment: Experiment) -> list[Tested]:
@@ -116,13 +124,10 @@ def verdicts_of(table: pd.DataFrame, experiment: Experiment) -> list[Tested]:
     languages = sorted(set(table["language"]))
     pairs = [(claim, language) for claim in experiment.claims for language in languages]
     compared = [_compared(table[table["language"] == language], claim) for claim, language in pairs]
-    expected = _corrected([_p_value(each, claim.direction) for each, (claim, _) in zip(compared, pairs, strict=True)])
-    other = _corrected(
-        [_p_value(each, _OTHER[claim.direction]) for each, (claim, _) in zip(compared, pairs, strict=True)]
-    )
+    corrected = _corrected([_p_value(each) for each in compared])
     return [
-        Tested(claim, language, _verdict(p, q), _difference(each), p, q, len(each))
-        for (claim, language), each, p, q in zip(pairs, compared, expected, other, strict=True)
+        _tested(claim, language, each, p_value)
+        for (claim, language), each, p_value in zip(pairs, compared, corrected, strict=True)
     ]
 
 
@@ -142,16 +147,10 @@ def _by_fact(table: pd.DataFrame, place: str | None) -> pd.DataFrame:
     return own.groupby("fact_id").agg(subject=("subject", "first"), first=("value", "mean"))
 
 
-def _p_value(compared: pd.DataFrame, direction: str) -> float | None:
+def _p_value(compared: pd.DataFrame) -> float | None:
     if compared.empty:
         return None
-    subjects = compared["subject"].tolist()
-    test = paired_permutation_test(
-        compared["first"],
-        compared["second"],
-        clusters=subjects,
-        alternative="greater" if direction == "greater" else "less",
-    )
+    test = paired_permutation_test(compared["first"], compared["second"], clusters=compared["subject"].tolist())
     return test.p_value
 
 
@@ -168,9 +167,9 @@ def _difference(compared: pd.DataFrame) -> Interval | None:
     return bootstrap_interval(differences, clusters=compared["subject"].tolist())
 
 
-def _verdict(expected: float | None, other: float | None) -> Verdict:
-    if expected is not None and expected <= SIGNIFICANCE:
-        return "holds"
-    if other is not None and other <= SIGNIFICANCE:
-        return "fails"
-    return "cannot tell"
+def _tested(claim: Claim, language: str, compared: pd.DataFrame, p_value: float | None) -> Tested:
+    difference = _difference(compared)
+    verdict: Verdict = "cannot tell"
+    if difference is not None and p_value is not None and p_value <= SIGNIFICANCE:
+        verdict = "holds" if (difference.estimate > 0) == (claim.direction == "greater") else "fails"
+    return Tested(claim, language, verdict, difference, p_value, len(compared))

@@ -9,7 +9,8 @@ papers fix one threshold per method by hand; here every condition chooses its ow
 
 from __future__ import annotations
 
-from collections import defaultdict
+import warnings
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,6 +85,8 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     Attributes:
         relation_neurons_: relation and language -> S_r.
         thresholds_: threshold and probabilities of every relation, and of all together.
+        left_out_: reason -> how many training facts were left out because their statements cannot be asked; a warning
+            says so too. Empty where it was fitted with statements, or loaded.
         settings_: how statements are attributed, with as many path points as completeness asks for.
         classes_: [False, True].
 
@@ -133,6 +136,7 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
                 relation in which neurons were found.
         """
         condition = CONDITIONS[self.settings.condition]
+        self.left_out_: Counter[str] = Counter()
         statements, queries, truth, facts = self._training(X, y)
         self.settings_ = AttributionSettings(self.settings.method)
         self.relation_neurons_: NeuronSets = {}
@@ -161,6 +165,7 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         """A checker made of what was found elsewhere: thresholds, S_r and attribution settings."""
         checker = cls(model, **parameters)
         checker.relation_neurons_, checker.settings_ = dict(neurons), settings
+        checker.left_out_ = Counter()
         return checker._with_thresholds(thresholds)
 
     def _training(
@@ -172,7 +177,12 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             facts = [item for item in items if isinstance(item, Fact)]
             if len(facts) < len(items):
                 raise BadSetting("statements need labels: fit(statements, y)")
-            cases = self.cases(facts)
+            cases = self.cases(facts, self.left_out_)
+            if self.left_out_:
+                reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.left_out_.items()))
+                warnings.warn(
+                    f"{self.left_out_.total()} of {len(facts)} training facts left out: {reasons}", stacklevel=3
+                )
             statements = [statement for case in cases for statement in (case.true, case.false)]
             queries = [query for case in cases for query in case.queries]
             return statements, queries, np.arange(len(statements)) % 2 == 0, facts
@@ -182,16 +192,22 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             raise BadSetting(f"{len(items)} statements need as many labels, not {truth.size}; facts need none")
         return statements, self._queries(statements), truth, _facts_of(statements, truth)
 
-    def cases(self, facts: Sequence[Fact]) -> list[Case]:
-        """The true and the false statement of every fact that this model can be asked."""
+    def cases(self, facts: Sequence[Fact], left_out: Counter[str] | None = None) -> list[Case]:
+        """The true and the false statement of every fact that this model can be asked.
+
+        Args:
+            facts: the facts.
+            left_out: the others are counted here, by reason.
+        """
         wrong_answers = WrongAnswers(facts)
         made = []
         seed, multi_mask = self.settings.seed, self.settings.multi_mask
         for fact in facts:
             try:
                 made.append(case_of(self.model, fact, wrong_answers, seed=seed, multi_mask=multi_mask))
-            except NotAskable:
-                continue
+            except NotAskable as error:
+                if left_out is not None:
+                    left_out[error.reason] += 1
         return made
 
     def _search(self, facts: Sequence[Fact]) -> Mapping[Group, Iterable[Collection[Neuron]]]:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import factneurons as fn
+from factneurons.attribution.types import Measurement
 from factneurons.experiments.experiment import RANDOM_FOR
 from factneurons.experiments.settings import ExperimentSettings
 from factneurons.experiments.study import Study
-from factneurons.experiments.suite.localisation import EXPERIMENT, MEASURES
+from factneurons.experiments.suite.localisation import EXPERIMENT, MEASURES, changes
 
 FEW = ExperimentSettings(methods=("dai",), draws=2, unrelated=1)
 
@@ -72,3 +73,14 @@ def test_every_measure_is_explained_and_every_claim_and_chart_is_about_one(measu
     assert {measure for chart in EXPERIMENT.charts for measure in chart.measures} <= set(MEASURES)
     for summary in EXPERIMENT.summaries:
         assert set(summary.measures) <= set(MEASURES)
+
+
+def test_measurements_without_a_relative_change_are_counted(study):
+    fact = study.facts[0]
+    given = {"fact": fact, "neurons": "dai", "draw": 0, "action": "suppress", "size": 1, "prompts": 1}
+    found = [
+        Measurement(other=None, before=0.5, after=0.25, **given),
+        Measurement(other=study.facts[2], before=0.0, after=0.1, **given),
+    ]
+    values = {each.measure: each.value for each in changes("dai", found)}
+    assert values == {"left out, suppress": 1, "related, suppress": -0.5, "right sign, suppress": 1}

@@ -51,6 +51,8 @@ MEASURES = {
     "unrelated, suppress": "relative change of P(answer) on facts of other relations, values set to 0",
     "unrelated, enhance": "the same, values doubled",
     "specificity": "|related change| - |unrelated change|, mean over both actions",
+    "left out, suppress": "measurements without a relative change, because P(answer) was 0 before; no row: none",
+    "left out, enhance": "the same, values doubled",
     "neurons": "how many neurons were changed",
 }
 

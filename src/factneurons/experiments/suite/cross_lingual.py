@@ -39,6 +39,8 @@ MEASURES = {
     "side effect": "|unrelated change|, mean over both actions",
     "right sign, suppress": "1 if P(answer) falls on the fact's other prompts, else 0",
     "right sign, enhance": "1 if P(answer) rises, else 0",
+    "left out, suppress": "measurements without a relative change, because P(answer) was 0 before; no row: none",
+    "left out, enhance": "the same, values doubled",
     "neurons": "how many neurons were changed",
 }
 

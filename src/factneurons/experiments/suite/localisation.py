@@ -39,6 +39,8 @@ MEASURES = {
     "specificity": "|related change| - |unrelated change|, mean over both actions",
     "right sign, suppress": "1 if P(answer) falls on the fact's other prompts, else 0",
     "right sign, enhance": "1 if P(answer) rises, else 0",
+    "left out, suppress": "measurements without a relative change, because P(answer) was 0 before; no row: none",
+    "left out, enhance": "the same, values doubled",
     "neurons": "how many neurons were found",
     "share of layer": "share of the fact's neurons that lie in the layer",
 }
@@ -78,8 +80,12 @@ def changes(name: str, found: Sequence[Measurement], place: str = "") -> Iterato
         own = [each for each in found if each.neurons == condition]
         sizes = []
         for action in ACTIONS:
-            related = _mean_change(each for each in own if each.action == action and each.other is None)
-            unrelated = _mean_change(each for each in own if each.action == action and each.other is not None)
+            acted = [each for each in own if each.action == action]
+            related = _mean_change(each for each in acted if each.other is None)
+            unrelated = _mean_change(each for each in acted if each.other is not None)
+            lost = sum(not each.before > 0 for each in acted)
+            if lost:
+                yield Measured(condition, f"left out, {action}", float(lost), place)
             if related is not None:
                 yield Measured(condition, f"related, {action}", related, place)
                 yield Measured(condition, f"right sign, {action}", float(related * _SIGN[action] > 0), place)

@@ -140,6 +140,8 @@ def _means(found: Sequence[ExperimentSection]) -> pd.DataFrame:
             "high": cell.interval.high,
             "facts": cell.interval.n,
             "subjects": cell.interval.clusters,
+            "left_out": cell.left_out,
+            "reason": cell.reason,
         }
         for each in found
         for cell in each.cells
@@ -157,7 +159,6 @@ def _verdicts(found: Sequence[ExperimentSection]) -> pd.DataFrame:
             "low": None if tested.difference is None else tested.difference.low,
             "high": None if tested.difference is None else tested.difference.high,
             "p_value": tested.p_value,
-            "p_other": tested.p_other,
             "facts": tested.facts,
         }
         for each in found
