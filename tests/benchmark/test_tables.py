@@ -106,7 +106,7 @@ def test_measures_and_contestants_are_named():
     page = PAGE.read_text(encoding="utf-8")
     for name in MEASURE_NAMES.values():
         assert name.removesuffix(" verdicts") in page
-    for name in (CAPTUM, IN_ROUNDS, *(each for each in groupers() if each not in CLUSTERERS)):
+    for name in (CAPTUM, *IN_ROUNDS, *(each for each in groupers() if each not in CLUSTERERS)):
         assert f"`{name}`" in page
 
 

@@ -97,7 +97,7 @@ def test_what_the_manifest_says(finished, gpt2, facts_file):
         counts = stage["counts"]
         assert stage["state"] == "done"
         assert counts["read"] == 40 == counts["done"] + sum(counts["skipped"].values()), name
-    assert manifest["stages"]["locate"]["settings"]["attribution"]["method"] == "amig"
+    assert manifest["stages"]["locate"]["settings"]["attribution"]["method"] == "joint"
     assert manifest["data"]["spec"] == str(facts_file)
     assert len(manifest["data"]["sha256"]) == 64
     assert manifest["model"]["name"] == str(gpt2)
@@ -163,7 +163,7 @@ def test_what_is_lost_and_what_components_carry(finished):
 
 def test_the_command_line_and_python_find_the_same(finished, gpt2, facts_file):
     model = fn.load_model(gpt2)
-    known = fn.locate(model, fn.load_facts(facts_file), selection=SelectionSettings(threshold=0.2, share=0.5))
+    known = fn.locate(model, fn.load_facts(facts_file), selection=SelectionSettings(threshold=0.2, share=0.5, rounds=1))
     table = fn.Run.open(finished).table("neurons")
     frame = known.to_frame()
     columns = ["fact_id", "layer", "index"]

@@ -15,8 +15,8 @@ SEEDS = tuple(range(6))
 TRUE = "true"
 """Where the neurons to be grouped come from: the truth, or else the method of this name."""
 
-IN_ROUNDS = "dai in rounds"
-"""Integrated gradients again and again, each time with what was found before suppressed."""
+IN_ROUNDS = {"joint in rounds": "joint", "dai in rounds": "dai"}
+"""Methods again and again, each time with what was found before suppressed; the first is what `locate` does."""
 
 CAPTUM = "captum"
 """Captum's LayerIntegratedGradients: an outsider, whose path runs through the embeddings."""
@@ -28,8 +28,8 @@ def has_captum() -> bool:
 
 
 def scorer_names() -> tuple[str, ...]:
-    """Who scores neurons: every method, one of them in rounds, and captum where it is installed."""
-    return (*METHOD_NAMES, IN_ROUNDS, *([CAPTUM] if has_captum() else []))
+    """Who scores neurons: every method once, some in rounds, and captum where it is installed."""
+    return (*METHOD_NAMES, *IN_ROUNDS, *([CAPTUM] if has_captum() else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class BenchmarkSettings:
     bases: tuple[str, ...] = option(BASES, "What facts are planted in.")
     seeds: tuple[int, ...] = option(SEEDS, "One planted model per base and seed.", least=0)
     grouped_by: tuple[str, ...] = option(
-        (TRUE, "amig", IN_ROUNDS),
+        ("joint in rounds", TRUE, "amig", "dai in rounds"),
         "Whose neurons are grouped: true (those that store the fact), or methods that find them.",
     )
     planting: PlantingSettings = option(
@@ -62,7 +62,7 @@ class BenchmarkSettings:
 SMALL = BenchmarkSettings(
     bases=("random-gpt2", "random-llama"),
     seeds=(0,),
-    grouped_by=(TRUE, "amig"),
+    grouped_by=("joint in rounds", TRUE),
     planting=PlantingSettings(
         mix={"degenerate": 1, "conjunctive": 1, "redundant": 1, "single": 2, "interchangeable": 1},
         prompts=2,
