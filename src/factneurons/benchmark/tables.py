@@ -101,7 +101,7 @@ def ranked(summed: pd.DataFrame, part: str, neurons: str | None = None) -> list[
 def confusion_table(table: pd.DataFrame, contestant: str, neurons: str) -> Table:
     """How often which verdict was given to facts of which regime."""
     counts = confusion(table, contestant, neurons)
-    verdicts = [name for name in (*JUDGED, "none") if name in counts.columns]
+    verdicts = [name for name in (*JUDGED, "undecided", "none") if name in counts.columns]
     rows = tuple(
         (regime, *(str(counts.loc[regime, verdict]) for verdict in verdicts))
         for regime in JUDGED
