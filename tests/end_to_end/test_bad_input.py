@@ -422,7 +422,7 @@ def test_other_settings_in_the_same_folder(gpt2, bert, facts_file, tmp_path, loc
         (["--filter", "x"], "must be one of: definition, authors"),
         (["--tau1", "nan"], "tau1 is nan: it must be a number"),
         (["--t-high", "2"], "from 0 to 1"),
-        (["--halving", "3"], "from 0 to 1"),
+        (["--halving", "3"], "above 0 and at most 1"),
         (["--seed", "-1"], "at least 0"),
     ],
 )
