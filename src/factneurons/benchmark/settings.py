@@ -15,8 +15,11 @@ SEEDS = tuple(range(6))
 TRUE = "true"
 """Where the neurons to be grouped come from: the truth, or else the method of this name."""
 
-IN_ROUNDS = {"joint in rounds": "joint", "dai in rounds": "dai"}
-"""Methods again and again, each time with what was found before suppressed; the first is what `locate` does."""
+DEFAULT = "joint in rounds"
+"""What `locate` does unless told otherwise."""
+
+IN_ROUNDS = {DEFAULT: "joint", "dai in rounds": "dai"}
+"""Methods again and again, each time with what was found before suppressed."""
 
 CAPTUM = "captum"
 """Captum's LayerIntegratedGradients: an outsider, whose path runs through the embeddings."""
@@ -43,7 +46,7 @@ class BenchmarkSettings:
     bases: tuple[str, ...] = option(BASES, "What facts are planted in.")
     seeds: tuple[int, ...] = option(SEEDS, "One planted model per base and seed.", least=0)
     grouped_by: tuple[str, ...] = option(
-        ("joint in rounds", TRUE, "amig", "dai in rounds"),
+        (DEFAULT, TRUE, "amig", "dai in rounds"),
         "Whose neurons are grouped: true (those that store the fact), or methods that find them.",
     )
     planting: PlantingSettings = option(
@@ -62,7 +65,7 @@ class BenchmarkSettings:
 SMALL = BenchmarkSettings(
     bases=("random-gpt2", "random-llama"),
     seeds=(0,),
-    grouped_by=("joint in rounds", TRUE),
+    grouped_by=(DEFAULT, TRUE),
     planting=PlantingSettings(
         mix={"degenerate": 1, "conjunctive": 1, "redundant": 1, "single": 2, "interchangeable": 1},
         prompts=2,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from factneurons.benchmark.judging import JUDGED
-from factneurons.benchmark.settings import TRUE
+from factneurons.benchmark.settings import DEFAULT, TRUE
 from factneurons.benchmark.summary import COMPARED, confusion
 from factneurons.errors import BadSetting
 from factneurons.report.numbers import NOTHING
@@ -61,9 +61,9 @@ def source_name(neurons: str) -> str:
 
 
 def sources(table: pd.DataFrame) -> list[str]:
-    """Where the grouped neurons come from, the truth first; a summary will do as well."""
+    """Where the grouped neurons come from, what a user gets first and then the truth; a summary will do as well."""
     named = table.loc[table["neurons"] != "", "neurons"].drop_duplicates().tolist()
-    return sorted(named, key=lambda name: name != TRUE)
+    return sorted(named, key=lambda name: {DEFAULT: 0, TRUE: 1}.get(name, 2))
 
 
 def table_of(summed: pd.DataFrame, part: str) -> Table:
