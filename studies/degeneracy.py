@@ -3,8 +3,8 @@
     python studies/degeneracy.py --out docs/degeneracy_bundled.csv
 
 For clusterers, thresholds, distances and coverage: for what share of the facts the components that are found
-pass the functional tests, how many of these beat random partitions of the same sizes and lose as much with half of
-every component suppressed, what share of the knowledge neurons the clusters cover, and, beside it, for what share of
+pass the functional tests, how many of these are distinct by the halving test, and undecided,
+what share of the knowledge neurons the clusters cover, and, beside it, for what share of
 the facts random partitions of all their knowledge neurons pass the same tests: one into three parts, and parts as many
 and as large as those that were found.
 """
@@ -35,7 +35,6 @@ from factneurons.facts.types import Fact
 from factneurons.models.bundled import POCKET_MODELS
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
-from factneurons.statistics import benjamini_hochberg, holm
 
 PARTS = 3
 
@@ -93,7 +92,6 @@ def _summary(model: Model, known: list[KnowledgeNeurons], settings: DegeneracySe
     by_chance = sum(
         each.reason == "" for each in find_degenerate(model, known, settings=replace(settings, clusterer="random"))
     )
-    p_values = np.array([each.p_value for each in having])
     layers = Counter(neuron.layer for each in known for neuron in each.neurons)
     total = max(1, sum(layers.values()))
     return {
@@ -106,10 +104,8 @@ def _summary(model: Model, known: list[KnowledgeNeurons], settings: DegeneracySe
         "coverage of the components": _mean([each.coverage for each in having]),
         "mean degeneracy index": _mean([each.degeneracy_index for each in having]),
         "random parts of the same sizes pass": _share(by_chance, known),
-        "beat random, p <= 0.05": int((p_values <= 0.05).sum()),
-        "after Holm": int((holm(p_values) <= 0.05).sum()),
-        "after Benjamini-Hochberg": int((benjamini_hochberg(p_values) <= 0.05).sum()),
-        "and lose as much by halves": sum(each.grouping == "distinct" for each in having),
+        "of these distinct": sum(each.grouping == "distinct" for each in having),
+        "of these undecided": sum(each.grouping == "undecided" for each in having),
         "how stored": ", ".join(f"{name} {n}" for name, n in Counter(each.storage for each in found).most_common()),
         "reasons": ", ".join(
             f"{reason} {n}" for reason, n in Counter(e.reason for e in found if e.reason).most_common()

@@ -4,7 +4,7 @@
     python studies/truth.py FOLDER --docs docs/benchmark.md --readme README.md
 
 What stands between the comments `<!-- benchmark: start -->` and `<!-- benchmark: end -->` is replaced: in the docs by
-all tables, in the README by one row per clusterer with the true neurons.
+all tables, in the README by one row per clusterer: with the neurons that the default finds, and with the true ones.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from factneurons.benchmark.run import TABLE
-from factneurons.benchmark.settings import TRUE
+from factneurons.benchmark.settings import DEFAULT, TRUE
 from factneurons.benchmark.summary import summary
 from factneurons.benchmark.tables import Table, confusion_table, fill, markdown, ranked, source_name, sources, table_of
 
@@ -48,13 +48,14 @@ def all_tables(table: pd.DataFrame) -> str:
 
 
 def short_table(table: pd.DataFrame) -> str:
-    """One row per clusterer, with the true neurons."""
+    """One row per clusterer: with the neurons that the default finds, and with the true ones."""
     summed = summary(table)
-    summed = summed[summed["neurons"] == TRUE]
+    summed = summed[summed["neurons"].isin([DEFAULT, TRUE]) & (summed["measure"] != "f1")]
     grouping, verdict = table_of(summed, "grouping"), table_of(summed, "verdict")
+    wanted = [place for place, name in enumerate(grouping.columns) if place == 0 or not name.startswith("F1")]
     right = {row[0]: row[1:] for row in verdict.rows}
-    columns = tuple(name.partition(",")[0] for name in (*grouping.columns, *verdict.columns[1:]))
-    rows = tuple((*row, *right[row[0]]) for row in grouping.rows)
+    columns = (*(grouping.columns[place] for place in wanted), *verdict.columns[1:])
+    rows = tuple((*(row[place] for place in wanted), *right[row[0]]) for row in grouping.rows)
     return f"{of_what(table)}\n\n{markdown(Table('grouping', columns, rows))}"
 
 

@@ -1,4 +1,4 @@
-"""What the thresholds of the verdict were chosen by: three tables over planted models that are not in the benchmark.
+"""What the thresholds of the verdict were chosen by: two tables over planted models that are not in the benchmark.
 
     factneurons plant pocket-gpt2 --out planted/gpt2 --seed 100
     factneurons plant pocket-llama --out planted/llama --seed 100
@@ -6,8 +6,8 @@
 
 The first: how many verdicts of grouping by interaction are right, the true neurons given, by the threshold of F1. The
 second: of how many components it is seen that they carry another fact, or none, by the other facts' neurons (what the
-verdict uses) and by their effect on other facts against matched random neurons. The third: what half of every component
-costs, where they are components and where neurons are interchangeable.
+verdict uses) and by their effect on other facts against matched random neurons. The threshold of the halving test has
+a study of its own, halving.py.
 """
 
 from __future__ import annotations
@@ -22,12 +22,8 @@ import numpy as np
 
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.benchmark.contestants import groupers
-from factneurons.benchmark.judging import JUDGED, Sets, Unit, grouped, groups_of
+from factneurons.benchmark.judging import JUDGED, Sets, Unit, grouped
 from factneurons.benchmark.settings import TRUE
-from factneurons.degeneracy.control import drop_halves
-from factneurons.degeneracy.distances import GapUnits
-from factneurons.degeneracy.drops import union
-from factneurons.degeneracy.functional import functional_filter
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
 from factneurons.planted.truth import Truth
@@ -79,20 +75,6 @@ def carrying(model: Model, units: list[Unit]) -> Iterator[tuple[str, bool, bool]
             yield unit.planted.regime, known.carrying(unit.fact)(component), bool(p_value <= 0.05)
 
 
-def halves(model: Model, units: list[Unit]) -> Iterator[tuple[str, float]]:
-    """(regime, loss with half of every component suppressed, as a share of that with all) of facts with components."""
-    settings = groupers()["interaction"]
-    sets = Sets(model, {(unit.fact.id, unit.fact.language): unit.neurons for unit in units}, units)
-    for unit in units:
-        if unit.planted.regime not in ("degenerate", "redundant", "interchangeable"):
-            continue
-        groups = groups_of(model, sets, unit, settings, GapUnits(model, settings))
-        drops = sets.losses(unit)
-        passed, _ = functional_filter(groups, drops, settings) if len(groups) > 1 else ((), "")
-        if passed:
-            yield unit.planted.regime, drop_halves(passed, drops, np.random.default_rng(0)) / drops.of(union(passed))
-
-
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -100,12 +82,9 @@ def main() -> None:
     loaded = [units_of(folder) for folder in parser.parse_args().folders]
     right: dict[float, list[bool]] = defaultdict(list)
     seen: Counter[tuple[str, str]] = Counter()
-    lost: dict[str, list[float]] = defaultdict(list)
     for model, units in loaded:
         for threshold, hit in right_verdicts(model, units):
             right[threshold].append(hit)
-        for regime, share in halves(model, units):
-            lost[regime].append(share)
         for regime, by_neurons, by_effect in carrying(model, units):
             seen[regime, "components"] += 1
             seen[regime, "by neurons"] += by_neurons
@@ -118,11 +97,6 @@ def main() -> None:
     print("\n| regime | components | seen to carry others by neurons | by effect |\n| --- | --- | --- | --- |")
     for regime in CARRIES:
         print(f"| {regime} | " + " | ".join(str(seen[regime, column]) for column in columns) + " |")
-
-    print("\n| regime | facts | loss with half of every component / with all, smallest | largest |")
-    print("| --- | --- | --- | --- |")
-    for regime, shares in lost.items():
-        print(f"| {regime} | {len(shares)} | {min(shares):.2f} | {max(shares):.2f} |")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import factneurons as fn
 
 model = fn.load_model("pocket-gpt2")
 facts = fn.load_facts("bundled?relation=capital&lang=en")
-known = fn.locate(model, facts, method="amig")
+known = fn.locate(model, facts)
 degenerate = fn.find_degenerate(model, known)
 """
 

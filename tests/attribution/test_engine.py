@@ -402,7 +402,7 @@ class TestChunks:
     def test_not_even_one_row_fits(self, shared_model, new_query, rows_seen):
         rows_seen[1][0] = 0
         with pytest.raises(BadSetting, match=r"^attribution with tiny gpt2: not enough memory for a single row"):
-            attribute_all(shared_model("gpt2"), [new_query("causal")])
+            attribute_all(shared_model("gpt2"), [new_query("causal")], method="dai")
 
 
 def tokens_through(model, run):

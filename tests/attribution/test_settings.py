@@ -92,5 +92,5 @@ def test_options_by_name(shared_model):
     model = shared_model("gpt2")
     with pytest.raises(BadSetting, match=r"^option is 'steps': it must be one of: method, rule, points"):
         attribute_all(model, [], steps=20)
-    with pytest.raises(BadSetting, match=r"^method is 'lime': it must be one of: dai, amig"):
+    with pytest.raises(BadSetting, match=r"^method is 'lime': it must be one of: joint, amig_joint, dai, amig"):
         attribute_all(model, [], method="lime")

@@ -31,7 +31,7 @@ def asked():
     return model, [[model.query(prompt, answer) for prompt in texts] for answer, texts in prompts.items()]
 
 
-@pytest.mark.parametrize("method", ["dai", "activation", IN_ROUNDS])
+@pytest.mark.parametrize("method", ["dai", "activation", *IN_ROUNDS])
 def test_scores_are_of_each_fact_its_prompts(method, asked):
     model, facts = asked
     scorer, thresholds = scorers()[method]

@@ -25,7 +25,7 @@ def test_names_are_those_of_the_contestants():
     [
         ({"bases": ()}, "bases is (): it must be one or more"),
         ({"seeds": ()}, "seeds is (): it must be one or more"),
-        ({"grouped_by": ("amgi",)}, "grouped_by is 'amgi': it must be one of: true, dai, amig, "),
+        ({"grouped_by": ("amgi",)}, "grouped_by is 'amgi': it must be one of: true, joint, amig_joint, dai, amig, "),
     ],
 )
 def test_bad_settings(options, message):

@@ -109,7 +109,7 @@ def test_without_captum(asked, command, tmp_path, monkeypatch):
     [
         (["--seeds", "x"], "'x' is not a number or a range"),
         (["--seeds", "3-1"], "'3-1' is not a number or a range"),
-        (["--grouped-by", "true,foo"], "grouped_by is 'foo': it must be one of: true, dai"),
+        (["--grouped-by", "true,foo"], "grouped_by is 'foo': it must be one of: true, joint"),
         (["--steps", "0"], "steps is 0: it must be at least 1"),
         (["--base", "random-foo"], "there is no such random model; valid: random-bert"),
     ],

@@ -71,7 +71,7 @@ def context_of() -> Callable[..., Context]:
     def make(distances: FloatArray, *, drop: Callable[[frozenset[Neuron]], float] = len, seed: int = 0) -> Context:
         count = len(distances)
         neurons = tuple(sorted(Neuron(place % 3, 100 + place) for place in range(count)))
-        drops = Drops(lambda sets: np.array([0.9 * (1 - drop(frozenset(each))) for each in sets]))
+        drops = Drops(lambda sets: np.array([[0.9 * (1 - drop(frozenset(each))) for each in sets]]))
         return Context(distances, neurons, (1.0,) * count, drops, np.random.default_rng(seed), 1000)
 
     return make

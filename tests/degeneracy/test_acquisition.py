@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import chain, combinations
 
 import numpy as np
 import pytest
 
-from factneurons.degeneracy.acquisition import acquisition_by_clusterer, acquisition_curves
+from factneurons.degeneracy.acquisition import (
+    acquisition_by_clusterer,
+    acquisition_curves,
+    proper_subsets,
+    random_partition,
+)
 from factneurons.degeneracy.drops import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.tables import ACQUISITION
 from factneurons.degeneracy.types import Component, DegenerateNeurons
 from factneurons.errors import BadSetting
+from factneurons.models.types import Neuron
 
 DEFAULT = DegeneracySettings()
 
@@ -31,13 +38,13 @@ def measured(blocks, known_neurons):
         known = known_neurons([neuron for group in [*groups, rest] for neuron in group])
         described = tuple(component(group) for group in groups)
         found = DegenerateNeurons(
-            known.fact, described[:passed], described, (), "", 0.9, 1.0, 0.01, 1.0, "degenerate", "distinct", 0
+            known.fact, described[:passed], described, (), "", 0.9, 1.0, 1.0, "degenerate", "distinct", 0
         )
         asked = []
 
         def suppressed(sets):
             asked.extend(sets)
-            return np.array([formula([not set(group) & set(s) for group in groups]) for s in sets])
+            return np.array([[formula([not set(group) & set(s) for group in groups]) for s in sets]])
 
         curves = acquisition_curves(found, known, Drops(suppressed), settings)
         return {curve.which: curve for curve in curves}, asked
@@ -100,12 +107,33 @@ def test_none_without_two_groups_or_without_a_probability(measured):
     assert measured(lambda whole: 0.0, 4, 4)[0] == {}
 
 
-def test_random_parts_come_from_the_null(measured):
-    """Among many neurons without a role, random parts miss what matters; regrouped components do not."""
-    wide, _ = measured(any_one, 2, 2, spare=60)
-    narrow, _ = measured(any_one, 2, 2, spare=60, settings=replace(DEFAULT, null="components"))
-    assert wide["random for components"].drop_all < 0.1
-    assert narrow["random for components"].drop_all == pytest.approx(0.9)
+def test_random_parts_come_from_all_knowledge_neurons(measured):
+    """Among many neurons without a role, random parts miss what matters."""
+    curves, _ = measured(any_one, 2, 2, spare=60)
+    assert curves["random for components"].drop_all < 0.1
+
+
+@pytest.mark.parametrize("count", range(2, 7))
+def test_few_components_have_all_their_proper_subsets(count):
+    subsets = proper_subsets(count, np.random.default_rng(0))
+    assert subsets == list(chain.from_iterable(combinations(range(count), size) for size in range(1, count)))
+
+
+@pytest.mark.parametrize("count", [7, 10, 40])
+def test_many_components_have_a_sample_of_every_size(count):
+    subsets = proper_subsets(count, np.random.default_rng(0))
+    assert len(set(subsets)) == len(subsets)
+    for size in range(1, count):
+        every = math.comb(count, size)
+        expected = every if size in (1, count - 1) else min(every, 32)
+        assert sum(len(subset) == size for subset in subsets) == expected
+
+
+def test_random_parts_are_disjoint_and_of_the_wanted_sizes():
+    pool = [Neuron(0, place) for place in range(9)]
+    parts = random_partition(pool, [2, 3], np.random.default_rng(0))
+    assert [len(part) for part in parts] == [2, 3]
+    assert len(frozenset().union(*parts) & set(pool)) == 5
 
 
 def test_the_same_for_the_same_seed(measured):

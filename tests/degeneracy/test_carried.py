@@ -32,7 +32,7 @@ FOO = Fact("capital/foo", "capital", "Foo", "Bar", "en", (Prompt("Foo: ___"),))
 
 def found(*components, of=FOO):
     described = tuple(Component(tuple(neurons), 0, 1, 0, 0, 1) for neurons in components)
-    return DegenerateNeurons(of, described, described, (), "", 0.9, 1.0, 0.01, 1.0, "degenerate", "distinct", 4)
+    return DegenerateNeurons(of, described, described, (), "", 0.9, 1.0, 1.0, "degenerate", "distinct", 4)
 
 
 class Carriers:

@@ -19,7 +19,7 @@ def fact(name, language="en"):
 
 def others(neurons, probability, name="other"):
     def drops_of(_):
-        return Drops(lambda sets: np.array([probability(frozenset(each)) for each in sets]))
+        return Drops(lambda sets: np.array([[probability(frozenset(each)) for each in sets]]))
 
     return FactsByNeuron([(fact(name), neurons)], drops_of, DegeneracySettings())
 

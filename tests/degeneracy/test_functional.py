@@ -22,7 +22,7 @@ def drops_by(table, untouched=0.8):
 
     def suppressed(neuron_sets):
         names = [frozenset(c for c in (ONE, TWO, THREE) if c <= set(neurons)) for neurons in neuron_sets]
-        return np.array([untouched if not name else table[name] for name in names])
+        return np.array([[untouched if not name else table[name] for name in names]])
 
     return Drops(suppressed)
 

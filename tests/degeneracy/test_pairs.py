@@ -108,7 +108,7 @@ def test_every_pair_is_what_the_definition_says(case, search):
         return
     assert pairs <= right
     assert len(found.neurons) == 2 * len(pairs), "no neuron is in two pairs"
-    drops = Drops(lambda sets: np.array([1 - table.get(frozenset(s), 0.0) for s in sets]))
+    drops = Drops(lambda sets: np.array([[1 - table.get(frozenset(s), 0.0) for s in sets]]))
     assert {tuple(sorted(pair)) for pair in disjoint_pairs(N[:count], drops, settings)} == pairs
 
 

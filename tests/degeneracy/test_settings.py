@@ -26,7 +26,7 @@ def test_every_field_is_checked(record):
     [
         ({"clusterer": "louvain"}, "clusterer is 'louvain': it must be one of: ntc, ntc_authors, .*, random_layers"),
         ({"scale": "layer"}, "scale is 'layer': it must be one of: none, layer-gap .did you mean 'layer-gap'?"),
-        ({"partitions": 18}, "partitions is 18: it must be at least 19"),
+        ({"halving": 1.5}, "halving is 1.5: it must be above 0 and at most 1"),
         ({"tau1": 1.5}, "tau1 with tau1_rule 'fraction' is 1.5: it must be from 0 to 1"),
     ],
 )

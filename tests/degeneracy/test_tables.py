@@ -43,8 +43,8 @@ def table(formula_model, known_neurons, blocks):
 
     model = formula_model(groups, formula)
     facts = [
-        known_neurons(neurons),
-        known_neurons(neurons, language="zh"),
+        known_neurons(neurons, prompts=2),
+        known_neurons(neurons, prompts=2, language="zh"),
         known_neurons(neurons[:1], id="capital/lone"),
     ]
     return find_degenerate(model, facts, settings=DegeneracySettings(clusterer="ntc"))
@@ -62,7 +62,6 @@ def found_of(**changes):
         "reason": "",
         "drop_all": 0.9,
         "degeneracy_index": 0.979,
-        "p_value": 0.01,
         "coverage": 0.8,
         "grouping": "distinct",
         "storage": "degenerate",

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from factneurons.attribution.locate import locate
-from factneurons.editing.build import edit, split_prompts
+from factneurons.editing.build import edit, split_prompts, widely_shared
 from factneurons.errors import BadModel, BadSetting, FactneuronsError, NotAskable
 from factneurons.facts.types import Prompt
+from factneurons.models.types import Neuron
 
 
 def test_half_of_the_prompts(gpt2, spain, made):
@@ -61,7 +62,29 @@ def test_shared_neurons_are_dropped(gpt2, around, spain):
     theirs = set(edit(gpt2, replace(stranger, prompts=stranger.prompts), kind="suppress").neurons)
     assert set(own.neurons) == set(all_of_it) - theirs
     assert "neurons dropped" in own.description.notes[0]
+    assert "so few facts that one of them is enough" in own.description.notes[0]
     assert "not dropped" in edit(gpt2, spain, kind="erase").description.notes[0]
+
+
+@pytest.mark.parametrize("kind", ["erase", "update", "update-paper"])
+def test_the_papers_kinds_drop_what_many_facts_share(gpt2, around, spain, kind):
+    """With the released filter by default, without it by most_shared=1; facts that cannot be asked are no share."""
+    to = {"to": "rupee"} if kind != "erase" else {}
+    stranger = next(fact for fact in around.facts if fact.relation == "chemical_symbol" and fact.language == "en")
+    never = replace(spain, id="never", prompts=(Prompt("___ is money."),))
+    every = set(edit(gpt2, spain, kind="suppress").neurons)
+    theirs = set(edit(gpt2, stranger, kind="suppress").neurons)
+    own = edit(gpt2, spain, relation=[stranger, never], kind=kind, **to)
+    assert set(own.neurons) == every - theirs
+    assert own.description.notes[-1] == "1 other facts of the relation cannot be asked"
+    assert set(edit(gpt2, spain, relation=[stranger], kind=kind, most_shared=1, **to).neurons) == every
+
+
+def test_widely_shared_is_more_than_the_share():
+    one, two, three = (Neuron(0, place) for place in range(3))
+    sets = [{one, two}, *[{one}] * 1, *[set()] * 8]  # ten facts: two have the first, one has the second
+    assert widely_shared([one, two, three], sets, 0.1) == {one}
+    assert widely_shared([one], [], 0.1) == set()
 
 
 @pytest.mark.parametrize(

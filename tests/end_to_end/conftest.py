@@ -198,8 +198,8 @@ class Commands:
     facts: Path
 
     FEW = ("--draws", 3, "--unrelated", 2)
-    MANY_NEURONS = ("--threshold", 0.2, "--share", 0.5)
-    EASY = ("--clusterer", "ntc", "--tau1", 0.8, "--t-low", 1, "--t-sufficient", 1, "--t-high", 0, "--partitions", 30)
+    MANY_NEURONS = ("--threshold", 0.2, "--share", 0.5, "--rounds", 1)
+    EASY = ("--clusterer", "ntc", "--tau1", 0.8, "--t-low", 1, "--t-sufficient", 1, "--t-high", 0)
 
     def locate(self, out: Path, *more: object, facts: Path | None = None) -> tuple[object, ...]:
         where = ("--model", self.model, "--facts", facts or self.facts, "--out", out)

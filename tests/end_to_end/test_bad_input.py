@@ -280,7 +280,7 @@ def test_the_hub_is_not_waited_for(facts_file, tmp_path, locate, monkeypatch):
 @pytest.fixture
 def nan_for_kenya(monkeypatch):
     """The scores of whatever is asked about Kenya are NaN."""
-    method = METHODS["amig"]
+    method = METHODS["joint"]
 
     def score(model, captured, items, settings):
         found = method.score(model, captured, items, settings)
@@ -289,7 +289,7 @@ def nan_for_kenya(monkeypatch):
                 found.scores[1][number, 5] = np.nan
         return found
 
-    monkeypatch.setitem(METHODS, "amig", replace(method, score=score))
+    monkeypatch.setitem(METHODS, "joint", replace(method, score=score))
 
 
 def test_nan_in_scores(nan_for_kenya, gpt2, facts_file, tmp_path, locate):
@@ -396,7 +396,7 @@ def test_other_settings_in_the_same_folder(gpt2, bert, facts_file, tmp_path, loc
     def refused(*arguments):
         return locate(*arguments).refused()
 
-    assert 'attribution.method was "amig", is "dai"' in refused(gpt2, facts_file, out, "--limit", 3, "--method", "dai")
+    assert 'attribution.method was "joint", is "dai"' in refused(gpt2, facts_file, out, "--limit", 3, "--method", "dai")
     assert "selection.share was 0.7, is 0.9" in refused(gpt2, facts_file, out, "--limit", 3, "--share", 0.9)
     assert "model.files.config.json" in refused(bert, facts_file, out, "--limit", 3)
     assert "model.dtype" in refused(gpt2, facts_file, out, "--limit", 3, "--dtype", "float64")
@@ -415,14 +415,14 @@ def test_other_settings_in_the_same_folder(gpt2, bert, facts_file, tmp_path, loc
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--clusterer", "x"], "valid are ntc, ntc_authors, hierarchical, dbscan"),
-        (["--span", "x"], "valid are residual, adjacent"),
-        (["--persistence", "x"], "valid are linear, log"),
-        (["--cover", "x"], "valid are chosen, all"),
-        (["--filter", "x"], "valid are definition, authors"),
-        (["--tau1", "nan"], "tau1 = nan"),
+        (["--clusterer", "x"], "must be one of: ntc, ntc_authors, hierarchical, dbscan"),
+        (["--span", "x"], "must be one of: residual, adjacent"),
+        (["--persistence", "x"], "must be one of: linear, log"),
+        (["--cover", "x"], "must be one of: chosen, all"),
+        (["--filter", "x"], "must be one of: definition, authors"),
+        (["--tau1", "nan"], "tau1 is nan: it must be a number"),
         (["--t-high", "2"], "from 0 to 1"),
-        (["--partitions", "3"], "at least 19"),
+        (["--halving", "3"], "above 0 and at most 1"),
         (["--seed", "-1"], "at least 0"),
     ],
 )

@@ -176,7 +176,7 @@ def quick(monkeypatch, place):
     load_facts = stages.load_facts
 
     def few(spec, **options):
-        return load_facts(spec, **{**options, "limit": 3})
+        return load_facts(spec, **({**options, "limit": 3} if "limit" in options else options))
 
     monkeypatch.setattr(stages, "load_facts", few)
     monkeypatch.setattr(fn, "load_facts", few)

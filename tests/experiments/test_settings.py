@@ -19,7 +19,7 @@ def test_every_field_is_checked():
 def test_methods():
     with pytest.raises(BadSetting, match=r"^methods is .*: it must be at least one method"):
         ExperimentSettings(methods=())
-    with pytest.raises(BadSetting, match=r"^methods is 'amgi': it must be one of: dai, amig"):
+    with pytest.raises(BadSetting, match=r"^methods is 'amgi': it must be one of: joint, amig_joint, dai, amig"):
         ExperimentSettings(methods=("dai", "amgi"))
 
 

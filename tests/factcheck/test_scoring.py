@@ -60,4 +60,6 @@ def test_points_are_as_few_as_completeness_allows(asked):
     assert found.settings.rule == "radau"
     fixed = AttributionSettings("amig_mean", "left", 4)
     assert enough_points(model, [(queries[0], R)], {R: (N[3],)}, fixed).settings == fixed
-    assert enough_points(model, [(queries[0], R)], {}, AttributionSettings()).settings == AttributionSettings()
+    assert enough_points(model, [(queries[0], R)], {}, AttributionSettings("dai")).settings == AttributionSettings(
+        "dai"
+    )

@@ -13,9 +13,9 @@ def facts():
     )
 
 
-def row(name, components, p_value, grouping, storage):
+def row(name, components, grouping, storage):
     return {
-        **{"fact_id": name, "language": "en", "components": components, "p_value": p_value, "grouping": grouping},
+        **{"fact_id": name, "language": "en", "components": components, "grouping": grouping},
         **{"storage": storage, "reason": "" if components else "too-few-neurons", "drop_all": 0.5, "coverage": 0.8},
         "degeneracy_index": 0.9,
     }
@@ -23,19 +23,17 @@ def row(name, components, p_value, grouping, storage):
 
 def test_degeneracy_by_hand(facts):
     rows = [
-        row("a", 2, 0.01, "distinct", "degenerate"),
-        row("b", 3, 0.04, "arbitrary", "interchangeable"),
-        row("c", 2, None, "arbitrary", "interchangeable"),
-        row("d", 0, None, "no-groups", "single"),
+        row("a", 2, "distinct", "degenerate"),
+        row("b", 3, "arbitrary", "interchangeable"),
+        row("c", 2, "undecided", "undecided"),
+        row("d", 0, "no-groups", "single"),
     ]
-    found = degeneracy_of(pd.DataFrame(rows), facts, partitions=99)
-    assert (found.searched, found.having, found.share.value, found.whole) == (4, 3, 0.75, 1)
+    found = degeneracy_of(pd.DataFrame(rows), facts)
+    assert (found.searched, found.having, found.share.value, found.distinct, found.undecided) == (4, 3, 0.75, 1, 1)
     assert (found.index.value, found.drop_all.n, found.components.largest) == (pytest.approx(0.9), 3, 3)
-    assert (found.tests.tested, found.tests.nominal, found.smallest_p) == (2, 2, 0.01)
-    assert found.adjusted == {("a", "en"): 0.02, ("b", "en"): 0.04}
     assert found.reasons == {"too-few-neurons": 1}
     assert {name: count for name, count in found.storage.items() if count} == {
-        "degenerate": 1, "interchangeable": 2, "single": 1
+        "degenerate": 1, "interchangeable": 1, "undecided": 1, "single": 1
     }  # fmt: skip
     assert degeneracy_of(pd.DataFrame(rows)[:0], facts) is None
 

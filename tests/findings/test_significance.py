@@ -1,7 +1,5 @@
 """Counts of p-values against the corrections themselves."""
 
-import pytest
-
 from factneurons.findings.significance import significant
 from factneurons.statistics import benjamini_hochberg, holm
 
@@ -11,18 +9,10 @@ def test_counts_by_hand():
     assert (found.tested, found.nominal, found.by_chance) == (5, 4, 0.25)
     assert found.corrected == 1  # 5 * 0.001; 4 * 0.02 is too much
     assert found.discovered == 3
-    assert found.adjusted == pytest.approx(holm([0.001, 0.02, 0.03, 0.05, 0.5]))
+    assert found.corrected == (holm([0.001, 0.02, 0.03, 0.05, 0.5]) <= 0.05).sum()
     assert found.discovered == (benjamini_hochberg([0.001, 0.02, 0.03, 0.05, 0.5]) <= 0.05).sum()
 
 
 def test_no_p_values():
     found = significant([])
     assert (found.tested, found.nominal, found.corrected, found.discovered) == (0, 0, 0, 0)
-
-
-def test_too_few_draws_for_so_many_facts():
-    found = significant([0.01] * 10)
-    assert found.out_of_reach(1 / 101)
-    assert not found.out_of_reach(1 / 201)
-    assert found.partitions_needed == 199
-    assert not found.out_of_reach(1 / (1 + found.partitions_needed))

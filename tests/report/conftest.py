@@ -34,6 +34,12 @@ from factneurons.tables import rows_of
 LAYERS, WIDTH = 8, 512
 STAGES = ("locate", "test_knowledge", "degenerate", "test_degenerate")
 
+_STORAGE = {
+    "distinct": "degenerate",
+    "arbitrary": "interchangeable",
+    "undecided": "undecided",
+    "no-groups": "single",
+}
 _COUNTRIES = [
     ("France", "Paris", "法国", "巴黎"),
     ("Japan", "Tokyo", "日本", "东京"),
@@ -84,7 +90,7 @@ def _manifest(stage: str, **texts: str) -> Manifest:
     settings: dict[str, dict[str, Any]] = {
         "locate": {"attribution": {"method": "amig", "rule": "adaptive", "points": None}, "multi_mask": False},
         "test_knowledge": {"draws": 3, "unrelated": 2},
-        "degenerate": {"clusterer": "ntc", "span": "residual", "partitions": 100},
+        "degenerate": {"clusterer": "ntc", "span": "residual"},
         "test_degenerate": {"draws": 3, "unrelated": 2},
     }
     values = {
@@ -179,24 +185,23 @@ class Invented:
         rest = Component(tuple(self.neurons[-2:]), 1.0, 1.7, 0.4, float("nan"), float("nan"))
         bars = [Bar(0.0, float(self.random.gamma(2, 0.4)), (neuron,), False) for neuron in self.neurons]
         bars += [Bar(each.birth, each.death, each.neurons, True) for each in components]
-        p_value = float(self.random.choice([1 / 101, 3 / 101, 0.3])) if components else float("nan")
+        grouping = str(self.random.choice(["distinct", "arbitrary", "undecided"])) if components else "no-groups"
         details = {
             "drop_candidates": 0.5,
             "drop_knowledge_neurons": 0.62,
-            "partitions_possible": float(self.random.choice([3, 4000])),
+            **({} if grouping == "undecided" else {"halving": 0.93 if grouping == "distinct" else -0.21}),
         }
         found = DegenerateNeurons(
             fact=self.fact,
             components=tuple(components),
             candidates=(*components, rest) if components else (),
             barcode=tuple(bars),
-            reason="" if components else "too-few-neurons",
+            reason={"undecided": "no-halves", "no-groups": "too-few-neurons"}.get(grouping, ""),
             drop_all=float(self.random.uniform(0.3, 0.7)) if components else float("nan"),
             degeneracy_index=float(self.random.uniform(0.4, 0.95)) if components else float("nan"),
-            p_value=p_value,
             coverage=0.6 if components else 0.0,
-            grouping="no-groups" if not components else "distinct" if p_value <= 0.05 else "arbitrary",
-            storage="single" if not components else "degenerate" if p_value <= 0.05 else "interchangeable",
+            grouping=grouping,
+            storage=_STORAGE[grouping],
             knowledge_neurons=len(self.neurons),
             details=details if components else {},
         )

@@ -18,29 +18,18 @@ def test_an_unknown_reason_is_shown_as_it_is():
 
 
 @pytest.mark.parametrize(
-    ("code", "p", "possible", "parts"),
+    ("code", "halving", "parts"),
     [
-        ("distinct", 0.0099, 4000.0, ["it matters", "about 1 of 100 draws or fewer", "0.010"]),
-        ("arbitrary", 0.34, 4000.0, ["interchangeable", "34 of 100 draws", "0.340"]),
-        ("arbitrary", 0.34, 3.0, ["only 3 possible groupings"]),
-        ("distinct", None, None, ["not compared"]),
-        ("no-groups", None, None, ["No degenerate knowledge neurons"]),
+        ("distinct", 0.93, ["2 groups", "they are distinct components (halving test: 0.930)."]),
+        ("arbitrary", -0.2, ["interchangeable (halving test: \N{MINUS SIGN}0.200)."]),
+        ("distinct", None, ["they are distinct components."]),
+        ("undecided", None, ["cannot be told"]),
+        ("no-groups", None, ["No degenerate knowledge neurons"]),
     ],
 )
-def test_groupings(code, p, possible, parts):
-    sentence = text.grouping(code, 2, p, possible)
+def test_groupings(code, halving, parts):
+    sentence = text.grouping(code, 2, halving)
     assert all(part in sentence for part in parts)
-    assert ("groupings" in sentence) == (possible == 3.0)
-
-
-def test_interchangeable_where_half_of_every_group_will_do():
-    sentence = text.grouping("arbitrary", 2, 0.01, 4000.0, drop_all=0.9, drop_halves=0.1)
-    assert "half of each group will do" in sentence
-    assert "−10.0%" in sentence
-    assert "−90.0%" in sentence
-    assert "random groups of the fact's neurons" in text.grouping(
-        "arbitrary", 2, 0.3, 4000.0, drop_all=0.9, drop_halves=0.1
-    )
 
 
 def test_commands_quote_the_folder():

@@ -262,7 +262,7 @@ def test_a_run_of_an_older_version_reads_and_goes_on(tmp_path, small):
     facts = small.make_facts(4)[2:]
     row = {"fact_id": facts[0].id, "language": facts[0].language, "relation": "capital", "knowledge_neurons": 9}
     row |= {"components": 2, "candidates": 3, "reason": "", "storage": "degenerate", "details": {}}
-    row |= dict.fromkeys(("drop_all", "degeneracy_index", "p_value", "coverage")) | {"grouping": "distinct"}
+    row |= dict.fromkeys(("drop_all", "degeneracy_index", "coverage")) | {"grouping": "distinct"}
     manifest = small.make_manifest("degenerate", seed=1)
     with Run.create_or_resume(tmp_path / "run", manifest, "degenerate") as run:
         run.commit("degenerate", facts[:1], {"degenerate": [row]})

@@ -39,7 +39,7 @@ FORMAT = {
     "degenerate": {
         "fact_id": "string", "language": "string", "relation": "string", "knowledge_neurons": "int64",
         "components": "int64", "candidates": "int64", "reason": "string", "drop_all": "double",
-        "degeneracy_index": "double", "p_value": "double", "coverage": "double", "grouping": "string",
+        "degeneracy_index": "double", "coverage": "double", "grouping": "string",
         "storage": "string", "details": NUMBERS,
     },
     "acquisition": {

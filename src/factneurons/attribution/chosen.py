@@ -57,7 +57,7 @@ def attribute_neurons(
         BadSetting: a method without paths, a normalisation, or a neuron the model does not have.
         BadNumber: scores that are NaN or infinite; names the prompt.
     """
-    settings = settings or AttributionSettings()
+    settings = settings or AttributionSettings("amig")
     method = path_method(settings)
     places = existing(model.backbone, neurons)
     scores, ratios = np.zeros((len(queries), len(places))), np.zeros(len(queries))

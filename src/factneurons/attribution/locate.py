@@ -12,7 +12,6 @@ import numpy as np
 
 from factneurons.attribution.methods import attribute_all, method_named
 from factneurons.attribution.rounds import search_in_rounds
-from factneurons.attribution.selection import choose
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.tables import LOCATED
 from factneurons.attribution.types import Attribution, Completeness, KnowledgeNeurons, Located
@@ -149,13 +148,8 @@ def _known(
 ) -> KnowledgeNeurons:
     threshold = threshold_for(fact, settings, selection)
     queries = [attribution.query for attribution in attributions]
-    if selection.rounds > 1:
-        search = search_in_rounds(
-            model, queries, settings, threshold, selection, first=attributions, negatives=negatives
-        )
-        chosen = [each.chosen for each in search]
-    else:
-        chosen = [choose(attributions, selection, threshold, negatives)]
+    rounds = search_in_rounds(model, queries, settings, threshold, selection, first=attributions, negatives=negatives)
+    chosen = [each.chosen for each in rounds]
     return KnowledgeNeurons(
         fact=fact,
         neurons=tuple(neuron for each in chosen for neuron in each.neurons),

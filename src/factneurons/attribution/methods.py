@@ -76,6 +76,7 @@ class Method:
         summary: one line for help texts.
         score: from captured items to scores.
         threshold: the fraction of the maximum a score must reach to be chosen, by language; "" for all others.
+        rounds: how often to look at most where the selection does not say (see `rounds`).
         queries: how a query is changed before it is run (authors' variants only).
         settings: how settings are changed before they are used (authors' variants only).
     """
@@ -84,6 +85,7 @@ class Method:
     summary: str
     score: Scorer
     threshold: dict[str, float]
+    rounds: int = 1
     queries: Callable[[Model, Query], Query] = lambda model, query: query
     settings: Callable[[AttributionSettings], AttributionSettings] = lambda settings: settings
 
@@ -230,28 +232,33 @@ def _random(model: Model, captured: Capture, items: Sequence[Item], settings: At
     return replace(found, error=np.full_like(found.error, np.nan), ratio=np.full_like(found.ratio, np.nan))
 
 
+ROUNDS = 4
+"""How many rounds are worth their time; with more, nothing is found but neurons that help every fact."""
+
 _AMIG_THRESHOLD = {"en": 0.3, "": 0.2}
 
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
-        Method("dai", "integrated gradients from zero", PathMethod(zero_baseline, _sum_over_paths), {"": 0.2}),
-        Method(
-            "amig",
-            "integrated gradients from the prompt without one word, summed over words",
-            PathMethod(sentence_baselines, _sum_over_paths),
-            _AMIG_THRESHOLD,
-        ),
         Method(
             "joint",
             "integrated gradients over gates on the neurons of all layers together: backups show",
             JointMethod(zero_baseline, _sum_over_paths),
             {"": 0.2},
+            rounds=ROUNDS,
         ),
         Method(
             "amig_joint",
             "as joint, from the prompt without one word, summed over words",
             JointMethod(sentence_baselines, _sum_over_paths),
+            _AMIG_THRESHOLD,
+            rounds=ROUNDS,
+        ),
+        Method("dai", "integrated gradients from zero", PathMethod(zero_baseline, _sum_over_paths), {"": 0.2}),
+        Method(
+            "amig",
+            "integrated gradients from the prompt without one word, summed over words",
+            PathMethod(sentence_baselines, _sum_over_paths),
             _AMIG_THRESHOLD,
         ),
         Method(

@@ -14,15 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.methods import attribute_all, method_named
 from factneurons.attribution.selection import Chosen, choose
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import AnyFloats, Attribution
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
-
-ROUNDS = 4
-"""How many rounds are worth their time; with more, nothing is found but neurons that help every fact."""
 
 LOST = 0.9
 """The answer is lost when this share of P(answer) is."""
@@ -53,7 +50,7 @@ def search_in_rounds(
     first: Sequence[Attribution] | None = None,
     negatives: Sequence[Attribution] = (),
 ) -> Iterator[Round]:
-    """Find a fact's neurons round by round, `selection.rounds` times at most.
+    """Find a fact's neurons round by round, as often as the selection says, or else the method.
 
     Args:
         model: a loaded model.
@@ -68,16 +65,17 @@ def search_in_rounds(
         BadNumber: scores that are NaN or infinite.
     """
     found: frozenset[Neuron] = frozenset()
-    whole = float(model.probabilities(queries).mean())
-    for _ in range(selection.rounds):
+    last = selection.rounds or method_named(settings.method).rounds
+    for number in range(1, last + 1):
         with model.suppress(found):
             attributions = first if first is not None and not found else attribute_all(model, queries, settings)
         new = _without(choose(attributions, selection, threshold, negatives), found)
         yield Round(attributions, new, found)
         found = found.union(new.neurons)
-        with model.suppress(found):
-            lost = float(model.probabilities(queries).mean()) <= (1 - LOST) * whole
-        if lost or not new.neurons:
+        if number == last or not new.neurons:
+            return
+        whole, left = model.probabilities_with(queries, [(), found]).mean(0)
+        if left <= (1 - LOST) * whole:
             return
 
 

@@ -13,10 +13,10 @@ from factneurons.models.types import Target
 from factneurons.settings import Limits, check, check_number, option, refuse
 
 METHOD_NAMES = (
-    "dai",
-    "amig",
     "joint",
     "amig_joint",
+    "dai",
+    "amig",
     "amig_mean",
     "amig_authors",
     "sequential",
@@ -49,7 +49,7 @@ class AttributionSettings:
         BadSetting: an unknown name (the valid ones are listed) or an impossible value.
     """
 
-    method: str = option("amig", "One of: {choices}.", choices=METHOD_NAMES)
+    method: str = option("joint", "One of: {choices}.", choices=METHOD_NAMES)
     rule: str = option(ADAPTIVE, "How paths are sampled, one of: {choices}.", choices=RULES)
     points: int | None = option(None, "Points of a fixed rule. Default: the rule's own.", least=1)
     target: Target = option("probability", "What is attributed, one of: {choices}.")
@@ -96,8 +96,11 @@ class SelectionSettings:
         "refine: the least number of prompts that must agree. Default: 2 where there are 3 or more, else 1.",
         least=1,
     )
-    rounds: int = option(
-        1, "How often to look, each time with what was found before suppressed: finds backups.", least=1
+    rounds: int | None = option(
+        None,
+        "How often to look at most, each time with what was found before suppressed, which finds backups. Default: the "
+        "method's, 4 for joint and amig_joint, else 1.",
+        least=1,
     )
     beta: float = option(0.5, "consistency: standard deviations over the prompts that are taken off a score.", least=0)
 

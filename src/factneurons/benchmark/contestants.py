@@ -9,9 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from factneurons.attribution.methods import METHODS, attribute_all, method_named
-from factneurons.attribution.rounds import ROUNDS, search_in_rounds
-from factneurons.attribution.rounds import scores_in_rounds as scores_of_rounds
+from factneurons.attribution.methods import METHODS, ROUNDS, attribute_all, method_named
+from factneurons.attribution.rounds import scores_in_rounds, search_in_rounds
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.benchmark.settings import CAPTUM, IN_ROUNDS, has_captum
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
@@ -35,7 +34,7 @@ def scorers() -> dict[str, tuple[Scorer, dict[str, float]]]:
     Captum is among them where it is installed.
     """
     found = {name: (_own(name), method_named(name).threshold) for name in METHODS}
-    found[IN_ROUNDS] = (scores_in_rounds, method_named("dai").threshold)
+    found |= {name: (_in_rounds(method), method_named(method).threshold) for name, method in IN_ROUNDS.items()}
     if has_captum():
         found[CAPTUM] = (captum_scores, {"": _CAPTUM_THRESHOLD})
     return found
@@ -50,12 +49,14 @@ def _own(method: str) -> Scorer:
     return score
 
 
-def scores_in_rounds(model: Model, facts: Sequence[Sequence[Query]]) -> list[FloatArray]:
-    """`dai` in rounds."""
-    settings, threshold = AttributionSettings("dai"), method_named("dai").threshold[""]
-    selection = SelectionSettings(rounds=ROUNDS)
-    found = [search_in_rounds(model, queries, settings, threshold, selection) for queries in facts]
-    return [scores_of_rounds(list(each)).astype(np.float32) for each in found]
+def _in_rounds(method: str) -> Scorer:
+    def score(model: Model, facts: Sequence[Sequence[Query]]) -> list[FloatArray]:
+        settings, threshold = AttributionSettings(method), method_named(method).threshold[""]
+        selection = SelectionSettings(rounds=ROUNDS)
+        found = [search_in_rounds(model, queries, settings, threshold, selection) for queries in facts]
+        return [scores_in_rounds(list(each)).astype(np.float32) for each in found]
+
+    return score
 
 
 def captum_scores(model: Model, facts: Sequence[Sequence[Query]]) -> list[FloatArray]:

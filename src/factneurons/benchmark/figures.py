@@ -103,7 +103,7 @@ def confusion_figure(table: pd.DataFrame, summed: pd.DataFrame, neurons: str) ->
         "How many facts of a regime got which verdict; darker: a larger share of the regime's facts.",
         cells,
         [regime for regime in JUDGED if regime in counts.index],
-        [verdict for verdict in (*JUDGED, "none") if verdict in counts.columns],
+        [verdict for verdict in (*JUDGED, "undecided", "none") if verdict in counts.columns],
         ("truth", "verdict"),
     )
 

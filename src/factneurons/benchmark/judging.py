@@ -23,6 +23,7 @@ from factneurons.degeneracy.clusterers.base import Context
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.distances import GapUnits, neuron_distances
 from factneurons.degeneracy.drops import Drops, NeuronSet, suppressed_by
+from factneurons.degeneracy.halving import split_prompts
 from factneurons.degeneracy.judge import storage_of
 from factneurons.degeneracy.mediation import mediated_effects
 from factneurons.degeneracy.settings import DegeneracySettings
@@ -46,6 +47,11 @@ class Unit:
     planted: PlantedFact
     fact: Fact
     queries: tuple[Query, ...]
+
+    @property
+    def searched(self) -> Sequence[Query]:
+        """The queries that groups are found with."""
+        return split_prompts(self.queries)[0]
 
     @property
     def neurons(self) -> frozenset[Neuron]:
@@ -86,10 +92,10 @@ class Sets:
         return self.neurons[unit.fact.id, unit.fact.language]
 
     def losses(self, unit: Unit) -> Drops:
-        """What suppressing sets of neurons costs a unit; each set is measured once."""
+        """What suppressing sets of neurons costs the prompts that groups are found with; each set is measured once."""
         key = (unit.fact.id, unit.fact.language)
         if key not in self.drops:
-            self.drops[key] = Drops(suppressed_by(self.model, unit.fact, unit.queries))
+            self.drops[key] = Drops(suppressed_by(self.model, unit.fact, unit.searched))
         return self.drops[key]
 
     def others(self, settings: DegeneracySettings) -> FactsByNeuron:
@@ -197,7 +203,7 @@ def groups_of(model: Model, sets: Sets, unit: Unit, settings: DegeneracySettings
         drops=sets.losses(unit),
         rng=np.random.default_rng([settings.seed, as_number(unit.fact.key)]),
         width=model.width,
-        mediated_effects=lambda needed: mediated_effects(model, unit.queries, needed),
+        mediated_effects=lambda needed: mediated_effects(model, unit.searched, needed),
     )
     clustering = CLUSTERERS[settings.clusterer].cluster(context, settings)
     return [frozenset(neurons[member] for member in cluster.members) for cluster in clustering.clusters]
@@ -208,7 +214,8 @@ def _verdict(sets: Sets, unit: Unit, groups: Sequence[NeuronSet], settings: Dege
     if not drops.probability > 0:
         return "none"
     carries = sets.others(settings).carrying(unit.fact)
-    return storage_of(sets.of(unit), groups, drops, carries, settings, fact_key=unit.fact.key).verdict
+    held_out = suppressed_by(sets.model, unit.fact, split_prompts(unit.queries)[1])
+    return storage_of(sets.of(unit), groups, drops, held_out, carries, settings, fact_key=unit.fact.key).verdict
 
 
 def grouping_metrics(

@@ -21,8 +21,11 @@ GROUPED = ("degenerate", "redundant", "conjunctive", "single", "shared")
 JUDGED = (*GROUPED, "interchangeable")
 """Regimes that a verdict can name."""
 
-IN_ROUNDS = "dai in rounds"
-"""Integrated gradients again and again, each time with what was found before suppressed."""
+DEFAULT = "joint in rounds"
+"""What `locate` does unless told otherwise."""
+
+IN_ROUNDS = {DEFAULT: "joint", "dai in rounds": "dai"}
+"""Methods again and again, each time with what was found before suppressed."""
 
 CAPTUM = "captum"
 """Captum's LayerIntegratedGradients: an outsider, whose path runs through the embeddings."""
@@ -34,8 +37,8 @@ def has_captum() -> bool:
 
 
 def scorer_names() -> tuple[str, ...]:
-    """Who scores neurons: every method, one of them in rounds, and captum where it is installed."""
-    return (*METHOD_NAMES, IN_ROUNDS, *([CAPTUM] if has_captum() else []))
+    """Who scores neurons: every method once, some in rounds, and captum where it is installed."""
+    return (*METHOD_NAMES, *IN_ROUNDS, *([CAPTUM] if has_captum() else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class BenchmarkSettings:
     bases: tuple[str, ...] = option(BASES, "What facts are planted in.")
     seeds: tuple[int, ...] = option(SEEDS, "One planted model per base and seed.", least=0)
     grouped_by: tuple[str, ...] = option(
-        (TRUE, "amig", IN_ROUNDS),
+        (DEFAULT, TRUE, "amig", "dai in rounds"),
         "Whose neurons are grouped: true (those that store the fact), or methods that find them.",
     )
     planting: PlantingSettings = option(
@@ -68,7 +71,7 @@ class BenchmarkSettings:
 SMALL = BenchmarkSettings(
     bases=("random-gpt2", "random-llama"),
     seeds=(0,),
-    grouped_by=(TRUE, "amig"),
+    grouped_by=(DEFAULT, TRUE),
     planting=PlantingSettings(
         mix={"degenerate": 1, "conjunctive": 1, "redundant": 1, "single": 2, "interchangeable": 1},
         prompts=2,

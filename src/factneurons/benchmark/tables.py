@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from factneurons.benchmark.settings import JUDGED, TRUE
+from factneurons.benchmark.settings import DEFAULT, JUDGED, TRUE
 from factneurons.benchmark.summary import COMPARED, confusion
 from factneurons.errors import BadSetting
 from factneurons.report.numbers import NOTHING
@@ -60,9 +60,9 @@ def source_name(neurons: str) -> str:
 
 
 def sources(table: pd.DataFrame) -> list[str]:
-    """Where the grouped neurons come from, the truth first; a summary will do as well."""
+    """Where the grouped neurons come from, what a user gets first and then the truth; a summary will do as well."""
     named = table.loc[table["neurons"] != "", "neurons"].drop_duplicates().tolist()
-    return sorted(named, key=lambda name: name != TRUE)
+    return sorted(named, key=lambda name: {DEFAULT: 0, TRUE: 1}.get(name, 2))
 
 
 def table_of(summed: pd.DataFrame, part: str) -> Table:
@@ -100,7 +100,7 @@ def ranked(summed: pd.DataFrame, part: str, neurons: str | None = None) -> list[
 def confusion_table(table: pd.DataFrame, contestant: str, neurons: str) -> Table:
     """How often which verdict was given to facts of which regime."""
     counts = confusion(table, contestant, neurons)
-    verdicts = [name for name in (*JUDGED, "none") if name in counts.columns]
+    verdicts = [name for name in (*JUDGED, "undecided", "none") if name in counts.columns]
     rows = tuple(
         (regime, *(str(counts.loc[regime, verdict]) for verdict in verdicts))
         for regime in JUDGED

@@ -137,21 +137,16 @@ def _change(share: float) -> str:
 
 
 def degeneracy(run: fn.Run, summary: Summary) -> None:
-    """How many facts have degenerate knowledge neurons, and how many beat their random partitions."""
+    """How many facts have degenerate knowledge neurons, and in how many these are distinct components."""
     facts = run.table("facts")
     found, carried = degeneracy_of(run.table("degenerate"), facts), carried_of(run.table("carried"), facts)
     having, searched = (0, 0) if found is None else (found.having, found.searched)
     say(f"{run.folder}: {having} of {counted(searched, 'fact')} have degenerate knowledge neurons{took(summary)}")
     if found is not None and found.index is not None:
-        tests = found.tests
+        say(f"  degeneracy index (1: any one component suffices): mean {found.index.value:.3f}")
         say(
-            f"  degeneracy index (1: any one component suffices): mean {found.index.value:.3f}; "
-            f"better than random partitions of the same sizes: {tests.nominal} (p <= 0.05), {tests.corrected} after "
-            f"Holm's correction, {tests.discovered} after Benjamini and Hochberg's"
-        )
-        say(
-            f"  {found.whole} are components: half of every one suppressed costs as "
-            "much as all, and they beat random partitions where there are enough; all others: interchangeable neurons"
+            f"  {found.distinct} are distinct components: half of every one suppressed costs as much as all; "
+            f"{found.undecided} undecided, {found.having - found.distinct - found.undecided} interchangeable neurons"
         )
         if carried is not None and carried.control is not None:
             say(
@@ -161,7 +156,7 @@ def degeneracy(run: fn.Run, summary: Summary) -> None:
     stored = {} if found is None else found.storage
     say("  how facts are stored: " + ", ".join(f"{count} {name}" for name, count in stored.items() if count))
     for reason, count in ({} if found is None else found.reasons).items():
-        say(f"  {count} have none, {reason}: {no_degenerate(reason)}")
+        say(f"  {counted(count, 'fact')}, {reason}: {no_degenerate(reason)}")
     left_out(run, "degenerate", "fact", run.counts("degenerate").skipped)
 
 

@@ -9,7 +9,7 @@ components of neurons, or the reason why there are none; and the verdict on how 
     judge        how a fact is stored, from:
         drops        how much is lost when sets of neurons are suppressed; indices: what losses come to
         functional   which groups can be spared, suffice, and cannot all be spared
-        control      whether random partitions of the neurons would do as well
+        halving      whether any other grouping of the neurons would do as well
         carrying     which other facts a group carries, by those facts' own neurons
     carried      evidence beside the verdict: what suppressing a component does to other facts
     acquisition  how much is lost as more and more components are suppressed

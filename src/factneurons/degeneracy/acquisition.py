@@ -10,14 +10,15 @@ curve says something about groups only where theirs is another one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.control import EXACT_SUBSETS, proper_subsets, random_partition
 from factneurons.degeneracy.distances import GapUnits
 from factneurons.degeneracy.drops import Drops, NeuronSet, suppressed_by, union
 from factneurons.degeneracy.find import degenerate_neurons
@@ -26,6 +27,15 @@ from factneurons.degeneracy.tables import ACQUISITION
 from factneurons.degeneracy.types import AcquisitionCurve, AcquisitionPoint, DegenerateNeurons, FactCurves
 from factneurons.draws import as_number
 from factneurons.models.model import Model
+from factneurons.models.types import Neuron
+
+_Subset = tuple[int, ...]
+
+EXACT_SUBSETS = 64
+"""Proper subsets of n components are all measured while 2^n is at most this."""
+
+SAMPLED_SUBSETS = 32
+"""Beyond, so many subsets of each size are drawn (and all of one component, and of all but one)."""
 
 RANDOM_PARTITIONS = 5
 """Random partitions behind the curve beside each found one; a single one where subsets are drawn, too."""
@@ -40,7 +50,7 @@ def acquisition_curves(
         found: what the search found.
         known: the fact's knowledge neurons, from which random parts are drawn.
         drops: measured losses, of the mean over the fact's prompts (`drops.suppressed_by`).
-        settings: seed and `null` are read; random parts are drawn as the control draws them.
+        settings: the seed is read.
 
     Returns:
         No curve of fewer than two groups, and none where P(answer) is 0.
@@ -54,7 +64,7 @@ def acquisition_curves(
         if len(groups) < 2 or not drops.probability > 0:
             continue
         rng = np.random.default_rng([settings.seed, *which.encode(), as_number(found.fact.key)])
-        pool = sorted(union(groups) if settings.null == "components" else union([*groups, frozenset(known.neurons)]))
+        pool = sorted(union([*groups, frozenset(known.neurons)]))
         sizes = [len(group) for group in groups]
         count = RANDOM_PARTITIONS if 2 ** len(groups) <= EXACT_SUBSETS else 1
         drawn = [random_partition(pool, sizes, rng) for _ in range(count)]
@@ -68,8 +78,7 @@ def _points(
 ) -> tuple[AcquisitionPoint, ...]:
     """The mean over partitions into equally many groups; all of them lose the same subsets."""
     count = len(partitions[0])
-    proper, _ = proper_subsets(count, rng)
-    subsets = [*proper, tuple(range(count))]
+    subsets = [*proper_subsets(count, rng), tuple(range(count))]
     asked = [union(groups[place] for place in subset) for groups in partitions for subset in subsets]
     lost = drops(asked).reshape(len(partitions), len(subsets)).mean(axis=0)
     sizes = np.array([len(subset) for subset in subsets])
@@ -77,6 +86,33 @@ def _points(
         AcquisitionPoint(size, int((sizes == size).sum()), float(lost[sizes == size].mean()))
         for size in range(1, count + 1)
     )
+
+
+def proper_subsets(count: int, rng: np.random.Generator) -> list[_Subset]:
+    """Subsets of 1 to count - 1 of `count` groups.
+
+    All of them while 2^count <= 64; else all of size 1 and count - 1 and 32 of every size between.
+    """
+    subsets: list[_Subset] = []
+    for size in range(1, count):
+        few = size in (1, count - 1) or math.comb(count, size) <= SAMPLED_SUBSETS
+        every = 2**count <= EXACT_SUBSETS or few
+        subsets += combinations(range(count), size) if every else _sample_subsets(count, size, rng)
+    return subsets
+
+
+def _sample_subsets(count: int, size: int, rng: np.random.Generator) -> list[_Subset]:
+    drawn: set[_Subset] = set()
+    while len(drawn) < SAMPLED_SUBSETS:
+        drawn.add(tuple(sorted(rng.choice(count, size=size, replace=False).tolist())))
+    return sorted(drawn)
+
+
+def random_partition(pool: Sequence[Neuron], sizes: Sequence[int], rng: np.random.Generator) -> list[NeuronSet]:
+    """Disjoint parts of these sizes, drawn from a pool of at least so many neurons in a fixed order."""
+    shuffled = [pool[place] for place in rng.permutation(len(pool))[: sum(sizes)]]
+    stops = np.cumsum(sizes).tolist()
+    return [frozenset(shuffled[stop - size : stop]) for stop, size in zip(stops, sizes, strict=True)]
 
 
 def measure_acquisition(

@@ -19,7 +19,7 @@ from factneurons.models.types import FloatArray, Neuron, Query
 NeuronSet = frozenset[Neuron]
 
 Suppressed = Callable[[Sequence[Collection[Neuron]]], FloatArray]
-"""Sets of neurons -> [sets], P(answer) with each set suppressed, mean over the fact's prompts."""
+"""Sets of neurons -> [prompts, sets], P(answer) of a fact's prompts with each set suppressed."""
 
 SETS_PER_CALL = 512
 """How many sets the model is asked for at once."""
@@ -56,7 +56,7 @@ def suppressed_table(
 
 
 def suppressed_by(model: Model, fact: Fact, queries: Sequence[Query]) -> Suppressed:
-    """P(answer) of a fact under suppression, the mean over the prompts that the model was asked.
+    """P(answer) of a fact's prompts under suppression.
 
     Raises:
         BadNumber: when it is called, a probability that is NaN; names the fact and the prompt.
@@ -64,8 +64,7 @@ def suppressed_by(model: Model, fact: Fact, queries: Sequence[Query]) -> Suppres
 
     def ask(neuron_sets: Sequence[Collection[Neuron]]) -> FloatArray:
         rows = [suppressed_table(model, [(fact, query)], neuron_sets)[0] for query in queries]
-        mean: FloatArray = np.mean(rows, axis=0, dtype=np.float64)
-        return mean
+        return np.array(rows, dtype=np.float64).reshape(len(queries), len(neuron_sets))
 
     return ask
 
@@ -107,7 +106,7 @@ class Drops:
         unknown = [neurons for neurons in wanted if neurons not in self._probabilities]
         for first in range(0, len(unknown), SETS_PER_CALL):
             asked = unknown[first : first + SETS_PER_CALL]
-            answers = self._suppressed([sorted(neurons) for neurons in asked])
+            answers: FloatArray = np.mean(self._suppressed([sorted(neurons) for neurons in asked]), axis=0)
             self._probabilities.update(zip(asked, answers.tolist(), strict=True))
 
 

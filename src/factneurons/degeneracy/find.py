@@ -3,6 +3,8 @@
 In: a model, knowledge neurons. Out: per fact the components, or the reason why there are none.
 
     distances -> clusters -> judge
+
+Groups are found with every other prompt of a fact; the others are kept for the halving test.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from factneurons.degeneracy.clusterers.base import Cluster, Clustering, Context
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.distances import GapUnits, neuron_distances
 from factneurons.degeneracy.drops import Drops, suppressed_by
+from factneurons.degeneracy.halving import split_prompts
 from factneurons.degeneracy.judge import judge
 from factneurons.degeneracy.mediation import mediated_effects
 from factneurons.degeneracy.settings import DegeneracySettings
@@ -91,9 +94,10 @@ def degenerate_neurons(
         BadNumber: a weight or a probability that is NaN; names the neuron, or the fact and the prompt.
     """
     neurons = tuple(sorted(known.neurons))
-    drops = Drops(suppressed_by(model, known.fact, known.queries))
+    asked, others = split_prompts(known.queries)
+    drops, held_out = Drops(suppressed_by(model, known.fact, asked)), suppressed_by(model, known.fact, others)
     if len(neurons) < 2:
-        return judge(known, (), drops, carries, settings, reason="too-few-neurons")
+        return judge(known, (), drops, held_out, carries, settings, reason="too-few-neurons")
     score = dict(zip(known.neurons, known.scores, strict=True))
     context = Context(
         distances=neuron_distances(model, neurons, settings, units),
@@ -102,13 +106,14 @@ def degenerate_neurons(
         drops=drops,
         rng=np.random.default_rng([settings.seed, as_number(f"clusterer {known.fact.key}")]),
         width=model.width,
-        mediated_effects=lambda needed: mediated_effects(model, known.queries, needed),
+        mediated_effects=lambda needed: mediated_effects(model, asked, needed),
     )
     clustering = CLUSTERERS[settings.clusterer].cluster(context, settings)
     return judge(
         known,
         [_described(cluster, clustering, context) for cluster in clustering.clusters],
         drops,
+        held_out,
         carries,
         settings,
         reason=clustering.reason,

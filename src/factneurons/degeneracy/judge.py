@@ -3,9 +3,10 @@
 In: a fact's neurons, groups of them from any clusterer, measured losses, and which groups carry other facts. Out, with
 the numbers that it rests on:
 
-    degenerate        two or more groups suffice each, are units, and carry other facts too
+    degenerate        two or more distinct groups suffice each, and carry other facts too
     redundant         the same, but a group carries nothing else
     interchangeable   two or more groups suffice, but their neurons could be grouped in any way
+    undecided         two or more groups suffice, but whether they are distinct cannot be told
     conjunctive       every group is needed, and each works only through the others
     shared, single    one group; a shared one carries other facts too
     none              suppressing all neurons loses too little: the fact is not in them
@@ -15,18 +16,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.carrying import Carries
-from factneurons.degeneracy.control import Control, partition_control
-from factneurons.degeneracy.drops import Drops, NeuronSet, log_odds_lost, union, without_others
+from factneurons.degeneracy.drops import Drops, NeuronSet, Suppressed, log_odds_lost, union, without_others
 from factneurons.degeneracy.functional import functional_filter
+from factneurons.degeneracy.halving import halving_test
 from factneurons.degeneracy.indices import degeneracy_index
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons, StorageVerdict
+from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons, Grouping, StorageVerdict
 
 NEEDED = 0.7
 """A stage of a conjunctive fact costs on average at least this share of what all cost, in log-odds."""
@@ -40,6 +41,7 @@ def judge(
     known: KnowledgeNeurons,
     clusters: Sequence[Component],
     drops: Drops,
+    held_out: Suppressed,
     carries: Carries,
     settings: DegeneracySettings,
     *,
@@ -52,8 +54,9 @@ def judge(
         known: the knowledge neurons of the fact.
         clusters: disjoint clusters of them, whose losses are not measured yet.
         drops: the losses of the fact.
+        held_out: P(answer) of prompts that `drops` does not know.
         carries: whether a group of neurons carries other facts.
-        settings: the thresholds of the functional tests, partitions, null and the seed.
+        settings: the thresholds of the functional tests and of the halving test, and the seed.
         reason: why there are fewer than two clusters, a key of `types.REASONS`; "" where there are two.
         barcode: every cluster of the tree.
     """
@@ -67,7 +70,6 @@ def judge(
         reason=reason,
         drop_all=math.nan,
         degeneracy_index=math.nan,
-        p_value=math.nan,
         coverage=0.0,
         storage="none",
         grouping="no-groups",
@@ -80,7 +82,7 @@ def judge(
     if not drops.probability > 0:
         return replace(found, reason=reason or "zero-probability")
     able = () if reason in _NO_GROUPS else tuple(groups)
-    stored = storage_of(neurons, able, drops, carries, settings, fact_key=known.fact.key)
+    stored = storage_of(neurons, able, drops, held_out, carries, settings, fact_key=known.fact.key)
     found = replace(found, storage=stored.verdict, details=dict(stored.evidence))
     if reason:
         return found
@@ -90,7 +92,7 @@ def judge(
         reason=stored.reason,
         details=_graded(neurons, tuple(groups), drops) | found.details,
     )
-    return graded if stored.reason else _with_components(graded, neurons, groups, stored, drops, settings)
+    return graded if stored.grouping == "no-groups" else _with_components(graded, neurons, groups, stored, drops)
 
 
 def _with_components(
@@ -99,20 +101,16 @@ def _with_components(
     described: Mapping[NeuronSet, Component],
     stored: Storage,
     drops: Drops,
-    settings: DegeneracySettings,
 ) -> DegenerateNeurons:
-    control, everything = stored.controls[settings.null], union(stored.groups)
+    everything = union(stored.groups)
     drop_all = drops.of(everything)
-    p_values = {f"p_value_{null}": each.p_value for null, each in stored.controls.items()}
     return replace(
         found,
         components=_measured(described, stored.groups, drops),
         drop_all=drop_all,
         degeneracy_index=degeneracy_index(drop_all, without_others(stored.groups, drops)),
-        p_value=control.p_value,
         coverage=len(everything & neurons) / len(neurons),
-        grouping="arbitrary" if stored.verdict == "interchangeable" else "distinct",
-        details=found.details | asdict(control) | p_values,
+        grouping=stored.grouping,
     )
 
 
@@ -147,15 +145,15 @@ class Storage:
     Attributes:
         verdict: in one word, see this module.
         groups: the groups that the verdict speaks of.
-        reason: why the groups are no components of a degenerate knowledge neuron; "" where they are or may be.
-        controls: what random partitions are drawn from -> how the components compare; empty without components.
+        reason: why the groups are no components of a degenerate knowledge neuron, or why that cannot be told; else "".
+        grouping: whether the groups are distinct components.
         evidence: further numbers it rests on: a name of `types.DETAILS` -> a number.
     """
 
     verdict: StorageVerdict
     groups: tuple[NeuronSet, ...]
     reason: str = ""
-    controls: Mapping[str, Control] = field(default_factory=dict)
+    grouping: Grouping = "no-groups"
     evidence: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -163,6 +161,7 @@ def storage_of(
     neurons: NeuronSet,
     groups: Sequence[NeuronSet],
     drops: Drops,
+    held_out: Suppressed,
     carries: Carries,
     settings: DegeneracySettings,
     *,
@@ -174,13 +173,14 @@ def storage_of(
         neurons: all neurons of the fact.
         groups: disjoint groups of them; none where a clusterer found none.
         drops: measured losses.
+        held_out: P(answer) of prompts that the groups were not found with.
         carries: whether a group carries other facts.
-        settings: the thresholds of the functional tests, partitions and the seed.
+        settings: the thresholds of the functional tests and of the halving test, and the seed.
         fact_key: makes the draws of every fact its own.
     """
     passed, reason = functional_filter(groups, drops, settings) if len(groups) > 1 else ((), "one-cluster")
     if passed:
-        return _substitutes(neurons, passed, drops, carries, settings, fact_key)
+        return _substitutes(passed, held_out, carries, settings, fact_key)
     if not neurons or drops.of(neurons) < settings.t_high:
         return Storage("none", (), reason)
     share = _share_of_each(neurons, groups, drops) if len(groups) > 1 else math.nan
@@ -192,23 +192,16 @@ def storage_of(
 
 
 def _substitutes(
-    neurons: NeuronSet,
-    passed: tuple[NeuronSet, ...],
-    drops: Drops,
-    carries: Carries,
-    settings: DegeneracySettings,
-    fact_key: str,
+    passed: tuple[NeuronSet, ...], held_out: Suppressed, carries: Carries, settings: DegeneracySettings, fact_key: str
 ) -> Storage:
-    pools = {"knowledge": neurons | union(passed), "components": union(passed)}
-    controls = {
-        null: partition_control(passed, sorted(pool), drops, settings, fact_key=fact_key)
-        for null, pool in pools.items()
-    }
+    test = halving_test(passed, held_out, t_high=settings.t_high, seed=settings.seed, fact_key=fact_key)
     carrying = [carries(group) for group in passed]
-    evidence = {"carry_others": float(np.mean(carrying))}
-    if not controls[settings.null].real(drops.of(union(passed))):
-        return Storage("interchangeable", passed, "", controls, evidence)
-    return Storage("degenerate" if all(carrying) else "redundant", passed, "", controls, evidence)
+    evidence = {"carry_others": float(np.mean(carrying))} | test.evidence
+    if test.reason:
+        return Storage("undecided", passed, test.reason, "undecided", evidence)
+    if test.value < settings.halving:
+        return Storage("interchangeable", passed, "", "arbitrary", evidence)
+    return Storage("degenerate" if all(carrying) else "redundant", passed, "", "distinct", evidence)
 
 
 def _share_of_each(neurons: NeuronSet, groups: Sequence[NeuronSet], drops: Drops) -> float:

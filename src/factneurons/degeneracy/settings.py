@@ -31,7 +31,6 @@ Persistence = Literal["linear", "log"]
 ThresholdRule = Literal["fraction", "absolute", "quantile"]
 Cover = Literal["chosen", "all"]
 Filter = Literal["definition", "authors"]
-Null = Literal["knowledge", "components"]
 Differences = Literal["relative", "absolute"]
 Search = Literal["all", "greedy_disjoint"]
 
@@ -44,8 +43,8 @@ layers most distances are then infinite."""
 _T_LOW: dict[Filter, float] = {"definition": 0.2, "authors": 0.05}
 """Of two components, one suppressed is the other one left: what F2 allows F1 must allow too, or F1 decides alone."""
 
-FEWEST_PARTITIONS = math.ceil(1 / SIGNIFICANCE) - 1
-"""With fewer random partitions the p-value (1 + hits) / (1 + partitions) cannot reach the significance."""
+FEWEST_DRAWS = math.ceil(1 / SIGNIFICANCE) - 1
+"""With fewer random sets the p-value (1 + hits) / (1 + draws) cannot reach the significance."""
 
 _PAIRS: dict[Search, tuple[float, float]] = {"all": (0.2, 0.25), "greedy_disjoint": (0.05, 0.3)}
 
@@ -126,11 +125,8 @@ class DegeneracySettings:
     )
     t_sufficient: float = option(0.2, "F2: largest loss with one component left.", least=0, most=1)
     t_high: float = option(0.3, "F3: least loss with all components suppressed.", least=0, most=1)
-    partitions: int = option(100, "Random partitions per fact behind the p-value.", least=FEWEST_PARTITIONS)
-    null: Null = option(
-        "knowledge",
-        "What the random partitions behind the verdict are drawn from: the fact's knowledge neurons, or only those of "
-        "its components. Both p-values are kept.",
+    halving: float = option(
+        0.3, "Halving test: components are distinct from here, and an arbitrary grouping below.", above=0, most=1
     )
     seed: int = option(42, "Decides every random draw.", least=0)
     comparison: ComparisonSettings = option(
@@ -198,7 +194,7 @@ class CarriedSettings:
     """
 
     others: int = option(40, "How many other facts are sampled per fact.", least=1)
-    draws: int = option(99, "Random sets per component, matched in size, layers and strength.", least=FEWEST_PARTITIONS)
+    draws: int = option(99, "Random sets per component, matched in size, layers and strength.", least=FEWEST_DRAWS)
     changed: float = option(0.1, "A fact is affected if its log P(answer) changes by more than so many nats.", least=0)
     nothing: float = option(
         0.05, "Components that affect at most this share of the other facts carry none.", least=0, most=1

@@ -119,22 +119,19 @@ DEGENERATE: Table[DegenerateNeurons] = Table(
         Column("components", INTEGER, "how many components pass the filter; 0, or at least 2",
                lambda found: len(found.components)),
         Column("candidates", INTEGER, "how many clusters were tested", lambda found: len(found.candidates)),
-        Column("reason", TEXT, "why there is no degenerate knowledge neuron; empty text where there is one",
+        Column("reason", TEXT, "why there is no degenerate knowledge neuron, or it is undecided; empty: there is one",
                lambda found: found.reason),
         Column("drop_all", NUMBER, "relative loss of P(answer) when all components are suppressed; null: not tested",
                lambda found: found.drop_all, optional=True),
         Column("degeneracy_index", NUMBER,
                "1 - mean loss with one component left / loss with none left, 0 to 1; 1: any one component suffices;"
                " null: no components", lambda found: found.degeneracy_index, optional=True),
-        Column("p_value", NUMBER,
-               "share of random partitions of the same neurons and sizes that do at least as well; null: not tested",
-               lambda found: found.p_value, optional=True),
         Column("coverage", NUMBER, "share of the fact's knowledge neurons that the components hold, 0 to 1",
                lambda found: found.coverage, optional=True),
         Column("grouping", TEXT,
-               "evidence; distinct: losing half of every component costs as much as losing all, and they beat random"
-               " partitions where there are enough of them; arbitrary: not; no-groups: no components",
-               lambda found: found.grouping, choices=("distinct", "arbitrary", "no-groups"),
+               "evidence; distinct: the components pass the halving test; arbitrary: not, other groupings would do as"
+               " well; undecided: they cannot be tested; no-groups: no components",
+               lambda found: found.grouping, choices=("distinct", "arbitrary", "undecided", "no-groups"),
                formerly=Formerly(
                    "verdict", {"components": "distinct", "interchangeable": "arbitrary", "none": "no-groups"})),
         Column("storage", TEXT,

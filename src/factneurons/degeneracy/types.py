@@ -10,8 +10,10 @@ from factneurons.degeneracy.indices import mean_of_proper_subsets
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
 
-Grouping = Literal["distinct", "arbitrary", "no-groups"]
-StorageVerdict = Literal["degenerate", "redundant", "interchangeable", "conjunctive", "shared", "single", "none"]
+Grouping = Literal["distinct", "arbitrary", "undecided", "no-groups"]
+StorageVerdict = Literal[
+    "degenerate", "redundant", "interchangeable", "undecided", "conjunctive", "shared", "single", "none"
+]
 Carrying = Literal["others", "nothing-else", "undecided"]
 
 
@@ -72,17 +74,16 @@ class DegenerateNeurons:
         components: the components that pass F1 to F3 (empty, or two and more).
         candidates: all clusters that were tested.
         barcode: every cluster of the tree.
-        reason: why there is no degenerate knowledge neuron ("" where there is one); a key of `REASONS`.
+        reason: why there is no degenerate knowledge neuron, or why that is undecided ("" where there is one); a key of
+            `REASONS`.
         drop_all: relative loss of P(answer) when all components are suppressed; NaN without components.
         degeneracy_index: 1 - mean loss with one component left / loss with none; 1: any one suffices;
             NaN without components.
-        p_value: share of random partitions of the same sizes that do at least as well: the larger of
-            the two in `details`, as both have to be beaten; NaN without components.
         coverage: share of the fact's knowledge neurons that the components hold.
         storage: the verdict: how the fact is stored, a key of `STORAGE`. It rests on `grouping`, and on what else the
             neurons carry.
-        grouping: "distinct": losing half of every component costs as much as losing all (`control.HALVES`), and they
-            beat their random partitions where there are enough of them; "arbitrary": not; "no-groups": no components.
+        grouping: "distinct": the components pass the halving test (`halving`); "arbitrary": not, other groupings would
+            do as well; "undecided": they cannot be tested; "no-groups": no components.
         knowledge_neurons: how many the search started from.
         details: further graded numbers, by a name documented in `DETAILS`.
     """
@@ -94,7 +95,6 @@ class DegenerateNeurons:
     reason: str
     drop_all: float
     degeneracy_index: float
-    p_value: float
     coverage: float
     storage: StorageVerdict
     grouping: Grouping
@@ -266,6 +266,7 @@ STORAGE: dict[str, str] = {
     "degenerate": "components that suffice each, and carry other facts too",
     "redundant": "components that suffice each, of which one or more carry nothing else",
     "interchangeable": "neurons that stand in for each other in any grouping",
+    "undecided": "groups that suffice each, of which it cannot be told whether another grouping would do as well",
     "conjunctive": "groups that are all needed, as each works only through the others",
     "shared": "one group, which carries other facts too",
     "single": "one group, which carries nothing else",
@@ -282,8 +283,10 @@ REASONS: dict[str, str] = {
     "fewer-than-two-dispensable": "fewer than two clusters can be suppressed alone without loss (F1)",
     "not-sufficient": "fewer than two clusters carry the fact when the others are suppressed (F2)",
     "not-jointly-needed": "suppressing all components together loses too little (F3)",
+    "no-halves": "undecided: fewer than two components have two neurons or more, so that they could be halved",
+    "one-prompt": "undecided: no prompt with a probability is left to test the components with",
 }
-"""Why a fact has no degenerate knowledge neuron: code -> meaning, in the order they are looked at."""
+"""Why a fact has no degenerate knowledge neuron, or it is undecided: code -> meaning, in the order of the search."""
 
 PAIR_REASONS: dict[str, str] = {
     "too-few-neurons": "fewer than two knowledge neurons",
@@ -295,25 +298,17 @@ PAIR_REASONS: dict[str, str] = {
 """Why a fact has no degenerate pair: code -> meaning, in the order they are looked at."""
 
 DETAILS: dict[str, str] = {
-    "probability": "P(answer) with nothing suppressed, mean over the fact's prompts",
+    "probability": "P(answer) with nothing suppressed, mean over the prompts that the groups were found with",
     "drop_knowledge_neurons": "relative loss when all of the fact's knowledge neurons are suppressed",
     "drop_candidates": "relative loss when all candidates are suppressed",
     "degeneracy_index_candidates": "degeneracy index of all candidates taken together",
     "coverage_candidates": "share of the fact's knowledge neurons that the candidates hold",
-    "drop_proper_subsets": "mean relative loss over the proper subsets of the components",
-    "jump": "drop_all - drop_proper_subsets: how much the last component adds",
-    "p_value_degeneracy_index": "p-value of the degeneracy index against random partitions",
-    "p_value_jump": "p-value of the jump against random partitions",
-    "random_degeneracy_index": "mean degeneracy index of the random partitions that lose enough jointly",
-    "random_jump": "mean jump of the random partitions",
-    "random_pass": "share of the random partitions that pass F1 to F3 themselves",
-    "partitions_possible": "how many different partitions the random ones are drawn from",
-    "partitions_drawn": "how many random partitions were drawn; fewer than asked for where the first ones settle it",
-    "drop_halves": "mean relative loss with half of every component suppressed; near drop_all in real components",
+    "halving": "T of the halving test, mean over the held-out prompts; distinct components are near 1, others below 0",
+    "halving_least": "the smallest T of a held-out prompt",
+    "halving_splits": "splits of the components into halves that were measured: all, or 20 drawn ones",
+    "halving_prompts": "prompts that the components were tested with, and not found",
     "carry_others": "share of the components that carry other facts too",
     "share_of_each": "mean loss without one group, as a share of the loss without all neurons, in log-odds",
-    "p_value_knowledge": "the p-value with partitions drawn from all of the fact's knowledge neurons",
-    "p_value_components": "the p-value with partitions of the components' own neurons",
 }
 """The graded numbers in `DegenerateNeurons.details`: name -> meaning. A missing name was not measured."""
 

@@ -7,7 +7,7 @@ their answers. Every second prompt of a fact is left out of all this, so that th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from factneurons.attribution.locate import locate
@@ -199,8 +199,9 @@ def _neurons(
         neurons, notes = _without_shared(model, neurons, rule, relation, settings)
     if not neurons:
         where = " that its languages share" if settings.join == "shared" and len(sets) > 1 else ""
+        because = "".join(f" ({note})" for note in notes)
         raise NotAskable(
-            "no-knowledge-neurons", f"{splits[0].fact.id}: {settings.method} finds no neurons to change{where}"
+            "no-knowledge-neurons", f"{splits[0].fact.id}: {settings.method} finds no neurons to change{where}{because}"
         )
     return tuple(sorted(neurons)), notes
 
@@ -225,10 +226,26 @@ def _without_shared(
     if not relation:
         return neurons, ["no other facts of the relation were given, so neurons they share were not dropped"]
     others = [_first_prompts(fact) for fact in drawn(relation, settings.seed)[: settings.relation_facts]]
-    counts = Counter(neuron for found in found_neurons(model, others, settings) for neuron in found)
-    own = {neuron for neuron in neurons if counts[neuron] <= most * len(others)}
-    return own, [f"{len(neurons) - len(own)} of {len(neurons)} neurons dropped: more than {most:.0%} of {len(others)} "
-                 "other facts of the relation have them"]  # fmt: skip
+    located = locate(model, others, method=settings.method, multi_mask=settings.multi_mask).located
+    sets = [set(each.known.neurons) for each in located if each.known is not None]
+    own = neurons - widely_shared(neurons, sets, most)
+    notes = [
+        f"{len(neurons) - len(own)} of {len(neurons)} neurons dropped: more than {most:.0%} of {len(sets)} other facts "
+        f"of the relation have them{_few(len(sets), most)}"
+    ]
+    if len(sets) < len(others):
+        notes.append(f"{len(others) - len(sets)} other facts of the relation cannot be asked")
+    return own, notes
+
+
+def widely_shared(neurons: Iterable[Neuron], sets: Sequence[Collection[Neuron]], most: float) -> set[Neuron]:
+    """The neurons that more than `most` of the sets hold; a share of no sets is none."""
+    return {neuron for neuron in neurons if sum(neuron in each for each in sets) > most * len(sets)}
+
+
+def _few(facts: int, most: float) -> str:
+    """What is to be said where a share is of too few facts to be one."""
+    return "; so few facts that one of them is enough" if facts * most < 1 else ""
 
 
 def _first_prompts(fact: Fact) -> Fact:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from factneurons.models.model import Model
 
+SHARED = 0.1
+"""Dai et al.'s released code drops a neuron that more than this share of the relation's facts have."""
+
 
 @dataclass(slots=True)
 class Task:
@@ -144,10 +147,22 @@ EDIT_KINDS: dict[str, Kind] = {
     for kind in (
         Kind("suppress", "the neurons write nothing", scaled(0.0)),
         Kind("enhance", "they write twice as much", scaled(2.0)),
-        Kind("erase", "the same, except for neurons that over 10% of the relation have", scaled(0.0), most_shared=0.1),
+        Kind("erase", "the same, except for neurons that over 10% of the relation have", scaled(0), most_shared=SHARED),
         Kind("erase-relation", "the most frequent neurons of a relation write nothing", scaled(0.0), relation=True),
-        Kind("update", "Dai et al.'s update to a new answer, weights 1 and 2", updated(1.0, 2.0), answer=True),
-        Kind("update-paper", "the same with the paper's weights, 1 and 8", updated(1.0, 8.0), answer=True),
+        Kind(
+            "update",
+            "Dai et al.'s update to a new answer, weights 1 and 2, except for such neurons",
+            updated(1.0, 2.0),
+            answer=True,
+            most_shared=SHARED,
+        ),
+        Kind(
+            "update-paper",
+            "the same with the paper's weights, 1 and 8",
+            updated(1.0, 8.0),
+            answer=True,
+            most_shared=SHARED,
+        ),
         Kind("least-change", "the smallest change that puts the new answer first", _least_change, answer=True),
     )
 }

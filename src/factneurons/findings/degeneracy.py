@@ -11,7 +11,6 @@ import pandas as pd
 
 from factneurons.degeneracy.types import STORAGE
 from factneurons.findings.effects import KEY, FactKey, interval_of
-from factneurons.findings.significance import Significant, significant
 from factneurons.statistics import Finding
 
 
@@ -39,12 +38,9 @@ class Degeneracy:
         drop_all: relative loss of P(answer) with all components suppressed.
         coverage: share of the knowledge neurons that the components hold.
         components: components per fact.
-        tests: the p-values of those that were compared with random partitions.
-        adjusted: fact -> p-value after Holm's correction.
-        whole: those whose groups are components: losing half of every one costs as much as losing all, and they beat
-            random groups where there are enough of them.
-        partitions: random partitions per fact, if it is known.
-        reasons: reason -> facts that have none because of it, the most frequent first.
+        distinct: those whose groups pass the halving test.
+        undecided: those whose groups cannot be tested.
+        reasons: reason -> facts that have none because of it, or are undecided, the most frequent first.
         storage: how facts are stored -> how many, in the order of `STORAGE`.
     """
 
@@ -55,17 +51,10 @@ class Degeneracy:
     drop_all: Finding | None
     coverage: Finding | None
     components: Spread | None
-    tests: Significant
-    adjusted: Mapping[FactKey, float]
-    whole: int
-    partitions: int | None
+    distinct: int
+    undecided: int
     reasons: Mapping[str, int]
     storage: Mapping[str, int]
-
-    @property
-    def smallest_p(self) -> float | None:
-        """The smallest p-value that so many random partitions can give."""
-        return None if self.partitions is None else 1 / (1 + self.partitions)
 
     @property
     def findings(self) -> list[Finding]:
@@ -73,20 +62,17 @@ class Degeneracy:
         return [each for each in (self.share, self.index, self.drop_all, self.coverage) if each is not None]
 
 
-def degeneracy_of(degenerate: pd.DataFrame, facts: pd.DataFrame, partitions: int | None = None) -> Degeneracy | None:
+def degeneracy_of(degenerate: pd.DataFrame, facts: pd.DataFrame) -> Degeneracy | None:
     """Sum up the table `degenerate` of a run; None without rows.
 
     Args:
         degenerate: the table, sorted by fact.
         facts: the run's table `facts`.
-        partitions: random partitions per fact, if it is known.
     """
     if degenerate.empty:
         return None
     rows = degenerate.merge(facts[[*KEY, "subject"]], on=KEY, how="left")
     having = rows[rows["components"] >= 2]
-    tested = having[having["p_value"].notna()]
-    tests = significant(tested["p_value"].to_numpy(np.float64))
     share = finding_of(rows.assign(having=rows["components"] >= 2), "having", "facts with degenerate neurons, share")
     assert share is not None
     return Degeneracy(
@@ -97,11 +83,9 @@ def degeneracy_of(degenerate: pd.DataFrame, facts: pd.DataFrame, partitions: int
         drop_all=finding_of(having, "drop_all", "loss of P(answer), all components suppressed"),
         coverage=finding_of(having, "coverage", "share of the knowledge neurons in components"),
         components=spread_of(having, "components", "components per fact"),
-        tests=tests,
-        adjusted=dict(zip(keys(tested), tests.adjusted.tolist(), strict=True)),
-        whole=int((tested["grouping"] == "distinct").sum()),
-        partitions=partitions,
-        reasons=_most_frequent_first(rows.loc[rows["components"] < 2, "reason"].tolist()),
+        distinct=int((rows["grouping"] == "distinct").sum()),
+        undecided=int((rows["grouping"] == "undecided").sum()),
+        reasons=_most_frequent_first(rows.loc[rows["reason"] != "", "reason"].tolist()),
         storage={name: int((rows["storage"] == name).sum()) for name in STORAGE},
     )
 

@@ -37,7 +37,6 @@ class Frames:
         facts: the table `facts`, sorted by fact.
         read: facts and records that were read.
         degenerate, acquisition, carried: the tables of these names, sorted by fact.
-        partitions: random partitions per fact of the search for degenerate neurons, if it is known.
         changes: what was done to P(answer), by fact and condition; from `effects.changes_of`.
         errors: layer -> completeness errors of all prompts.
     """
@@ -47,7 +46,6 @@ class Frames:
     degenerate: pd.DataFrame = field(default_factory=pd.DataFrame)
     acquisition: pd.DataFrame = field(default_factory=pd.DataFrame)
     carried: pd.DataFrame = field(default_factory=pd.DataFrame)
-    partitions: int | None = None
     changes: pd.DataFrame = field(default_factory=pd.DataFrame)
     errors: Mapping[int, Numbers] = field(default_factory=dict)
 
@@ -119,7 +117,7 @@ def findings_from(frames: Frames) -> Findings:
         neurons=spread_of(facts, "neurons", "knowledge neurons per fact"),
         without_neurons=int((facts["neurons"] == 0).sum()),
         effects=() if frames.changes.empty else tuple(effects_of(frames.changes, facts)),
-        degeneracy=degeneracy_of(frames.degenerate, facts, frames.partitions),
+        degeneracy=degeneracy_of(frames.degenerate, facts),
         acquisition=() if searched is None else tuple(acquisitions_of(acquisition, searched)),
         losses=() if searched is None else tuple(losses_of(acquisition, facts)),
         carried=carried_of(frames.carried, facts),

@@ -72,7 +72,7 @@ def run_report(
 def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
     """The page, and every chart in it."""
     findings = findings_in(reading)
-    sections = sections_of(reading, findings.degeneracy)
+    sections = sections_of(reading)
     figures = figures_of(reading, findings)
     languages = languages_of(reading.run, reading.facts, reading.layers)
     by_language = [] if languages is None else list(language_figures(languages))

@@ -159,8 +159,6 @@ def findings_of(run: Run | Path | str) -> pd.DataFrame:
 
 def findings_in(reading: Reading) -> Findings:
     """What was read amounts to, over all facts."""
-    record = reading.run.manifest.stages.get("degenerate")
-    partitions = None if record is None else record.settings.get("partitions")
     return findings_from(
         Frames(
             reading.facts,
@@ -168,7 +166,6 @@ def findings_in(reading: Reading) -> Findings:
             degenerate=reading.degenerate,
             acquisition=reading.acquisition,
             carried=reading.carried,
-            partitions=partitions if isinstance(partitions, int) and partitions > 0 else None,
             changes=reading.effects,
             errors=reading.errors,
         )

@@ -9,8 +9,7 @@ from pathlib import Path
 from factneurons.degeneracy.types import REASONS as NO_GROUPS
 from factneurons.multilingual.settings import RULES
 from factneurons.multilingual.types import REASONS as NOT_SHARED
-from factneurons.report.numbers import loss, p_value
-from factneurons.statistics import SIGNIFICANCE
+from factneurons.report.numbers import plain
 
 STAGES: Mapping[str, str] = {
     "locate": "find knowledge neurons",
@@ -59,8 +58,6 @@ PROMPTS: Mapping[str, str] = {"related": "the fact's own prompts", "unrelated": 
 EXPECTED_SKIPS = ("no-knowledge-neurons", "no-degenerate-neurons", "held-out", "no-neurons")
 """Reasons of a test that had nothing to change: counted, but no loss that a reader has to know of one by one."""
 
-_FEW_PARTITIONS = 20
-
 
 def command(stage: str, folder: Path) -> str:
     """The command that makes what is missing of a stage."""
@@ -77,52 +74,23 @@ def place(source: str) -> str:
     return source.replace("\\", "/").rsplit("/", 1)[-1]
 
 
-def grouping(
-    code: str,
-    components: int,
-    probability: float | None,
-    possible: float | None,
-    *,
-    drop_all: float | None = None,
-    drop_halves: float | None = None,
-) -> str:
+def grouping(code: str, components: int, halving: float | None) -> str:
     """What was found for one fact, in a sentence.
 
     Args:
-        code: "distinct", "arbitrary" or "no-groups".
-        components: how many components pass.
-        probability: the p-value, if there is one.
-        possible: how many different random partitions there are, if it is known.
-        drop_all: relative loss with all components suppressed.
-        drop_halves: relative loss with half of every component suppressed, if it was measured.
+        code: "distinct", "arbitrary", "undecided" or "no-groups".
+        components: how many components pass the functional tests.
+        halving: what they come to in the halving test; None: not tested, or by an older version in another way.
     """
     if code == "no-groups":
         return "No degenerate knowledge neurons."
     groups = f"{components} groups of neurons can each be spared, but not all of them"
-    if probability is None:
-        return f"{groups}. They were not compared with random groups."
-    tested = f"random groups of the fact's neurons, of the same sizes, do as well in {_share(probability)}"
-    if code == "distinct" and probability > SIGNIFICANCE:
-        return (
-            f"{groups}. With only {int(possible or 0)} possible groupings random groups cannot tell, but half of each"
-            " group is as good as none: they are components."
-        )
+    if code == "undecided":
+        return f"{groups}. Whether they are distinct components cannot be told."
+    value = "" if halving is None else f" (halving test: {plain(halving)})"
     if code == "distinct":
-        return f"{groups}, and it matters which neurons are grouped: {tested} (p\u00a0=\u00a0{p_value(probability)})."
-    if probability <= SIGNIFICANCE and drop_all is not None and drop_halves is not None:
-        return (
-            f"{groups}, and random groups hardly do as well (p\u00a0=\u00a0{p_value(probability)}). But half of each"
-            f" group will do: with the other half suppressed P(answer) changes by {loss(drop_halves)}, with all by"
-            f" {loss(drop_all)}. These neurons are interchangeable."
-        )
-    few = ""
-    if possible is not None and possible < _FEW_PARTITIONS:
-        few = f" With only {int(possible)} possible groupings, more could hardly be shown."
-    return f"{groups}. But {tested} (p\u00a0=\u00a0{p_value(probability)}): these neurons are interchangeable.{few}"
-
-
-def _share(probability: float) -> str:
-    return f"{100 * probability:.0f} of 100 draws" if probability >= 0.015 else "about 1 of 100 draws or fewer"
+        return f"{groups}, and half of every group is as good as none: they are distinct components{value}."
+    return f"{groups}. But other groupings would do as well: these neurons are interchangeable{value}."
 
 
 def no_degenerate(reason: str) -> str:

@@ -73,7 +73,7 @@ def run_degenerate(
 def find_degenerate(
     run: Run, model: Model, settings: DegeneracySettings, *, skip_bad: bool = False, display: Display
 ) -> Run:
-    """The stage `degenerate`: components of every located fact, the p-value of its partition, and what they carry."""
+    """The stage `degenerate`: components of every located fact, whether they are distinct, and what they carry."""
     carried = CarriedSettings(seed=settings.seed)
     kept = asdict(settings) | {"carried": {name: each for name, each in asdict(carried).items() if name != "seed"}}
 

@@ -25,7 +25,7 @@ def neurons_of(count):
 
 def drops_of(probability):
     """Losses where P(answer) is a function of the suppressed set."""
-    return Drops(lambda sets: np.array([probability(frozenset(each)) for each in sets]))
+    return Drops(lambda sets: np.array([[probability(frozenset(each)) for each in sets]]))
 
 
 def any_component(components, known=0.95, lost=0.01):

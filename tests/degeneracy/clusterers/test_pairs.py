@@ -33,5 +33,5 @@ def test_pairs_are_those_that_lose_together(context_of, groups_apart, members):
     ("sizes", "probability", "reason"), [((2, 1), 0.5, "too-few-neurons"), ((4, 4), 0.0, "zero-probability")]
 )
 def test_what_cannot_be_searched_has_a_reason(sizes, probability, reason, context_of, groups_apart):
-    context = replace(context_of(groups_apart(*sizes)), drops=Drops(lambda sets: np.full(len(sets), probability)))
+    context = replace(context_of(groups_apart(*sizes)), drops=Drops(lambda sets: np.full((1, len(sets)), probability)))
     assert CLUSTERERS["pairs"].cluster(context, DEFAULT).reason == reason

@@ -25,5 +25,5 @@ def test_critical_checks(editable, measured_by):
 def test_no_prediction_changes_without_a_fall_of_the_answer_that_came_first(editable, measured_by):
     """Of facts whose answer comes first everywhere, a prediction changes only where P(answer) falls."""
     found = measured_by(EXPERIMENT, editable, editable.facts[0])
-    assert set(MEASURES) == {measure for _, measure, _ in found}
+    assert set(MEASURES) - {"left out"} <= {measure for _, measure, _ in found}
     assert 0 <= found[SUPPRESS, "effect", CHANGED] <= found[SUPPRESS, "effect", FELL] <= 1

@@ -32,13 +32,28 @@ def test_update_and_erase(editable, fact, measured_by):
     around = RelatedFacts(editable.facts)
     new = new_answer(editable, around, fact)
     first, tested = editable.halves(fact)
-    neurons = editable.knowledge(fact, "amig").neurons
-    made = edit(editable.model, fact, to=new, neurons=neurons, kind="update-paper")
-    assert made.description.prompts == tuple(query.prompt.text for query in first)
-    with made.on(editable.model):
-        ranks = [each.rank for each in editable.model.evaluate([editable.model.query(q.prompt, new) for q in tested])]
-    assert found["update", "success rate", ""] == np.mean([rank == 1 for rank in ranks])
-    assert found["update", "size", ""] == pytest.approx(made.size)
+    every = editable.knowledge(fact, "amig").neurons
+    others = []
+    for other in around.neighbours(fact):
+        try:
+            others.append(set(editable.knowledge(other, "amig").neurons))
+        except NotAskable:  # it has no knowledge neurons
+            others.append(set())
+    own = [neuron for neuron in every if sum(neuron in each for each in others) <= 0.1 * len(others)]
+    assert found["update", "neurons dropped", ""] == pytest.approx(1 - len(own) / len(every))
+    assert found["update", "facts behind the filter", ""] == len(others)
+    assert found["update", "too few facts to filter", ""] == 1
+    for condition, neurons in (("update", own), ("update, all neurons", every)):
+        if not neurons:
+            assert (condition, "size", "") not in found
+            continue
+        made = edit(editable.model, fact, to=new, neurons=neurons, kind="update-paper")
+        assert made.description.prompts == tuple(query.prompt.text for query in first)
+        with made.on(editable.model):
+            asked = [editable.model.query(query.prompt, new) for query in tested]
+            ranks = [each.rank for each in editable.model.evaluate(asked)]
+        assert found[condition, "success rate", ""] == np.mean([rank == 1 for rank in ranks])
+        assert found[condition, "size", ""] == pytest.approx(made.size)
     assert found["least change", "size", ""] < found[f"{RANDOM_FOR}least change", "size", ""] * 100
     for condition in ("erase relation", f"{RANDOM_FOR}erase relation"):
         assert found[condition, "erased, own relation", ""] >= -1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from factneurons.report.reading import findings_in, read
+from factneurons.report.reading import read
 from factneurons.report.sections.facts import sections_of
 from factneurons.runs.store import Run
 
@@ -14,7 +14,7 @@ def reading(whole_run):
 
 @pytest.fixture(scope="module")
 def sections(reading):
-    return sections_of(reading, findings_in(reading).degeneracy)
+    return sections_of(reading)
 
 
 def test_there_is_one_per_fact_in_their_order(reading, sections):

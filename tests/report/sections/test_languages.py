@@ -10,7 +10,6 @@ import pytest
 
 from factneurons.attribution.types import KnowledgeNeurons, Measurement
 from factneurons.facts.types import Fact, Prompt
-from factneurons.findings.languages import language_effects, shared_of
 from factneurons.models.types import Neuron
 from factneurons.multilingual.join import language_independent
 from factneurons.multilingual.tables import JOINED, LANGUAGE_EFFECTS
@@ -91,45 +90,6 @@ def folder(make_run, tmp_path_factory):
 def told(folder):
     run = Run.open(folder)
     return languages_of(run, run.table("facts"), 8)
-
-
-def test_what_languages_share(folder):
-    run = Run.open(folder)
-    found = shared_of(run.table("languages"), run.table("facts"))
-    assert (found.facts, found.having, found.languages) == (4, 3, ("en", "zh"))
-    assert found.size.value == 3 / 4
-    assert found.size.interval.clusters == 4
-    assert found.sizes["en"].value == 7 / 4
-    assert found.tests.nominal == 3
-    assert found.reasons == {"nothing-shared": 1}
-    assert found.size.control.estimate < 0.1
-    assert found.size.p_value == 2 / 16  # of 4 facts one shares less than chance, by next to nothing
-
-
-def test_effects_in_each_language(folder):
-    run = Run.open(folder)
-    effects = language_effects(run.table("language_effects"), run.table("facts"))
-    related = {
-        (each.under["asked"], each.under["neurons_of"]): each
-        for each in effects
-        if (each.under["prompts"], each.under["action"]) == ("related", "suppress")
-    }
-    values = {key: round(effect.value, 6) for key, effect in related.items()}
-    assert values == {
-        ("en", ""): -0.5, ("en", "en"): -0.9, ("en", "zh"): -0.1,
-        ("zh", ""): -0.5, ("zh", "en"): -0.1, ("zh", "zh"): -0.9,
-    }  # fmt: skip
-    assert all(effect.control.estimate == 0 for effect in effects)
-    assert related["en", ""].difference.estimate == pytest.approx(-0.5)
-    assert effects[0].under["neurons"] == "shared"
-
-
-def test_a_fact_without_a_probability_does_not_enter(folder):
-    run = Run.open(folder)
-    table = run.table("language_effects")
-    table.loc[table["fact_id"] == "fact 0", "probability_before"] = 0.0
-    effects = language_effects(table, run.table("facts"))
-    assert {effect.n for effect in effects} == {3}
 
 
 def test_figures_hold_the_numbers(told):

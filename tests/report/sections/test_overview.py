@@ -79,13 +79,12 @@ def test_no_chart_of_too_many_groups_or_of_none(findings):
     assert list(acquisition_figures(replace(findings, losses=()))) == []
 
 
-def test_counts_of_corrections_and_verdicts(run, findings):
+def test_counts_of_groupings_and_verdicts(run, findings):
     table = run.table("degenerate")
-    having = table[table["components"] >= 2]
     found = findings.degeneracy
-    assert found.tests.nominal == (having["p_value"] <= 0.05).sum()
-    assert found.whole == (having["grouping"] == "distinct").sum()
-    assert found.tests.corrected <= found.tests.discovered <= found.tests.nominal
+    assert found.distinct == (table["grouping"] == "distinct").sum() > 0
+    assert found.undecided == (table["grouping"] == "undecided").sum() > 0
+    assert found.having > found.distinct + found.undecided
     assert found.storage == {name: (table["storage"] == name).sum() for name in STORAGE}
     assert sum(found.storage.values()) == len(table)
     assert findings.carried.value == pytest.approx(0.35)
@@ -94,9 +93,9 @@ def test_counts_of_corrections_and_verdicts(run, findings):
 
 def test_sentences_tell_all_of_it(findings):
     said = " ".join(sentences_of(findings))
-    assert "Benjamini and Hochberg" in said
-    assert "half of every group suppressed" in said
-    assert f"<strong>{findings.degeneracy.whole}</strong> are components" in said
+    found = findings.degeneracy
+    assert f"In <strong>{found.distinct}</strong> of these the groups are distinct components" in said
+    assert f"{found.undecided} are undecided" in said
     assert "Do these groups have work of their own?" in said
     summary = next(each for each in findings.acquisition if each.which == "components")
     assert f"{-100 * summary.findings['proper'].value:.1f}%".replace("-", "\N{MINUS SIGN}") in said
@@ -119,12 +118,12 @@ def test_a_run_from_before_has_neither(make_run, invented_facts, tmp_path):
     assert not any("work of their own" in sentence for sentence in sentences_of(found))
 
 
-def test_a_component_without_a_tree_has_no_birth(run, findings):
+def test_a_component_without_a_tree_has_no_birth(run):
     """Clusterers other than topology clustering have no distances of birth and death."""
     reading = read(run, 30)
     for rows in reading.rows["components"].values():
         for row in rows:
             row["birth"] = row["death"] = None
-    components = [each for section in sections_of(reading, findings.degeneracy) for each in section.components]
+    components = [each for section in sections_of(reading) for each in section.components]
     assert components
     assert {(each.birth, each.death) for each in components} == {(None, None)}

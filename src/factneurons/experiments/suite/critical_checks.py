@@ -23,7 +23,7 @@ from factneurons.editing.measuring import FOUND, RANDOM, number
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
-from factneurons.experiments.suite.update_and_erase import LEAST, PAPER, UPDATES, evaluated, new_answer
+from factneurons.experiments.suite.update_and_erase import LEAST, PAPER, UPDATES, Unshared, evaluated, new_answer
 from factneurons.experiments.types import Measured
 from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact
@@ -45,18 +45,23 @@ MEASURES = {
 def prepare(study: Study) -> Work:
     """Update and suppress one fact; a kind that cannot take its answers is left out."""
     around = RelatedFacts(study.facts)
+    filtering = Unshared(study, around)
 
     def work(fact: Fact) -> Iterator[Measured]:
         study.require_known(fact)
         neurons = study.knowledge(fact, study.settings.methods[0]).neurons
         yield from _effects(evaluated(study, around, fact, {}, neurons, "suppress"))
-        for condition, kind in UPDATES.items():
+        own = filtering.of(fact, neurons).neurons
+        for condition, kind in ((PAPER, UPDATES[PAPER]), (LEAST, UPDATES[LEAST])):
+            if condition == PAPER and not own:
+                yield Measured(condition, "left out", 1.0, "all-neurons-shared")
+                continue
             try:
                 new = new_answer(study, around, fact, one_token=condition == PAPER)
             except NotAskable as error:
                 yield Measured(condition, "left out", 1.0, error.reason)
                 continue
-            result = evaluated(study, around, fact, {fact.language: new}, neurons, kind)
+            result = evaluated(study, around, fact, {fact.language: new}, own if condition == PAPER else neurons, kind)
             for name, table in _tables(condition, result):
                 for place in (OWN, REVERSE, SYNONYMS):
                     value = number(table, place, "success rate")

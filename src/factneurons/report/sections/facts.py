@@ -11,7 +11,7 @@ import pandas as pd
 
 from factneurons.attribution.settings import ACTIONS
 from factneurons.facts.types import BLANK
-from factneurons.findings.degeneracy import Degeneracy, keys
+from factneurons.findings.degeneracy import keys
 from factneurons.findings.effects import PROMPTS, FactKey
 from factneurons.report import text
 from factneurons.report.charts import Figure
@@ -102,8 +102,7 @@ class FactSection:
         degenerate: its row of the table `degenerate`; None if it was not searched.
         details: further numbers of the search by name.
         verdict: what was found, in a sentence.
-        reason: why there are no degenerate neurons, in words; empty where there are.
-        adjusted_p: the p-value after Holm's correction; None if there is none.
+        reason: why there are no degenerate neurons, or that is undecided, in words; empty where there are.
         carried: what its components carry beside it, and `carrying`, what follows from that, in words.
         effects: what changing its neurons does.
     """
@@ -119,20 +118,19 @@ class FactSection:
     details: Mapping[str, float]
     verdict: str
     reason: str
-    adjusted_p: float | None
     carried: Sequence[CarriedLine]
     carrying: str
     effects: Sequence[EffectLine]
 
 
-def sections_of(reading: Reading, degeneracy: Degeneracy | None) -> list[FactSection]:
+def sections_of(reading: Reading) -> list[FactSection]:
     """A section for every shown fact, in the order of their ids and languages."""
     degenerate = {(row["fact_id"], row["language"]): row for row in _of_shown(reading, reading.degenerate)}
     effects: dict[FactKey, list[Mapping[str, Any]]] = {}
     for row in _of_shown(reading, reading.effects):
         effects.setdefault((row["fact_id"], row["language"]), []).append(row)
     return [
-        _section(reading, degeneracy, number, row, degenerate.get(key), effects.get(key, []))
+        _section(reading, number, row, degenerate.get(key), effects.get(key, []))
         for number, (key, row) in enumerate(zip(reading.shown, _of_shown(reading, reading.facts), strict=True), start=1)
     ]
 
@@ -144,7 +142,6 @@ def _of_shown(reading: Reading, table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _section(
     reading: Reading,
-    degeneracy: Degeneracy | None,
     number: int,
     row: Mapping[str, Any],
     degenerate: Mapping[str, Any] | None,
@@ -166,9 +163,10 @@ def _section(
         components=components,
         degenerate=degenerate,
         details=details,
-        verdict="" if degenerate is None else _grouping(degenerate, details),
+        verdict=""
+        if degenerate is None
+        else text.grouping(degenerate["grouping"], int(degenerate["components"]), details.get("halving")),
         reason=text.no_degenerate(reason) if reason else "",
-        adjusted_p=None if degeneracy is None else degeneracy.adjusted.get(key),
         carried=[_carried(each) for each in carried],
         carrying=_carrying(carried),
         effects=_effects(effects),
@@ -192,18 +190,6 @@ def _carrying(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _numbers(named: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {each["name"]: each["value"] for each in named if each["value"] is not None}
-
-
-def _grouping(row: Mapping[str, Any], details: Mapping[str, float]) -> str:
-    possible = details.get("partitions_possible")
-    return text.grouping(
-        row["grouping"],
-        int(row["components"]),
-        row["p_value"],
-        possible,
-        drop_all=row["drop_all"],
-        drop_halves=details.get("drop_halves"),
-    )
 
 
 def _prompts(reading: Reading, key: FactKey, row: Mapping[str, Any]) -> list[PromptLine]:

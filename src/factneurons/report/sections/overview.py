@@ -14,7 +14,6 @@ from factneurons.findings.overview import Findings
 from factneurons.report import numbers
 from factneurons.report.reading import Reading
 from factneurons.report.text import command
-from factneurons.statistics import SIGNIFICANCE
 
 _STRONG = Markup("<strong>{}</strong>")
 
@@ -69,7 +68,7 @@ def tiles_of(findings: Findings) -> list[Tile]:
         tiles.append(Tile(numbers.change(effect.relative.value), "P(answer) if suppressed", against))
     if findings.degeneracy is not None:
         found = findings.degeneracy
-        better = f"{numbers.count(found.whole)} of them real components" if found.tests.tested else ""
+        better = f"{numbers.count(found.distinct)} of them distinct components" if found.having else ""
         tiles.append(Tile(numbers.count(found.having), "facts with degenerate neurons", better))
     return tiles
 
@@ -212,34 +211,11 @@ def _degeneracy(found: Degeneracy) -> Iterator[Markup]:
             numbers.percent(found.coverage.value),
             numbers.percent_range(found.coverage.interval),
         )
-    if found.tests.tested:
-        yield _against_random(found)
-
-
-def _against_random(found: Degeneracy) -> Markup:
-    sentence = Markup(
-        "Of the {} facts whose groups were compared with random groups of the same sizes, {} do better"
-        " (p at most {}; {} would by chance), {} after Holm's correction for so many tests, {} after Benjamini and"
-        " Hochberg's, which lets 5% of those it names be wrong. {} are components: with only half of every group"
-        " suppressed as much is lost as with all, as in groups whose neurons need each other, and they beat random"
-        " groups where there are at least 20 of them."
-    ).format(
-        numbers.count(found.tests.tested),
-        _strong(numbers.count(found.tests.nominal)),
-        SIGNIFICANCE,
-        numbers.half(found.tests.by_chance),
-        _strong(numbers.count(found.tests.corrected)),
-        _strong(numbers.count(found.tests.discovered)),
-        _strong(numbers.count(found.whole)),
-    )
-    if found.partitions is None or found.smallest_p is None or not found.tests.out_of_reach(found.smallest_p):
-        return sentence
-    return sentence + Markup(
-        " Holm's correction is out of reach here whatever the groups are: {} random partitions per fact give no"
-        " p below {}; it takes at least {} (option --partitions)."
-    ).format(
-        numbers.count(found.partitions), numbers.p_value(found.smallest_p), numbers.count(found.tests.partitions_needed)
-    )
+    if found.having:
+        yield Markup(
+            "In {} of these the groups are distinct components: half of every group is as good as none, while all but"
+            " one can be spared. {} are undecided; in the others other groupings of the neurons do as well."
+        ).format(_strong(numbers.count(found.distinct)), numbers.count(found.undecided))
 
 
 def _acquisition(findings: Findings) -> Iterator[Markup]:
