@@ -346,10 +346,22 @@ class TestBadNumbers:
 
 
 class TestWarning:
+    def test_what_is_off_by_more_than_hardly_any_change_is_said_in_words(self, shared_model, new_query):
+        model = shared_model("gpt2")
+        found = one(model, new_query("causal"), method="amig")
+        layers = len(found.completeness_error)
+        found = replace(found, completeness_error=np.full(layers, 0.2), completeness_ratio=np.full(layers, 1e300))
+        with pytest.warns(UserWarning, match=r"is off by 0\.2 \(more than the change itself\)$") as caught:
+            methods._check(model, found, AttributionSettings("amig"), 1e-300)
+        assert len(str(caught[0].message)) < 160
+
     @pytest.mark.parametrize("points", [None, 2], ids=["the rule's own points", "points that somebody chose"])
     def test_a_fixed_rule_warns_above_the_tolerance(self, points, shared_model, new_query):
         model, query = shared_model("gpt2"), new_query("causal")
-        with pytest.warns(UserWarning, match=r"^tiny gpt2, prompt 'prompt 0 of 6 is ___\.', answer .* off by .*%"):
+        with pytest.warns(
+            UserWarning,
+            match=r"^tiny gpt2, prompt 'prompt 0 of 6 is ___\.', answer .* off by .*\((.*%|more than the change itself)",
+        ):
             one(model, query, method="dai", rule="left", points=points, tolerance=1e-9)
 
     @pytest.mark.filterwarnings("error")

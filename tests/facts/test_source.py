@@ -194,6 +194,16 @@ def test_a_source_can_be_given_again_with_other_settings(path: Path) -> None:
     assert again.sha256() == load_facts(path).sha256()
 
 
+def test_a_source_that_is_given_again_keeps_its_own_limit_and_what_it_does_with_bad_records(
+    path: Path, record: dict[str, Any], write: Callable[..., Path]
+) -> None:
+    source = load_facts(path, limit=3)
+    assert [len(list(load_facts(source, limit=limit))) for limit in (None, 5, 2)] == [3, 3, 2]
+    skips: list[object] = []
+    again = load_facts(load_facts(write("bad.jsonl", [{}, record]), skip_bad=True), on_skip=skips.append)
+    assert len(list(again)) == len(skips) == sum(again.skipped.values()) == 1
+
+
 def test_the_hash_is_that_of_the_file_or_of_the_facts(path: Path) -> None:
     assert load_facts(path).sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
     assert load_facts([made(1)]).sha256() == load_facts([made(1)]).sha256() != load_facts([made(2)]).sha256()

@@ -7,8 +7,9 @@ from typing import get_args
 import pytest
 import torch
 
+from factneurons.errors import BadNumber
 from factneurons.facts.types import Prompt
-from factneurons.models.types import DTYPES, TARGETS, Neuron, Query, Target
+from factneurons.models.types import DTYPES, TARGETS, Neuron, Query, Target, check_finite
 
 
 def test_a_neuron_is_its_layer_and_index():
@@ -22,6 +23,12 @@ def test_a_query_is_a_value():
     assert query == Query(Prompt("a is ___."), "b", (1, 2), (1,), (3,), (0,), ((0,),))
     with pytest.raises(AttributeError):
         query.answer = "c"
+
+
+def test_what_is_no_number_is_told_with_its_place():
+    check_finite([0.5, 0.0], "fact 'a'", "P is NaN")
+    with pytest.raises(BadNumber, match=r"^fact 'a': P is NaN; load the model in float32$"):
+        check_finite([0.5, float("nan")], "fact 'a'", "P is NaN")
 
 
 def test_the_names_of_what_can_be_chosen():

@@ -18,11 +18,10 @@ import numpy.typing as npt
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.attribution.settings import ACTIONS, InterventionSettings
 from factneurons.attribution.types import Measurement
-from factneurons.errors import BadNumber
 from factneurons.facts.related import FactPool
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
-from factneurons.models.types import Neuron, Query
+from factneurons.models.types import Neuron, Query, check_finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,7 @@ def intervene(
     queries = [*asked.queries, *(query for _, query in drawn)]
     factors = [factor for factor in ACTIONS.values() for _ in sets]
     table = model.probabilities_with(queries, [(), *sets, *sets], [1.0, *factors])
-    if not np.isfinite(table).all():
-        raise BadNumber(f"fact {asked.fact.id!r}: P(answer) is NaN under an intervention; load the model in float32")
+    check_finite(table, f"fact {asked.fact.id!r}", "P(answer) is NaN under an intervention")
     found: list[Measurement] = []
     rows = iter(table)
     for other, prompts in ((None, asked.queries), *((other, (query,)) for other, query in drawn)):

@@ -446,7 +446,5 @@ def _check(model: Model, found: Attribution, settings: AttributionSettings, chan
     bad = np.flatnonzero((error > settings.tolerance) | ((ratio > _WARN_RATIO) & (error > 0.01 * change)))
     if len(bad):
         layer = int(bad[np.argmax(error[bad])])
-        warnings.warn(
-            f"{where}: the integral of layer {layer} is off by {error[layer]:.2g} ({ratio[layer]:.1%} of the change)",
-            stacklevel=4,
-        )
+        share = "more than the change itself" if ratio[layer] > 1 else f"{ratio[layer]:.1%} of the change"
+        warnings.warn(f"{where}: the integral of layer {layer} is off by {error[layer]:.2g} ({share})", stacklevel=4)

@@ -61,7 +61,7 @@ def check(
 
     Thresholds are chosen on four fifths of the subjects and tried on the rest. Then the given statements are judged.
     """
-    fn.CheckerSettings(condition)
+    fn.CheckerSettings(condition=condition)
     lines = list(_lines(statements)) if statements is not None else []
     loaded = fn.model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
     checked = fn.run_check(run, loaded, settings=settings, facts=facts, skip_bad=skip_bad, progress=Terminal())

@@ -41,51 +41,59 @@ _KINDS = "; ".join(f"{kind.name}: {kind.summary}" for kind in fn.EDIT_KINDS.valu
 _FIELDS = Fields("method neurons languages shared by most_shared margin kept multi_mask draws dry_run save_model seed")
 
 
+EditedModel = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
+FactName = Annotated[
+    str,
+    typer.Option(help=f"A fact's id, one of its prompts with {fn.BLANK}, or (erase-relation) a relation's name."),
+]
+Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the edit goes; with --dry-run nothing is written.")]
+To = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ANSWER",
+        help="The new answer; of another language as zh=ANSWER. Default there: as facts with that answer have it.",
+    ),
+]
+Facts = Annotated[
+    str, typer.Option(metavar="FACTS", help=f"Where the fact is, and what is asked beside it. {FACTS_HELP}")
+]
+Answer = Annotated[str | None, typer.Option(help="The answer as it is now, for a prompt that is none of FACTS.")]
+KindName = Annotated[
+    str | None, typer.Option(help=f"{_KINDS}. Default: least-change with a new answer, else suppress.")
+]
+Neurons = Annotated[
+    str | None, typer.Option(help="The neurons to change, as LAYER.INDEX with commas. Default: they are found.")
+]
+Languages = Annotated[
+    str | None, typer.Option(help="The languages to edit, with commas. Default: the first the fact is in.")
+]
+Shared = Annotated[bool, typer.Option("--shared", help="Several languages: only the neurons that all of them have.")]
+By = Annotated[
+    str, typer.Option(help="What is measured: weights, or values (changed only where the answer is asked for).")
+]
+Draws = Annotated[int, typer.Option(help="Random neuron sets that go through the same edit.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; write nothing.")]
+SaveModel = Annotated[bool, typer.Option("--save-model", help=f"Write the edited model too, into FOLDER/{MODEL}.")]
+
+
 @settings_as_options
 def edit(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
+    model: EditedModel,
     *,
-    fact: Annotated[
-        str,
-        typer.Option(help=f"A fact's id, one of its prompts with {fn.BLANK}, or (erase-relation) a relation's name."),
-    ],
-    out: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Where the edit goes; with --dry-run nothing is written.")
-    ],
-    to: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ANSWER",
-            help="The new answer; of another language as zh=ANSWER. Default there: as facts with that answer have it.",
-        ),
-    ] = None,
-    facts: Annotated[
-        str, typer.Option(metavar="FACTS", help=f"Where the fact is, and what is asked beside it. {FACTS_HELP}")
-    ] = "bundled?reverse=yes",
-    answer: Annotated[
-        str | None, typer.Option(help="The answer as it is now, for a prompt that is none of FACTS.")
-    ] = None,
-    kind: Annotated[
-        str | None, typer.Option(help=f"{_KINDS}. Default: least-change with a new answer, else suppress.")
-    ] = None,
+    fact: FactName,
+    out: Out,
+    to: To = None,
+    facts: Facts = "bundled?reverse=yes",
+    answer: Answer = None,
+    kind: KindName = None,
     settings: Annotated[fn.EditSettings, _FIELDS],
-    neurons: Annotated[
-        str | None, typer.Option(help="The neurons to change, as LAYER.INDEX with commas. Default: they are found.")
-    ] = None,
-    languages: Annotated[
-        str | None, typer.Option(help="The languages to edit, with commas. Default: the first the fact is in.")
-    ] = None,
-    shared: Annotated[
-        bool, typer.Option("--shared", help="Several languages: only the neurons that all of them have.")
-    ] = False,
-    by: Annotated[
-        str, typer.Option(help="What is measured: weights, or values (changed only where the answer is asked for).")
-    ] = "weights",
-    draws: Annotated[int, typer.Option(help="Random neuron sets that go through the same edit.")] = 5,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; write nothing.")] = False,
-    save_model: Annotated[
-        bool, typer.Option("--save-model", help=f"Write the edited model too, into FOLDER/{MODEL}.")
-    ] = False,
+    neurons: Neurons = None,
+    languages: Languages = None,
+    shared: Shared = False,
+    by: By = "weights",
+    draws: Draws = 5,
+    dry_run: DryRun = False,
+    save_model: SaveModel = False,
     dtype: Dtype = "float32",
     device: Device = None,
     device_map: DeviceMap = None,

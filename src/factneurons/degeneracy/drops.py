@@ -11,10 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
-from factneurons.errors import BadNumber
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
-from factneurons.models.types import FloatArray, Neuron, Query
+from factneurons.models.types import FloatArray, Neuron, Query, check_finite
 
 NeuronSet = frozenset[Neuron]
 
@@ -47,11 +46,8 @@ def suppressed_table(
     parts = [model.probabilities_with(queries, neuron_sets[start : start + SETS_PER_CALL]) for start in starts]
     table: FloatArray = np.concatenate(parts, axis=1)
     for (fact, query), row in zip(asked, table, strict=True):
-        if not np.isfinite(row).all():
-            raise BadNumber(
-                f"fact {fact.id!r}, prompt {query.prompt.text!r}: P(answer) is NaN with neurons suppressed; "
-                "load the model in float32"
-            )
+        where = f"fact {fact.id!r}, prompt {query.prompt.text!r}"
+        check_finite(row, where, "P(answer) is NaN with neurons suppressed")
     return table
 
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from factneurons.errors import BadNumber
-from factneurons.models.types import Evaluation
+from factneurons.models.types import Evaluation, check_finite
 from factneurons.statistics import Numbers
 
 if TYPE_CHECKING:
@@ -112,11 +111,8 @@ def compared(prompts: Sequence[EditPrompt], before: Sequence[Evaluation], after:
 
 
 def _row(asked: EditPrompt, before: Evaluation, after: Evaluation) -> Mapping[str, object]:
-    if not np.isfinite([before.log_probability, after.log_probability]).all():
-        raise BadNumber(
-            f"fact {asked.fact.id!r}, {asked.query.prompt.text!r}: P(answer) is 0 or NaN under an edit; "
-            "load the model in float32"
-        )
+    where = f"fact {asked.fact.id!r}, prompt {asked.query.prompt.text!r}"
+    check_finite([before.log_probability, after.log_probability], where, "P(answer) is 0 or NaN under an edit")
     values = {
         "group": asked.group,
         "role": asked.role,

@@ -20,12 +20,8 @@ SOURCES: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class CheckSettings:
-    """How the facts of a run are checked; most names are those of `CheckerSettings`.
-
-    Raises:
-        BadSetting: an unknown name (the valid ones are listed) or an impossible value.
-    """
+class ScoreSettings:
+    """What statements are scored with: the part that checking a run and a fact checker have in common."""
 
     share: float = option(
         0.5, "A relation's neurons are in more than this share of as many facts as the first one.", least=0, below=1
@@ -33,16 +29,26 @@ class CheckSettings:
     source: str = option(AUTO, "Degenerate neurons: {choices}.", choices=tuple(SOURCES))
     method: str = option("amig", "The attribution method of scores; one with paths.")
     feature: str = option("attribution", "What a neuron says: {choices}.", choices=FEATURE_NAMES)
-    test_share: float = option(0.2, "The share of each relation's subjects that is kept for the test.")
-    draws: int = option(20, "Random neuron sets per relation.", least=1)
-    seed: int = option(42, "Decides every random draw.")
 
     def __post_init__(self) -> None:
         check(self)
 
 
 @dataclass(frozen=True, slots=True)
-class CheckerSettings:
+class CheckSettings(ScoreSettings):
+    """How the facts of a run are checked.
+
+    Raises:
+        BadSetting: an unknown name (the valid ones are listed) or an impossible value.
+    """
+
+    test_share: float = option(0.2, "The share of each relation's subjects that is kept for the test.")
+    draws: int = option(20, "Random neuron sets per relation.", least=1)
+    seed: int = option(42, "Decides every random draw.")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckerSettings(ScoreSettings):
     """Settings of a fact checker.
 
     Raises:
@@ -50,14 +56,5 @@ class CheckerSettings:
     """
 
     condition: str = option("degenerate", "What judges the statements, one of: {choices}.", choices=CONDITION_NAMES)
-    share: float = option(
-        0.5, "A relation's neurons are in more than this share of as many facts as the first one.", least=0, below=1
-    )
-    source: str = option(AUTO, "Degenerate neurons: {choices}.", choices=tuple(SOURCES))
-    method: str = option("amig", "The attribution method of scores; one with paths.")
-    feature: str = option("attribution", "What a neuron says: {choices}.", choices=FEATURE_NAMES)
     multi_mask: bool = option(False, "Masked models: a mask for each token of a candidate.")
     seed: int = option(42, "Decides every random draw.")
-
-    def __post_init__(self) -> None:
-        check(self)

@@ -76,8 +76,7 @@ class FactSource:
         self._format = source_format
         self._request = request
         self._skip_bad, self._on_skip = skip_bad, on_skip
-        limits = [most for most in (limit, request.options.get("limit")) if most is not None]
-        self._limit = min(limits) if limits else None
+        self._limit = _smaller(limit, request.options.get("limit"))
         self._reading = Reading()
 
     def __iter__(self) -> Iterator[Fact]:
@@ -103,10 +102,15 @@ class FactSource:
         else:
             yield from _sampled(facts, reading, options["sample"], options["seed"])
 
-    @property
-    def parts(self) -> tuple[Format, Request]:
-        """What it reads, and how."""
-        return self._format, self._request
+    def again(self, *, skip_bad: bool, on_skip: OnSkip | None, limit: int | None) -> FactSource:
+        """The same facts, read under these conditions and its own."""
+        return FactSource(
+            self._format,
+            self._request,
+            skip_bad=skip_bad or self._skip_bad,
+            on_skip=on_skip,
+            limit=_smaller(limit, self._limit),
+        )
 
     @property
     def records(self) -> int:
@@ -155,6 +159,10 @@ class FactSource:
         return f"FactSource({self.spec!r})"
 
 
+def _smaller(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 def load_facts(
     spec: str | Path | Iterable[Fact],
     *,
@@ -167,7 +175,8 @@ def load_facts(
     Args:
         spec: "bundled"; the path of a .jsonl, .csv or .parquet file; "SCHEME:FILE", for instance
             "templama:val.jsonl" (docs/facts.md lists the schemes); options follow after a question mark,
-            "bundled?relation=capital,currency&lang=zh". Or facts made by hand.
+            "bundled?relation=capital,currency&lang=zh". Or facts made by hand, or a source, which keeps its own limit
+            and goes on after bad records if it did.
         skip_bad: go on after a record that cannot be used, and count it.
         on_skip: called with every record and prompt that is left out.
         limit: stop after so many facts.
@@ -178,8 +187,8 @@ def load_facts(
     if limit is not None:
         check_number("limit", limit, whole=True, least=1)
     if isinstance(spec, FactSource):
-        source_format, request = spec.parts
-    elif isinstance(spec, Path):
+        return spec.again(skip_bad=skip_bad, on_skip=on_skip, limit=limit)
+    if isinstance(spec, Path):
         source_format, request = _parse_path(spec)
     elif isinstance(spec, str):
         source_format, request = _parse_spec(spec)

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from factneurons.errors import BadNumber
 from factneurons.facts.types import Fact, Prompt
 
 FloatArray = npt.NDArray[np.float64]
@@ -25,6 +26,21 @@ DTYPES = ("float32", "float64", "bfloat16", "float16", "auto")
 
 Positions = Literal["target", "all"]
 Parts = Literal["both", "out", "in"]
+
+
+def check_finite(values: npt.ArrayLike, where: str, what: str) -> None:
+    """Refuse probabilities, or their logarithms, that are no numbers: half precision overflows.
+
+    Args:
+        values: of the model.
+        where: the fact, and perhaps the prompt.
+        what: which probabilities, and that they are NaN.
+
+    Raises:
+        BadNumber: one is not finite.
+    """
+    if not np.isfinite(values).all():
+        raise BadNumber(f"{where}: {what}; load the model in float32")
 
 
 class Neuron(NamedTuple):
