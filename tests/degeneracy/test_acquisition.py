@@ -73,7 +73,6 @@ def test_degenerate_components_are_flat_and_jump(measured, count):
     assert [point.suppressed for point in curve.points] == list(range(1, count + 1))
     assert (curve.groups, curve.size) == (count, 4 * count)
     assert curve.drop_all == pytest.approx(0.9)
-    assert curve.drop_proper_subsets == 0
     assert drops_of(curves["candidates"]) == drops_of(curve)
     random = curves["random for components"]
     assert max(drops_of(random)[:-1]) > 0.05, "random parts cut through the components"
@@ -83,7 +82,6 @@ def test_degenerate_components_are_flat_and_jump(measured, count):
 def test_additive_groups_rise_evenly(measured):
     curves, _ = measured(counted, 2, 2, 2)
     assert drops_of(curves["components"]) == pytest.approx([1 / 3, 2 / 3, 1])
-    assert curves["components"].drop_proper_subsets == pytest.approx(1 / 2)
 
 
 def test_before_and_after_the_filter(measured):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import get_args
 
-import pytest
-
 from factneurons.degeneracy.types import (
     STORAGE,
     AcquisitionCurve,
@@ -38,7 +36,6 @@ def test_a_curve_knows_its_groups_and_losses():
     points = tuple(AcquisitionPoint(k, 1, drop) for k, drop in ((1, 0.0), (2, 0.2), (3, 0.9)))
     curve = AcquisitionCurve("components", 6, points)
     assert (curve.groups, curve.drop_all) == (3, 0.9)
-    assert curve.drop_proper_subsets == pytest.approx(0.1)
 
 
 def test_every_verdict_has_a_meaning():

@@ -15,8 +15,8 @@ from factneurons.benchmark.summary import COMPARED, comparisons, summary
 from factneurons.benchmark.tables import CONTROL, MEASURE_NAMES, confusion_table, ranked, source_name, sources, table_of
 from factneurons.report import drawing
 from factneurons.report.charts import Figure
-from factneurons.report.html import environment, put, render, write_figures, write_page
-from factneurons.runs.files import disk_errors_in_one_line
+from factneurons.report.html import environment, render, write_figures, write_page
+from factneurons.runs.files import disk_errors_in_one_line, replace_file
 
 PAGE = "benchmark.html"
 SUMMARY = "summary.csv"
@@ -61,8 +61,8 @@ def write_results(
     summed, compared = summary(table), comparisons(table)
     drawn = benchmark_figures(table, summed)
     with disk_errors_in_one_line(place):
-        put(place / SUMMARY, summed.to_csv(index=False).encode())
-        put(place / COMPARISONS, compared.to_csv(index=False).encode())
+        replace_file(place / SUMMARY, summed.to_csv(index=False).encode())
+        replace_file(place / COMPARISONS, compared.to_csv(index=False).encode())
     write_page(place / PAGE, _rendered(table, summed, compared, models, drawn))
     paths = write_figures(place / FIGURES, drawn, figures) if figures else []
     return Written(place / PAGE, place / SUMMARY, place / COMPARISONS, tuple(paths))

@@ -36,8 +36,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 commands = typer.Typer(no_args_is_help=True, help="The experiments of the papers: one command each.")
 
-_USUAL = fn.ExperimentSettings()
-
 
 @commands.command("list", epilog=shown(EXAMPLES["experiment list"]))
 def list_experiments() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from factneurons.degeneracy.indices import mean_of_proper_subsets
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
 
@@ -190,11 +189,6 @@ class AcquisitionCurve:
     def drop_all(self) -> float:
         """The loss with all groups suppressed."""
         return self.points[-1].mean_drop
-
-    @property
-    def drop_proper_subsets(self) -> float:
-        """The mean loss over all proper subsets, those that were drawn standing for the others of their size."""
-        return mean_of_proper_subsets([point.mean_drop for point in self.points])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from factneurons.settings import check_choice
-
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -51,13 +49,3 @@ CONDITIONS: dict[str, Condition] = {
 
 HEADLINE = ("degenerate", "knowledge", "random", "asking", "probability")
 """The five that every table compares."""
-
-
-def condition_named(name: str) -> Condition:
-    """The condition of this name.
-
-    Raises:
-        BadSetting: there is none; the message lists the valid names.
-    """
-    check_choice("condition", name, CONDITIONS)
-    return CONDITIONS[name]

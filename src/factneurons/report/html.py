@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from markupsafe import Markup
 
 from factneurons.report import drawing, numbers
 from factneurons.report.charts import Figure
-from factneurons.runs.files import disk_errors_in_one_line, sync_folder, write_new
+from factneurons.runs.files import disk_errors_in_one_line, replace_file
 
 _ROOM = "factneurons.report"
 _FILTERS = (
@@ -94,7 +93,7 @@ def write_page(path: Path, html: str) -> None:
     """
     with disk_errors_in_one_line(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        put(path, html.encode("utf-8", errors="replace"))
+        replace_file(path, html.encode("utf-8", errors="replace"))
 
 
 def write_figures(folder: Path, figures: Sequence[Figure], formats: Sequence[str]) -> list[Path]:
@@ -109,20 +108,8 @@ def write_figures(folder: Path, figures: Sequence[Figure], formats: Sequence[str
         for figure in figures:
             for name in dict.fromkeys(formats):
                 paths.append(drawing.figure_path(folder, figure, name))
-                put(paths[-1], drawing.draw(figure, name))
+                replace_file(paths[-1], drawing.draw(figure, name))
     return paths
-
-
-def put(path: Path, data: bytes) -> None:
-    """Write a file and put it in its place by one rename, so that a reader never sees half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    try:
-        write_new(temporary, data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
 
 
 def json_in_script(value: object) -> Markup:

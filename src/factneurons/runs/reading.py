@@ -37,10 +37,6 @@ def located_facts(run: Run) -> Iterator[tuple[Fact, dict[str, Any], list[Located
             )
 
 
-def _neuron(row: Mapping[str, Any]) -> LocatedNeuron:
-    return LocatedNeuron(Neuron(row["layer"], row["index"]), row["score"], row["share"], row["round"])
-
-
 def degenerate_neurons_of(run: Run) -> Iterator[tuple[Fact, list[Neuron]]]:
     """Every fact whose components passed, with the neurons of all of them together."""
     components: dict[tuple[str, str], list[Neuron]] = {}

@@ -27,8 +27,8 @@ from factneurons.report.charts import (
     points,
     with_interval,
 )
-from factneurons.report.html import environment, put, render, write_figures, write_page
-from factneurons.runs.files import disk_errors_in_one_line
+from factneurons.report.html import environment, render, write_figures, write_page
+from factneurons.runs.files import disk_errors_in_one_line, replace_file
 from factneurons.runs.reading import measurements_of
 from factneurons.runs.store import Run
 
@@ -123,7 +123,7 @@ def write_experiments(run: Run, *, figures: Sequence[str] = ()) -> list[Path]:
     with disk_errors_in_one_line(run.folder):
         for name, table in (("means", _means(found)), ("verdicts", _verdicts(found))):
             paths.append(run.folder / f"experiments_{name}.csv")
-            put(paths[-1], table.to_csv(index=False).encode())
+            replace_file(paths[-1], table.to_csv(index=False).encode())
     return [*paths, *(write_figures(run.folder / FIGURES, drawn, figures) if figures else ())]
 
 
