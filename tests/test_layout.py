@@ -71,7 +71,6 @@ def test_every_file_has_its_test() -> None:
     assert not missing, "no test file of this name:\n" + "\n".join(missing)
 
 
-@pytest.mark.xfail(strict=False, reason="cli/edit.py: edit is still too long")
 def test_functions_are_short() -> None:
     measured = lengths((ast.FunctionDef, ast.AsyncFunctionDef))
     assert not {where: count for where, count in measured.items() if count > LONGEST_FUNCTION}
