@@ -48,7 +48,7 @@ def test_wrong_words_are_one_line_with_where_the_help_is(words, command):
     ("error", "code", "said"),
     [
         (BadSetting("the seed is odd"), 2, "error: the seed is odd\n"),
-        (OSError(13, "Permission denied", "/root/x"), 2, "error: /root/x: Permission denied\n"),
+        (OSError(13, "Permission denied", "/locked/x"), 2, "error: /locked/x: Permission denied\n"),
         (OSError("a disk is gone"), 2, "error: a disk is gone\n"),
         (KeyboardInterrupt(), 130, "error: stopped\n"),
     ],
