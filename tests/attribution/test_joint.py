@@ -77,3 +77,9 @@ def test_little_memory_changes_nothing(one_of_each, shared_model, new_query, mon
     monkeypatch.setattr("factneurons.attribution.joint.row_budget", lambda *_: 6)
     for each, true in zip(attribute_all(model, queries, settings), expected, strict=True):
         np.testing.assert_allclose(each.scores, true.scores, rtol=0, atol=1e-6 * np.abs(true.scores).max())
+
+
+def test_too_few_points_are_told_of_all_layers_together(shared_model, new_query):
+    query = new_query("causal")
+    with pytest.warns(UserWarning, match=r"the integral of all layers together is off by .* change"):
+        attribute_all(shared_model("gpt2"), [query], AttributionSettings("joint", "left", 1))

@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from factneurons.attribution.methods import METHODS, attribute_all
+from factneurons.attribution.methods import METHODS, JointMethod, attribute_all
 from factneurons.attribution.selection import AGREEMENTS, SELECTORS
 from factneurons.attribution.settings import (
     AGREEMENT_NAMES,
+    JOINT_METHODS,
     METHOD_NAMES,
     SELECTOR_NAMES,
     AttributionSettings,
@@ -84,6 +85,7 @@ def test_every_field_is_checked(record):
 
 def test_names_are_those_of_the_registries():
     assert tuple(METHODS) == METHOD_NAMES
+    assert tuple(name for name in METHODS if isinstance(METHODS[name].score, JointMethod)) == JOINT_METHODS
     assert tuple(SELECTORS) == SELECTOR_NAMES
     assert tuple(AGREEMENTS) == AGREEMENT_NAMES
 

@@ -24,7 +24,7 @@ from factneurons.attribution.baselines import (
 from factneurons.attribution.engine import Integral, integrate
 from factneurons.attribution.joint import integrate_jointly
 from factneurons.attribution.quadrature import ADAPTIVE
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.settings import JOINT_METHODS, AttributionSettings
 from factneurons.attribution.types import AnyFloats, AnyInts, Attribution
 from factneurons.draws import random_numbers
 from factneurons.errors import BadNumber
@@ -447,4 +447,5 @@ def _check(model: Model, found: Attribution, settings: AttributionSettings, chan
     if len(bad):
         layer = int(bad[np.argmax(error[bad])])
         share = "more than the change itself" if ratio[layer] > 1 else f"{ratio[layer]:.1%} of the change"
-        warnings.warn(f"{where}: the integral of layer {layer} is off by {error[layer]:.2g} ({share})", stacklevel=4)
+        what = "all layers together" if settings.method in JOINT_METHODS else f"layer {layer}"
+        warnings.warn(f"{where}: the integral of {what} is off by {error[layer]:.2g} ({share})", stacklevel=4)

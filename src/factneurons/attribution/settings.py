@@ -24,6 +24,9 @@ METHOD_NAMES = (
     "activation",
     "random",
 )
+JOINT_METHODS = ("joint", "amig_joint")
+"""Methods of one path through all layers: their completeness is one number for all layers together."""
+
 SELECTOR_NAMES = ("fraction", "absolute", "top", "percentile")
 AGREEMENT_NAMES = ("refine", "union", "consistency")
 ANSWER_TOKENS = ("mean", "sum", "first")

@@ -118,8 +118,8 @@ COMPLETENESS: Table[_Layer] = Table(
         Column("prompt", TEXT, "the prompt", lambda each: each.completeness.query.prompt.text),
         Column("layer", INTEGER, "the layer, from 0", lambda each: each.layer),
         Column("error", NUMBER,
-               "|sum of the layer's scores - (P at the activation - P at the baseline)|, largest over baselines;"
-               " null for methods that promise no completeness",
+               "|sum of the layer's scores (joint: of all layers') - (P at the activation - P at the baseline)|,"
+               " largest over baselines; null for methods that promise no completeness",
                lambda each: each.completeness.completeness_error[each.layer], optional=True),
         Column("ratio", NUMBER,
                "the error divided by |P at the activation - P at the baseline|; null also where that is 0",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from factneurons.attribution.settings import JOINT_METHODS
 from factneurons.findings.acquisition import Acquisition, acquisitions_of, losses_of
 from factneurons.findings.degeneracy import Degeneracy, Spread, carried_of, degeneracy_of, finding_of, spread_of
 from factneurons.findings.effects import KEY, Effect, effects_of
@@ -68,6 +69,7 @@ class Findings:
         losses: the same by the number of groups suppressed.
         carried: what components carry beside their fact; None without components.
         layer_errors: completeness errors by layer.
+        joint: whether each of them is one number for all layers together, as a joint path gives.
     """
 
     read: int
@@ -83,6 +85,7 @@ class Findings:
     losses: tuple[Finding, ...]
     carried: Finding | None
     layer_errors: tuple[LayerError, ...]
+    joint: bool
 
     def effect(self, neurons: str, action: str, prompts: str) -> Effect | None:
         """The effect of one condition, if it was measured."""
@@ -122,6 +125,7 @@ def findings_from(frames: Frames) -> Findings:
         losses=() if searched is None else tuple(losses_of(acquisition, facts)),
         carried=carried_of(frames.carried, facts),
         layer_errors=tuple(_layer_error(layer, values) for layer, values in frames.errors.items()),
+        joint=bool(facts["method"].isin(JOINT_METHODS).all()),
     )
 
 

@@ -272,6 +272,7 @@ def completeness(findings: Findings) -> Figure | None:
     caption = (
         "|sum of the layer's scores \N{MINUS SIGN} (P at the activation \N{MINUS SIGN} P at the baseline)| by prompt,"
         " in units of probability, on a logarithmic scale."
+        + (" The path leads through all layers at once: one number for all of them, shown at each." * findings.joint)
     )
     columns = ("layer", "median", "5% below", "95% below", "largest")
     return Figure("completeness", "How well the scores add up", caption, chart, columns, rows)

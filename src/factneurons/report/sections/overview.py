@@ -251,6 +251,11 @@ def _carried(findings: Findings) -> Iterator[Markup]:
 
 def _completeness(findings: Findings) -> Markup:
     worst = max(findings.layer_errors, key=lambda each: each.largest)
+    if findings.joint:
+        return Markup(
+            "The scores of all layers together add up to the change of P(answer) they explain within {} in every"
+            " prompt."
+        ).format(_strong(numbers.plain(worst.largest)))
     return Markup(
         "The scores of a layer add up to the change of P(answer) they explain within {} in every layer and prompt"
         " (largest in layer {})."
