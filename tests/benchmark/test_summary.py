@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from factneurons.attribution.settings import AttributionSettings
+from factneurons.benchmark.settings import DEFAULT, IN_ROUNDS
 from factneurons.benchmark.summary import REFERENCES, by_regime, comparisons, confusion, summary
 from factneurons.degeneracy.settings import DegeneracySettings
 
@@ -33,10 +34,11 @@ def test_comparisons(table):
 
 def test_the_reference_is_the_default_and_not_what_came_out_best(table):
     assert {
-        "localisation": AttributionSettings().method,
+        "localisation": DEFAULT,
         "grouping": DegeneracySettings().clusterer,
         "verdict": DegeneracySettings().clusterer,
     } == REFERENCES
+    assert IN_ROUNDS[DEFAULT] == AttributionSettings().method
     renamed = table.replace({"contestant": {"random": "interaction"}})
     found = comparisons(renamed).set_index("part")
     assert list(found.index) == ["grouping", "verdict"], "no localisation by the default, so nothing to compare with"

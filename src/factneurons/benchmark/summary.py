@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from factneurons.attribution.settings import AttributionSettings
+from factneurons.benchmark.settings import DEFAULT
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.statistics import bootstrap_interval, holm, paired_permutation_test
 
@@ -22,7 +22,7 @@ COMPARED = {"localisation": "average_precision", "grouping": "adjusted_rand_inde
 """Part of the benchmark -> the measure in which contestants are compared with the reference."""
 
 REFERENCES = {
-    "localisation": AttributionSettings().method,
+    "localisation": DEFAULT,
     "grouping": DegeneracySettings().clusterer,
     "verdict": DegeneracySettings().clusterer,
 }
