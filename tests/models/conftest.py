@@ -24,6 +24,9 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
+from factneurons.models.model import Model
+from factneurons.models.types import Query
+
 CORPUS = (
     "The capital of France is Paris. The capital of Germany is Berlin. The capital of Italy is Rome.",
     "Paris is the capital of France. Berlin is the capital of Germany. Rome is the capital of Italy.",
@@ -254,3 +257,49 @@ def tiny_model_folder() -> Callable[..., Path]:
         return target
 
     return make
+
+
+def _inputs_of(query: Query) -> dict[str, torch.Tensor]:
+    options = {"input_ids": torch.tensor([query.input_ids])}
+    if query.decoder_input_ids:
+        options["decoder_input_ids"] = torch.tensor([query.decoder_input_ids])
+    return options
+
+
+@pytest.fixture(scope="session")
+def inputs_of() -> Callable[[Query], dict[str, torch.Tensor]]:
+    """inputs_of(query): what the torch model is called with."""
+    return _inputs_of
+
+
+@pytest.fixture(scope="session")
+def seen_in() -> Callable[[Model, Query], list[dict[str, Any]]]:
+    """seen_in(model, query): inputs and outputs of every layer's projections and norm, in an untouched pass."""
+
+    def look(model: Model, query: Query) -> list[dict[str, Any]]:
+        seen: list[dict[str, Any]] = [{} for _ in model.backbone.layers]
+        handles = []
+        for store, layer in zip(seen, model.backbone.layers, strict=True):
+            for name in ("down", "up", "gate", "mlp_norm"):
+                part = getattr(layer, name)
+                if part is not None:
+                    handles.append(
+                        part.register_forward_hook(
+                            lambda _, inputs, out, name=name, store=store: store.__setitem__(name, (inputs[0], out))
+                        )
+                    )
+        try:
+            with torch.no_grad():
+                model.backbone.module(**_inputs_of(query))
+        finally:
+            for handle in handles:
+                handle.remove()
+        return seen
+
+    return look
+
+
+@pytest.fixture
+def asked(new_query, family_row):
+    """asked(family): a query of two answer tokens, of the family's kind."""
+    return lambda family: new_query(family_row[family].kind, answer=2)

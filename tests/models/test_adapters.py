@@ -27,14 +27,7 @@ SMALL = {
 DTYPES = (torch.float32, torch.float64)
 
 
-def inputs_of(query):
-    options = {"input_ids": torch.tensor([query.input_ids])}
-    if query.decoder_input_ids:
-        options["decoder_input_ids"] = torch.tensor([query.decoder_input_ids])
-    return options
-
-
-def replaced(model, query, change):
+def replaced(model, inputs, change):
     """Logits of a pass in which `change(layer, value)` takes the place of each down-projection's input."""
     handles = [
         layer.down.register_forward_pre_hook(lambda _, inputs, n=n: (change(n, inputs[0]),))
@@ -42,37 +35,10 @@ def replaced(model, query, change):
     ]
     try:
         with torch.no_grad():
-            return model.backbone.module(**inputs_of(query)).logits
+            return model.backbone.module(**inputs).logits
     finally:
         for handle in handles:
             handle.remove()
-
-
-def seen_in(model, query):
-    """Inputs and outputs [.., size] of every layer's projections and norm, in an untouched pass."""
-    seen = [{} for _ in model.backbone.layers]
-    handles = []
-    for store, layer in zip(seen, model.backbone.layers, strict=True):
-        for name in ("down", "up", "gate", "mlp_norm"):
-            part = getattr(layer, name)
-            if part is not None:
-                handles.append(
-                    part.register_forward_hook(
-                        lambda _, inputs, out, name=name, store=store: store.__setitem__(name, (inputs[0], out))
-                    )
-                )
-    try:
-        with torch.no_grad():
-            model.backbone.module(**inputs_of(query))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return seen
-
-
-@pytest.fixture
-def asked(new_query, family_row):
-    return lambda family: new_query(family_row[family].kind, answer=2)
 
 
 def all_neurons(model, layer):
@@ -96,22 +62,22 @@ def test_row_is_found_and_points_at_the_down_projections(every_family, shared_mo
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_replacing_the_value_by_itself_leaves_logits_bit_equal(every_family, dtype, shared_model, asked):
+def test_replacing_the_value_by_itself_leaves_logits_bit_equal(every_family, dtype, shared_model, asked, inputs_of):
     model, query = shared_model(every_family, dtype, exact_norms=False), asked(every_family)
     kept = {}
     with torch.no_grad():
         untouched = model.backbone.module(**inputs_of(query)).logits
-    once = replaced(model, query, lambda layer, value: kept.setdefault(layer, value.clone()))
-    again = replaced(model, query, lambda layer, value: kept[layer].clone())
+    once = replaced(model, inputs_of(query), lambda layer, value: kept.setdefault(layer, value.clone()))
+    again = replaced(model, inputs_of(query), lambda layer, value: kept[layer].clone())
     assert torch.equal(once, untouched)
     assert torch.equal(again, untouched)
     for changed in range(model.layer_count):  # and what is put there is what is used
-        other = replaced(model, query, lambda layer, value, n=changed: value * 0 if layer == n else value)
+        other = replaced(model, inputs_of(query), lambda layer, value, n=changed: value * 0 if layer == n else value)
         assert not torch.equal(other, untouched)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_value_times_out_weights_gives_the_output(every_family, dtype, shared_model, asked):
+def test_value_times_out_weights_gives_the_output(every_family, dtype, shared_model, asked, seen_in):
     model = shared_model(every_family, dtype, exact_norms=False)
     for number, seen in enumerate(seen_in(model, asked(every_family))):
         value, output = (part.double().numpy() for part in seen["down"])
@@ -123,7 +89,7 @@ def test_value_times_out_weights_gives_the_output(every_family, dtype, shared_mo
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_in_weights_and_bias_through_the_activation_give_the_value(every_family, dtype, shared_model, asked):
+def test_in_weights_and_bias_through_the_activation_give_the_value(every_family, dtype, shared_model, asked, seen_in):
     model = shared_model(every_family, dtype, exact_norms=False)
     for number, seen in enumerate(seen_in(model, asked(every_family))):
         read = seen["up"][0].double()
@@ -138,7 +104,7 @@ def test_in_weights_and_bias_through_the_activation_give_the_value(every_family,
         np.testing.assert_allclose(value, true, rtol=0, atol=1e-12 if dtype == torch.float64 else 2e-5)
 
 
-def test_neuron_values_from_what_the_projections_give(every_family, shared_model, asked):
+def test_neuron_values_from_what_the_projections_give(every_family, shared_model, asked, seen_in):
     model = shared_model(every_family)
     for layer, seen in zip(model.backbone.layers, seen_in(model, asked(every_family)), strict=True):
         gate = None if layer.gate is None else seen["gate"][1]

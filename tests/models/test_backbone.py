@@ -25,55 +25,7 @@ def test_parameters_are_frozen_and_dropout_is_off(new_model):
     assert not any(parameter.requires_grad for parameter in model.backbone.module.parameters())
 
 
-def inputs_of(query):
-    options = {"input_ids": torch.tensor([query.input_ids])}
-    if query.decoder_input_ids:
-        options["decoder_input_ids"] = torch.tensor([query.decoder_input_ids])
-    return options
-
-
-def replaced(model, query, change):
-    """Logits of a pass in which `change(layer, value)` takes the place of each down-projection's input."""
-    handles = [
-        layer.down.register_forward_pre_hook(lambda _, inputs, n=n: (change(n, inputs[0]),))
-        for n, layer in enumerate(model.backbone.layers)
-    ]
-    try:
-        with torch.no_grad():
-            return model.backbone.module(**inputs_of(query)).logits
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def seen_in(model, query):
-    """Inputs and outputs [.., size] of every layer's projections and norm, in an untouched pass."""
-    seen = [{} for _ in model.backbone.layers]
-    handles = []
-    for store, layer in zip(seen, model.backbone.layers, strict=True):
-        for name in ("down", "up", "gate", "mlp_norm"):
-            part = getattr(layer, name)
-            if part is not None:
-                handles.append(
-                    part.register_forward_hook(
-                        lambda _, inputs, out, name=name, store=store: store.__setitem__(name, (inputs[0], out))
-                    )
-                )
-    try:
-        with torch.no_grad():
-            model.backbone.module(**inputs_of(query))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return seen
-
-
-@pytest.fixture
-def asked(new_query, family_row):
-    return lambda family: new_query(family_row[family].kind, answer=2)
-
-
-def test_norm_gain_is_that_of_what_the_mlp_reads(every_family, shared_model, asked):
+def test_norm_gain_is_that_of_what_the_mlp_reads(every_family, shared_model, asked, seen_in):
     """Norm output = normalised input times gain plus bias, and it is the up-projection's input."""
     model = shared_model(every_family, exact_norms=False)
     for number, seen in enumerate(seen_in(model, asked(every_family))):
@@ -111,7 +63,7 @@ def test_changes_are_counted_while_they_are_open(new_model, hooks_of):
     assert hooks_of(backbone.module) == {}
 
 
-def test_the_head_reads_what_a_pass_returns(every_family, shared_model, new_query):
+def test_the_head_reads_what_a_pass_returns(every_family, shared_model, new_query, inputs_of):
     """to_head stops where the logits would begin: the projection of what it returns is the model's own logits."""
     model = shared_model(every_family)
     query = new_query(model.kind, answer=2)

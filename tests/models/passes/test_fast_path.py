@@ -11,34 +11,7 @@ from factneurons.models.passes import fast_path
 from factneurons.models.passes.capture import capture
 from factneurons.models.passes.fast_path import fast_path_fits, values_and_gradients
 
-
-def queries_of(new_query, kind):
-    """Two prompts; of different lengths where padding is allowed."""
-    return [new_query(kind, tokens=6, answer=2), new_query(kind, tokens=4 if kind == "causal" else 6, answer=2, seed=1)]
-
-
 ITEMS = [(0, (0,)), (0, (1,)), (1, (0,)), (1, (1,))]
-
-
-def random_points(captured, count=2, seed=0):
-    """Rows anywhere between nothing and twice the activation."""
-    generator = torch.Generator().manual_seed(seed)
-    return [
-        2 * torch.rand(len(value), count, value.shape[-1], generator=generator).to(value) * value
-        for value in captured.activations
-    ]
-
-
-def compare(slow, captured, queries, points, found, target, tolerance, items=ITEMS):
-    for layer, (values, slopes) in enumerate(zip(*found, strict=True)):
-        true = [
-            [slow.value_and_gradient(queries[row], token, layer, vector, target) for vector in points[layer][item]]
-            for item, (row, (token,)) in enumerate(items)
-        ]
-        true_values = torch.tensor([[value for value, _ in row] for row in true], dtype=torch.float64)
-        true_slopes = torch.stack([torch.stack([slope for _, slope in row]) for row in true]).double()
-        assert (values.double() - true_values).abs().max() <= tolerance * true_values.abs().max(), (layer, "value")
-        assert (slopes.double() - true_slopes).abs().max() <= tolerance * true_slopes.abs().max(), (layer, "gradient")
 
 
 @pytest.fixture
@@ -59,7 +32,9 @@ def plain(model, captured, points, monkeypatch):
         return values_and_gradients(model.backbone, captured, points, "probability")
 
 
-def test_prompts_longer_than_an_encoders_window_take_the_plain_loop_alone(modern_bert, new_query, monkeypatch):
+def test_prompts_longer_than_an_encoders_window_take_the_plain_loop_alone(
+    modern_bert, new_query, monkeypatch, random_points
+):
     short, long, longer = (
         capture(modern_bert.backbone, [new_query("cloze", tokens=tokens)], ITEMS[:1]) for tokens in (1, 12, 13)
     )
@@ -91,7 +66,9 @@ REASONS = {
 
 
 @pytest.mark.parametrize("family", REASONS)
-def test_blocks_that_do_not_fit_fall_back_and_say_why(family, new_model, new_query, slow_reference):
+def test_blocks_that_do_not_fit_fall_back_and_say_why(
+    family, new_model, new_query, slow_reference, compare, queries_of, random_points
+):
     model = new_model(family)
     queries = queries_of(new_query, "causal")
     captured = capture(model.backbone, queries, ITEMS)
@@ -104,7 +81,9 @@ def test_blocks_that_do_not_fit_fall_back_and_say_why(family, new_model, new_que
     compare(slow_reference(model, family), captured, queries, points, found, "probability", 1e-5)
 
 
-def test_an_encoder_decoder_takes_the_plain_loop_and_says_so_once(new_model, new_query, slow_reference):
+def test_an_encoder_decoder_takes_the_plain_loop_and_says_so_once(
+    new_model, new_query, slow_reference, compare, queries_of, random_points
+):
     model = new_model("t5")
     queries = queries_of(new_query, model.kind)
     captured = capture(model.backbone, queries, ITEMS)

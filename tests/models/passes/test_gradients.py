@@ -4,27 +4,9 @@ import pytest
 import torch
 
 from factneurons.models.passes import plain
-from factneurons.models.passes.capture import capture
 from factneurons.models.passes.gradients import plain_gradients
 
 ITEMS = [(0, (0,)), (0, (1,)), (1, (0,)), (1, (1,))]
-
-
-@pytest.fixture
-def case(shared_model, new_query):
-    def make(family, dtype=torch.float64):
-        model = shared_model(family, dtype)
-        other = 4 if model.kind == "causal" else 6
-        queries = [new_query(model.kind, answer=2), new_query(model.kind, tokens=other, answer=2, seed=1)]
-        captured = capture(model.backbone, queries, ITEMS)
-        generator = torch.Generator().manual_seed(3)
-        points = [
-            (2 * torch.rand(4, 2, value.shape[-1], generator=generator).to(value) * value).requires_grad_(True)
-            for value in captured.activations
-        ]
-        return model, queries, captured, points
-
-    return make
 
 
 def tolerance(family_row, family, dtype=torch.float64):

@@ -21,37 +21,13 @@ def no_plain_loop(monkeypatch):
     monkeypatch.setattr(fast_path, "plain_gradients", fail)
 
 
-def queries_of(new_query, kind):
-    """Two prompts; of different lengths where padding is allowed."""
-    return [new_query(kind, tokens=6, answer=2), new_query(kind, tokens=4 if kind == "causal" else 6, answer=2, seed=1)]
-
-
 ITEMS = [(0, (0,)), (0, (1,)), (1, (0,)), (1, (1,))]
 
 
-def random_points(captured, count=2, seed=0):
-    """Rows anywhere between nothing and twice the activation."""
-    generator = torch.Generator().manual_seed(seed)
-    return [
-        2 * torch.rand(len(value), count, value.shape[-1], generator=generator).to(value) * value
-        for value in captured.activations
-    ]
-
-
-def compare(slow, captured, queries, points, found, target, tolerance, items=ITEMS):
-    for layer, (values, slopes) in enumerate(zip(*found, strict=True)):
-        true = [
-            [slow.value_and_gradient(queries[row], token, layer, vector, target) for vector in points[layer][item]]
-            for item, (row, (token,)) in enumerate(items)
-        ]
-        true_values = torch.tensor([[value for value, _ in row] for row in true], dtype=torch.float64)
-        true_slopes = torch.stack([torch.stack([slope for _, slope in row]) for row in true]).double()
-        assert (values.double() - true_values).abs().max() <= tolerance * true_values.abs().max(), (layer, "value")
-        assert (slopes.double() - true_slopes).abs().max() <= tolerance * true_slopes.abs().max(), (layer, "gradient")
-
-
 @pytest.mark.parametrize("target", TARGETS)
-def test_every_row_is_a_whole_pass(fast_family, target, shared_model, new_query, slow_reference, no_plain_loop):
+def test_every_row_is_a_whole_pass(
+    fast_family, target, shared_model, new_query, slow_reference, no_plain_loop, compare, queries_of, random_points
+):
     model = shared_model(fast_family)
     queries = queries_of(new_query, model.kind)
     captured = capture(model.backbone, queries, ITEMS)
@@ -60,7 +36,9 @@ def test_every_row_is_a_whole_pass(fast_family, target, shared_model, new_query,
     compare(slow_reference(model, fast_family), captured, queries, points, found, target, 1e-10)
 
 
-def test_every_row_is_a_whole_pass_in_float32(fast_family, shared_model, new_query, slow_reference, no_plain_loop):
+def test_every_row_is_a_whole_pass_in_float32(
+    fast_family, shared_model, new_query, slow_reference, no_plain_loop, compare, queries_of, random_points
+):
     model = shared_model(fast_family, torch.float32)
     queries = queries_of(new_query, model.kind)
     captured = capture(model.backbone, queries, ITEMS)
@@ -71,7 +49,9 @@ def test_every_row_is_a_whole_pass_in_float32(fast_family, shared_model, new_que
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 @pytest.mark.parametrize("tokens", [1, 2, 12])
-def test_shortest_and_longer_prompts(family, tokens, shared_model, new_query, slow_reference, no_plain_loop):
+def test_shortest_and_longer_prompts(
+    family, tokens, shared_model, new_query, slow_reference, no_plain_loop, compare, random_points
+):
     """With one token there is no prefix at all."""
     model = shared_model(family)
     queries = [new_query("causal", tokens=tokens, answer=2)]
@@ -83,7 +63,7 @@ def test_shortest_and_longer_prompts(family, tokens, shared_model, new_query, sl
 
 
 @pytest.mark.parametrize("family", ["bert", "llama"])
-def test_unchanged_rows_give_the_unchanged_probability(family, shared_model, new_query, no_plain_loop):
+def test_unchanged_rows_give_the_unchanged_probability(family, shared_model, new_query, no_plain_loop, queries_of):
     model = shared_model(family)
     captured = capture(model.backbone, queries_of(new_query, model.kind), ITEMS)
     values, _ = values_and_gradients(model.backbone, captured, captured.activations, "log_probability")
@@ -92,7 +72,7 @@ def test_unchanged_rows_give_the_unchanged_probability(family, shared_model, new
 
 
 @pytest.mark.parametrize("family", ["bert", "gpt2", "qwen3"])
-def test_layers_may_be_left_out(family, shared_model, new_query, no_plain_loop):
+def test_layers_may_be_left_out(family, shared_model, new_query, no_plain_loop, queries_of, random_points):
     model = shared_model(family)
     captured = capture(model.backbone, queries_of(new_query, model.kind), ITEMS)
     points = random_points(captured)
@@ -105,7 +85,9 @@ def test_layers_may_be_left_out(family, shared_model, new_query, no_plain_loop):
         torch.testing.assert_close(slope[alone], slopes[alone], rtol=1e-10, atol=1e-15)
 
 
-def test_layers_may_have_different_numbers_of_rows(shared_model, new_query, slow_reference, no_plain_loop):
+def test_layers_may_have_different_numbers_of_rows(
+    shared_model, new_query, slow_reference, no_plain_loop, compare, queries_of, random_points
+):
     model = shared_model("gpt2")
     queries = queries_of(new_query, "causal")
     captured = capture(model.backbone, queries, ITEMS)
@@ -138,7 +120,7 @@ def block_rows(model, run):
     return seen
 
 
-def test_a_row_costs_one_token_and_starts_at_its_layer(shared_model, new_query):
+def test_a_row_costs_one_token_and_starts_at_its_layer(shared_model, new_query, random_points):
     """Block k carries the rows of the layers below k, whatever the prompt's length."""
     model = shared_model("llama")
     for tokens in (5, 20):
@@ -149,7 +131,7 @@ def test_a_row_costs_one_token_and_starts_at_its_layer(shared_model, new_query):
         assert seen == [[1], [7], [14]]
 
 
-def test_an_encoder_row_is_its_prompt_and_starts_at_its_layer(shared_model, new_query):
+def test_an_encoder_row_is_its_prompt_and_starts_at_its_layer(shared_model, new_query, random_points):
     model = shared_model("bert")
     query = new_query("cloze", tokens=6)
     captured = capture(model.backbone, [query], [(0, (0,))])
@@ -161,7 +143,9 @@ def test_an_encoder_row_is_its_prompt_and_starts_at_its_layer(shared_model, new_
 
 
 @pytest.mark.parametrize("window", [1, 2, 5, 6, 7])
-def test_a_sliding_window(window, new_model, new_query, slow_reference, no_plain_loop, monkeypatch):
+def test_a_sliding_window(
+    window, new_model, new_query, slow_reference, no_plain_loop, monkeypatch, compare, queries_of, random_points
+):
     """Shorter and longer than the prompts, which differ in length; the check of the first time has its own loop."""
     model = new_model("mistral", sliding_window=window)
     queries = queries_of(new_query, "causal")
