@@ -15,9 +15,9 @@ demo: $(VENV)/.installed
 	$(BIN)/factneurons degenerate $(RUN)
 	$(BIN)/factneurons report $(RUN)
 
-# Tiny models are faster with one thread than with two.
+# Tiny models are faster with one thread than with two; one process per core.
 test: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
