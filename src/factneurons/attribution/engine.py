@@ -21,7 +21,7 @@ from factneurons.attribution.baselines import Baselines
 from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, Rule, quadrature
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.models.model import Model
-from factneurons.models.passes.capture import Capture
+from factneurons.models.passes.capture import Capture, subset
 from factneurons.models.passes.fast_path import values_and_gradients
 from factneurons.models.passes.memory import row_budget, with_backoff
 
@@ -223,24 +223,6 @@ def _split(items: Tensor, paths: list[Tensor], rows: int) -> Iterator[tuple[Tens
                 room += len(piece)
         if room:
             yield item[None], part
-
-
-def subset(captured: Capture, items: Tensor) -> Capture:
-    """Some items of a capture, over the same batch."""
-    if len(items) == captured.size:
-        return captured
-    return Capture(
-        batch=captured.batch,
-        rows=captured.rows[items],
-        positions=captured.positions[items],
-        targets=captured.targets[items],
-        log_probabilities=captured.log_probabilities[items],
-        activations=[value[items] for value in captured.activations],
-        residuals=[value[items] for value in captured.residuals],
-        keys=captured.keys,
-        values=captured.values,
-        outputs=captured.outputs,
-    )
 
 
 def target_value(model: Model, captured: Capture, settings: AttributionSettings) -> Tensor:

@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 
 from factneurons.attribution.baselines import Baselines
-from factneurons.attribution.engine import node_weights, noise_of, subset, target_value
+from factneurons.attribution.engine import node_weights, noise_of, target_value
 from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, Rule, quadrature
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.models.model import Model
-from factneurons.models.passes.capture import Capture
+from factneurons.models.passes.capture import Capture, subset
 from factneurons.models.passes.fast_path import gated_values_and_gradients
 from factneurons.models.passes.memory import row_budget, with_backoff
 

@@ -30,6 +30,7 @@ from factneurons.degeneracy.clusterers.base import Cluster, Clustering, Context
 from factneurons.degeneracy.drops import Drops, NeuronSet, log_odds_lost
 from factneurons.degeneracy.mediation import MediatedEffects
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.models.questions import Asking
 from factneurons.models.types import Neuron
 
 MEDIATED = 0.1
@@ -44,19 +45,20 @@ _MOST_STAGED = 200
 _LEAST = 1e-12
 
 
-def interaction(context: Context, settings: DegeneracySettings) -> Clustering:
+def interaction(context: Context, settings: DegeneracySettings) -> Asking[Clustering]:
     """Group a fact's neurons by which of them are sufficient together."""
     if len(context.neurons) < 2:
         return Clustering((), reason="too-few-neurons")
     everything = frozenset(context.neurons)
+    yield from context.drops.measure([everything])
     if not context.drops.probability > 0:
         return Clustering((), reason="zero-probability")
     if context.drops.of(everything) < settings.t_high:
         return Clustering((), reason="not-jointly-needed")
-    groups = sufficient_sets(everything, context.drops, settings.t_sufficient)
-    groups = with_helpers(groups, everything, context.drops)
+    groups = yield from sufficient_sets(everything, context.drops, settings.t_sufficient)
+    groups = yield from with_helpers(groups, everything, context.drops)
     if len(groups) == 1 and context.mediated_effects is not None and len(groups[0]) <= _MOST_STAGED:
-        groups = stages(sorted(groups[0]), context.mediated_effects, settings.smallest)
+        groups = yield from stages(sorted(groups[0]), context.mediated_effects, settings.smallest)
     number = {neuron: place for place, neuron in enumerate(context.neurons)}
     large = [group for group in groups if len(group) >= (settings.min_size or 1)]
     clusters = sorted(tuple(sorted(number[neuron] for neuron in group)) for group in large)
@@ -65,7 +67,7 @@ def interaction(context: Context, settings: DegeneracySettings) -> Clustering:
     )
 
 
-def sufficient_sets(everything: NeuronSet, drops: Drops, most_lost: float) -> list[NeuronSet]:
+def sufficient_sets(everything: NeuronSet, drops: Drops, most_lost: float) -> Asking[list[NeuronSet]]:
     """Disjoint sets of neurons, each of them sufficient and without a neuron to spare, until no more are left.
 
     Args:
@@ -75,8 +77,11 @@ def sufficient_sets(everything: NeuronSet, drops: Drops, most_lost: float) -> li
     """
     found: list[NeuronSet] = []
     left = everything
-    while left and drops.of(everything - left) <= most_lost:
-        smallest = _without_spare(left, everything, drops, most_lost)
+    while left:
+        (lost,) = yield from drops.asked([everything - left])
+        if lost > most_lost:
+            break
+        smallest = yield from _without_spare(left, everything, drops, most_lost)
         if not smallest:
             break
         found.append(smallest)
@@ -84,21 +89,21 @@ def sufficient_sets(everything: NeuronSet, drops: Drops, most_lost: float) -> li
     return found
 
 
-def _without_spare(left: NeuronSet, everything: NeuronSet, drops: Drops, most_lost: float) -> NeuronSet:
+def _without_spare(left: NeuronSet, everything: NeuronSet, drops: Drops, most_lost: float) -> Asking[NeuronSet]:
     """Leave out neurons of a sufficient set, those that cost least first, as many at once as can be spared."""
     while left:
         order = sorted(left)
-        lost = drops([everything - (left - {neuron}) for neuron in order])
+        lost = yield from drops.asked([everything - (left - {neuron}) for neuron in order])
         spare = [order[place] for place in np.argsort(lost, kind="stable") if lost[place] <= most_lost]
         if not spare:
             break
         steps = [left - frozenset(spare[: count + 1]) for count in range(len(spare))]
-        kept = drops([everything - step for step in steps]) <= most_lost
+        kept = (yield from drops.asked([everything - step for step in steps])) <= most_lost
         left = steps[int(np.argmin(kept)) - 1 if not kept.all() else len(steps) - 1]
     return left
 
 
-def with_helpers(groups: Sequence[NeuronSet], everything: NeuronSet, drops: Drops) -> list[NeuronSet]:
+def with_helpers(groups: Sequence[NeuronSet], everything: NeuronSet, drops: Drops) -> Asking[list[NeuronSet]]:
     """Add what can be spared and yet helps: each neuron left over joins the group that misses it most.
 
     A group misses a neuron if, without all other groups, losing it costs at least `HELPS` of what losing the group and
@@ -110,7 +115,9 @@ def with_helpers(groups: Sequence[NeuronSet], everything: NeuronSet, drops: Drop
     missed = np.empty((len(groups), len(helpers)))
     for row, group in enumerate(groups):
         others = frozenset[Neuron]().union(*groups) - group
-        without, alone, *each = log_odds_lost(drops, [everything, others, *(others | {helper} for helper in helpers)])
+        sets = [everything, others, *(others | {helper} for helper in helpers)]
+        yield from drops.measure(sets)
+        without, alone, *each = log_odds_lost(drops, sets)
         missed[row] = (np.array(each) - alone) / max(float(without - alone), _LEAST)
     best = missed.argmax(axis=0)
     return [
@@ -119,13 +126,14 @@ def with_helpers(groups: Sequence[NeuronSet], everything: NeuronSet, drops: Drop
     ]
 
 
-def stages(needed: Sequence[Neuron], mediated_effects: MediatedEffects, min_size: int) -> list[NeuronSet]:
+def stages(needed: Sequence[Neuron], mediated_effects: MediatedEffects, min_size: int) -> Asking[list[NeuronSet]]:
     """Cut neurons that are all needed into groups that work through each other, the lowest first.
 
     Single neurons that work through each other are a chain, and a chain is one component: without two stages of
     `min_size` neurons the set stays whole.
     """
-    depth = depths(mediated_effects(needed) > MEDIATED)
+    effects = yield from mediated_effects(needed)
+    depth = depths(effects > MEDIATED)
     found = [
         frozenset(neuron for neuron, own in zip(needed, depth, strict=True) if own == stage)
         for stage in sorted({*depth})

@@ -89,6 +89,24 @@ def capture(backbone: Backbone, queries: Sequence[Query], items: Sequence[Item])
     )
 
 
+def subset(captured: Capture, items: Tensor) -> Capture:
+    """Some items of a capture, over the same batch."""
+    if torch.equal(items.to(captured.rows.device), torch.arange(captured.size, device=captured.rows.device)):
+        return captured
+    return Capture(
+        batch=captured.batch,
+        rows=captured.rows[items],
+        positions=captured.positions[items],
+        targets=captured.targets[items],
+        log_probabilities=captured.log_probabilities[items],
+        activations=[value[items] for value in captured.activations],
+        residuals=[value[items] for value in captured.residuals],
+        keys=captured.keys,
+        values=captured.values,
+        outputs=captured.outputs,
+    )
+
+
 def _index(batch: Batch, items: Sequence[Item], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     queries = batch.queries
     rows = torch.tensor([row for row, _ in items], device=device)
