@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from factneurons.attribution.drops import Drops, suppressed_by
 from factneurons.attribution.locate import locate
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.drops import Drops, suppressed_by
 from factneurons.degeneracy.find import find_degenerate
 from factneurons.degeneracy.functional import functional_filter
 from factneurons.degeneracy.settings import DegeneracySettings
@@ -54,7 +54,8 @@ def random_passes(model: Model, known: KnowledgeNeurons, settings: DegeneracySet
         return False
     random.Random(known.fact.key).shuffle(neurons)
     parts = tuple(frozenset(neurons[number::PARTS]) for number in range(PARTS))
-    _, reason = functional_filter(parts, Drops(suppressed_by(model, known.fact, known.queries), parts), settings)
+    losses = Drops(suppressed_by(known.fact, known.queries))
+    ((_, reason),) = model.answer([functional_filter(parts, losses, settings)])
     return reason == ""
 
 

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import torch
 from scipy.stats import binomtest
 
+from factneurons.attribution.drops import Drops, Suppressed
 from factneurons.attribution.locate import locate
 from factneurons.attribution.settings import SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
@@ -30,7 +31,6 @@ from factneurons.benchmark.tables import Table, fill, markdown
 from factneurons.degeneracy.carrying import carries_nothing
 from factneurons.degeneracy.clusterers.base import Context
 from factneurons.degeneracy.clusterers.interaction import interaction
-from factneurons.degeneracy.drops import Drops, Suppressed
 from factneurons.degeneracy.find import find_degenerate
 from factneurons.degeneracy.halving import split_prompts
 from factneurons.degeneracy.judge import storage_of
@@ -39,6 +39,7 @@ from factneurons.facts.source import load_facts
 from factneurons.models.bundled import POCKET_MODELS
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
+from factneurons.models.questions import answered, knowing
 from factneurons.models.types import Neuron
 from factneurons.planted.truth import Truth
 
@@ -94,18 +95,19 @@ def _suppressed(weights: Floats, link: Callable[[Floats], Floats]) -> Suppressed
         active = np.ones((len(sets), len(NEURONS)))
         for row, neurons in enumerate(sets):
             active[row, [place[neuron] for neuron in neurons]] = 0
-        return link(weights @ active.T)
+        return knowing(link(weights @ active.T))
 
-    return ask  # type: ignore[return-value]
+    return ask
 
 
 def _judged(searched: Suppressed, held_out: Suppressed, name: str) -> tuple[str, float]:
     drops = Drops(searched)
     nothing = np.zeros((len(NEURONS), len(NEURONS)))
     context = Context(nothing, tuple(NEURONS), (1.0,) * len(NEURONS), drops, np.random.default_rng(0), 6)
-    clusters = interaction(context, SETTINGS).clusters
+    clusters = answered(interaction(context, SETTINGS)).clusters
     groups = [frozenset(NEURONS[member] for member in cluster.members) for cluster in clusters]
-    found = storage_of(frozenset(NEURONS), groups, drops, held_out, carries_nothing, SETTINGS, fact_key=name)
+    judging = storage_of(frozenset(NEURONS), groups, drops, held_out, carries_nothing, SETTINGS, fact_key=name)
+    found = answered(judging)
     return found.grouping, found.evidence.get("halving", math.nan)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from factneurons.degeneracy.drops import Drops, NeuronSet, all_but_each, union
+from factneurons.attribution.drops import Drops, NeuronSet, all_but_each, union
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.questions import Asking
 

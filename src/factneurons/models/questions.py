@@ -6,7 +6,7 @@ each other, so they can be advanced one by one or together; together their quest
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -66,3 +66,20 @@ def in_turn(searches: Iterable[Asking[_Found]]) -> Asking[list[_Found]]:
     for search in searches:
         found.append((yield from search))
     return found
+
+
+def answered(search: Asking[_Found], answer: Callable[[Question | Reading], FloatArray] | None = None) -> _Found:
+    """What one search finds when its questions are answered one by one: the slow way, by anybody.
+
+    Args:
+        search: the search.
+        answer: from a question to its answer; None: of a search that asks nothing.
+    """
+    try:
+        question = next(search)
+        while True:
+            assert answer is not None, "a search that was to ask nothing"
+            question = search.send(answer(question))
+    except StopIteration as end:
+        found: _Found = end.value
+        return found

@@ -107,9 +107,9 @@ def values_of(backbone: Backbone, readings: Sequence[Reading], captures: Capture
     results = [np.empty((len(each.queries), len(each.neuron_sets), len(each.neurons))) for each in readings]
 
     def untouched(item: _Item, captured: Capture) -> None:
-        own = [captured.activations[layer][item.row, :, index] for layer, index in readings[item.question].neurons]
-        if own:
-            results[item.question][item.query] = torch.stack(own).float().mean(1).cpu().numpy()
+        for place, (layer, index) in enumerate(readings[item.question].neurons):
+            value = captured.activations[layer][item.row, :, index].float().mean()
+            results[item.question][item.query, :, place] = value.item()
 
     def fast(captured: Capture, items: Sequence[_Item], own: Sequence[NeuronSets]) -> None:
         rows = ChangedRows.of(captured, own)
