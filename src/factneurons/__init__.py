@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from factneurons.factcheck.types import Statement
     from factneurons.facts.description import Description, describe
     from factneurons.facts.formats.registry import FORMATS, SUFFIXES
+    from factneurons.facts.perturbing import Perturbed, perturb
     from factneurons.facts.related import RelatedFacts
+    from factneurons.facts.settings import PerturbationSettings
     from factneurons.facts.source import load_facts
     from factneurons.facts.types import BLANK, Fact, Prompt
     from factneurons.facts.writing import write_jsonl
@@ -120,6 +122,8 @@ __all__ = [
     "NotAskable",
     "PairSettings",
     "ParsedLine",
+    "PerturbationSettings",
+    "Perturbed",
     "Planted",
     "PlantingSettings",
     "Prompt",
@@ -154,6 +158,7 @@ __all__ = [
     "load_model",
     "locate",
     "model_of",
+    "perturb",
     "plant",
     "pocket_path",
     "reason_in_words",
@@ -200,7 +205,9 @@ _MODULES = {
     "factcheck.types": ("Statement",),
     "facts.description": ("Description", "describe"),
     "facts.formats.registry": ("FORMATS", "SUFFIXES"),
+    "facts.perturbing": ("Perturbed", "perturb"),
     "facts.related": ("RelatedFacts",),
+    "facts.settings": ("PerturbationSettings",),
     "facts.source": ("load_facts",),
     "facts.types": ("BLANK", "Fact", "Prompt"),
     "facts.writing": ("write_jsonl",),
