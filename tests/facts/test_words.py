@@ -61,4 +61,5 @@ def test_pieces_hold_every_character_that_is_no_space(text):
 def test_the_gold_answer_is_the_first_accepted_name():
     fact = fn.Fact("f", "r", "s", "Bonn", "en", (fn.Prompt("s is in ___."),), aliases=("Bonn", "City of Bonn"))
     assert accepted_names(fact) == ("Bonn", "City of Bonn")
-    assert is_word("B-") and not is_word("--")
+    assert is_word("B-")
+    assert not is_word("--")
