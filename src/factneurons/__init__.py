@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from factneurons.facts.writing import write_jsonl
     from factneurons.models.bundled import POCKET_MODELS, pocket_path
     from factneurons.models.doctor import diagnose
+    from factneurons.models.generation import generate
     from factneurons.models.load import load_model
     from factneurons.models.model import Model
     from factneurons.models.types import DTYPES, Neuron, Query
@@ -152,6 +153,7 @@ __all__ = [
     "facts_to_edit",
     "find_degenerate",
     "findings_of",
+    "generate",
     "language_agnostic",
     "language_independent",
     "load_facts",
@@ -213,6 +215,7 @@ _MODULES = {
     "facts.writing": ("write_jsonl",),
     "models.bundled": ("POCKET_MODELS", "pocket_path"),
     "models.doctor": ("diagnose",),
+    "models.generation": ("generate",),
     "models.load": ("load_model",),
     "models.model": ("Model",),
     "models.types": ("DTYPES", "Neuron", "Query"),
