@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from factneurons.factcheck.types import Statement
     from factneurons.facts.description import Description, describe
     from factneurons.facts.formats.registry import FORMATS, SUFFIXES
+    from factneurons.facts.perturbing import Perturbed, perturb
     from factneurons.facts.related import RelatedFacts
+    from factneurons.facts.settings import PerturbationSettings
     from factneurons.facts.source import load_facts
     from factneurons.facts.types import BLANK, Fact, Prompt
     from factneurons.facts.writing import write_jsonl
@@ -121,6 +123,8 @@ __all__ = [
     "NotAskable",
     "PairSettings",
     "ParsedLine",
+    "PerturbationSettings",
+    "Perturbed",
     "Planted",
     "PlantingSettings",
     "Prompt",
@@ -155,6 +159,7 @@ __all__ = [
     "load_model",
     "locate",
     "model_of",
+    "perturb",
     "plant",
     "pocket_path",
     "reason_in_words",
@@ -201,7 +206,9 @@ _MODULES = {
     "factcheck.types": ("Statement",),
     "facts.description": ("Description", "describe"),
     "facts.formats.registry": ("FORMATS", "SUFFIXES"),
+    "facts.perturbing": ("Perturbed", "perturb"),
     "facts.related": ("RelatedFacts",),
+    "facts.settings": ("PerturbationSettings",),
     "facts.source": ("load_facts",),
     "facts.types": ("BLANK", "Fact", "Prompt"),
     "facts.writing": ("write_jsonl",),

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from factneurons.degeneracy.drops import Drops, NeuronSet
+from factneurons.attribution.drops import Drops, NeuronSet
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.facts.related import same_fact
 from factneurons.facts.types import Fact

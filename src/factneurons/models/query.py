@@ -9,7 +9,6 @@ What a model cannot be asked is refused with a reason, never repaired silently.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from factneurons.errors import BadModel, NotAskable
 from factneurons.facts.types import BLANK, MASK_TOKENS, Prompt
+from factneurons.facts.words import NO_SPACES
 from factneurons.models.types import Kind, Query
 from factneurons.settings import check_choice
 
@@ -29,13 +29,6 @@ SENTINEL = "<extra_id_0>"
 _SPACES = " \t\N{NO-BREAK SPACE}"
 _INVISIBLE = ("Cc", "Cf", "Zs", "Zl", "Zp")
 _OPENING = ("Ps", "Pi")
-
-# Scripts written without spaces between words, with the full-width punctuation that goes with them:
-# Thai to Lao, Tibetan, Burmese, Khmer, then everything from the CJK radicals to the CJK ideographs.
-_NO_SPACES = re.compile(
-    "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u31a0-\u31ff\u3400-\u9fff"
-    "\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +120,7 @@ def as_prompt(prompt: Prompt | str, tokenizer: PreTrainedTokenizerBase) -> Promp
     text = prompt.rstrip(_SPACES)
     if text and not any(mark in text for mark in (BLANK, *marks, *MASK_TOKENS)):
         last = text[-1]
-        if _NO_SPACES.match(last) or unicodedata.category(last) in _OPENING:
+        if NO_SPACES.match(last) or unicodedata.category(last) in _OPENING:
             text += BLANK
     return Prompt.parse(text, *marks, blank_at_end=True)
 
@@ -250,7 +243,7 @@ def _same_word(text: str, before: tuple[int, int], after: tuple[int, int]) -> bo
     following = text[after[0] : after[1]]
     if between.strip() != between or following[:1].isspace() or shown[-1].isspace():
         return False
-    return not (_NO_SPACES.match(shown[-1]) or _NO_SPACES.match(following[:1]))
+    return not (NO_SPACES.match(shown[-1]) or NO_SPACES.match(following[:1]))
 
 
 def _build_causal(

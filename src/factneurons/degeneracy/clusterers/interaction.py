@@ -26,8 +26,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from factneurons.attribution.drops import Drops, NeuronSet, log_odds_lost
+from factneurons.attribution.sufficient import sufficient_sets
 from factneurons.degeneracy.clusterers.base import Cluster, Clustering, Context
-from factneurons.degeneracy.drops import Drops, NeuronSet, log_odds_lost
 from factneurons.degeneracy.mediation import MediatedEffects
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.types import Neuron
@@ -63,39 +64,6 @@ def interaction(context: Context, settings: DegeneracySettings) -> Clustering:
     return Clustering(
         tuple(Cluster(members) for members in clusters), reason="" if len(clusters) > 1 else "one-cluster"
     )
-
-
-def sufficient_sets(everything: NeuronSet, drops: Drops, most_lost: float) -> list[NeuronSet]:
-    """Disjoint sets of neurons, each of them sufficient and without a neuron to spare, until no more are left.
-
-    Args:
-        everything: all neurons of the fact.
-        drops: measured losses.
-        most_lost: a set suffices if no more than this share of P(answer) is lost without the others.
-    """
-    found: list[NeuronSet] = []
-    left = everything
-    while left and drops.of(everything - left) <= most_lost:
-        smallest = _without_spare(left, everything, drops, most_lost)
-        if not smallest:
-            break
-        found.append(smallest)
-        left -= smallest
-    return found
-
-
-def _without_spare(left: NeuronSet, everything: NeuronSet, drops: Drops, most_lost: float) -> NeuronSet:
-    """Leave out neurons of a sufficient set, those that cost least first, as many at once as can be spared."""
-    while left:
-        order = sorted(left)
-        lost = drops([everything - (left - {neuron}) for neuron in order])
-        spare = [order[place] for place in np.argsort(lost, kind="stable") if lost[place] <= most_lost]
-        if not spare:
-            break
-        steps = [left - frozenset(spare[: count + 1]) for count in range(len(spare))]
-        kept = drops([everything - step for step in steps]) <= most_lost
-        left = steps[int(np.argmin(kept)) - 1 if not kept.all() else len(steps) - 1]
-    return left
 
 
 def with_helpers(groups: Sequence[NeuronSet], everything: NeuronSet, drops: Drops) -> list[NeuronSet]:
