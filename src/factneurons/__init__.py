@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from factneurons.multilingual.settings import LanguageSettings
     from factneurons.multilingual.types import LanguageIndependent
     from factneurons.planted.plant import Planted, plant
-    from factneurons.planted.settings import MIX, ORDERED, RANDOM_MODELS, PlantingSettings
+    from factneurons.planted.settings import MIX, MIXES, ORDERED, RANDOM_MODELS, PlantingSettings
     from factneurons.planted.truth import Truth
     from factneurons.planted.types import REGIMES
     from factneurons.pocket.training import train_pocket
@@ -90,6 +90,7 @@ __all__ = [
     "EXPERIMENTS",
     "FORMATS",
     "MIX",
+    "MIXES",
     "ORDERED",
     "POCKET_MODELS",
     "RANDOM_MODELS",
@@ -225,7 +226,7 @@ _MODULES = {
     "multilingual.settings": ("LanguageSettings",),
     "multilingual.types": ("LanguageIndependent",),
     "planted.plant": ("Planted", "plant"),
-    "planted.settings": ("MIX", "ORDERED", "PlantingSettings", "RANDOM_MODELS"),
+    "planted.settings": ("MIX", "MIXES", "ORDERED", "PlantingSettings", "RANDOM_MODELS"),
     "planted.truth": ("Truth",),
     "planted.types": ("REGIMES",),
     "pocket.training": ("train_pocket",),
