@@ -21,6 +21,12 @@ METHOD_NAMES = (
     "amig_authors",
     "sequential",
     "gradient_x_activation",
+    "relp",
+    "attnlrp",
+    "atp_star",
+    "log_probability_increase",
+    "direct_logit",
+    "suppression",
     "activation",
     "random",
 )
