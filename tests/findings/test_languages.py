@@ -36,6 +36,30 @@ def joined(**options):
     return language_independent(known, width=64, languages=("en", "zh"), **options)
 
 
+def tables(found):
+    return LANGUAGES.frame(found), LANGUAGE_NEURONS.frame(found)
+
+
+def known_in(language, number, *neurons, relation="capital"):
+    return known_of(
+        Fact(f"fact {number}", relation, f"subject {number}", f"answer {number}", language, (Prompt("a ___"),)),
+        *neurons,
+    )
+
+
+def verdict_on(sets, relations, **options):
+    """sets: per fact the neurons in each of its languages; -> what is told of them."""
+    known = [
+        known_in(f"l{place}", number, *neurons, relation=relation)
+        for number, (own, relation) in enumerate(zip(sets, relations, strict=True))
+        for place, neurons in enumerate(own)
+    ]
+    facts = pd.DataFrame(
+        [{"fact_id": each.fact.id, "language": each.fact.language, "subject": each.fact.subject} for each in known]
+    )
+    return shared_of(*tables(language_independent(known, width=64, **options)), facts)
+
+
 def effects_on(fact):
     """Shared neurons halve P(answer), those of the language take nine tenths, all others a tenth."""
     for neurons, of in (("shared", ""), ("language", "en"), ("language", "zh")):
@@ -59,7 +83,7 @@ def effects():
 
 
 def test_what_languages_share(facts):
-    found = shared_of(LANGUAGES.frame(joined()), facts)
+    found = shared_of(*tables(joined()), facts)
     assert (found.facts, found.having, found.languages) == (4, 3, ("en", "zh"))
     assert found.size.value == 3 / 4
     assert found.size.interval.clusters == 4
@@ -69,12 +93,14 @@ def test_what_languages_share(facts):
     assert found.reasons == {"nothing-shared": 1}
     assert found.size.control.estimate < 0.1
     assert found.size.p_value == 2 / 16  # of 4 facts one shares less than chance, by next to nothing
-    assert found.findings == [*found.sizes.values(), found.size, found.jaccard]
+    assert found.findings == [
+        *found.sizes.values(), found.size, *(each.size for each in found.repaired), found.jaccard
+    ]  # fmt: skip
 
 
 def test_a_union_is_tested_for_being_small(facts):
     """Neurons that two languages share make their union smaller than that of random neurons."""
-    found = shared_of(LANGUAGES.frame(joined(rule="union")), facts)
+    found = shared_of(*tables(joined(rule="union")), facts)
     assert found.size.value == (3 * 3 + 2) / 4
     assert found.size.value < found.size.control.estimate
     assert found.size.p_value <= 2 / 16
@@ -83,13 +109,60 @@ def test_a_union_is_tested_for_being_small(facts):
 def test_the_same_subject_in_both_languages_is_one(facts):
     """Facts of one subject are resampled together, and it is found by the first of the languages."""
     named = facts.assign(subject=["France", "法国", "France", "法国", "Peru", "秘鲁", "Peru", "秘鲁"])
-    assert shared_of(LANGUAGES.frame(joined()), named).size.interval.clusters == 2
+    assert shared_of(*tables(joined()), named).size.interval.clusters == 2
 
 
 def test_no_neurons_no_jaccard_index(facts):
-    found = shared_of(LANGUAGES.frame(joined()).assign(jaccard=float("nan")), facts)
+    languages, neurons = tables(joined())
+    found = shared_of(languages.assign(jaccard=float("nan")), neurons, facts)
     assert found.jaccard is None
-    assert found.findings == [*found.sizes.values(), found.size]
+    assert found.findings == [*found.sizes.values(), found.size, *(each.size for each in found.repaired)]
+
+
+def test_a_neuron_of_every_fact_is_nobodys_own():
+    """Random sets hardly share it, so that the exact chance level is beaten; other facts share it as well."""
+    sets = [[(Neuron(3, 7), Neuron(0, 2 * n + k)) for k in range(2)] for n in range(10)]
+    found = verdict_on(sets, ["capital"] * 5 + ["currency"] * 5)
+    assert found.size.p_value <= 0.05
+    assert [each.size.value for each in found.repaired] == [1, 1]
+    assert [each.size.control.estimate for each in found.repaired] == [1, 1]
+    assert [each.size.p_value for each in found.repaired] == [1, 1]
+    assert found.verdict == "not shown"
+    assert found.unbeaten == ["other facts' neurons of the relation", "any other facts' neurons"]
+
+
+def test_neurons_of_the_relation_are_not_the_facts_own():
+    sets = [[(Neuron(3, n // 5), Neuron(0, 2 * n + k)) for k in range(2)] for n in range(10)]
+    found = verdict_on(sets, ["capital"] * 5 + ["currency"] * 5)
+    within, over_all = found.repaired
+    assert within.size.p_value == 1
+    assert over_all.size.p_value <= 0.05
+    assert found.verdict == "not shown"
+    assert found.unbeaten == ["other facts' neurons of the relation"]
+
+
+@pytest.mark.parametrize("rule", [{}, {"rule": "at_least", "at_least": 2}, {"rule": "union"}])
+@pytest.mark.parametrize("count", [2, 3])
+def test_neurons_of_a_fact_in_every_language_are_its_own(rule, count):
+    sets = [[(Neuron(3, 7), Neuron(1, n), Neuron(0, count * n + k)) for k in range(count)] for n in range(10)]
+    found = verdict_on(sets, ["capital"] * 5 + ["currency"] * 5, **rule)
+    assert found.verdict == "shared"
+    assert found.unbeaten == []
+    fewer = rule.get("rule") == "union"
+    for each in found.repaired:
+        assert each.size.value == found.size.value
+        assert each.size.n == 10
+        assert each.size.difference.estimate < 0 if fewer else each.size.difference.estimate > 0
+
+
+def test_the_only_fact_of_a_relation_has_no_other_to_pair_with():
+    sets = [[(Neuron(1, n),)] * 2 for n in range(7)]
+    within, over_all = verdict_on(sets, ["capital"] * 5 + ["currency", "author"]).repaired
+    assert (within.alone, within.size.n) == (2, 5)
+    assert (over_all.alone, over_all.size.n) == (0, 7)
+    alone = verdict_on(sets, [str(n) for n in range(7)])
+    assert [each.among for each in alone.repaired] == ["all"]
+    assert alone.verdict == "cannot tell"
 
 
 def test_effects_in_each_language(effects, facts):

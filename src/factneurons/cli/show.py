@@ -16,10 +16,11 @@ from factneurons.cli.console import say, tell
 from factneurons.findings.checks import CheckResult, results_of, title_of
 from factneurons.findings.degeneracy import carried_of, degeneracy_of
 from factneurons.findings.effects import changes_of, effects_of
-from factneurons.findings.languages import language_effects, shared_of
+from factneurons.findings.languages import OTHER_FACTS, language_effects, shared_of
+from factneurons.findings.repairing import Repaired
 from factneurons.report.numbers import in_line
 from factneurons.report.sections.edits import in_words, size_of_random
-from factneurons.report.text import EXPECTED_SKIPS, language_rule, no_degenerate, not_shared
+from factneurons.report.text import EXPECTED_SKIPS, language_rule, no_degenerate, not_shared, shared_verdict
 from factneurons.runs.counts import Summary, counted
 from factneurons.runs.reading import measurements_of
 from factneurons.statistics import Finding, Interval
@@ -183,7 +184,7 @@ def joined(run: fn.Run, summary: Summary) -> None:
     settings = run.manifest.stages["languages"].settings
     names = ", ".join(settings["languages"])
     if len(table):
-        found = shared_of(table, facts)
+        found = shared_of(table, run.table("language_neurons"), facts)
         say(
             f"{run.folder}: {found.having} of {counted(found.facts, 'fact')} in {names} have language-independent "
             f"neurons{took(summary)}; rule {settings['rule']}: {language_rule(settings['rule'])}"
@@ -199,6 +200,9 @@ def joined(run: fn.Run, summary: Summary) -> None:
             f"  more than random neurons of the same layers: {counted(found.tests.nominal, 'fact')} (p <= 0.05), "
             f"{found.tests.corrected} after Holm's correction, {found.tests.discovered} after Benjamini and Hochberg's"
         )
+        for each in found.repaired:
+            say(f"  {_repaired(each)}")
+        say(f"  {shared_verdict(found)}")
         if any(settings["cuts"].values()):
             cuts = ", ".join(f"{name} {cut:.2f}" for name, cut in settings["cuts"].items())
             say(f"  cut at this share of the fact's largest score, so that sizes match: {cuts}")
@@ -210,6 +214,15 @@ def joined(run: fn.Run, summary: Summary) -> None:
     if _HELD_OUT in skipped:
         say(f"  {counted(skipped[_HELD_OUT], 'fact')} held out: {not_shared(_HELD_OUT)}")
     left_out(run, "languages", "fact", {reason: count for reason, count in skipped.items() if reason != _HELD_OUT})
+
+
+def _repaired(found: Repaired) -> str:
+    control = found.size.control.estimate if found.size.control else math.nan
+    alone = f"; {counted(found.alone, 'fact')} without another to pair with" if found.alone else ""
+    return (
+        f"paired with {OTHER_FACTS[found.among]}: {control:.3g}, with their own {found.size.value:.3g} "
+        f"(p = {found.size.p_value:.2g}, {counted(found.size.n, 'fact')}{alone})"
+    )
 
 
 def _not_located(run: fn.Run) -> dict[str, int]:
@@ -351,15 +364,26 @@ def _verdict(line: fn.ParsedLine, verdict: fn.Verdict) -> str:
     )
 
 
+_LISTED = 64
+_CHANGED = {
+    "out-weights": "their out-weights change",
+    "neurons": "their in- and out-weights and biases change",
+    "model": "all weights of the model change",
+}
+
+
 def described(edit: fn.Edit | fn.StoredEdit) -> None:
     """What an edit is, in a few lines."""
     about = edit.description
     layers = Counter(neuron.layer for neuron in edit.neurons)
     say(str(about))
-    where = ", ".join(f"{count} in layer {layer}" for layer, count in sorted(layers.items()))
-    say(f"  {counted(len(edit.neurons), 'neuron')} ({about.neurons_from}): {where}")
-    say("  " + " ".join(f"{neuron.layer}.{neuron.index}" for neuron in edit.neurons))
-    say(f"  their out-weights change by {edit.size:.1%} of their length")
+    if edit.neurons:
+        where = ", ".join(f"{count} in layer {layer}" for layer, count in sorted(layers.items()))
+        say(f"  {counted(len(edit.neurons), 'neuron')} ({about.neurons_from}): {where}")
+        more = len(edit.neurons) - _LISTED
+        names = " ".join(f"{neuron.layer}.{neuron.index}" for neuron in edit.neurons[:_LISTED])
+        say(f"  {names}" + (f" and {more} more" if more > 0 else ""))
+    say(f"  {_CHANGED[about.extent]} by {edit.size:.1%} of their length")
     for note in about.notes:
         say(f"  note: {note}")
 
@@ -385,10 +409,11 @@ def dry_run(out: Path) -> None:
     tell(f"dry run: nothing was written into {out}")
 
 
-def written(out: Path, page: Path, model: str, saved: Path | None) -> None:
+def written(out: Path, page: Path | None, model: str, saved: Path | None) -> None:
     """Where everything is, and what comes next."""
     say(f"edit: {out}")
-    say(f"page: {page}")
+    if page is not None:
+        say(f"page: {page}")
     if saved is not None:
         say(f"edited model: {saved}")
     command = ["factneurons", "delta", "apply", model, str(out), "--out", f"{out}-model"]

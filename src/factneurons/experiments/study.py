@@ -48,6 +48,7 @@ class Study:
             self._by_id[fact.id][fact.language] = fact
         self._queries: dict[str, tuple[Query, ...]] = {}
         self._known: dict[tuple[str, str], KnowledgeNeurons] = {}
+        self._knows: dict[str, bool] = {}
         self._next: dict[str, Sequence[Fact]] = {}
 
     def languages(self, fact: Fact) -> dict[str, Fact]:
@@ -79,6 +80,16 @@ class Study:
         queries = self.queries(fact)
         return queries[::2], queries[1::2] or queries
 
+    def knows(self, fact: Fact) -> bool:
+        """Whether the answer of a fact comes first in any of its prompts.
+
+        Raises:
+            NotAskable: no prompt can be asked.
+        """
+        if fact.key not in self._knows:
+            self._knows[fact.key] = any(each.rank == 1 for each in self.model.evaluate(self.queries(fact)))
+        return self._knows[fact.key]
+
     def require_known(self, fact: Fact) -> None:
         """Leave out a fact that the model does not know, if the settings say so.
 
@@ -87,8 +98,7 @@ class Study:
         """
         if not self.settings.known_only:
             return
-        rank = min(each.rank for each in self.model.evaluate(self.queries(fact)))
-        if rank > 1:
+        if not self.knows(fact):
             raise NotAskable("not-known", f"its answer {fact.answer!r} comes first in none of its prompts")
 
     def knowledge(self, fact: Fact, method: str) -> KnowledgeNeurons:

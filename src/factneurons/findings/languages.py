@@ -1,7 +1,10 @@
 """What the languages of facts share and what it does in each, over facts, with 95 % bootstrap intervals.
 
-Per fact r = (P after - P before) / P before, averaged over its prompts (unrelated: over the other facts) and, for
-random neurons, over the draws. Intervals resample subjects.
+Whether facts share neurons across languages needs three chance levels: random sets of the same layers (exact, with the
+table `languages`), and the neurons of other facts of the relation and of any (`repairing`).
+
+Per fact r = (P after - P before) / P before, P the mean over its prompts (unrelated: r of each other fact, then their
+mean), then, for random neurons, the mean over the draws. Intervals resample subjects.
 """
 
 from __future__ import annotations
@@ -9,12 +12,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
 from factneurons.findings.effects import KEY, RANDOM_FOR
+from factneurons.findings.repairing import AMONG, Repaired, repaired
 from factneurons.findings.significance import Significant, significant
-from factneurons.statistics import Finding, Interval, bootstrap_interval, paired_permutation_test
+from factneurons.statistics import SIGNIFICANCE, Finding, Interval, bootstrap_interval, paired_permutation_test
+
+SharedVerdict = Literal["shared", "not shown", "cannot tell"]
+
+RANDOM_SETS = "random neurons of the same layers"
+OTHER_FACTS = {"relation": "other facts' neurons of the relation", "all": "any other facts' neurons"}
+"""What facts are compared with, beside `RANDOM_SETS`."""
 
 _CONDITION = ["language", "neurons", "neurons_of", "action", "prompts"]
 
@@ -30,6 +41,8 @@ class Shared:
         sizes: language -> knowledge neurons per fact, mean.
         size: language-independent neurons per fact, mean, beside random neurons of the same layers; its p-value is
             that of the paired test that facts together share more (rule union: that their union is smaller).
+        repaired: the same beside other facts' neurons, of the relation and of any; empty where the rule is not about
+            sets, and short where no fact can be re-paired.
         jaccard: mean over the facts that have neurons; None if none has.
         tests: the facts that share more than chance.
         reasons: reason -> facts without language-independent neurons because of it.
@@ -40,6 +53,7 @@ class Shared:
     having: int
     sizes: dict[str, Finding]
     size: Finding
+    repaired: tuple[Repaired, ...]
     jaccard: Finding | None
     tests: Significant
     reasons: dict[str, int]
@@ -47,14 +61,36 @@ class Shared:
     @property
     def findings(self) -> list[Finding]:
         """Its numbers."""
-        return [*self.sizes.values(), self.size, *([self.jaccard] if self.jaccard else [])]
+        return [
+            *self.sizes.values(),
+            self.size,
+            *(each.size for each in self.repaired),
+            *([self.jaccard] if self.jaccard else []),
+        ]
+
+    @property
+    def unbeaten(self) -> list[str]:
+        """What facts do not share more than, at p <= 0.05."""
+        tested = {RANDOM_SETS: self.size} | {OTHER_FACTS[each.among]: each.size for each in self.repaired}
+        return [name for name, size in tested.items() if size.p_value is None or size.p_value > SIGNIFICANCE]
+
+    @property
+    def verdict(self) -> SharedVerdict:
+        """Whether facts share neurons across languages: more than every chance level, each at p <= 0.05.
+
+        All must be beaten, so that no correction is needed. What was not compared with other facts cannot be told.
+        """
+        if self.unbeaten:
+            return "not shown"
+        return "shared" if len(self.repaired) == len(AMONG) else "cannot tell"
 
 
-def shared_of(languages: pd.DataFrame, facts: pd.DataFrame) -> Shared:
+def shared_of(languages: pd.DataFrame, neurons: pd.DataFrame, facts: pd.DataFrame) -> Shared:
     """Sum up the table `languages` of a run, which has at least one row.
 
     Args:
         languages: the table.
+        neurons: the run's table `language_neurons`.
         facts: the run's table `facts`.
     """
     subjects = _subjects(languages, facts)
@@ -63,6 +99,8 @@ def shared_of(languages: pd.DataFrame, facts: pd.DataFrame) -> Shared:
     together = paired_permutation_test(
         languages["size"], languages["expected"], clusters=subjects, alternative="less" if smaller else "greater"
     )
+    sets = bool((languages["needed"] > 0).all())
+    pairings = [repaired(languages, neurons, subjects, among) for among in AMONG] if sets else []
     reasons = languages.loc[languages["reason"] != "", "reason"].value_counts()
     size, expected = (_interval(languages[name], subjects) for name in ("size", "expected"))
     jaccard = _interval(languages["jaccard"], subjects) if languages["jaccard"].notna().any() else None
@@ -75,6 +113,7 @@ def shared_of(languages: pd.DataFrame, facts: pd.DataFrame) -> Shared:
             for name in sizes.columns
         },
         size=Finding("language-independent neurons per fact", size, control=expected, p_value=together.p_value),
+        repaired=tuple(each for each in pairings if each is not None),
         jaccard=None if jaccard is None else Finding("Jaccard index of two languages", jaccard),
         tests=significant(languages["p_value"].to_numpy(dtype=float)),
         reasons={str(reason): int(count) for reason, count in reasons.items()},

@@ -147,9 +147,9 @@ def findings_of(run: Run | Path | str) -> pd.DataFrame:
     run = run if isinstance(run, Run) else Run.open(run)
     reading = read(run, 0)
     found = findings_in(reading).all
-    languages, effects = (run.table(name) for name in ("languages", "language_effects"))
+    languages, neurons, effects = (run.table(name) for name in ("languages", "language_neurons", "language_effects"))
     if len(languages):
-        found += shared_of(languages, reading.facts).findings
+        found += shared_of(languages, neurons, reading.facts).findings
     if len(effects):
         found += language_effects(effects, reading.facts)
     for each in results_of(run.table("checks")):

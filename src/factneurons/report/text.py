@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from factneurons.degeneracy.types import REASONS as NO_GROUPS
+from factneurons.findings.languages import Shared
 from factneurons.multilingual.settings import RULES
 from factneurons.multilingual.types import REASONS as NOT_SHARED
 from factneurons.report.numbers import plain
@@ -106,3 +107,13 @@ def not_shared(reason: str) -> str:
 def language_rule(rule: str) -> str:
     """What makes a neuron language-independent."""
     return RULES[rule]
+
+
+def shared_verdict(found: Shared) -> str:
+    """Whether facts share neurons across languages, in a sentence."""
+    if found.verdict == "shared":
+        return "Facts share neurons of their own across languages: more than every chance level."
+    if found.verdict == "cannot tell":
+        return "Whether facts share neurons of their own cannot be told: no other fact's neurons to compare with."
+    beside = ", or ".join(found.unbeaten)
+    return f"It is not shown that facts share neurons of their own: no more than {beside} (p > 0.05)."

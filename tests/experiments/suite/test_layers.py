@@ -9,7 +9,7 @@ import pytest
 import factneurons as fn
 from factneurons.experiments.experiment import RANDOM_FOR
 from factneurons.experiments.study import Study
-from factneurons.experiments.suite.layers import EXPERIMENT, KNOWLEDGE, SHARED
+from factneurons.experiments.suite.layers import EXPERIMENT, KNOWLEDGE, REPAIRED, SHARED
 
 
 def test_shares_add_up_and_say_how_deep(model, facts, sharing, measured_by):
@@ -36,6 +36,20 @@ def test_chance_is_that_of_random_sets(model, facts, sharing, measured_by):
     assert values[f"{RANDOM_FOR}{SHARED}", "neurons", ""] == pytest.approx(found.expected)
 
 
+def test_other_facts_share_what_theirs_in_the_other_language_have(facts, sharing, measured_by):
+    """The relation has one other fact: what is shared with it is an intersection."""
+    values = measured_by(EXPERIMENT, sharing, facts[0])
+    (other,) = (
+        each for each in facts if (each.relation, each.language) == ("capital", "zh") and each.id != facts[0].id
+    )
+    both = set(sharing.knowledge(facts[0], "dai").neurons) & set(sharing.knowledge(other, "dai").neurons)
+    assert values[REPAIRED, "other facts", ""] == 1
+    assert values.get((REPAIRED, "neurons", ""), 0) == len(both)
+    for layer in {neuron.layer for neuron in both}:
+        share = sum(neuron.layer == layer for neuron in both) / len(both)
+        assert values[REPAIRED, "share of layer", str(layer)] == pytest.approx(share)
+
+
 def test_a_fact_in_one_language_has_nothing_shared(model, facts, few, measured_by):
     values = measured_by(EXPERIMENT, Study(model, facts[:1], few), facts[0])
-    assert SHARED not in {condition for condition, _, _ in values}
+    assert not {SHARED, REPAIRED} & {condition for condition, _, _ in values}

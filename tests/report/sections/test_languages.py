@@ -131,6 +131,9 @@ def test_the_page(folder, parsed):
     text = page.text
     assert "3 of 4 facts in en, zh have language-independent neurons" in text
     assert "1 facts have none: its languages do not share enough neurons" in text
+    assert "Paired with other facts' neurons of the relation in the other languages, 4 facts share 0.5" in text
+    assert "It is not shown that facts share neurons of their own" in text
+    assert "language-independent, re-paired over all facts" in text
     assert "−50.0%" in text
     assert "L3.7" in text
 

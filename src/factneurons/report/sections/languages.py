@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from factneurons.attribution.settings import ACTIONS
-from factneurons.findings.languages import Shared, held_by, language_effects, shared_of
+from factneurons.findings.languages import OTHER_FACTS, Shared, held_by, language_effects, shared_of
+from factneurons.findings.repairing import AMONG, Repaired
 from factneurons.report import numbers
 from factneurons.report.charts import (
     BLUE,
@@ -32,7 +34,7 @@ from factneurons.report.charts import (
     with_interval,
 )
 from factneurons.report.figures import by_layer
-from factneurons.report.text import VALUES, language_rule, not_shared
+from factneurons.report.text import VALUES, language_rule, not_shared, shared_verdict
 from factneurons.runs.store import Run
 from factneurons.statistics import Finding
 
@@ -104,6 +106,10 @@ class LanguageSection:
         """Why facts have no language-independent neurons, and how many."""
         return [(not_shared(reason), count) for reason, count in self.shared.reasons.items()]
 
+    def paired(self, found: Repaired) -> str:
+        """What was put in the place of a fact's own neurons."""
+        return AMONG[found.among]
+
     def related(self) -> list[tuple[Finding, Finding | None]]:
         """What every set does to the fact's own prompts, with what it does to facts of other relations."""
         elsewhere = {_set_of(each): each for each in self.effects if each.under["prompts"] == "unrelated"}
@@ -128,7 +134,7 @@ def languages_of(run: Run, facts: pd.DataFrame, layers: int) -> LanguageSection 
     neurons = run.table("language_neurons")
     effects = run.table("language_effects")
     settings = run.manifest.stages["languages"].settings
-    shared = shared_of(table, facts)
+    shared = shared_of(table, neurons, facts)
     cuts = {str(name): float(cut) for name, cut in settings["cuts"].items()}
     by_layer = neurons.loc[neurons["shared"], "layer"].value_counts() if len(neurons) else {}
     return LanguageSection(
@@ -183,6 +189,9 @@ def _sentences(section: LanguageSection) -> Iterator[Markup]:
         numbers.plain(_expected(section)),
         numbers.p_value(found.size.p_value),
     )
+    for each in found.repaired:
+        yield _repaired(each)
+    yield Markup("{}").format(_strong(shared_verdict(found)))
     jaccard = ""
     if found.jaccard is not None:
         jaccard = (
@@ -202,6 +211,21 @@ def _sentences(section: LanguageSection) -> Iterator[Markup]:
     yield from _changes(section)
 
 
+def _repaired(found: Repaired) -> Markup:
+    told = Markup(
+        "Paired with {} in the other languages, {} facts share {}, and with their own {} (p\u00a0=\u00a0{})."
+    ).format(
+        OTHER_FACTS[found.among],
+        numbers.count(found.size.n),
+        numbers.plain(math.nan if found.size.control is None else found.size.control.estimate),
+        _strong(numbers.plain(found.size.value)),
+        numbers.p_value(found.size.p_value),
+    )
+    if not found.alone:
+        return told
+    return told + Markup(" {} facts have no other fact to be paired with.").format(numbers.count(found.alone))
+
+
 def _changes(section: LanguageSection) -> Iterator[Markup]:
     for effect, _ in section.related():
         if effect.under["neurons"] == "shared" and effect.under["action"] == "suppress" and effect.control is not None:
@@ -219,7 +243,7 @@ def _changes(section: LanguageSection) -> Iterator[Markup]:
 
 def _expected(section: LanguageSection) -> float:
     """Language-independent neurons per fact by chance."""
-    return float("nan") if section.shared.size.control is None else section.shared.size.control.estimate
+    return math.nan if section.shared.size.control is None else section.shared.size.control.estimate
 
 
 def _strong(text: str) -> Markup:
