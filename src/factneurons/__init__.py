@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from factneurons.editing.build import edit
     from factneurons.editing.chosen import answers_by_language, facts_to_edit
     from factneurons.editing.evaluation import EditEffect, EditEvaluation, check_answers, effects_of, evaluate_edit
+    from factneurons.editing.finetuning import finetune_neurons
     from factneurons.editing.kinds import EDIT_KINDS
-    from factneurons.editing.settings import EditSettings
+    from factneurons.editing.settings import EditSettings, FinetuneSettings
     from factneurons.editing.storage import EDIT_FILES, StoredEdit, edits_in
     from factneurons.editing.types import Edit, stack_edits
     from factneurons.errors import FactneuronsError, NotAskable
@@ -115,6 +116,7 @@ __all__ = [
     "Fact",
     "FactChecker",
     "FactneuronsError",
+    "FinetuneSettings",
     "InterventionSettings",
     "KnowledgeNeurons",
     "LanguageIndependent",
@@ -154,6 +156,7 @@ __all__ = [
     "facts_to_edit",
     "find_degenerate",
     "findings_of",
+    "finetune_neurons",
     "generate",
     "language_agnostic",
     "language_independent",
@@ -191,8 +194,9 @@ _MODULES = {
     "editing.build": ("edit",),
     "editing.chosen": ("answers_by_language", "facts_to_edit"),
     "editing.evaluation": ("EditEffect", "EditEvaluation", "check_answers", "effects_of", "evaluate_edit"),
+    "editing.finetuning": ("finetune_neurons",),
     "editing.kinds": ("EDIT_KINDS",),
-    "editing.settings": ("EditSettings",),
+    "editing.settings": ("EditSettings", "FinetuneSettings"),
     "editing.storage": ("EDIT_FILES", "StoredEdit", "edits_in"),
     "editing.types": ("Edit", "stack_edits"),
     "errors": ("FactneuronsError", "NotAskable"),
