@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import numpy as np
 
 from factneurons.facts.types import Fact
-from factneurons.models.questions import Asking, Question
+from factneurons.models.questions import Asking, asking
 from factneurons.models.types import FloatArray, Neuron, Query, check_finite
 
 NeuronSet = frozenset[Neuron]
@@ -37,7 +37,7 @@ def suppressed_table(
     Raises:
         BadNumber: a probability that is NaN; names the fact and the prompt.
     """
-    table = yield Question([query for _, query in asked], neuron_sets)
+    table = yield from asking([query for _, query in asked], neuron_sets)
     for (fact, query), row in zip(asked, table, strict=True):
         where = f"fact {fact.id!r}, prompt {query.prompt.text!r}"
         check_finite(row, where, "P(answer) is NaN with neurons suppressed")

@@ -21,8 +21,8 @@ from factneurons.attribution.baselines import Baselines
 from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, Rule, quadrature
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.models.model import Model
-from factneurons.models.passes.capture import Capture, subset
-from factneurons.models.passes.fast_path import values_and_gradients
+from factneurons.models.passes.capture import Capture
+from factneurons.models.passes.fast_path import values_and_gradients, values_at
 from factneurons.models.passes.memory import row_budget, with_backoff
 
 _RELATIVE = 0.01
@@ -157,7 +157,7 @@ class _Integration:
 
     def _chunk(self, items: Tensor, paths: list[Tensor], pairs: list[tuple[float, float]]) -> None:
         """Rows for every wanted path at a few (node, weight) pairs."""
-        captured = subset(self._captured, items)
+        captured = self._captured.subset(items)
         nodes = torch.tensor([node for node, _ in pairs], dtype=torch.float64)
         points: list[Tensor | None] = []
         for layer, chosen in enumerate(paths):
@@ -227,11 +227,10 @@ def _split(items: Tensor, paths: list[Tensor], rows: int) -> Iterator[tuple[Tens
 
 def target_value(model: Model, captured: Capture, settings: AttributionSettings) -> Tensor:
     """F at the activation, [I] float64, from the unchanged pass."""
-    if settings.target == "logit":
+    if settings.target == "logit" or captured.against is not None:
         last = len(captured.activations) - 1
         points: list[Tensor | None] = [None] * last
-        values, _ = values_and_gradients(model.backbone, captured, [*points, captured.activations[last]], "logit")
-        found = values[last]
+        found = values_at(model.backbone, captured, [*points, captured.activations[last]], settings.target)[last]
         assert found is not None
         return found[:, 0].double().cpu()
     log_probability = captured.log_probabilities[:, 0].cpu()

@@ -24,7 +24,7 @@ from factneurons.attribution.engine import node_weights, noise_of, target_value
 from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, Rule, quadrature
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.models.model import Model
-from factneurons.models.passes.capture import Capture, subset
+from factneurons.models.passes.capture import Capture
 from factneurons.models.passes.fast_path import gated_values_and_gradients
 from factneurons.models.passes.memory import row_budget, with_backoff
 
@@ -120,7 +120,7 @@ class _Joint:
         """Rows of some items at a few (node, weight) pairs: as many paths of each, one after the other."""
         items = torch.tensor([item for item, _ in pairs])
         paths = torch.tensor([path for _, path in pairs])
-        captured = subset(self._captured, items)
+        captured = self._captured.subset(items)
         first = captured.activations[0]
         at = torch.tensor([node for node, _ in nodes], dtype=first.dtype, device=first.device)
         weights = torch.tensor([weight for _, weight in nodes], dtype=first.dtype, device=first.device)

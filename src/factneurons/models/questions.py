@@ -54,6 +54,11 @@ Asking = Generator[Question | Reading, FloatArray, _Found]
 """A search: yields questions, is sent their answers, returns what it found."""
 
 
+def asking(queries: Sequence[Query], neuron_sets: Sequence[Collection[tuple[int, int]]]) -> Asking[FloatArray]:
+    """One question, as a search: P(answer) of queries with sets of neurons suppressed, [queries, sets]."""
+    return (yield Question(queries, neuron_sets))
+
+
 def knowing(found: _Found) -> Asking[_Found]:
     """What needs no question, as a search."""
     return found

@@ -18,7 +18,7 @@ from torch import Tensor
 from factneurons.models.backbone import Backbone
 from factneurons.models.interventions import changed_values, multiply
 from factneurons.models.passes.attention import Unsupported
-from factneurons.models.passes.capture import Capture, capture, subset
+from factneurons.models.passes.capture import Capture, capture
 from factneurons.models.passes.captures import Captures
 from factneurons.models.passes.changes import ChangedRows, NeuronSets
 from factneurons.models.passes.fast_path import disable_fast_path, fast_path_fits
@@ -210,7 +210,7 @@ class _Work:
             self.plain(item, alone, self.sets[item.question])
 
     def _in_rows(self, captured: Capture, items: Sequence[_Item]) -> None:
-        own = subset(captured, torch.tensor([item.row for item in items], device=captured.rows.device))
+        own = captured.subset(torch.tensor([item.row for item in items], device=captured.rows.device))
         sets = [self.sets[item.question] for item in items]
 
         def ask(part: Sequence[int]) -> None:
