@@ -55,6 +55,19 @@ class Neuron(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """What one positive unit of a neuron does to the vocabulary; of a negative value the two change places.
+
+    Attributes:
+        promotes: the tokens whose logits rise most, the highest first, as text.
+        suppresses: the tokens whose logits fall most, the lowest first.
+    """
+
+    promotes: tuple[str, ...]
+    suppresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A prompt and an answer as one model sees them. Made by `Model.query`, never by hand.
 
