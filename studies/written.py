@@ -61,9 +61,7 @@ def ranks_of(folder: Path, draws: int) -> Iterator[Found]:
                 signed = logits[neuron] * (-1 if values[neuron] < 0 else 1)
                 rank = 1 + int((signed > signed[token]).sum())
                 what = "true" if place < len(neurons) else "random"
-                yield Found(
-                    Path(truth.base).name, name, wiring.get(neuron, ""), neuron.layer, what, rank
-                )
+                yield Found(Path(truth.base).name, name, wiring.get(neuron, ""), neuron.layer, what, rank)
 
 
 def lines(found: pd.DataFrame, tokens: int, by: Sequence[str]) -> Iterator[str]:

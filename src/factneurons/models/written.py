@@ -28,9 +28,10 @@ from factneurons.facts.source import load_facts
 from factneurons.facts.types import Prompt
 from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
-from factneurons.models.hooks import Registration, after
+from factneurons.models.hooks import after
 from factneurons.models.model import Model
 from factneurons.models.neurons import existing, out_views
+from factneurons.models.passes.lens import head_input
 from factneurons.models.types import Neuron, Written
 from factneurons.settings import check_number
 
@@ -85,6 +86,11 @@ def reaches_head(backbone: Backbone, layer: int) -> bool:
     return backbone.kind != "encoder-decoder" or not backbone.in_encoder(layer)
 
 
+def place_of(logits: Tensor, token: int) -> int:
+    """The place of a token by what a neuron writes, from 1: how many it promotes at least as much."""
+    return int((logits > logits[token]).sum()) + 1
+
+
 def token_text(backbone: Backbone, token: int) -> str:
     """A token as it stands in a text; one that is no whole character, as the tokenizer spells it."""
     text = str(backbone.tokenizer.decode([token]))
@@ -114,26 +120,10 @@ def _to_head(backbone: Backbone, rows: Tensor, at: Tensor | None) -> Tensor:
     else:
         step = rows * (_STEP * at.norm() / rows.norm(dim=1, keepdim=True).clamp(min=torch.finfo(rows.dtype).tiny))
         both = torch.cat([at + step, at - step])
-    up, down = _tail(backbone, both).chunk(2)
+    token = torch.zeros(1, 1, dtype=torch.long, device=backbone.device)
+    batch = Batch((), token, token if backbone.kind == "encoder-decoder" else None)
+    up, down = head_input(backbone, batch, both).chunk(2)
     return (up - down) / 2
-
-
-def _tail(backbone: Backbone, outputs: Tensor) -> Tensor:
-    """What the head reads when the last block's outputs are these, [rows, hidden]."""
-
-    def put(module: object, inputs: object, output: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
-        first = output[0] if isinstance(output, tuple) else output
-        new = outputs.to(first)[:, None].expand_as(first)
-        return (new, *output[1:]) if isinstance(output, tuple) else new
-
-    return _run(backbone, len(outputs), after(backbone.layers[-1].block, put))
-
-
-def _run(backbone: Backbone, rows: int, hook: Registration) -> Tensor:
-    """The head's input in a pass over one token per row, where a hook on the last block decides what comes out of it."""
-    ids = torch.zeros(rows, 1, dtype=torch.long, device=backbone.device)
-    batch = Batch((), ids, ids if backbone.kind == "encoder-decoder" else None)
-    return backbone.to_head(batch, hooks=[hook])[:, 0]
 
 
 @torch.no_grad()
