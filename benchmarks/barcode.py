@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from factneurons.attribution.drops import Drops
 from factneurons.degeneracy.clusterers.base import Context
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.distances import neuron_distances
-from factneurons.degeneracy.drops import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.types import Neuron
 from measuring import in_fresh_process, peak_above, random_model

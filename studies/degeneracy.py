@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from factneurons.attribution.drops import Drops, suppressed_by
 from factneurons.attribution.locate import locate
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.drops import Drops, suppressed_by
 from factneurons.degeneracy.find import find_degenerate
 from factneurons.degeneracy.functional import functional_filter
 from factneurons.degeneracy.settings import DegeneracySettings

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import torch
 from scipy.stats import binomtest
 
+from factneurons.attribution.drops import Drops, Suppressed
 from factneurons.attribution.locate import locate
 from factneurons.attribution.settings import SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
@@ -30,7 +31,6 @@ from factneurons.benchmark.tables import Table, fill, markdown
 from factneurons.degeneracy.carrying import carries_nothing
 from factneurons.degeneracy.clusterers.base import Context
 from factneurons.degeneracy.clusterers.interaction import interaction
-from factneurons.degeneracy.drops import Drops, Suppressed
 from factneurons.degeneracy.find import find_degenerate
 from factneurons.degeneracy.halving import split_prompts
 from factneurons.degeneracy.judge import storage_of

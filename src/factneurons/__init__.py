@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from factneurons.editing.build import edit
     from factneurons.editing.chosen import answers_by_language, facts_to_edit
     from factneurons.editing.evaluation import EditEffect, EditEvaluation, check_answers, effects_of, evaluate_edit
+    from factneurons.editing.finetuning import finetune_neurons
     from factneurons.editing.kinds import EDIT_KINDS
-    from factneurons.editing.settings import EditSettings
+    from factneurons.editing.settings import EditSettings, FinetuneSettings
     from factneurons.editing.storage import EDIT_FILES, StoredEdit, edits_in
     from factneurons.editing.types import Edit, stack_edits
     from factneurons.errors import FactneuronsError, NotAskable
@@ -43,12 +44,15 @@ if TYPE_CHECKING:
     from factneurons.factcheck.types import Statement
     from factneurons.facts.description import Description, describe
     from factneurons.facts.formats.registry import FORMATS, SUFFIXES
+    from factneurons.facts.perturbing import Perturbed, perturb
     from factneurons.facts.related import RelatedFacts
+    from factneurons.facts.settings import PerturbationSettings
     from factneurons.facts.source import load_facts
     from factneurons.facts.types import BLANK, Fact, Prompt
     from factneurons.facts.writing import write_jsonl
     from factneurons.models.bundled import POCKET_MODELS, pocket_path
     from factneurons.models.doctor import diagnose
+    from factneurons.models.generation import generate
     from factneurons.models.load import load_model
     from factneurons.models.model import Model
     from factneurons.models.types import DTYPES, Neuron, Query
@@ -58,7 +62,7 @@ if TYPE_CHECKING:
     from factneurons.multilingual.settings import LanguageSettings
     from factneurons.multilingual.types import LanguageIndependent
     from factneurons.planted.plant import Planted, plant
-    from factneurons.planted.settings import MIX, ORDERED, RANDOM_MODELS, PlantingSettings
+    from factneurons.planted.settings import MIX, MIXES, ORDERED, RANDOM_MODELS, PlantingSettings
     from factneurons.planted.truth import Truth
     from factneurons.planted.types import REGIMES
     from factneurons.pocket.training import train_pocket
@@ -87,6 +91,7 @@ __all__ = [
     "EXPERIMENTS",
     "FORMATS",
     "MIX",
+    "MIXES",
     "ORDERED",
     "POCKET_MODELS",
     "RANDOM_MODELS",
@@ -111,6 +116,7 @@ __all__ = [
     "Fact",
     "FactChecker",
     "FactneuronsError",
+    "FinetuneSettings",
     "InterventionSettings",
     "KnowledgeNeurons",
     "LanguageIndependent",
@@ -120,6 +126,8 @@ __all__ = [
     "NotAskable",
     "PairSettings",
     "ParsedLine",
+    "PerturbationSettings",
+    "Perturbed",
     "Planted",
     "PlantingSettings",
     "Prompt",
@@ -148,12 +156,15 @@ __all__ = [
     "facts_to_edit",
     "find_degenerate",
     "findings_of",
+    "finetune_neurons",
+    "generate",
     "language_agnostic",
     "language_independent",
     "load_facts",
     "load_model",
     "locate",
     "model_of",
+    "perturb",
     "plant",
     "pocket_path",
     "reason_in_words",
@@ -183,8 +194,9 @@ _MODULES = {
     "editing.build": ("edit",),
     "editing.chosen": ("answers_by_language", "facts_to_edit"),
     "editing.evaluation": ("EditEffect", "EditEvaluation", "check_answers", "effects_of", "evaluate_edit"),
+    "editing.finetuning": ("finetune_neurons",),
     "editing.kinds": ("EDIT_KINDS",),
-    "editing.settings": ("EditSettings",),
+    "editing.settings": ("EditSettings", "FinetuneSettings"),
     "editing.storage": ("EDIT_FILES", "StoredEdit", "edits_in"),
     "editing.types": ("Edit", "stack_edits"),
     "errors": ("FactneuronsError", "NotAskable"),
@@ -200,12 +212,15 @@ _MODULES = {
     "factcheck.types": ("Statement",),
     "facts.description": ("Description", "describe"),
     "facts.formats.registry": ("FORMATS", "SUFFIXES"),
+    "facts.perturbing": ("Perturbed", "perturb"),
     "facts.related": ("RelatedFacts",),
+    "facts.settings": ("PerturbationSettings",),
     "facts.source": ("load_facts",),
     "facts.types": ("BLANK", "Fact", "Prompt"),
     "facts.writing": ("write_jsonl",),
     "models.bundled": ("POCKET_MODELS", "pocket_path"),
     "models.doctor": ("diagnose",),
+    "models.generation": ("generate",),
     "models.load": ("load_model",),
     "models.model": ("Model",),
     "models.types": ("DTYPES", "Neuron", "Query"),
@@ -215,7 +230,7 @@ _MODULES = {
     "multilingual.settings": ("LanguageSettings",),
     "multilingual.types": ("LanguageIndependent",),
     "planted.plant": ("Planted", "plant"),
-    "planted.settings": ("MIX", "ORDERED", "PlantingSettings", "RANDOM_MODELS"),
+    "planted.settings": ("MIX", "MIXES", "ORDERED", "PlantingSettings", "RANDOM_MODELS"),
     "planted.truth": ("Truth",),
     "planted.types": ("REGIMES",),
     "pocket.training": ("train_pocket",),

@@ -87,6 +87,7 @@ def test_given_facts(command, facts_file, tmp_path, monkeypatch):
         (["--mix", "double=2"], "error: mix is 'double': it must be one of: degenerate, conjunctive, redundant"),
         (["--mix", "shared=2"], "error: mix is 'shared'"),
         (["--mix", "single"], "error: --mix: 'single' is not of the form REGIME=NUMBER, for instance single=2"),
+        (["--mix", "hard,single=2"], "error: --mix: 'hard' is not of the form REGIME=NUMBER"),
         (["--mix", "single=x"], "error: --mix: 'single=x' is not of the form"),
         (["--mix", "single=-1"], "error: --mix: 'single=-1' is not of the form"),
         (["--mix", "single=1,,"], "error: --mix: '' is not of the form"),
@@ -170,3 +171,8 @@ def test_the_mix_as_text():
     assert command_module._mix(" degenerate = 4 , single=2") == {"degenerate": 4, "single": 2}
     with pytest.raises(BadSetting):
         command_module._mix("")
+
+
+@pytest.mark.parametrize("name", fn.MIXES)
+def test_the_name_of_a_group_is_a_mix(name):
+    assert command_module._mix(name) == fn.MIXES[name]

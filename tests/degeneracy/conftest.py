@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from factneurons.attribution.drops import Drops
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.clusterers.base import Context
-from factneurons.degeneracy.drops import Drops
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
 

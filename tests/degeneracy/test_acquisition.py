@@ -9,13 +9,13 @@ from itertools import chain, combinations
 import numpy as np
 import pytest
 
+from factneurons.attribution.drops import Drops
 from factneurons.degeneracy.acquisition import (
     acquisition_by_clusterer,
     acquisition_curves,
     proper_subsets,
     random_partition,
 )
-from factneurons.degeneracy.drops import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.tables import ACQUISITION
 from factneurons.degeneracy.types import Component, DegenerateNeurons

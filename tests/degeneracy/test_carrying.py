@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from factneurons.attribution.drops import Drops
 from factneurons.degeneracy.carrying import FactsByNeuron, carries_nothing
-from factneurons.degeneracy.drops import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from factneurons.degeneracy.drops import Drops, without_others
+from factneurons.attribution.drops import Drops, without_others
 from factneurons.degeneracy.functional import functional_filter
 from factneurons.degeneracy.indices import degeneracy_index
 from factneurons.degeneracy.settings import DegeneracySettings

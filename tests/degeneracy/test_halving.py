@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factneurons.degeneracy.clusterers.interaction import sufficient_sets, with_helpers
-from factneurons.degeneracy.drops import Drops
+from factneurons.attribution.drops import Drops
+from factneurons.attribution.sufficient import sufficient_sets
+from factneurons.degeneracy.clusterers.interaction import with_helpers
 from factneurons.degeneracy.functional import functional_filter
 from factneurons.degeneracy.halving import MOST_SPLITS, halves_of, halving_test, split_prompts
 from factneurons.degeneracy.settings import DegeneracySettings

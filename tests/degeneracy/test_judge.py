@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from factneurons.degeneracy.drops import Drops
+from factneurons.attribution.drops import Drops
 from factneurons.degeneracy.judge import NEEDED, storage_of
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.types import Neuron

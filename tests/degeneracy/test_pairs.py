@@ -13,8 +13,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import factneurons as fn
+from factneurons.attribution.drops import Drops
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.drops import Drops
 from factneurons.degeneracy.pairs import degenerate_pairs, disjoint_pairs
 from factneurons.degeneracy.settings import PairSettings
 from factneurons.degeneracy.tables import PAIR_FACTS, PAIRS

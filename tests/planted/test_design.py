@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factneurons.facts.types import Fact, Prompt
-from factneurons.planted.design import Order, design
+from factneurons.planted.design import MANY, Order, design
 from factneurons.planted.settings import ORDERED
 
 
@@ -37,7 +37,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 def test_neurons_are_used_once_and_counted(orders, layers, seed):
     planted, need = design(orders, layers, seed)
     own = [fact for fact in planted if fact.regime != "shared"]
-    places = [neuron for fact in own for neuron in fact.neurons]
+    places = [neuron for fact in own for neuron in fact.everything]
     assert len(set(places)) == len(places)
     for layer in range(10):
         numbers = sorted(neuron.index for neuron in places if neuron.layer == layer)
@@ -106,6 +106,63 @@ def _loose(fact):
     assert [len(component.neurons) for component in fact.components] == [1] * 6
 
 
+def _sizes(fact):
+    return [len(component.neurons) for component in fact.components]
+
+
+def _lone(fact):
+    sizes = _sizes(fact)
+    assert len(sizes) == 3
+    assert sizes[0] == 1
+    assert {*sizes[1:]} <= {2, 3}
+
+
+def _copies_of_one(fact):
+    assert _sizes(fact) in ([1, 1], [1, 1, 1])
+
+
+def _stacked(component):
+    layers = sorted(neuron.layer for neuron in component.neurons)
+    assert len({*layers}) == 2
+    assert layers.count(layers[0]) == len(layers) // 2
+
+
+def _large(fact):
+    assert len(fact.components) == 2
+    for component in fact.components:
+        assert 5 <= len(component.neurons) <= 12
+        _stacked(component)
+
+
+def _unequal(fact):
+    small, large = _sizes(fact)
+    assert small in (2, 3)
+    assert 6 <= large <= 9
+    _stacked(fact.components[1])
+
+
+def _four(fact):
+    assert len(fact.components) == 4
+    assert {*_sizes(fact)} <= {2, 3}
+
+
+def _overlapping(fact):
+    first, second = (set(component.neurons) for component in fact.components)
+    (shared,) = first & second
+    assert all(shared.layer < neuron.layer for neuron in first ^ second)
+    assert len(fact.neurons) == len(first) + len(second) - 1
+
+
+def _helped(fact):
+    _single(fact)
+    assert len(fact.helpers) == MANY
+    assert not {*fact.helpers} & {*fact.neurons}
+
+
+def _diffuse(fact):
+    assert _sizes(fact) == [1] * MANY
+
+
 FORMS = {
     "degenerate": _units,
     "redundant": _copies,
@@ -114,10 +171,21 @@ FORMS = {
     "bilingual": _meeting,
     "interchangeable": _loose,
     "shared": lambda fact: None,
+    "lone": _lone,
+    "copies": _copies_of_one,
+    "large": _large,
+    "unequal": _unequal,
+    "four": _four,
+    "overlapping": _overlapping,
+    "helped": _helped,
+    "diffuse": _diffuse,
 }
 
 
-@pytest.mark.parametrize("regime", ["degenerate", "redundant", "single", "interchangeable"])
+ONE_LAYER = ["degenerate", "redundant", "single", "interchangeable", "lone", "copies", "four", "helped", "diffuse"]
+
+
+@pytest.mark.parametrize("regime", ONE_LAYER)
 def test_one_layer_is_enough_for_these(regime):
     planted, need = design([_order(0, regime, 2)], range(1, 2), 0)
     assert set(need) == {1}

@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
-from factneurons.planted.initial import _read, _Whitened
+from factneurons.planted.initial import _read, _tasks, _Whitened
+from factneurons.planted.types import PlantedComponent, PlantedFact
 from factneurons.planted.widen import widened
+
+FACT = Fact("r/a", "r", "s", "a", "en", (Prompt("s is ___."),))
 
 
 @pytest.fixture
@@ -15,6 +19,19 @@ def inputs():
     generator = torch.Generator().manual_seed(0)
     mixing = torch.randn(16, 16, generator=generator)
     return torch.randn(400, 16, generator=generator) @ mixing + 2.0
+
+
+def test_many_neurons_together_write_no_more_than_a_few_do():
+    def written(regime, *sizes, helpers=0):
+        places = iter(Neuron(1, index) for index in range(100))
+        parts = tuple(PlantedComponent(tuple(next(places) for _ in range(size))) for size in sizes)
+        extra = tuple(next(places) for _ in range(helpers))
+        return [task[-1] for task in _tasks([PlantedFact((FACT,), regime, parts, helpers=extra)])[1]]
+
+    assert written("redundant", 2, 3) == [1.0] * 5
+    assert written("large", 12, 5) == [0.5] * 12 + [1.0] * 5
+    assert written("diffuse", *[1] * 30) == pytest.approx([0.2] * 30)
+    assert sum(written("helped", 2, helpers=30)) == pytest.approx(3)
 
 
 def test_no_direction_tells_a_difference_better(inputs):

@@ -6,7 +6,7 @@ import pytest
 
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
-from factneurons.planted.regimes import BROKEN, LOST, STORED, promises
+from factneurons.planted.regimes import BROKEN, LOST, STORED, UNHELPED, promises
 from factneurons.planted.types import PlantedComponent, PlantedFact
 
 A, B, C, D, E, F = (Neuron(layer, index) for layer in (1, 2) for index in (0, 1, 2))
@@ -14,13 +14,13 @@ OTHER = Neuron(3, 0)
 FACT = Fact("r/a", "r", "s", "a", "en", (Prompt("s is ___."),))
 
 
-def _promises(regime, *parts, languages=()):
+def _promises(regime, *parts, languages=(), helpers=()):
     languages = languages or ("",) * len(parts)
     components = tuple(
         PlantedComponent(part, language=language) for part, language in zip(parts, languages, strict=True)
     )
-    planted = PlantedFact((FACT,), regime, components)
-    found = promises(planted, [*planted.neurons, OTHER])
+    planted = PlantedFact((FACT,), regime, components, helpers=helpers)
+    found = promises(planted, [*planted.everything, OTHER])
     assert len({(promise.suppressed, promise.language) for promise in found}) == len(found)
     return {(promise.suppressed, promise.language): (promise.at_least, promise.at_most) for promise in found}
 
@@ -106,3 +106,68 @@ def test_interchangeable():
     assert len(halves) == 6
     assert sorted(alone, key=sorted) == sorted(({A, B, D, E} - {neuron} for neuron in (A, B, D, E)), key=sorted)
     assert found[_set(A, B, D, E)] == GONE
+
+
+@pytest.mark.parametrize("regime", ["lone", "copies", "large", "unequal", "four"])
+def test_hard_regimes_with_distinct_components_promise_what_redundant_ones_do(regime):
+    assert _promises(regime, (A, B), (D, E)) == _promises("redundant", (A, B), (D, E))
+
+
+def test_single_neurons_that_each_suffice_promise_nothing_of_their_parts():
+    found = _promises("copies", (A,), (D,))
+    assert found == {_set(): AT_LEAST, _set(OTHER): AT_LEAST, _set(A, D): GONE, _set(D): AT_LEAST, _set(A): AT_LEAST}
+
+
+def test_a_lone_neuron_is_missing_from_every_part():
+    found = _promises("lone", (A,), (B, C), (D, E))
+    assert found[_set(B, C, D, E)] == AT_LEAST
+    for broken in ((A, B, D), (A, B, E), (A, C, D), (A, C, E)):
+        assert found[_set(*broken)] == PART
+
+
+def test_of_large_components_halves_are_drawn_and_always_the_same():
+    first, second = (tuple(Neuron(layer, index) for index in range(size)) for layer, size in ((1, 9), (2, 6)))
+    found = _promises("large", first, second)
+    assert found == _promises("large", first, second)
+    broken = [neurons for (neurons, _), bounds in found.items() if bounds == PART]
+    of_one = [neurons for neurons in broken if set(first) <= neurons or set(second) <= neurons]
+    assert sorted(len(neurons) for neurons in of_one) == [4 + 6] * 4 + [9 + 3] * 4
+    of_both = [neurons for neurons in broken if neurons not in of_one]
+    assert [(len(neurons & {*first}), len(neurons & {*second})) for neurons in of_both] == [(4, 3)] * 8
+
+
+def test_components_that_share_a_neuron():
+    assert _promises("overlapping", (A, B, D), (A, C, E)) == {
+        _set(): AT_LEAST,
+        _set(OTHER): AT_LEAST,
+        _set(A, B, C, D, E): GONE,
+        _set(A): GONE,
+        _set(C, E): AT_LEAST,
+        _set(B, D): AT_LEAST,
+        _set(B, C): PART,
+        _set(B, E): PART,
+        _set(D, C): PART,
+        _set(D, E): PART,
+    }
+
+
+def test_helpers_lift_a_fact_and_none_of_them_matters():
+    assert _promises("helped", (A, B), helpers=(D, E, F)) == {
+        _set(): AT_LEAST,
+        _set(OTHER): AT_LEAST,
+        _set(A, B): GONE,  # the helpers alone
+        _set(A, B, D, E, F): GONE,
+        _set(A): PART,
+        _set(B): PART,
+        _set(D, E, F): UNHELPED,
+        **{_set(helper): AT_LEAST for helper in (D, E, F)},
+    }
+
+
+def test_a_diffuse_fact_lives_in_any_half():
+    own = [Neuron(1, index) for index in range(30)]
+    found = _promises("diffuse", *((neuron,) for neuron in own))
+    missing = [neurons for (neurons, _), bounds in found.items() if bounds == AT_LEAST and len(neurons) > 1]
+    fifths = [neurons for (neurons, _), bounds in found.items() if bounds == PART]
+    assert [len(neurons) for neurons in missing] == [15] * 8
+    assert [len(neurons) for neurons in fifths] == [24] * 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from factneurons.errors import BadSetting
-from factneurons.planted.settings import MIX, ORDERED, PlantingSettings
+from factneurons.planted.settings import HARD, MIX, MIXES, ORDERED, PlantingSettings
 from factneurons.planted.types import REGIMES
 from factneurons.settings import options_of
 
@@ -13,7 +13,8 @@ from factneurons.settings import options_of
 def test_defaults():
     settings = PlantingSettings()
     assert settings.mix == MIX
-    assert set(settings.mix) == set(ORDERED) == set(REGIMES) - {"shared"}
+    assert set(MIXES["all"]) == set(ORDERED) == set(REGIMES) - {"shared"}
+    assert not set(MIX) & set(HARD)
     settings.mix["single"] = 99
     assert PlantingSettings().mix == MIX  # nothing leaks into the next one
 

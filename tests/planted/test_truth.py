@@ -46,6 +46,7 @@ PLANTED = st.builds(
     st.sampled_from(REGIMES),
     st.lists(COMPONENTS, min_size=1, max_size=3).map(tuple),
     st.lists(CHECKS, max_size=3).map(tuple),
+    NEURONS | st.just(()),
 )
 TRUTHS = st.builds(
     Truth,

@@ -34,6 +34,13 @@ def test_a_fact_by_its_id():
         EXAMPLE["r/b"]
 
 
+def test_a_neuron_that_components_share_is_there_once_and_helpers_are_in_no_component():
+    a, b, c, helper = (Neuron(1, index) for index in range(4))
+    fact = replace(EXAMPLE["r/a"], components=(PlantedComponent((a, b)), PlantedComponent((a, c))), helpers=(helper,))
+    assert fact.neurons == fact.neurons_of("en") == (a, b, c)
+    assert fact.everything == (a, b, c, helper)
+
+
 def test_a_check_passes_between_its_bounds():
     check = Check("x", (), 0.5, 0.3, 0.6)
     assert check.passed

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score, average_precision_score
 
+from factneurons.attribution.drops import Drops, NeuronSet, suppressed_by
 from factneurons.attribution.selection import coarse_set, needed_prompts
 from factneurons.attribution.settings import SelectionSettings
 from factneurons.benchmark.contestants import groupers, scorers
@@ -22,7 +23,6 @@ from factneurons.degeneracy.carrying import FactsByNeuron
 from factneurons.degeneracy.clusterers.base import Context
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.distances import GapUnits, neuron_distances
-from factneurons.degeneracy.drops import Drops, NeuronSet, suppressed_by
 from factneurons.degeneracy.halving import split_prompts
 from factneurons.degeneracy.judge import storage_of
 from factneurons.degeneracy.mediation import mediated_effects

@@ -21,6 +21,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "plant": (
         "factneurons plant pocket-gpt2 --out models/planted --seed 0",
         "factneurons plant random-llama --out models/planted-llama --mix single=2,conjunctive=1 --steps 400",
+        "factneurons plant pocket-gpt2 --out models/hard --mix hard",
         "factneurons plant pocket-gpt2 --out models/own --facts new.jsonl --regime degenerate",
     ),
 }
@@ -43,7 +44,11 @@ def plant(
         str | None, typer.Option(help=f"How given facts are stored, one of: {listed(fn.ORDERED)}. Default: single.")
     ] = None,
     mix: Annotated[
-        str | None, typer.Option(help=f"How many facts of which regime are invented. Default: {_MIX}.")
+        str | None,
+        typer.Option(
+            help="How many facts of which regime are invented, or a group of regimes: "
+            f"{listed(fn.MIXES)}. Default: easy, which is {_MIX}."
+        ),
     ] = None,
     settings: Annotated[fn.PlantingSettings, Fields("seed steps prompts")],
 ) -> None:
@@ -72,7 +77,12 @@ def plant(
 
 
 def _mix(text: str) -> dict[str, int]:
-    """{"degenerate": 4, "single": 2} of "degenerate=4,single=2"; the names are looked at by the settings."""
+    """{"degenerate": 4, "single": 2} of "degenerate=4,single=2"; the names are looked at by the settings.
+
+    The name of a group stands for its mix.
+    """
+    if text.strip() in fn.MIXES:
+        return dict(fn.MIXES[text.strip()])
     mix: dict[str, int] = {}
     for part in text.split(","):
         name, _, count = (piece.strip() for piece in part.partition("="))

@@ -7,7 +7,7 @@ components of neurons, or the reason why there are none; and the verdict on how 
     distances    how far apart two neurons are, from the weights that join them
     clusterers   every way to group the neurons, by name
     judge        how a fact is stored, from:
-        drops        how much is lost when sets of neurons are suppressed; indices: what losses come to
+        indices      what losses of P(answer) come to
         functional   which groups can be spared, suffice, and cannot all be spared
         halving      whether any other grouping of the neurons would do as well
         carrying     which other facts a group carries, by those facts' own neurons

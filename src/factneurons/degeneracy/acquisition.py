@@ -18,9 +18,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from factneurons.attribution.drops import Drops, NeuronSet, suppressed_by, union
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.distances import GapUnits
-from factneurons.degeneracy.drops import Drops, NeuronSet, suppressed_by, union
 from factneurons.degeneracy.find import degenerate_neurons
 from factneurons.degeneracy.settings import ClustererName, DegeneracySettings
 from factneurons.degeneracy.tables import ACQUISITION

@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from factneurons.attribution.controls import matched_random, strengths
+from factneurons.attribution.drops import suppressed_table
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.drops import suppressed_table
 from factneurons.degeneracy.settings import CarriedSettings
 from factneurons.degeneracy.types import Carried, CarriedFacts, Carrying, DegenerateNeurons
 from factneurons.draws import bounded_sample

@@ -16,12 +16,12 @@ from functools import cache
 
 import numpy as np
 
+from factneurons.attribution.drops import Drops, suppressed_by
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.carrying import Carries, FactsByNeuron, carries_nothing
 from factneurons.degeneracy.clusterers.base import Cluster, Clustering, Context
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.distances import GapUnits, neuron_distances
-from factneurons.degeneracy.drops import Drops, suppressed_by
 from factneurons.degeneracy.halving import split_prompts
 from factneurons.degeneracy.judge import judge
 from factneurons.degeneracy.mediation import mediated_effects

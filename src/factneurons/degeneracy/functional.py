@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from factneurons.degeneracy.drops import Drops, NeuronSet, union, without_others
+from factneurons.attribution.drops import Drops, NeuronSet, union, without_others
 from factneurons.degeneracy.settings import DegeneracySettings
 
 

@@ -31,7 +31,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from factneurons.degeneracy.drops import NeuronSet, Suppressed, union
+from factneurons.attribution.drops import NeuronSet, Suppressed, union
 from factneurons.draws import as_number
 from factneurons.models.types import FloatArray, Neuron
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from factneurons.attribution.drops import Drops, NeuronSet, Suppressed, log_odds_lost, union, without_others
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.carrying import Carries
-from factneurons.degeneracy.drops import Drops, NeuronSet, Suppressed, log_odds_lost, union, without_others
 from factneurons.degeneracy.functional import functional_filter
 from factneurons.degeneracy.halving import halving_test
 from factneurons.degeneracy.indices import degeneracy_index

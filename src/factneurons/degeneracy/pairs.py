@@ -19,10 +19,10 @@ from itertools import combinations
 
 import numpy as np
 
+from factneurons.attribution.drops import Drops, NeuronSet, suppressed_table
 from factneurons.attribution.selection import needed_prompts
 from factneurons.attribution.settings import SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.drops import Drops, NeuronSet, suppressed_table
 from factneurons.degeneracy.settings import Differences, PairSettings
 from factneurons.degeneracy.tables import PAIRED
 from factneurons.degeneracy.types import DegeneratePair, DegeneratePairs, PromptPairs

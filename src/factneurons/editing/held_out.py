@@ -14,7 +14,6 @@ Source of the critical groups (reverse, synonyms): 'What does the Knowledge Neur
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from factneurons.editing.settings import EditSettings
 from factneurons.errors import BadFact, NotAskable
 from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import BLANK, Fact, Prompt
+from factneurons.facts.words import WORD
 from factneurons.models.model import Model
 from factneurons.models.prompts import ask
 from factneurons.models.types import Query
@@ -34,9 +34,6 @@ Role = Literal["new", "old", "statement"]
 
 LeftOut = Counter[tuple[str, str]]
 """Group and reason -> how many prompts, facts and words of statements could not be asked."""
-
-_PIECES = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]|[^\W\u2e80-\u9fff\uf900-\ufaff]+")
-"""Words; single characters in scripts without spaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +159,7 @@ def statement_queries(model: Model, statement: str, group: str = "", left_out: L
     model is asked every word in turn, the others being there (pseudo-log-likelihood); a word that it cannot be asked is
     left out, and counted in `left_out` for the group.
     """
-    pieces = list(_PIECES.finditer(statement))
+    pieces = list(WORD.finditer(statement))
     if model.kind != "cloze":
         pieces, ends = pieces[1:2], [len(statement)]
     else:

@@ -25,6 +25,9 @@ ADDITIVE = (0.6, 1.3)
 """The neurons of one layer of a component cost together from this to this many times what all of them cost, in
 log-odds."""
 
+LITTLE = 0.2
+"""One helper costs at most this share of what all helpers cost, in log-odds."""
+
 _LEAST = 1e-12
 _NO_BOUND = 1e9
 
@@ -65,8 +68,12 @@ def _interplay(model: Model, planted: PlantedFact) -> Iterator[Check]:
         for part, share in zip(parts, _shares(model, planted, parts, own), strict=True):
             yield Check("share of the whole loss in log-odds", tuple(sorted(part)), float(share), GATED, _NO_BOUND)
             yield _additive(model, planted, part)
-    if planted.regime in ("single", "shared") and planted.components[0].wiring == "parallel":
+    if planted.regime in ("single", "shared", "helped") and planted.components[0].wiring == "parallel":
         yield _additive(model, planted, own)
+    if planted.helpers:
+        helpers = [frozenset({helper}) for helper in planted.helpers]
+        largest = float(_shares(model, planted, helpers, frozenset(planted.helpers)).max())
+        yield Check("largest share of a helper in what all lose, in log-odds", planted.helpers, largest, 0.0, LITTLE)
 
 
 def _additive(model: Model, planted: PlantedFact, part: frozenset[Neuron]) -> Check:

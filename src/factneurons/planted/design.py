@@ -15,6 +15,9 @@ from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 from factneurons.planted.types import PlantedComponent, PlantedFact, Regime, Wiring
 
+MANY = 30
+"""The helpers of a helped fact, and the neurons of a diffuse one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -44,6 +47,10 @@ class _Places:
         self.taken[layer] += 1
         return place
 
+    def anywhere(self, count: int) -> tuple[Neuron, ...]:
+        """So many neurons, each in a layer of its own choice."""
+        return tuple(self.take(int(self.rng.choice(self.layers))) for _ in range(count))
+
     def parallel(self, size: int) -> PlantedComponent:
         """Neurons of one layer, none of which can read another."""
         layer = int(self.rng.choice(self.layers))
@@ -53,6 +60,17 @@ class _Places:
         """A chain: one neuron in each of `size` different layers."""
         layers = sorted(int(layer) for layer in self.rng.choice(self.layers, size, replace=False))
         return PlantedComponent(tuple(self.take(layer) for layer in layers), "series")
+
+    def stacked(self, size: int) -> PlantedComponent:
+        """Half of the neurons in one layer, the others in one above it, which read what all the lower ones wrote."""
+        lower, upper = self.two_layers()
+        layers = [lower] * (size // 2) + [upper] * (size - size // 2)
+        return PlantedComponent(tuple(self.take(layer) for layer in layers), "series")
+
+    def two_layers(self) -> tuple[int, int]:
+        """Two different layers, the lower one first."""
+        lower, upper = sorted(int(layer) for layer in self.rng.choice(self.layers, 2, replace=False))
+        return lower, upper
 
     def unit(self) -> PlantedComponent:
         """A component of two or three neurons, wired either way."""
@@ -92,7 +110,7 @@ def _one(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
 
 def _meeting(places: _Places, order: Order) -> tuple[PlantedComponent, ...]:
     """One stage for all languages, and above it one for each."""
-    lower, upper = sorted(int(layer) for layer in places.rng.choice(places.layers, 2, replace=False))
+    lower, upper = places.two_layers()
     size = int(places.rng.integers(1, 3))
     first = PlantedComponent(tuple(places.take(lower) for _ in range(size)), "series")
     return first, *(PlantedComponent((places.take(upper),), "series", language=fact.language) for fact in order.facts)
@@ -102,6 +120,38 @@ def _loose(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
     return tuple(places.parallel(1) for _ in range(6))
 
 
+def _lone(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
+    return places.parallel(1), places.unit(), places.unit()
+
+
+def _single_copies(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
+    return tuple(places.parallel(1) for _ in range(int(places.rng.integers(2, 4))))
+
+
+def _large(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
+    return tuple(places.stacked(int(size)) for size in places.rng.integers(5, 13, size=2))
+
+
+def _unequal(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
+    return places.unit(), places.stacked(int(places.rng.integers(6, 10)))
+
+
+def _four(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
+    return tuple(places.unit() for _ in range(4))
+
+
+def _overlapping(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
+    """Two chains that begin with the same neuron."""
+    count = min(3, len(places.layers))
+    first, *above = sorted(int(layer) for layer in places.rng.choice(places.layers, count, replace=False))
+    shared = places.take(first)
+    return tuple(PlantedComponent((shared, *(places.take(layer) for layer in above)), "series") for _ in range(2))
+
+
+def _diffuse(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
+    return tuple(places.parallel(1) for _ in range(MANY))
+
+
 _LAYOUTS: dict[Regime, Callable[[_Places, Order], tuple[PlantedComponent, ...]]] = {
     "degenerate": _units,
     "redundant": _copies,
@@ -109,6 +159,14 @@ _LAYOUTS: dict[Regime, Callable[[_Places, Order], tuple[PlantedComponent, ...]]]
     "single": _one,
     "bilingual": _meeting,
     "interchangeable": _loose,
+    "lone": _lone,
+    "copies": _single_copies,
+    "large": _large,
+    "unequal": _unequal,
+    "four": _four,
+    "overlapping": _overlapping,
+    "helped": _one,
+    "diffuse": _diffuse,
 }
 
 
@@ -132,7 +190,8 @@ def design(orders: Sequence[Order], layers: Sequence[int], seed: int) -> tuple[l
             replace(component, serves=(partner.id,))
             for component, partner in zip(components, order.partners, strict=False)
         ]
-        planted.append(PlantedFact(order.facts, order.regime, (*shared, *components[len(shared) :])))
+        whole = PlantedFact(order.facts, order.regime, (*shared, *components[len(shared) :]))
+        planted.append(replace(whole, helpers=places.anywhere(MANY)) if order.regime == "helped" else whole)
         planted += [
             PlantedFact((partner,), "shared", (replace(component, serves=(order.facts[0].id,)),))
             for component, partner in zip(components, order.partners, strict=False)

@@ -23,6 +23,9 @@ from factneurons.planted.types import PlantedComponent, PlantedFact
 _GAIN, _BIAS = 6.0, 2.0
 """A neuron's input is 6 - 2 on its own prompts and about -2 on others, where its activation is next to 0."""
 
+_TOGETHER = 6
+"""Neurons that write the answer together write as much as so many of them would, where there are more."""
+
 _SHRINK = 0.1
 """How far the covariance is drawn towards the identity: no prompt's own noise is fitted."""
 
@@ -60,40 +63,47 @@ def begin(
         inputs = passes.inputs_of(up, everything)
         whitened = _Whitened(inputs)
         length = float(passes.inputs_of(model.backbone.layers[layer].mlp_norm or up, everything).norm(dim=1).mean())
-        for neuron, fact, component, place in tasks[layer]:
+        for neuron, fact, component, place, share in tasks[layer]:
             own = torch.cat([rows[name] for name in (fact.id, *component.serves)])
             if component.language:
                 own = rows_of_language(own, fact, component.language)
             wanted = inputs[own]
             others = whitened.mean
-            if (place and component.wiring == "series") or place < 0:
-                chain = fact if place < 0 else component
-                below = [n for n in chain.neurons if n.layer < layer]
+            chain = fact if place < 0 else component
+            below = [n for n in chain.neurons if n.layer < layer] if place < 0 or component.wiring == "series" else []
+            if below:
                 mask = passes.switches.mask([frozenset(below)] * len(own))
                 others = passes.inputs_of(up, own, mask).mean(0)
             _read(model, neuron, whitened, wanted.mean(0), others, linear=place < 0)
-            _write(
-                model, neuron, _direction(model, neuron, fact, component, passes.questions.answers[own], rng), length
-            )
+            direction = _direction(model, neuron, fact, component, passes.questions.answers[own], rng)
+            _write(model, neuron, direction, share * length)
         for neuron in loud[layer]:
             fact = planted[int(torch.randint(len(planted), (1,), generator=rng))]
             _read(model, neuron, whitened, inputs[rows[fact.id]].mean(0), whitened.mean)
             _write(model, neuron, torch.randn(model.backbone.hidden_size, generator=rng), 1e-3 * length)
 
 
-def _tasks(planted: Sequence[PlantedFact]) -> dict[int, list[tuple[Neuron, PlantedFact, PlantedComponent, int]]]:
-    """Layer -> its neurons, each with its fact, its component, and how many of them are read from below.
+_Task = tuple[Neuron, PlantedFact, PlantedComponent, int, float]
 
-    The last number is the neuron's place in a chain, -1 for any neuron of a later stage.
+
+def _tasks(planted: Sequence[PlantedFact]) -> dict[int, list[_Task]]:
+    """Layer -> its neurons, each with its fact, its component, its place, and how much it writes.
+
+    The place is that in a chain, -1 for any neuron of a later stage; it writes less where many write together.
     """
-    tasks: dict[int, list[tuple[Neuron, PlantedFact, PlantedComponent, int]]] = defaultdict(list)
+    tasks: dict[int, list[_Task]] = defaultdict(list)
     for fact in planted:
         if fact.regime == "shared":
             continue
+        alone = all(len(component.neurons) == 1 for component in fact.components)
         for stage, component in enumerate(fact.components):
+            share = min(1.0, _TOGETHER / len(fact.neurons if alone else component.neurons))
             for place, neuron in enumerate(component.neurons):
                 order = (-1 if stage else 0) if fact.regime in _STAGED else place
-                tasks[neuron.layer].append((neuron, fact, component, order))
+                tasks[neuron.layer].append((neuron, fact, component, order, share))
+        for helper in fact.helpers:
+            task = (helper, fact, PlantedComponent((helper,)), 0, 1 / len(fact.helpers))
+            tasks[helper.layer].append(task)
     return tasks
 
 

@@ -21,8 +21,8 @@ from factneurons.settings import check_choice
 
 Report = Callable[[str], None]
 
-_LAYERS: dict[Regime, int] = {"conjunctive": 2, "bilingual": 2}
-"""Regime -> the layers it needs, where that is more than one: its components stand one above the other."""
+_LAYERS: dict[Regime, int] = dict.fromkeys(("conjunctive", "bilingual", "overlapping", "large", "unequal"), 2)
+"""Regime -> the layers it needs, where that is more than one: some of its neurons stand above others."""
 
 
 def invented_orders(model: Model, settings: PlantingSettings) -> list[Order]:

@@ -127,7 +127,7 @@ def _grown(
     drawn, need = design(orders, layers, settings.seed)
     grown, new = widened(model, max(need.values()) + settings.distractors, settings.seed)
     planted = [_placed(fact, new) for fact in drawn]
-    used = sorted({neuron for fact in planted for neuron in fact.neurons})
+    used = _neurons_of(planted)
     spare = sorted({neuron for layer in new for neuron in layer} - set(used))
     switches = Switches([*used, *spare])
     own = [[grown.query(prompt, fact.answer) for fact in each.facts for prompt in fact.prompts] for each in planted]
@@ -154,7 +154,13 @@ def _placed(fact: PlantedFact, new: Sequence[Sequence[Neuron]]) -> PlantedFact:
         replace(each, neurons=tuple(sorted(new[layer][place] for layer, place in each.neurons)))
         for each in fact.components
     )
-    return replace(fact, components=components)
+    helpers = tuple(sorted(new[layer][place] for layer, place in fact.helpers))
+    return replace(fact, components=components, helpers=helpers)
+
+
+def _neurons_of(planted: Sequence[PlantedFact]) -> list[Neuron]:
+    """Every neuron that any of these facts has, sorted."""
+    return sorted({neuron for fact in planted for neuron in fact.everything})
 
 
 def _accept(
@@ -168,7 +174,7 @@ def _accept(
 ) -> Truth:
     """Save the model, measure it as it is on disk, and leave out of the truth what does not keep its promises."""
     saved = save(model, folder)
-    everything = sorted({neuron for fact in planted for neuron in fact.neurons})
+    everything = _neurons_of(planted)
     checked = [replace(fact, checks=measured(saved, fact, everything)) for fact in planted]
     broken = _broken(checked)
     rejected = tuple(Rejected(fact.id, fact.regime, broken[fact.id]) for fact in checked if fact.id in broken)
@@ -179,7 +185,7 @@ def _accept(
         raise BadSetting(
             f"{base.name}: not one fact could be planted; the first: {rejected[0].id} ({rejected[0].reason})"
         )
-    gone = sorted(set(everything) - {neuron for fact in standing for neuron in fact.neurons})
+    gone = sorted(set(everything).difference(_neurons_of(standing)))
     distractors = {"loud": tuple(spare), "rejected": tuple(gone)}
     truth = Truth(
         base.name, settings.seed, standing, distractors, rejected, held_numbers(base, saved, everything, settings)

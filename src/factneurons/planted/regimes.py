@@ -8,6 +8,12 @@ In: a planted fact. Out: the promises that are trained for, and that the saved m
     single, shared  one component; a shared one carries other facts too
     bilingual       one component is needed in every language, and works through one for each language
     interchangeable single neurons of which any half suffices: no grouping is better than another
+    lone            as redundant, but one component is a single neuron
+    copies          every component is a single neuron, and each suffices
+    large, unequal, four   as redundant, with components of many neurons, of unequal sizes, and with four of them
+    overlapping     two components that each suffice and share a neuron, which is needed
+    helped          one component, and neurons of little effect each that lift it from likely to known
+    diffuse         many neurons of which any half suffices, and a fifth does not: no structure
 """
 
 from __future__ import annotations
@@ -16,13 +22,24 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import combinations, product
 
+import numpy as np
+
 from factneurons.models.types import Neuron
 from factneurons.planted.types import PlantedFact, Regime
 
 STORED, LOST, BROKEN = 0.8, 0.05, 0.3
 """P(answer) of a fact that is stored (at least), lost (at most), or left with part of a component (at most)."""
 
+UNHELPED = (0.3, 0.7)
+"""P(answer) of a helped fact without its helpers, from and to."""
+
 _MOST_HALVES = 8
+
+_LISTED = 3
+"""Of a component of at most so many neurons each neuron is left, or taken, alone; of a larger one halves are drawn."""
+
+_DRAWN = 4
+"""How many halves of a large component are drawn."""
 
 NeuronSet = frozenset[Neuron]
 
@@ -49,21 +66,48 @@ def promises(planted: PlantedFact, everything: Collection[Neuron]) -> list[Promi
     parts = [frozenset(component.neurons) for component in planted.components]
     return [
         Promise("nothing suppressed", frozenset(), at_least=STORED),
-        Promise("its own neurons alone", frozenset(everything) - own, at_least=STORED),
+        Promise("its own neurons alone", frozenset(everything).difference(planted.everything), at_least=STORED),
         Promise("none of its neurons", own, at_most=LOST),
         *_PROMISES[planted.regime](own, parts),
         *_by_language(planted),
+        *_helping(planted),
     ]
 
 
 def _each_suffices(own: NeuronSet, parts: list[NeuronSet]) -> Iterator[Promise]:
     for number, part in enumerate(parts):
         yield Promise(f"component {number} alone", own - part, at_least=STORED)
-        for neuron in sorted(part) if len(part) > 1 else ():
-            yield Promise(f"part of component {number} alone", own - part | {neuron}, at_most=BROKEN)
-    if all(len(part) > 1 for part in parts):
-        for missing in list(product(*(sorted(part) for part in parts)))[:_MOST_HALVES]:
-            yield Promise("a part of every component", frozenset(missing), at_most=BROKEN)
+        for missing in _pieces(part) if len(part) > 1 else ():
+            yield Promise(f"part of component {number} alone", own - part | missing, at_most=BROKEN)
+    if sum(len(part) > 1 for part in parts) > 1:
+        for pieces in list(product(*(_pieces(part) for part in parts)))[:_MOST_HALVES]:
+            yield Promise("a part of every component", frozenset().union(*pieces), at_most=BROKEN)
+
+
+def _pieces(part: NeuronSet) -> list[NeuronSet]:
+    """What is missing from a component that is broken: one neuron, or of a large one a half."""
+    if len(part) <= _LISTED:
+        return [frozenset({neuron}) for neuron in sorted(part)]
+    return _drawn(part, len(part) // 2, _DRAWN)
+
+
+def _drawn(neurons: NeuronSet, size: int, count: int) -> list[NeuronSet]:
+    """Different sets of so many of the neurons, always the same ones."""
+    rng, ordered = np.random.default_rng(len(neurons)), sorted(neurons)
+    found: dict[NeuronSet, None] = {}
+    while len(found) < count:
+        found[frozenset(ordered[place] for place in rng.permutation(len(ordered))[:size])] = None
+    return list(found)
+
+
+def _around_one(own: NeuronSet, parts: list[NeuronSet]) -> Iterator[Promise]:
+    """Components that have a neuron in common; alone is one with it."""
+    shared = frozenset.intersection(*parts)
+    yield Promise("all but the shared neuron", shared, at_most=LOST)
+    for number, part in enumerate(parts):
+        yield Promise(f"component {number} alone", own - part, at_least=STORED)
+    for missing in product(*(sorted(part - shared) for part in parts)):
+        yield Promise("a part of every component", frozenset(missing), at_most=BROKEN)
 
 
 def _each_is_needed(_own: NeuronSet, parts: list[NeuronSet]) -> Iterator[Promise]:
@@ -87,6 +131,21 @@ def _by_language(planted: PlantedFact) -> Iterator[Promise]:
             yield Promise("all but the component of this language", neurons, 0.0, LOST, component.language)
 
 
+def _most_halves(own: NeuronSet, _parts: list[NeuronSet]) -> Iterator[Promise]:
+    for missing in _drawn(own, len(own) // 2, _MOST_HALVES):
+        yield Promise("half of the neurons", missing, at_least=STORED)
+    for left in _drawn(own, len(own) // 5, _MOST_HALVES):
+        yield Promise("a fifth of the neurons", own - left, at_most=BROKEN)
+
+
+def _helping(planted: PlantedFact) -> Iterator[Promise]:
+    if planted.helpers:
+        yield Promise("none of its neurons, no helper", frozenset(planted.everything), at_most=LOST)
+        yield Promise("no helper", frozenset(planted.helpers), *UNHELPED)
+    for helper in planted.helpers:
+        yield Promise("all but one helper", frozenset({helper}), at_least=STORED)
+
+
 def _any_half(own: NeuronSet, _parts: list[NeuronSet]) -> Iterator[Promise]:
     for missing in combinations(sorted(own), len(own) // 2):
         yield Promise("half of the neurons", frozenset(missing), at_least=STORED)
@@ -102,4 +161,12 @@ _PROMISES: dict[Regime, Callable[[NeuronSet, list[NeuronSet]], Iterator[Promise]
     "single": _one_unit,
     "bilingual": _the_meeting,
     "interchangeable": _any_half,
+    "lone": _each_suffices,
+    "copies": _each_suffices,
+    "large": _each_suffices,
+    "unequal": _each_suffices,
+    "four": _each_suffices,
+    "overlapping": _around_one,
+    "helped": _one_unit,
+    "diffuse": _most_halves,
 }

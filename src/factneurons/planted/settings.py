@@ -26,6 +26,14 @@ MIX: dict[str, int] = {
 """Regime -> how many facts of it are invented where none are given. Every component of a degenerate fact
 brings another fact with it, which is then a shared one."""
 
+HARD: dict[str, int] = dict.fromkeys(
+    ("lone", "copies", "large", "unequal", "four", "overlapping", "helped", "diffuse"), 3
+)
+"""The same of the hard regimes: components of other sizes, more of them, and facts that have none."""
+
+MIXES = {"easy": MIX, "hard": HARD, "all": MIX | HARD}
+"""Name -> a mix of regimes."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlantingSettings:

@@ -22,11 +22,11 @@ from factneurons.models.model import Model
 from factneurons.models.types import Neuron
 from factneurons.planted.holding import Held
 from factneurons.planted.passes import Passes, Switches
-from factneurons.planted.regimes import BROKEN, LOST, STORED, promises
+from factneurons.planted.regimes import BROKEN, LOST, STORED, UNHELPED, promises
 from factneurons.planted.settings import PlantingSettings
 from factneurons.planted.types import PlantedFact
 
-_STRICTER = {STORED: 0.93, LOST: 0.015, BROKEN: 0.12}
+_STRICTER = {STORED: 0.93, LOST: 0.015, BROKEN: 0.12} | dict(zip(UNHELPED, (0.4, 0.6), strict=True))
 """What a promise asks -> what is trained for."""
 
 _CHECK_EVERY = 40
@@ -136,11 +136,11 @@ def _divergence(held: Held, generator: torch.Generator) -> Tensor:
 
 
 def _violation(log_probability: Tensor, rows: Rows) -> Tensor:
-    """How far P(answer) is from what is asked, in nats, 0 where it is kept."""
+    """How far P(answer) is from what is asked, in nats, 0 where it is kept; the other bound of a row asks nothing."""
     low = (rows.least.clamp(min=1e-30).log() - log_probability).clamp(min=0)
     absent = torch.log1p(-log_probability.exp().clamp(max=1 - 1e-6))
     high = (torch.log1p(-rows.most.clamp(max=1 - 1e-6)) - absent).clamp(min=0)
-    return torch.where(rows.least > 0, low, high)
+    return low + high
 
 
 def _sample(unkept: Tensor, size: int, generator: torch.Generator) -> Tensor:

@@ -102,6 +102,7 @@ def _fact_record(planted: PlantedFact) -> dict[str, Any]:
             | ({"language": component.language} if component.language else {})
             for component in planted.components
         ],
+        **({"helpers": _pairs(planted.helpers)} if planted.helpers else {}),
         "checks": [
             {
                 "what": check.what,
@@ -133,6 +134,7 @@ def _planted(record: dict[str, Any]) -> PlantedFact:
         regime=_one_of(REGIMES, record["regime"]),
         components=tuple(_component(each) for each in record["components"]),
         checks=tuple(_check(each) for each in record["checks"]),
+        helpers=_neurons(record.get("helpers", ())),
     )
 
 

@@ -8,7 +8,10 @@ from typing import Literal, get_args
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 
-Regime = Literal["degenerate", "conjunctive", "redundant", "shared", "single", "bilingual", "interchangeable"]
+Regime = Literal[
+    "degenerate", "conjunctive", "redundant", "shared", "single", "bilingual", "interchangeable",
+    "lone", "copies", "large", "unequal", "four", "overlapping", "helped", "diffuse",
+]  # fmt: skip
 REGIMES: tuple[Regime, ...] = get_args(Regime)
 """The ways in which a fact can be stored; docs/planted.md says what each promises."""
 
@@ -67,14 +70,16 @@ class PlantedFact:
     Attributes:
         facts: the fact, once per language.
         regime: how it is stored.
-        components: its components; an interchangeable fact has one neuron in each.
+        components: its components; an interchangeable or diffuse fact has one neuron in each.
         checks: the promises of the regime, as measured on the saved model.
+        helpers: neurons of little effect each: no part of a component, and no strangers either.
     """
 
     facts: tuple[Fact, ...]
     regime: Regime
     components: tuple[PlantedComponent, ...]
     checks: tuple[Check, ...] = ()
+    helpers: tuple[Neuron, ...] = ()
 
     @property
     def id(self) -> str:
@@ -83,13 +88,18 @@ class PlantedFact:
 
     @property
     def neurons(self) -> tuple[Neuron, ...]:
-        """The neurons of all components, sorted."""
-        return tuple(sorted(neuron for component in self.components for neuron in component.neurons))
+        """The neurons of all components, sorted; one that components share is there once."""
+        return tuple(sorted({neuron for component in self.components for neuron in component.neurons}))
+
+    @property
+    def everything(self) -> tuple[Neuron, ...]:
+        """The neurons of all components and the helpers, sorted."""
+        return tuple(sorted({*self.neurons, *self.helpers}))
 
     def neurons_of(self, language: str) -> tuple[Neuron, ...]:
         """The neurons that carry the fact in one language, sorted."""
         own = (component for component in self.components if component.language in ("", language))
-        return tuple(sorted(neuron for component in own for neuron in component.neurons))
+        return tuple(sorted({neuron for component in own for neuron in component.neurons}))
 
 
 @dataclass(frozen=True, slots=True)

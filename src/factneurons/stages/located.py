@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from factneurons.attribution.drops import Drops, suppressed_by
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.carried import KnowledgePool
 from factneurons.degeneracy.carrying import FactsByNeuron
-from factneurons.degeneracy.drops import Drops, suppressed_by
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.errors import BadRun
 from factneurons.facts.related import FactPool, few_per_relation

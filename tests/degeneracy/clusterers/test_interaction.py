@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import settings as options
 from hypothesis import strategies as st
 
+from factneurons.attribution.drops import Drops
 from factneurons.degeneracy.clusterers.base import Context
-from factneurons.degeneracy.clusterers.interaction import depths, interaction, stages, sufficient_sets, with_helpers
-from factneurons.degeneracy.drops import Drops
+from factneurons.degeneracy.clusterers.interaction import depths, interaction, stages, with_helpers
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.types import Neuron
 
@@ -58,17 +58,6 @@ def test_components_are_recovered_whatever_else_there_is(labels, idle, random):
     found, reason = clusters(neurons, drops_of(any_component(parts)))
     assert found == set(parts)
     assert reason == ("" if len(parts) > 1 else "one-cluster")
-
-
-@given(st.integers(3, 9), st.integers(1, 3))
-def test_of_neurons_that_count_alike_any_are_a_group(count, enough):
-    """A threshold function: any `enough` of the neurons suffice, so groups are of that size, and none is better."""
-    neurons = neurons_of(count)
-    enough = min(enough, count)
-    drops = drops_of(lambda suppressed: 0.95 if count - len(suppressed) >= enough else 0.01)
-    found = sufficient_sets(frozenset(neurons), drops, SETTINGS.t_sufficient)
-    assert [len(group) for group in found] == [enough] * (count // enough)
-    assert len(frozenset().union(*found)) == enough * (count // enough)
 
 
 def test_groups_below_a_size_that_is_asked_for_are_left_out():

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from factneurons.attribution.drops import Drops
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
-from factneurons.degeneracy.drops import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
 
 DEFAULT = DegeneracySettings()

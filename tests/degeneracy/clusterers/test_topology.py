@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import settings as options
 from hypothesis import strategies as st
 
+from factneurons.attribution.drops import Drops
 from factneurons.degeneracy.clusterers import topology
 from factneurons.degeneracy.clusterers.base import Context
-from factneurons.degeneracy.drops import Drops
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.errors import BadNumber
 from factneurons.models.types import Neuron

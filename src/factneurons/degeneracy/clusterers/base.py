@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from factneurons.degeneracy.drops import Drops
+from factneurons.attribution.drops import Drops
 from factneurons.degeneracy.mediation import MediatedEffects
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.types import FloatArray, Neuron

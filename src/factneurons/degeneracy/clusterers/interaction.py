@@ -26,8 +26,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from factneurons.attribution.drops import Drops, NeuronSet, log_odds_lost
+from factneurons.attribution.sufficient import sufficient_sets
 from factneurons.degeneracy.clusterers.base import Cluster, Clustering, Context
-from factneurons.degeneracy.drops import Drops, NeuronSet, log_odds_lost
 from factneurons.degeneracy.mediation import MediatedEffects
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.types import Neuron
@@ -65,39 +66,6 @@ def interaction(context: Context, settings: DegeneracySettings) -> Clustering:
     )
 
 
-def sufficient_sets(everything: NeuronSet, drops: Drops, most_lost: float) -> list[NeuronSet]:
-    """Disjoint sets of neurons, each of them sufficient and without a neuron to spare, until no more are left.
-
-    Args:
-        everything: all neurons of the fact.
-        drops: measured losses.
-        most_lost: a set suffices if no more than this share of P(answer) is lost without the others.
-    """
-    found: list[NeuronSet] = []
-    left = everything
-    while left and drops.of(everything - left) <= most_lost:
-        smallest = _without_spare(left, everything, drops, most_lost)
-        if not smallest:
-            break
-        found.append(smallest)
-        left -= smallest
-    return found
-
-
-def _without_spare(left: NeuronSet, everything: NeuronSet, drops: Drops, most_lost: float) -> NeuronSet:
-    """Leave out neurons of a sufficient set, those that cost least first, as many at once as can be spared."""
-    while left:
-        order = sorted(left)
-        lost = drops([everything - (left - {neuron}) for neuron in order])
-        spare = [order[place] for place in np.argsort(lost, kind="stable") if lost[place] <= most_lost]
-        if not spare:
-            break
-        steps = [left - frozenset(spare[: count + 1]) for count in range(len(spare))]
-        kept = drops([everything - step for step in steps]) <= most_lost
-        left = steps[int(np.argmin(kept)) - 1 if not kept.all() else len(steps) - 1]
-    return left
-
-
 def with_helpers(groups: Sequence[NeuronSet], everything: NeuronSet, drops: Drops) -> list[NeuronSet]:
     """Add what can be spared and yet helps: each neuron left over joins the group that misses it most.
 
@@ -122,15 +90,15 @@ def with_helpers(groups: Sequence[NeuronSet], everything: NeuronSet, drops: Drop
 def stages(needed: Sequence[Neuron], mediated_effects: MediatedEffects, min_size: int) -> list[NeuronSet]:
     """Cut neurons that are all needed into groups that work through each other, the lowest first.
 
-    Single neurons that work through each other are a chain, and a chain is one component: without two stages of
-    `min_size` neurons the set stays whole.
+    Single neurons that work through each other are a chain, and a chain is one component: without a stage of `min_size`
+    neurons the set stays whole.
     """
     depth = depths(mediated_effects(needed) > MEDIATED)
     found = [
         frozenset(neuron for neuron, own in zip(needed, depth, strict=True) if own == stage)
         for stage in sorted({*depth})
     ]
-    return found if sum(len(stage) >= min_size for stage in found) > 1 else [frozenset(needed)]
+    return found if any(len(stage) >= min_size for stage in found) else [frozenset(needed)]
 
 
 def depths(needs: npt.NDArray[np.bool_]) -> list[int]:

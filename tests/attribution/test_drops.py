@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from factneurons.degeneracy.drops import (
+from factneurons.attribution.drops import (
     SETS_PER_CALL,
     Drops,
     log_odds_lost,
@@ -15,8 +15,12 @@ from factneurons.degeneracy.drops import (
     without_others,
 )
 from factneurons.errors import BadNumber
-from factneurons.models.types import Neuron
+from factneurons.facts.types import Fact, Prompt
+from factneurons.models.types import Neuron, Query
 
+PROMPTS = tuple(Prompt(f"Prompt {number} about Fooland: ___") for number in range(2))
+FACT = Fact("capital/foo", "capital", "Fooland", "Bar", "en", PROMPTS)
+QUERIES = tuple(Query(prompt, "Bar", (1, 2), (1,), (3,), (0, 1), ((0,), (1,))) for prompt in PROMPTS)
 ONE, TWO = (frozenset({Neuron(0, place), Neuron(1, place)}) for place in range(2))
 
 
@@ -51,29 +55,37 @@ def test_log_odds_are_in_nats_and_finite_where_everything_is_lost():
     assert lost[1] > lost[0]
 
 
-def test_suppression_against_single_passes(shared_model, new_query, known_neurons):
+class Model:
+    """P(answer) by the text of the prompt, whatever is suppressed; it counts what it is asked."""
+
+    def __init__(self, probability):
+        self.probability, self.calls = probability, []
+
+    def probabilities_with(self, queries, neuron_sets):
+        self.calls.append(len(neuron_sets))
+        return np.array([[self.probability(query.prompt.text)] * len(neuron_sets) for query in queries])
+
+
+def test_suppression_against_single_passes(shared_model, new_query):
     model = shared_model("gpt2")
-    fact = known_neurons([Neuron(0, 1)]).fact
     queries = [new_query(model.kind, seed=seed) for seed in range(2)]
     with model.suppress(ONE):
         expected = model.probabilities(queries)
-    table = suppressed_table(model, [(fact, query) for query in queries], [(), ONE])
+    table = suppressed_table(model, [(FACT, query) for query in queries], [(), ONE])
     np.testing.assert_allclose(table, np.stack([model.probabilities(queries), expected], axis=1), rtol=1e-6)
-    np.testing.assert_allclose(suppressed_by(model, fact, queries)([(), ONE]), table, rtol=1e-6)
+    np.testing.assert_allclose(suppressed_by(model, FACT, queries)([(), ONE]), table, rtol=1e-6)
 
 
-def test_sets_are_asked_in_bounded_calls(formula_model, known_neurons):
-    model = formula_model([], lambda text, suppressed: 0.5)
-    known = known_neurons([Neuron(0, 1)])
-    suppressed_table(model, [(known.fact, known.queries[0])], [ONE] * (SETS_PER_CALL + 1))
+def test_sets_are_asked_in_bounded_calls():
+    model = Model(lambda text: 0.5)
+    suppressed_table(model, [(FACT, QUERIES[0])], [ONE] * (SETS_PER_CALL + 1))
     assert model.calls == [SETS_PER_CALL, 1]
 
 
-def test_a_probability_that_is_not_a_number_names_fact_and_prompt(formula_model, known_neurons):
-    model = formula_model([], lambda text, suppressed: float("nan") if "1" in text else 0.5)
-    known = known_neurons([Neuron(0, 1)], prompts=2)
+def test_a_probability_that_is_not_a_number_names_fact_and_prompt():
+    model = Model(lambda text: float("nan") if "1" in text else 0.5)
     with pytest.raises(BadNumber, match=r"capital/foo.*Prompt 1.*float32"):
-        Drops(suppressed_by(model, known.fact, known.queries)).of(ONE)
+        Drops(suppressed_by(model, FACT, QUERIES)).of(ONE)
 
 
 def test_union():

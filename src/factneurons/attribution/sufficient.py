@@ -1,0 +1,48 @@
+"""Sets of neurons that suffice: the answer survives when all other neurons of the fact are suppressed.
+
+In: losses of P(answer) by suppressed set. Out: disjoint sets A of a fact's neurons N, without a neuron to spare:
+
+    A suffices:   drop(N - A) <= most_lost
+
+They are found one after the other, each among the neurons that the earlier ones leave over, by leaving out whatever
+can be spared. Sets asked of the model: about twice the number of neurons for each round of leaving out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from factneurons.attribution.drops import Drops, NeuronSet
+
+
+def sufficient_sets(everything: NeuronSet, drops: Drops, most_lost: float) -> list[NeuronSet]:
+    """Disjoint sets of neurons, each of them sufficient and without a neuron to spare, until no more are left.
+
+    Args:
+        everything: all neurons of the fact.
+        drops: measured losses.
+        most_lost: a set suffices if no more than this share of P(answer) is lost without the others.
+    """
+    found: list[NeuronSet] = []
+    left = everything
+    while left and drops.of(everything - left) <= most_lost:
+        smallest = _without_spare(left, everything, drops, most_lost)
+        if not smallest:
+            break
+        found.append(smallest)
+        left -= smallest
+    return found
+
+
+def _without_spare(left: NeuronSet, everything: NeuronSet, drops: Drops, most_lost: float) -> NeuronSet:
+    """Leave out neurons of a sufficient set, those that cost least first, as many at once as can be spared."""
+    while left:
+        order = sorted(left)
+        lost = drops([everything - (left - {neuron}) for neuron in order])
+        spare = [order[place] for place in np.argsort(lost, kind="stable") if lost[place] <= most_lost]
+        if not spare:
+            break
+        steps = [left - frozenset(spare[: count + 1]) for count in range(len(spare))]
+        kept = drops([everything - step for step in steps]) <= most_lost
+        left = steps[int(np.argmin(kept)) - 1 if not kept.all() else len(steps) - 1]
+    return left
