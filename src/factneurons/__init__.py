@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from factneurons.editing.build import edit
     from factneurons.editing.chosen import answers_by_language, facts_to_edit
     from factneurons.editing.evaluation import EditEffect, EditEvaluation, check_answers, effects_of, evaluate_edit
+    from factneurons.editing.finetuning import finetune_neurons
     from factneurons.editing.kinds import EDIT_KINDS
-    from factneurons.editing.settings import EditSettings
+    from factneurons.editing.settings import EditSettings, FinetuneSettings
     from factneurons.editing.storage import EDIT_FILES, StoredEdit, edits_in
     from factneurons.editing.types import Edit, stack_edits
     from factneurons.errors import FactneuronsError, NotAskable
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from factneurons.facts.writing import write_jsonl
     from factneurons.models.bundled import POCKET_MODELS, pocket_path
     from factneurons.models.doctor import diagnose
+    from factneurons.models.generation import generate
     from factneurons.models.load import load_model
     from factneurons.models.model import Model
     from factneurons.models.types import DTYPES, Neuron, Query
@@ -114,6 +116,7 @@ __all__ = [
     "Fact",
     "FactChecker",
     "FactneuronsError",
+    "FinetuneSettings",
     "InterventionSettings",
     "KnowledgeNeurons",
     "LanguageIndependent",
@@ -153,6 +156,8 @@ __all__ = [
     "facts_to_edit",
     "find_degenerate",
     "findings_of",
+    "finetune_neurons",
+    "generate",
     "language_agnostic",
     "language_independent",
     "load_facts",
@@ -189,8 +194,9 @@ _MODULES = {
     "editing.build": ("edit",),
     "editing.chosen": ("answers_by_language", "facts_to_edit"),
     "editing.evaluation": ("EditEffect", "EditEvaluation", "check_answers", "effects_of", "evaluate_edit"),
+    "editing.finetuning": ("finetune_neurons",),
     "editing.kinds": ("EDIT_KINDS",),
-    "editing.settings": ("EditSettings",),
+    "editing.settings": ("EditSettings", "FinetuneSettings"),
     "editing.storage": ("EDIT_FILES", "StoredEdit", "edits_in"),
     "editing.types": ("Edit", "stack_edits"),
     "errors": ("FactneuronsError", "NotAskable"),
@@ -214,6 +220,7 @@ _MODULES = {
     "facts.writing": ("write_jsonl",),
     "models.bundled": ("POCKET_MODELS", "pocket_path"),
     "models.doctor": ("diagnose",),
+    "models.generation": ("generate",),
     "models.load": ("load_model",),
     "models.model": ("Model",),
     "models.types": ("DTYPES", "Neuron", "Query"),

@@ -17,6 +17,7 @@ from factneurons.errors import BadNumber, BadSetting, NotAskable
 from factneurons.models.model import Model
 
 END, MASK = 1, 3
+NOT_POST_NORM = {"atp_star", "direct_logit"}
 COMPLETE = ["dai", "amig", "amig_mean", "sequential"]
 
 
@@ -222,6 +223,8 @@ class TestScores:
 class TestAttribution:
     @pytest.mark.parametrize("method", METHODS)
     def test_what_it_says(self, one_of_each, method, shared_model, new_query, slow_reference):
+        if one_of_each == "bert" and method in NOT_POST_NORM:
+            return  # refused, as the tests of these methods say
         model = shared_model(one_of_each)
         query = new_query(model.kind, answer=2)
         found = one(model, query, method=method, rule="radau", points=3)
@@ -314,6 +317,8 @@ class TestBadNumbers:
     @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize("family", ["gpt2", "bert"])
     def test_nan_weights_are_told_with_layer_and_prompt(self, family, method, new_model, new_query):
+        if family == "bert" and method in NOT_POST_NORM:
+            return
         model = new_model(family)
         with torch.no_grad():
             model.backbone.layers[1].down.weight[3, 4] = float("nan")

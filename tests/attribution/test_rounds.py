@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as options
+from hypothesis import strategies as st
 
+from factneurons.attribution.drops import Drops
 from factneurons.attribution.locate import locate
 from factneurons.attribution.methods import attribute_all
-from factneurons.attribution.rounds import scores_in_rounds, search_in_rounds
-from factneurons.attribution.selection import choose
+from factneurons.attribution.rounds import Round, _completed, _missed, scores_in_rounds, search_in_rounds
+from factneurons.attribution.selection import Chosen, choose
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.facts.source import load_facts
 from factneurons.models.load import load_model
+from factneurons.models.types import Neuron
 
 SETTINGS = AttributionSettings("dai")
 
@@ -44,26 +49,63 @@ def test_one_round_is_the_plain_search(model, queries):
     assert only.suppressed == frozenset()
 
 
-def test_rounds_are_disjoint_and_each_looks_with_the_earlier_ones_suppressed(model, queries):
+def test_rounds_are_disjoint_and_each_looks_with_what_it_says_suppressed(model, queries):
     found = rounds_of(model, queries, 3)
     assert len(found) > 1
     seen = set()
     for each in found:
-        assert each.suppressed == seen
+        assert each.suppressed == seen or (len(seen) and each.suppressed < seen)
         assert not seen & set(each.chosen.neurons)
-        with model.suppress(seen):
+        with model.suppress(each.suppressed):
             again = attribute_all(model, queries, SETTINGS)
         np.testing.assert_allclose(each.attributions[0].scores, again[0].scores, rtol=1e-3, atol=1e-6)
         seen |= set(each.chosen.neurons)
 
 
-def test_the_search_ends_when_the_answer_is_lost(model, queries):
+def test_rounds_end_when_the_answer_is_lost_and_then_look_at_every_set_that_suffices(model, queries):
     found = rounds_of(model, queries, 50, threshold=0.05)
-    assert len(found) < 50
+    first = [each for each in found if not each.completes]
+    assert len(first) < 50
     everything = {neuron for each in found for neuron in each.chosen.neurons}
-    with model.suppress(everything):
-        left = model.probabilities(queries).mean()
-    assert left <= 0.1 * model.probabilities(queries).mean() or not found[-1].chosen.neurons
+    whole, left = model.probabilities_with(queries, [(), everything]).mean(0)
+    assert left <= 0.1 * whole or not first[-1].chosen.neurons
+    assert (left <= 0.1 * whole) == any(each.completes for each in found)
+
+
+def test_a_set_misses_what_costs_a_good_part_of_its_log_odds():
+    """Log-odds that are a sum of one weight per neuron: of 10 that a set has, one costs 3, one 1."""
+    weights = {Neuron(0, 0): 10.0, Neuron(0, 1): 3.0, Neuron(0, 2): 1.0}
+    found, new = frozenset({Neuron(0, 0), Neuron(1, 0)}), (Neuron(0, 1), Neuron(0, 2))
+
+    def probability(suppressed):
+        left = 10.0 - sum(weights.get(neuron, 0.0) for neuron in suppressed)
+        return 1 / (1 + np.exp(-left))
+
+    drops = Drops(lambda sets: np.array([[probability(each) for each in sets]]))
+    looked = Round([], Chosen(new, (0.9, 0.8), (1.0, 1.0)), frozenset({Neuron(1, 0)}))
+    missed = _missed(looked, found, drops)
+    assert missed.completes
+    assert missed.chosen == Chosen((Neuron(0, 1),), (0.9,), (1.0,))
+
+
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=12), st.integers(0, 3), st.randoms())
+@options(deadline=None)
+def test_parts_of_components_are_completed(labels, idle, random):
+    """An OR of ANDs of which a part of each was found; attribution also offers neurons that do nothing."""
+    neurons = [Neuron(0, place) for place in range(len(labels) + idle)]
+    parts = [{neuron for neuron, own in zip(neurons, labels, strict=False) if own == label} for label in {*labels}]
+    found = frozenset(neuron for part in parts for neuron in random.sample(sorted(part), random.randint(1, len(part))))
+
+    def probability(suppressed):
+        return 0.95 if any(not part & set(suppressed) for part in parts) else 0.001
+
+    def look(suppressed, known):
+        new = tuple(neuron for neuron in neurons if neuron not in known and neuron not in suppressed)
+        return Round([], Chosen(new, (1.0,) * len(new), (1.0,) * len(new)), suppressed)
+
+    drops = Drops(lambda sets: np.array([[probability(each) for each in sets]]))
+    rounds = list(_completed(look, drops, found, 4))
+    assert found.union(*(each.chosen.neurons for each in rounds)) == set().union(*parts)
 
 
 def test_first_attributions_are_used_as_they_are(model, queries):

@@ -7,7 +7,7 @@ import factneurons as fn
 from factneurons.editing.build import edit
 from factneurons.editing.description import Description
 from factneurons.editing.types import Edit
-from factneurons.editing.weights import columns, identity
+from factneurons.editing.weights import identity, weights_of
 from factneurons.facts.related import RelatedFacts
 
 
@@ -34,16 +34,16 @@ def made(gpt2, spain, around):
 
 @pytest.fixture
 def some_edit():
-    """some_edit(model, neurons, seed): an edit with random new weights."""
+    """some_edit(model, neurons, seed, extent): an edit with random new weights; neurons None: the whole model's."""
 
-    def make(model, neurons, seed=0, on_top_of=None):
-        neurons = tuple(sorted(fn.Neuron(*neuron) for neuron in neurons))
-        old = columns(model, neurons)
+    def make(model, neurons, seed=0, extent="out-weights"):
+        neurons = tuple(sorted(fn.Neuron(*neuron) for neuron in neurons or ()))
+        old = weights_of(model, neurons, extent)
         noise = torch.randn(old.shape, generator=torch.Generator().manual_seed(seed)).to(old.dtype)
         about = Description(
             kind="suppress", relation="r", facts=("f",), subject="s", old={"en": "a"}, new={}, neurons_from="given",
-            prompts=("p ___",), settings={}, notes=(), model=model.name, model_hash=identity(model),
-            dtype=str(model.backbone.dtype).removeprefix("torch."),
+            prompts=("p ___",), settings={}, notes=(), model=model.name,
+            model_hash=identity(model, extent), dtype=str(model.backbone.dtype).removeprefix("torch."), extent=extent,
         )  # fmt: skip
         return Edit(neurons, old, old + noise, about)
 

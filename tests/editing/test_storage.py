@@ -82,6 +82,7 @@ class TestDamage:
             ({"facts": "f"}, "facts is str, not list"),
             ({"settings": []}, "settings is list, not dict"),
             ({"path": "/etc"}, "unknown: path"),
+            ({"extent": "soul"}, "extent is 'soul': it must be one of: out-weights, neurons, model"),
         ],
     )
     def test_other_fields(self, folder, values, said):
@@ -108,6 +109,23 @@ class TestDamage:
         (folder / DELTA).write_bytes(b"\x80\x04 a pickle")
         self.change(folder, delta_sha256=file_hash(folder / DELTA))
         self.refused(folder, "cannot be read as safetensors")
+
+
+def test_edits_of_before_are_of_out_weights(made, tmp_path):
+    folder = made.save(tmp_path)
+    record = json.loads((folder / DESCRIPTION).read_text())
+    del record["extent"]
+    (folder / DESCRIPTION).write_text(json.dumps(record))
+    assert Edit.load(folder).description == made.description
+
+
+@pytest.mark.parametrize("neurons", [NEURONS, None])
+def test_fine_tunings(neurons, shared_model, some_edit, tmp_path):
+    edit = some_edit(shared_model("llama"), neurons, extent="model" if neurons is None else "neurons")
+    found = Edit.load(edit.save(tmp_path))
+    assert (found.neurons, found.description) == (edit.neurons, edit.description)
+    assert same_bits(found.new, edit.new)
+    assert same_bits(found.old, edit.old)
 
 
 def test_edits_in(made, tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from factneurons.editing.types import stack_edits
-from factneurons.editing.weights import columns, same_bits
+from factneurons.editing.weights import same_bits, weights_of
 from factneurons.errors import BadModel, BadSetting
 from factneurons.models.types import Neuron
 
@@ -24,11 +24,25 @@ class TestEveryFamily:
         before = bytes_of(model)
         edit = some_edit(model, NEURONS)
         edit.apply(model)
-        assert same_bits(columns(model, edit.neurons), edit.new)
+        assert same_bits(weights_of(model, edit.neurons), edit.new)
         after = bytes_of(model)
         edit.undo(model)
         assert bytes_of(model) == before
         assert sum(after[name] != before[name] for name in before) == len({n.layer for n in edit.neurons})
+
+    @pytest.mark.parametrize("neurons", [NEURONS, None])
+    def test_a_fine_tuning_undoes_as_well(self, neurons, every_family, new_model, some_edit, bytes_of):
+        model = new_model(every_family, torch.float32)
+        before = bytes_of(model)
+        edit = some_edit(model, neurons, extent="model" if neurons is None else "neurons")
+        edit.apply(model)
+        assert same_bits(weights_of(model, edit.neurons, edit.description.extent), edit.new)
+        with pytest.raises(BadModel, match="is applied already"):
+            edit.apply(model)
+        edit.undo(model)
+        assert bytes_of(model) == before
+        with pytest.raises(BadSetting, match="only out-weights can be by values"), edit.on(model, by="values"):
+            pass
 
     def test_weights_do_what_a_plain_matrix_product_says(self, one_of_each, shared_model, family_row, some_edit):
         """The down-projection's output moves by the neurons' values times the change, and by nothing else."""
@@ -169,3 +183,14 @@ class TestRefusals:
             stack_edits([])
         with pytest.raises(BadSetting, match="different models"):
             stack_edits([some_edit(shared_model(name), NEURONS) for name in ("gpt2", "llama")])
+
+
+def test_what_cannot_be_stacked(shared_model, some_edit):
+    model = shared_model("gpt2", torch.float32)
+    narrow, wide = some_edit(model, NEURONS), some_edit(model, NEURONS, extent="neurons")
+    whole = some_edit(model, None, extent="model")
+    for edits in ([narrow, wide], [whole, whole]):
+        with pytest.raises(BadSetting, match="cannot be stacked: apply one"):
+            stack_edits(edits)
+    assert stack_edits([whole]) is whole
+    assert same_bits(stack_edits([wide, wide]).old, wide.old)

@@ -5,8 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from factneurons.editing.weights import added, check_editable, columns, identity, same_bits, write_columns
+from factneurons.editing.weights import (
+    added,
+    check_editable,
+    hash_of_the_rest,
+    identity,
+    same_bits,
+    weights_of,
+    write_weights,
+)
 from factneurons.errors import BadModel, BadSetting
+from factneurons.models.adapters import neuron_values
 from factneurons.models.types import Neuron
 
 NEURONS = [Neuron(1, 2), Neuron(0, 5), Neuron(0, 1)]
@@ -19,7 +28,7 @@ def noise(*shape, seed=0):
 def test_a_column_is_what_one_unit_of_the_neuron_writes(every_family, shared_model, family_row):
     model = shared_model(every_family)
     downs = family_row[every_family].downs(model.backbone.module)
-    for neuron, column in zip(NEURONS, columns(model, NEURONS), strict=True):
+    for neuron, column in zip(NEURONS, weights_of(model, NEURONS), strict=True):
         unit = torch.zeros(1, model.width, dtype=model.backbone.dtype)
         nothing = downs[neuron.layer](unit)
         unit[0, neuron.index] = 1.0
@@ -28,24 +37,59 @@ def test_a_column_is_what_one_unit_of_the_neuron_writes(every_family, shared_mod
 
 def test_columns_are_copies(new_model):
     model = new_model("gpt2")
-    found = columns(model, NEURONS)
+    found = weights_of(model, NEURONS)
     kept = found.clone()
     found += 1
-    assert same_bits(columns(model, NEURONS), kept)
-    assert columns(model, []).shape == (0, model.backbone.hidden_size)
+    assert same_bits(weights_of(model, NEURONS), kept)
+    assert weights_of(model, []).shape == (0, model.backbone.hidden_size)
 
 
 def test_writing_changes_these_columns_and_nothing_else(one_of_each, new_model, bytes_of):
     model = new_model(one_of_each)
-    before, old = bytes_of(model), columns(model, NEURONS)
+    before, old = bytes_of(model), weights_of(model, NEURONS)
     others = [Neuron(layer, index) for layer in (0, 1) for index in range(10) if Neuron(layer, index) not in NEURONS]
-    untouched = columns(model, others)
+    untouched = weights_of(model, others)
     new = noise(*old.shape).to(old.dtype)
-    write_columns(model, NEURONS, new)
-    assert same_bits(columns(model, NEURONS), new)
-    assert same_bits(columns(model, others), untouched)
+    write_weights(model, NEURONS, new)
+    assert same_bits(weights_of(model, NEURONS), new)
+    assert same_bits(weights_of(model, others), untouched)
     assert sum(bytes_of(model)[name] != bits for name, bits in before.items()) == 2  # one matrix in each layer
-    write_columns(model, NEURONS, old)
+    write_weights(model, NEURONS, old)
+    assert bytes_of(model) == before
+
+
+def test_all_weights_of_a_neuron_are_those_it_works_with(every_family, new_model):
+    """A neuron whose weights and biases are all zero writes nothing, whatever it reads; the others do as before."""
+    model = new_model(every_family, torch.float32)
+    layer, adapter = model.backbone.layers[1], model.backbone.adapter
+    inputs = noise(4, model.backbone.hidden_size, seed=3).float()
+
+    def values():
+        gate = None if layer.gate is None else layer.gate(inputs)
+        return neuron_values(layer, adapter, layer.up(inputs), gate)
+
+    before, rest = values(), hash_of_the_rest(model, [Neuron(1, 2)], "neurons")
+    old = weights_of(model, [Neuron(1, 2)], "neurons")
+    assert same_bits(old[:, : model.backbone.hidden_size], weights_of(model, [Neuron(1, 2)]))
+    assert old.shape[1] >= model.backbone.hidden_size * (3 if adapter.gated else 2)
+    write_weights(model, [Neuron(1, 2)], torch.zeros_like(old), "neurons")
+    after = values()
+    changed = (after != before).any(0).nonzero().flatten().tolist()
+    assert changed == [2]
+    assert not after[:, 2].any()
+    assert not weights_of(model, [Neuron(1, 2)]).any()
+    assert hash_of_the_rest(model, [Neuron(1, 2)], "neurons") == rest
+    assert hash_of_the_rest(model, [Neuron(1, 3)], "neurons") != rest
+
+
+def test_the_whole_model_is_one_row(new_model, bytes_of):
+    model = new_model("gpt2")
+    before, old, about = bytes_of(model), weights_of(model, (), "model"), identity(model, "model")
+    assert old.shape == (1, sum(each.numel() for each in model.backbone.module.parameters()))
+    write_weights(model, (), old + 1, "model")
+    assert all(bits != bytes_of(model)[name] for name, bits in before.items())
+    assert identity(model, "model") == about
+    write_weights(model, (), old, "model")
     assert bytes_of(model) == before
 
 
@@ -53,7 +97,7 @@ def test_the_identity_of_a_model_outlives_edits_and_nothing_else(new_model):
     model = new_model("gpt2")
     before = identity(model)
     assert before == identity(new_model("gpt2"))
-    write_columns(model, NEURONS, columns(model, NEURONS) + 1)
+    write_weights(model, NEURONS, weights_of(model, NEURONS) + 1)
     assert identity(model) == before
     with torch.no_grad():
         model.backbone.layers[0].up.weight[0, 0] += 1
@@ -74,14 +118,14 @@ def test_added_everywhere_is_written(every_family, new_model, new_query, hooks_o
     """A change that is added at all positions does what the same change does when it is written."""
     model = new_model(every_family)
     query = new_query(model.kind, answer=2)
-    old = columns(model, NEURONS)
+    old = weights_of(model, NEURONS)
     change = noise(*old.shape).to(old.dtype)
     plain, hooks = model.log_probabilities([query])[0], hooks_of(model.backbone.module)
     with added(model, NEURONS, change, "all"):
         found = model.log_probabilities([query])[0]
     assert hooks_of(model.backbone.module) == hooks
-    assert same_bits(columns(model, NEURONS), old)
-    write_columns(model, NEURONS, old + change)
+    assert same_bits(weights_of(model, NEURONS), old)
+    write_weights(model, NEURONS, old + change)
     written = model.log_probabilities([query])[0]
     assert found == pytest.approx(written, rel=1e-5)
     assert found != pytest.approx(plain, rel=1e-3)
@@ -133,3 +177,10 @@ class TestRefusals:
         model.backbone.layers[1].down.weight = model.backbone.layers[0].down.weight
         with pytest.raises(BadModel, match="are one tensor, so an edit of one neuron would change several"):
             check_editable(model)
+
+    def test_weights_of_several_types(self, new_model):
+        model = new_model("gpt2", torch.float32)
+        model.backbone.module.transformer.ln_f.double()
+        check_editable(model)
+        with pytest.raises(BadModel, match=r"of several types \(float32, float64\)"):
+            check_editable(model, "neurons")

@@ -21,18 +21,21 @@ from factneurons.attribution.baselines import (
     sentence_baselines,
     zero_baseline,
 )
+from factneurons.attribution.direct import direct_logit, log_probability_increase
 from factneurons.attribution.engine import Integral, integrate
 from factneurons.attribution.joint import integrate_jointly
+from factneurons.attribution.propagation import atp_star, attnlrp, gradient_x_activation, relp
 from factneurons.attribution.quadrature import ADAPTIVE
+from factneurons.attribution.scores import Scorer, Scores
 from factneurons.attribution.settings import JOINT_METHODS, AttributionSettings
-from factneurons.attribution.types import AnyFloats, AnyInts, Attribution
+from factneurons.attribution.suppression import suppression
+from factneurons.attribution.types import AnyFloats, Attribution
 from factneurons.draws import random_numbers
 from factneurons.errors import BadNumber
 from factneurons.facts.types import Prompt
 from factneurons.models.batches import groups
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item, capture
-from factneurons.models.passes.fast_path import values_and_gradients
 from factneurons.models.passes.memory import budget_bytes, in_parts
 from factneurons.models.types import Query
 from factneurons.settings import check_choice, with_options
@@ -41,30 +44,6 @@ _FACTS = 16
 _GRADIENT_BYTES = 12  # of one neuron on one path: its start, its step and its gradient
 _WARN_RATIO = 0.05
 _ROUNDING = float(np.finfo(np.float32).eps)
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """What a method gives for the items of a batch.
-
-    Attributes:
-        scores: per layer [I, width].
-        start: [layers, I], F at the baseline, mean over paths.
-        error: [layers, I], the largest completeness error over paths; NaN without a promise of completeness.
-        ratio: [layers, I], the same relative to |F(a) - F(b)|.
-        points: [layers, I], path points per path.
-        change: [I], the largest |F(a) - F(b)| over layers and paths.
-    """
-
-    scores: list[Tensor]
-    start: AnyFloats
-    error: AnyFloats
-    ratio: AnyFloats
-    points: AnyInts
-    change: AnyFloats
-
-
-Scorer = Callable[[Model, Capture, Sequence[Item], AttributionSettings], Scores]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,19 +182,16 @@ def _authors_settings(settings: AttributionSettings) -> AttributionSettings:
     )
 
 
-def _without_integral(use_gradient: bool) -> Scorer:
-    """Scores read off the activation itself: the value, or the value times its gradient."""
+def _activation(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
+    return Scores.without_path([value[:, 0] for value in captured.activations], 0)
 
-    def score(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
-        scores = [value[:, 0] for value in captured.activations]
-        if use_gradient:
-            _, gradients = values_and_gradients(model.backbone, captured, captured.activations, settings.target)
-            scores = [value * found[:, 0] for value, found in zip(scores, gradients, strict=True) if found is not None]
-        shape = (len(scores), captured.size)
-        unknown = np.full(shape, np.nan)
-        return Scores(scores, unknown, unknown, unknown, np.full(shape, int(use_gradient)), unknown[0])
 
-    return score
+def _in_nats(settings: AttributionSettings) -> AttributionSettings:
+    return replace(settings, target="log_probability")
+
+
+def _in_logits(settings: AttributionSettings) -> AttributionSettings:
+    return replace(settings, target="logit")
 
 
 def _random(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
@@ -236,6 +212,8 @@ ROUNDS = 4
 """How many rounds are worth their time; with more, nothing is found but neurons that help every fact."""
 
 _AMIG_THRESHOLD = {"en": 0.3, "": 0.2}
+_UNTUNED = {"": 0.2}
+"""That of Dai et al. (2022), for methods whose papers name none: they rank."""
 
 METHODS: dict[str, Method] = {
     method.name: method
@@ -281,8 +259,28 @@ METHODS: dict[str, Method] = {
             PathMethod(sentence_baselines, _largest_over_paths),
             _AMIG_THRESHOLD,
         ),
-        Method("gradient_x_activation", "the gradient at the activation, times it", _without_integral(True), {"": 0.2}),
-        Method("activation", "the neuron's value itself", _without_integral(False), {"": 0.5}),
+        Method("gradient_x_activation", "the gradient at the activation, times it", gradient_x_activation, {"": 0.2}),
+        Method("relp", "relevance of RelP: attention patterns and norms held", relp, _UNTUNED),
+        Method("attnlrp", "relevance of AttnLRP: also through attention patterns", attnlrp, _UNTUNED),
+        Method("atp_star", "AtP*: |gradient times activation|, mean over dropped layers", atp_star, _UNTUNED),
+        Method(
+            "log_probability_increase",
+            "what the neuron's write alone adds to log P, read by the head at once; in nats, whatever the target",
+            log_probability_increase,
+            _UNTUNED,
+            settings=_in_nats,
+        ),
+        Method(
+            "direct_logit",
+            "the neuron's write times the answer's unembedding; in logits, whatever the target",
+            direct_logit,
+            _UNTUNED,
+            settings=_in_logits,
+        ),
+        Method(
+            "suppression", "the exact change with this neuron alone at 0; slow: a row per neuron", suppression, _UNTUNED
+        ),
+        Method("activation", "the neuron's value itself", _activation, {"": 0.5}),
         Method("random", "dai's scores dealt out anew within each layer, once per fact: a control", _random, {"": 0.2}),
     )
 }

@@ -5,24 +5,37 @@ In: a model and the queries of one fact. Out: its neurons round by round, and sc
 A neuron with a backup does not matter while the backup is there, and a path from zero to its activation shows it only
 in part. With the neurons of the first round suppressed, the fact rests on the backup alone, and attribution sees that.
 Rounds end when the answer is lost, when nothing new is found, or after the last round.
+
+The answer is lost too when only a part of every backup was found. So each set of neurons that suffices is looked at in
+the state where the fact rests on it alone, all else that was found being suppressed: what then is found anew, and costs
+a good part of the answer when it is suppressed as well, belongs to it. That is done until nothing is missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from factneurons.attribution.drops import Drops, NeuronSet, log_odds_lost, union
 from factneurons.attribution.methods import attribute_all, method_named
 from factneurons.attribution.selection import Chosen, choose
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
+from factneurons.attribution.sufficient import sufficient_sets
 from factneurons.attribution.types import AnyFloats, Attribution
 from factneurons.models.model import Model
-from factneurons.models.types import Neuron, Query
+from factneurons.models.types import Query
 
 LOST = 0.9
 """The answer is lost when this share of P(answer) is."""
+
+SUFFICES = 0.2
+"""A set suffices where at most this share of P(answer) is lost without the other neurons that were found."""
+
+MISSED = 0.2
+"""A set misses a neuron without which it loses at least this share of its log-odds of P(answer)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +43,16 @@ class Round:
     """One round.
 
     Attributes:
-        attributions: of every query, with what was found before suppressed.
+        attributions: of every query, with the neurons in `suppressed` suppressed.
         chosen: what is new in it, best first.
-        suppressed: what was found before.
+        suppressed: what was found before, or all of it but a set that suffices.
+        completes: the round looked for what such a set misses.
     """
 
     attributions: Sequence[Attribution]
     chosen: Chosen
-    suppressed: frozenset[Neuron]
+    suppressed: NeuronSet
+    completes: bool = False
 
 
 def search_in_rounds(
@@ -64,19 +79,62 @@ def search_in_rounds(
     Raises:
         BadNumber: scores that are NaN or infinite.
     """
-    found: frozenset[Neuron] = frozenset()
     last = selection.rounds or method_named(settings.method).rounds
+    drops = Drops(partial(model.probabilities_with, queries))
+
+    def look(suppressed: NeuronSet, found: NeuronSet) -> Round:
+        with model.suppress(suppressed):
+            attributions = attribute_all(model, queries, settings) if suppressed or first is None else first
+        return Round(attributions, _without(choose(attributions, selection, threshold, negatives), found), suppressed)
+
+    found = yield from _one_after_the_other(look, drops, last)
+    if last > 1:
+        yield from _completed(look, drops, found, last)
+
+
+_Look = Callable[[NeuronSet, NeuronSet], Round]
+"""What is suppressed, what was found -> a round."""
+
+
+def _one_after_the_other(look: _Look, drops: Drops, last: int) -> Generator[Round, None, NeuronSet]:
+    """Each round suppresses what was found before; returns all that was found."""
+    found: NeuronSet = frozenset()
     for number in range(1, last + 1):
-        with model.suppress(found):
-            attributions = first if first is not None and not found else attribute_all(model, queries, settings)
-        new = _without(choose(attributions, selection, threshold, negatives), found)
-        yield Round(attributions, new, found)
-        found = found.union(new.neurons)
-        if number == last or not new.neurons:
+        each = look(found, found)
+        yield each
+        found = found.union(each.chosen.neurons)
+        if number == last or not each.chosen.neurons or not drops.of(found) < LOST:
+            break
+    return found
+
+
+def _completed(look: _Look, drops: Drops, found: NeuronSet, most: int) -> Iterator[Round]:
+    """What the sets that suffice miss, and what is left when they are suppressed whole, until nothing is."""
+    for _ in range(most):
+        if not drops.of(found) >= LOST:
             return
-        whole, left = model.probabilities_with(queries, [(), found]).mean(0)
-        if left <= (1 - LOST) * whole:
+        before, whole = found, list[NeuronSet]()
+        for enough in sufficient_sets(before, drops, SUFFICES):
+            each = _missed(look(before - enough, found), before, drops)
+            yield each
+            found = found.union(each.chosen.neurons)
+            whole.append(enough.union(each.chosen.neurons))
+        if drops.of(union(whole)) < LOST:
+            each = look(union(whole), found)
+            yield each
+            found = found.union(each.chosen.neurons)
+        if found == before:
             return
+
+
+def _missed(looked: Round, found: NeuronSet, drops: Drops) -> Round:
+    """Of what a round found, the neurons without which the set that the fact rests on loses much."""
+    new = looked.chosen.neurons
+    base, everything, *each = log_odds_lost(
+        drops, [looked.suppressed, found, *(looked.suppressed | {neuron} for neuron in new)]
+    )
+    needed = [place for place, lost in enumerate(each) if lost - base >= MISSED * (everything - base)]
+    return replace(looked, chosen=_at(looked.chosen, needed), completes=True)
 
 
 def scores_in_rounds(rounds: Sequence[Round]) -> AnyFloats:
@@ -91,15 +149,23 @@ def scores_in_rounds(rounds: Sequence[Round]) -> AnyFloats:
             for neuron in each.suppressed:
                 values[neuron.layer, neuron.index] = 0.0
             largest = float(values.max())
+            if each.completes:  # the others were judged before
+                kept = np.zeros_like(values)
+                for neuron in each.chosen.neurons:
+                    kept[neuron.layer, neuron.index] = values[neuron.layer, neuron.index]
+                values = kept
             if largest > 0:
                 best[row] = np.maximum(best[row], values / largest)
     return best
 
 
-def _without(chosen: Chosen, known: frozenset[Neuron]) -> Chosen:
-    kept = [place for place, neuron in enumerate(chosen.neurons) if neuron not in known]
+def _without(chosen: Chosen, known: NeuronSet) -> Chosen:
+    return _at(chosen, [place for place, neuron in enumerate(chosen.neurons) if neuron not in known])
+
+
+def _at(chosen: Chosen, places: Sequence[int]) -> Chosen:
     return Chosen(
-        neurons=tuple(chosen.neurons[place] for place in kept),
-        scores=tuple(chosen.scores[place] for place in kept),
-        shares=tuple(chosen.shares[place] for place in kept),
+        neurons=tuple(chosen.neurons[place] for place in places),
+        scores=tuple(chosen.scores[place] for place in places),
+        shares=tuple(chosen.shares[place] for place in places),
     )

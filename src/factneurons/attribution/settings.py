@@ -21,6 +21,12 @@ METHOD_NAMES = (
     "amig_authors",
     "sequential",
     "gradient_x_activation",
+    "relp",
+    "attnlrp",
+    "atp_star",
+    "log_probability_increase",
+    "direct_logit",
+    "suppression",
     "activation",
     "random",
 )
@@ -101,8 +107,8 @@ class SelectionSettings:
     )
     rounds: int | None = option(
         None,
-        "How often to look at most, each time with what was found before suppressed, which finds backups. Default: the "
-        "method's, 4 for joint and amig_joint, else 1.",
+        "How often to look at most, each time with what was found before suppressed, which finds backups; from 2 on, "
+        "sets of neurons that suffice are completed too. Default: the method's, 4 for joint and amig_joint, else 1.",
         least=1,
     )
     beta: float = option(0.5, "consistency: standard deviations over the prompts that are taken off a score.", least=0)

@@ -38,6 +38,7 @@ COMMANDS: dict[str, Command] = {
     "languages": Command("languages", "Find what the languages of a run's facts share."),
     "check": Command("check", "Judge statements by the neurons of their relation."),
     "edit": Command("edit", "Change a fact through its neurons."),
+    "finetune": Command("finetune", "Let a few neurons learn facts, and nothing else."),
     "delta": Command("delta", "Show, apply, undo and stack stored edits."),
     "report": Command("report", "Write a run's report, one HTML file."),
     "doctor": Command("doctor", "Does this model fit, and what will it take?"),

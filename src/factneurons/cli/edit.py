@@ -107,10 +107,11 @@ def edit(
     """
     usual = "suppress" if not to else "least-change"
     settings = replace(settings, kind=kind or usual, join="shared" if shared else "all")
-    _check_folder(out, dry_run, save_model)
+    if not dry_run:
+        check_folder(out, save_model)
     around = fn.RelatedFacts(fn.load_facts(facts))
     given = fn.facts_to_edit(around, fact, settings, answer=answer, languages=_names(languages))
-    answers, own = fn.answers_by_language(around, given[0], to or ()), _neurons(neurons)
+    answers, own = fn.answers_by_language(around, given[0], to or ()), neurons_of(neurons)
     fn.check_answers(given, answers, settings.kind)
     loaded = fn.load_model(
         model,
@@ -134,10 +135,11 @@ def edit(
     show.written(out, out / PAGE, loaded.name, saved)
 
 
-def _check_folder(out: Path, dry_run: bool, save_model: bool) -> None:
+def check_folder(out: Path, save_model: bool) -> None:
+    """Refuse a folder that holds what would be written."""
     names = [*fn.EDIT_FILES, *([MODEL] if save_model else [])]
     there = next((out / name for name in names if (out / name).exists()), None)
-    if there is not None and not dry_run:
+    if there is not None:
         raise BadSetting(f"{there} exists already: choose another --out")
 
 
@@ -145,7 +147,7 @@ def _names(languages: str | None) -> tuple[str, ...]:
     return () if languages is None else tuple(name.strip() for name in languages.split(","))
 
 
-def _neurons(text: str | None) -> tuple[fn.Neuron, ...] | None:
+def neurons_of(text: str | None) -> tuple[fn.Neuron, ...] | None:
     """(Neuron(2, 17), Neuron(3, 5)) of "2.17,3.5"."""
     if text is None:
         return None

@@ -364,15 +364,26 @@ def _verdict(line: fn.ParsedLine, verdict: fn.Verdict) -> str:
     )
 
 
+_LISTED = 64
+_CHANGED = {
+    "out-weights": "their out-weights change",
+    "neurons": "their in- and out-weights and biases change",
+    "model": "all weights of the model change",
+}
+
+
 def described(edit: fn.Edit | fn.StoredEdit) -> None:
     """What an edit is, in a few lines."""
     about = edit.description
     layers = Counter(neuron.layer for neuron in edit.neurons)
     say(str(about))
-    where = ", ".join(f"{count} in layer {layer}" for layer, count in sorted(layers.items()))
-    say(f"  {counted(len(edit.neurons), 'neuron')} ({about.neurons_from}): {where}")
-    say("  " + " ".join(f"{neuron.layer}.{neuron.index}" for neuron in edit.neurons))
-    say(f"  their out-weights change by {edit.size:.1%} of their length")
+    if edit.neurons:
+        where = ", ".join(f"{count} in layer {layer}" for layer, count in sorted(layers.items()))
+        say(f"  {counted(len(edit.neurons), 'neuron')} ({about.neurons_from}): {where}")
+        more = len(edit.neurons) - _LISTED
+        names = " ".join(f"{neuron.layer}.{neuron.index}" for neuron in edit.neurons[:_LISTED])
+        say(f"  {names}" + (f" and {more} more" if more > 0 else ""))
+    say(f"  {_CHANGED[about.extent]} by {edit.size:.1%} of their length")
     for note in about.notes:
         say(f"  note: {note}")
 
@@ -398,10 +409,11 @@ def dry_run(out: Path) -> None:
     tell(f"dry run: nothing was written into {out}")
 
 
-def written(out: Path, page: Path, model: str, saved: Path | None) -> None:
+def written(out: Path, page: Path | None, model: str, saved: Path | None) -> None:
     """Where everything is, and what comes next."""
     say(f"edit: {out}")
-    say(f"page: {page}")
+    if page is not None:
+        say(f"page: {page}")
     if saved is not None:
         say(f"edited model: {saved}")
     command = ["factneurons", "delta", "apply", model, str(out), "--out", f"{out}-model"]

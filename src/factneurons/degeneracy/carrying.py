@@ -4,10 +4,11 @@ In: a group, other facts with their neurons, losses of P(answer). Out: the facts
 group B shares with fact g, and N(g) all of g's:
 
     B carries g  if  |S| >= |B| / 2  and  S is needed:   drop_g(S) >= t_high
-                                      or  S suffices:    drop_g(N(g) - S) <= t_sufficient and drop_g(N(g)) >= t_high
+                                      or  S suffices:    drop_g(N(g) - S) <= 0.5 and drop_g(N(g)) >= t_high
 
 A component that backs up another one may be suppressed without loss, and carries its facts all the same: so it is
-asked what suffices, not only what is needed.
+asked what suffices, not only what is needed. Half of P(answer) is enough for that: N(g) - S holds not only the backups
+of S but also neurons that help it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ Carries = Callable[[NeuronSet], bool]
 """Whether a group of neurons carries a fact other than its own."""
 
 
+SUFFICES = 0.5
+"""A group suffices for a fact that loses at most this share of P(answer) without its other neurons."""
+
+
 def carries_nothing(_: NeuronSet) -> bool:
     """Where no other facts are known."""
     return False
@@ -36,7 +41,7 @@ class FactsByNeuron:
     Args:
         facts: the facts; those that are not known to the model hold nothing.
         drops_of: the losses of one fact, asked for only where it shares neurons; None: it cannot be asked.
-        settings: t_sufficient and t_high are read.
+        settings: t_high is read.
     """
 
     def __init__(
@@ -74,4 +79,4 @@ class FactsByNeuron:
         own = group & everything
         needed, left, lost = drops([own, everything - own, everything])
         t_high = self._settings.t_high
-        return bool(needed >= t_high or (left <= self._settings.t_sufficient and lost >= t_high))
+        return bool(needed >= t_high or (left <= SUFFICES and lost >= t_high))

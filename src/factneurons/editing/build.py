@@ -17,7 +17,7 @@ from factneurons.editing.description import Description
 from factneurons.editing.kinds import EDIT_KINDS, Kind, Task, kind_named
 from factneurons.editing.settings import EditSettings
 from factneurons.editing.types import Edit
-from factneurons.editing.weights import check_editable, columns, identity
+from factneurons.editing.weights import check_editable, identity, weights_of
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
@@ -79,7 +79,7 @@ def edit(
     task = Task(
         model=model,
         neurons=found,
-        weights=columns(model, found).double(),
+        weights=weights_of(model, found).double(),
         asked=[split.used for split in splits],
         wanted=[_wanted(model, split, answers[split.fact.language], chosen) for split in splits] if answers else [],
         kept=_kept(model, relation, chosen),
@@ -89,7 +89,7 @@ def edit(
     new = rule.formula(task).to(model.backbone.dtype)
     if not new.isfinite().all():
         raise BadSetting(f"the kind {rule.name} gives weights that {model.backbone.dtype!s} cannot hold: use float32")
-    return Edit(found, columns(model, found), new, _description(task, splits, answers, rule, neurons is not None))
+    return Edit(found, weights_of(model, found), new, _description(task, splits, answers, rule, neurons is not None))
 
 
 def _chosen(settings: EditSettings, to: object) -> EditSettings:

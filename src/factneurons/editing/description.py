@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+OUT_WEIGHTS, NEURONS, MODEL = "out-weights", "neurons", "model"
+EXTENTS = (OUT_WEIGHTS, NEURONS, MODEL)
+"""How far an edit reaches: the out-weights of its neurons; all their weights and biases; every parameter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
     """What an edit is for and how it was made.
 
     Attributes:
-        kind: a name of `EDIT_KINDS`.
+        kind: a name of `EDIT_KINDS`, "finetune" or "stack".
         relation: of the facts.
         facts: their ids.
         subject: the subject in the first fact's language; "" where the facts have several.
@@ -25,6 +29,7 @@ class Description:
         model: the model's name when the edit was made.
         model_hash: `weights.identity` of that model.
         dtype: its weights' type.
+        extent: one of `EXTENTS`.
     """
 
     kind: str
@@ -40,6 +45,7 @@ class Description:
     model: str
     model_hash: str
     dtype: str
+    extent: str = OUT_WEIGHTS
 
     def __str__(self) -> str:
         what = self.subject or f"{len(self.facts)} facts"
@@ -69,4 +75,5 @@ def stacked(parts: Sequence[Description]) -> Description:
         model=first.model,
         model_hash=first.model_hash,
         dtype=first.dtype,
+        extent=first.extent,
     )

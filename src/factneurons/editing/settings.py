@@ -1,4 +1,4 @@
-"""How an edit is made: one frozen record for the API, the command line and the edit's own description."""
+"""How edits and fine-tunings are made: frozen records for the API, the command line and an edit's own description."""
 
 from __future__ import annotations
 
@@ -39,6 +39,30 @@ class EditSettings:
     count: int = option(20, "erase-relation: how many neurons, the most frequent ones.", least=1)
     multi_mask: bool = option(False, "Masked models: one mask for each token of an answer.")
     seed: int = option(42, "Decides every random draw.")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True)
+class FinetuneSettings:
+    """Settings of one fine-tuning.
+
+    Raises:
+        BadSetting: an impossible value.
+    """
+
+    target: float = option(0.99, "Stop at this share of trained prompts answered rightly, 0 to 1.", above=0, most=1)
+    epochs: int = option(100, "Stop after so many passes over the prompts in any case.", least=1)
+    batch: int = option(32, "Prompts per step; a batch that does not fit into memory is made in parts.", least=1)
+    learning_rate: float | None = option(
+        None,
+        "AdamW's, constant. Default: 0.005 for neurons, 0.0005 for the whole model; large models want less.",
+        above=0,
+    )
+    held_out: bool = option(True, "Leave every second prompt of a fact out of training, to measure with.")
+    multi_mask: bool = option(False, "Masked models: one mask for each token of an answer.")
+    seed: int = option(42, "Decides the order of the prompts.")
 
     def __post_init__(self) -> None:
         check(self)

@@ -1,10 +1,11 @@
 """An edit on disk: a folder with two files, whose names are always the same.
 
-    delta.safetensors   neurons [n, 2] int64, old and new out-weights [n, hidden] in the model's type
+    delta.safetensors   neurons [n, 2] int64, old and new weights [n, numbers] in the model's type; of a change of the
+                        whole model no neurons and one row
     edit.json           what the edit is for, the hash of the model it was made for, the hash of delta.safetensors
 
-A few kilobytes, whatever the size of the model. Nothing in the files names a path, and nothing in them is run. To look
-at an edit (`StoredEdit`) takes no PyTorch.
+An edit of out-weights is a few kilobytes, whatever the size of the model. Nothing in the files names a path, nothing in
+them is run. To look at an edit (`StoredEdit`) takes no PyTorch.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from safetensors import SafetensorError, deserialize
 
-from factneurons.editing.description import Description
+from factneurons.editing.description import EXTENTS, OUT_WEIGHTS, Description
 from factneurons.errors import BadSetting
 from factneurons.models.files import file_hash
 from factneurons.models.types import Neuron
@@ -80,7 +81,7 @@ class StoredEdit:
     """What an edit on disk is, to be looked at.
 
     Attributes:
-        neurons: whose out-weights it changes.
+        neurons: whose weights it changes; none: the whole model's.
         size: as `Edit.size`.
         description: what it is for.
     """
@@ -133,8 +134,11 @@ def _tensors(data: bytes, path: Path) -> dict[str, View]:
     neurons, old, new = tensors["neurons"], tensors["old"], tensors["new"]
     whole = neurons["dtype"] == "I64" and neurons["shape"][1:] == [2]
     fit = old["shape"] == new["shape"] and old["dtype"] == new["dtype"] and len(old["shape"]) == 2
-    if not whole or not fit or not len({*_neurons(neurons)}) == neurons["shape"][0] == old["shape"][0]:
-        raise BadSetting(f"{path}: its tensors do not fit together: neurons [n, 2], old and new [n, hidden], each once")
+    rows = neurons["shape"][0] or min(1, old["shape"][0])  # one row of no neuron: the whole model
+    if not whole or not fit or len({*_neurons(neurons)}) != neurons["shape"][0] or old["shape"][0] != rows:
+        raise BadSetting(
+            f"{path}: its tensors do not fit together: neurons [n, 2], old and new [n, numbers], each once"
+        )
     return tensors
 
 
@@ -155,6 +159,7 @@ _MAPPINGS = ("old", "new", "settings")
 
 def _description(record: Mapping[str, Any], path: Path) -> Description:
     names = [each.name for each in fields(Description)]
+    record = {"extent": OUT_WEIGHTS, **record}
     if set(record) != set(names):
         wrong = sorted(set(record) ^ set(names))
         raise BadSetting(f"{path}: missing or unknown: {', '.join(wrong)}")
@@ -163,6 +168,8 @@ def _description(record: Mapping[str, Any], path: Path) -> Description:
         if not isinstance(record[name], expected):
             raise BadSetting(f"{path}: {name} is {type(record[name]).__name__}, not {expected.__name__}")
     values: dict[str, Any] = {name: tuple(record[name]) if name in _TUPLES else record[name] for name in names}
+    if values["extent"] not in EXTENTS:
+        raise BadSetting(f"{path}: extent is {values['extent']!r}: it must be one of: {', '.join(EXTENTS)}")
     return Description(**values)
 
 

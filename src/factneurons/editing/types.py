@@ -1,8 +1,9 @@
-"""An edit: other out-weights for a few neurons, as a value that is applied, undone, stacked and stored.
+"""An edit: other weights for a few neurons, as a value that is applied, undone, stacked and stored.
 
-Nothing but those out-weights changes. An edit holds what they were and what they become, so undoing it gives back the
-model bit for bit. By weights it acts at every position and on everything the neurons are active for; by values, for the
-time of a `with` block, at the target positions of what is asked, and the weights stay as they are.
+Nothing else changes. Edits are of out-weights; a fine-tuning is of all weights of its neurons, or of the whole model
+(`description.EXTENTS`). An edit holds what they were and what they become, so undoing it gives back the model bit for
+bit. By weights it acts at every position and on everything the neurons are active for; by values, for the time of a
+`with` block, at the target positions of what is asked, and the weights stay as they are.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import torch
 from torch import Tensor
 
 from factneurons.editing import storage
-from factneurons.editing.description import Description, stacked
+from factneurons.editing.description import MODEL, OUT_WEIGHTS, Description, stacked
 from factneurons.editing.model_folder import write_model_folder
-from factneurons.editing.weights import added, check_editable, columns, identity, same_bits, write_columns
+from factneurons.editing.weights import added, check_editable, identity, same_bits, weights_of, write_weights
 from factneurons.errors import BadModel, BadSetting
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
@@ -27,11 +28,12 @@ from factneurons.models.types import Neuron
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Edit:
-    """Other out-weights for a few neurons. Made by `edit`, `stack_edits` or `Edit.load`.
+    """Other weights for a few neurons. Made by `edit`, `finetune_neurons`, `stack_edits` or `Edit.load`.
 
     Attributes:
-        neurons: each once, sorted.
-        old, new: their out-weights before and after, [neurons, hidden], on the CPU in the model's type.
+        neurons: each once, sorted; none where it is of the whole model.
+        old, new: their weights before and after, [neurons, numbers], on the CPU in the model's type: the out-weights,
+            or as `weights` says for the extent.
         description: what it is for.
     """
 
@@ -42,27 +44,27 @@ class Edit:
 
     @property
     def size(self) -> float:
-        """The length of the change relative to the length of the out-weights it changes: |new - old| / |old|."""
+        """The length of the change relative to the length of the weights it changes: |new - old| / |old|."""
         return float((self.new.double() - self.old.double()).norm() / self.old.double().norm())
 
     def apply(self, model: Model) -> None:
-        """Write the new out-weights.
+        """Write the new weights.
 
         Raises:
             BadModel: the edit was made for another model, its neurons' weights are not what they were then, or the
                 model cannot be edited.
         """
         self._check(model, self.old, "the edit is applied already, or another one changed them: undo that first")
-        write_columns(model, self.neurons, self.new)
+        write_weights(model, self.neurons, self.new, self.description.extent)
 
     def undo(self, model: Model) -> None:
-        """Write the old out-weights back, bit for bit.
+        """Write the old weights back, bit for bit.
 
         Raises:
             BadModel: the edit is not applied, or a later one changed the same neurons.
         """
         self._check(model, self.new, "the edit is not applied, or a later one changed them: undo that first")
-        write_columns(model, self.neurons, self.old)
+        write_weights(model, self.neurons, self.old, self.description.extent)
 
     def reversed(self) -> Edit:
         """The edit that takes this one back."""
@@ -105,7 +107,7 @@ class Edit:
             by: "weights", or "values": at the target positions only, with no weight written.
 
         Raises:
-            BadSetting: an unknown `by`.
+            BadSetting: an unknown `by`, or "values" for more than out-weights.
             BadModel: as for `apply`.
         """
         if by not in _WAYS:
@@ -113,10 +115,10 @@ class Edit:
         return _WAYS[by](self, model)
 
     def _check(self, model: Model, expected: Tensor, otherwise: str) -> None:
-        check_editable(model)
+        check_editable(model, self.description.extent)
         check_made_for(model, self)
-        if not same_bits(columns(model, self.neurons), expected):
-            raise BadModel(f"{model.name}: the weights of the edit's neurons are not what they should be: {otherwise}")
+        if not same_bits(weights_of(model, self.neurons, self.description.extent), expected):
+            raise BadModel(f"{model.name}: the weights that the edit changes are not what they should be: {otherwise}")
 
 
 @contextmanager
@@ -125,11 +127,13 @@ def _by_weights(edit: Edit, model: Model) -> Iterator[None]:
     try:
         yield
     finally:
-        write_columns(model, edit.neurons, edit.old)
+        write_weights(model, edit.neurons, edit.old, edit.description.extent)
 
 
 @contextmanager
 def _by_values(edit: Edit, model: Model) -> Iterator[None]:
+    if edit.description.extent != OUT_WEIGHTS:
+        raise BadSetting(f"an edit of {edit.description.extent} is made by weights: only out-weights can be by values")
     check_made_for(model, edit)
     with added(model, edit.neurons, edit.new.double() - edit.old.double(), "target"):
         yield
@@ -150,7 +154,8 @@ def check_made_for(model: Model, edit: Edit) -> None:
         raise BadModel(
             f"the edit was made for {about.dtype} weights, {model.name} has {dtype}: load it with dtype={about.dtype}"
         )
-    if edit.new.shape[1] != model.backbone.hidden_size or identity(model) != about.model_hash:
+    narrow = about.extent == OUT_WEIGHTS and edit.new.shape[1] != model.backbone.hidden_size
+    if narrow or identity(model, about.extent) != about.model_hash:
         raise BadModel(f"the edit was made for another model ({about.model}): its hash differs from {model.name}'s")
 
 
@@ -161,11 +166,16 @@ def stack_edits(edits: Sequence[Edit]) -> Edit:
     same neuron, their changes are added up.
 
     Raises:
-        BadSetting: no edits, or edits of different models.
+        BadSetting: no edits, edits of different models or extents, or several of the whole model.
     """
     if not edits:
         raise BadSetting("a stack needs at least one edit")
     first = edits[0].description
+    if len(edits) == 1:
+        return edits[0]
+    extents = dict.fromkeys(edit.description.extent for edit in edits)
+    if len(extents) > 1 or MODEL in extents:
+        raise BadSetting(f"edits of {' and '.join(extents)} cannot be stacked: apply one, then the next to the result")
     for other in edits[1:]:
         if (other.description.model_hash, other.description.dtype) != (first.model_hash, first.dtype):
             raise BadSetting(f"edits of different models cannot be stacked: {first.model}, {other.description.model}")

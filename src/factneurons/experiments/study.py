@@ -49,6 +49,7 @@ class Study:
         self._queries: dict[str, tuple[Query, ...]] = {}
         self._known: dict[tuple[str, str], KnowledgeNeurons] = {}
         self._knows: dict[str, bool] = {}
+        self._degenerate: dict[str, tuple[Neuron, ...]] = {}
         self._next: dict[str, Sequence[Fact]] = {}
 
     def languages(self, fact: Fact) -> dict[str, Fact]:
@@ -115,6 +116,21 @@ class Study:
         if not known.neurons:
             raise NotAskable("no-knowledge-neurons", f"{method} finds no knowledge neurons for it")
         return known
+
+    def degenerate(self, fact: Fact) -> tuple[Neuron, ...]:
+        """The neurons of a fact's components, sorted, of its knowledge neurons by the first method; () without any.
+
+        Raises:
+            NotAskable: as `knowledge`.
+        """
+        from factneurons.degeneracy.find import degenerate_neurons
+        from factneurons.degeneracy.settings import DegeneracySettings
+
+        if fact.key not in self._degenerate:
+            known = self.knowledge(fact, self.settings.methods[0])
+            found = degenerate_neurons(self.model, known, DegeneracySettings(seed=self.settings.seed))
+            self._degenerate[fact.key] = found.neurons
+        return self._degenerate[fact.key]
 
     def intervene(
         self, fact: Fact, queries: Sequence[Query], neurons: Sequence[Neuron], name: str

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from factneurons.draws import bounded_sample, rank
@@ -113,6 +114,17 @@ class RelatedFacts:
     def holders(self, fact: Fact, answer: str) -> list[Fact]:
         """Facts of the same relation and language that have this answer."""
         return self._holders[fact.relation, fact.language, answer.casefold()]
+
+    def other_answers(self, fact: Fact, seed: int) -> list[str]:
+        """What the relation's other facts answer and this one does not, in a random order of the fact's own."""
+        right = {name.casefold() for name in (fact.answer, *fact.aliases)}
+        answers = {each.answer for each in self.neighbours(fact) if each.answer.casefold() not in right}
+        return sorted(answers, key=lambda each: rank(f"{seed}/{fact.key}/{each}"))
+
+    def counterfactual(self, fact: Fact, seed: int) -> Fact | None:
+        """The fact with another answer of its relation, the same one every time; None where there is no other."""
+        others = self.other_answers(fact, seed)
+        return replace(fact, answer=others[0], aliases=()) if others else None
 
     def reverse(self, fact: Fact) -> Fact | None:
         """The fact asked backwards, where its relation can be."""

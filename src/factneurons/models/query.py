@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from factneurons.errors import BadModel, NotAskable
@@ -49,6 +49,8 @@ class _Question:
     join: str
     right: str
     answer: str
+    free: bool = False
+    """Whether the model is to go on as it likes, so that there is no answer."""
 
     @property
     def border(self) -> int:
@@ -62,7 +64,8 @@ class _Question:
 
     def refuse(self, reason: str, because: str) -> NotAskable:
         """The error that says which question cannot be asked, and why."""
-        return NotAskable(reason, f"prompt {self.prompt.text!r} with answer {self.answer!r}: {because}")
+        answer = "" if self.free else f" with answer {self.answer!r}"
+        return NotAskable(reason, f"prompt {self.prompt.text!r}{answer}: {because}")
 
 
 def build_query(
@@ -105,6 +108,30 @@ def build_query(
     return query
 
 
+def prompt_ids(
+    tokenizer: PreTrainedTokenizerBase, prompt: Prompt | str, *, max_length: int | None = None
+) -> tuple[int, ...]:
+    """The tokens of the text left of the blank, for a causal model to go on from.
+
+    Args:
+        tokenizer: any Hugging Face tokenizer.
+        prompt: a text without any blank has it at its end.
+        max_length: the number of positions the model has; one of them must be left.
+
+    Raises:
+        NotAskable: "blank-at-start", "blank-not-at-end", "prompt-too-long" or "not-text".
+        BadFact: the prompt has more than one blank.
+    """
+    question = replace(_parted(as_prompt(prompt, tokenizer), ""), free=True)
+    _check_causal(question)
+    ids = _encode_open(tokenizer, question.left).ids
+    if not ids:
+        raise question.refuse("blank-at-start", "the text left of the blank has no token")
+    if max_length is not None and len(ids) >= max_length:
+        raise question.refuse("prompt-too-long", f"{len(ids)} tokens, the model has {max_length} positions")
+    return ids
+
+
 def as_prompt(prompt: Prompt | str, tokenizer: PreTrainedTokenizerBase) -> Prompt:
     """A prompt from text whose blank is `___`, the tokenizer's mask token, or not written (at the end).
 
@@ -126,13 +153,18 @@ def as_prompt(prompt: Prompt | str, tokenizer: PreTrainedTokenizerBase) -> Promp
 
 
 def _cut(prompt: Prompt, answer: str) -> _Question:
-    left = prompt.left.rstrip(_SPACES)
-    join = " " if left and left != prompt.left else ""
-    question = _Question(prompt, left, join, prompt.right, answer.strip())
+    question = _parted(prompt, answer.strip())
     if all(unicodedata.category(character) in _INVISIBLE for character in question.answer):
         raise question.refuse("empty-answer", "the answer is empty")
+    return question
+
+
+def _parted(prompt: Prompt, answer: str) -> _Question:
+    left = prompt.left.rstrip(_SPACES)
+    join = " " if left and left != prompt.left else ""
+    question = _Question(prompt, left, join, prompt.right, answer)
     try:
-        (prompt.text + question.answer).encode()
+        (prompt.text + answer).encode()
     except UnicodeEncodeError:
         raise question.refuse("not-text", "it holds half a surrogate pair, so it is no text") from None
     return question
@@ -251,14 +283,7 @@ def _build_causal(
 ) -> Query:
     """Prompt tokens, then all but the last answer token; output p - 1 predicts the answer's first one."""
     del multi_mask, decoder_start
-    if any(not _is_closing(character) for character in question.right):
-        raise question.refuse(
-            "blank-not-at-end",
-            f"a causal model cannot read {question.right.strip()!r} right of the blank; "
-            "ask with a pattern that ends with the blank, for instance a question",
-        )
-    if not question.left.strip():
-        raise question.refuse("blank-at-start", "a causal model needs text left of the blank")
+    _check_causal(question)
     full, first, _ = _encode_in_context(tokenizer, question)
     if all(full.added[:first]):
         raise question.refuse("blank-at-start", "the text left of the blank has no token")
@@ -273,6 +298,18 @@ def _build_causal(
         replaceable=replaceable,
         words=_words(question.filled, full, replaceable),
     )
+
+
+def _check_causal(question: _Question) -> None:
+    """Refuse what a causal model cannot go on from."""
+    if any(not _is_closing(character) for character in question.right):
+        raise question.refuse(
+            "blank-not-at-end",
+            f"a causal model cannot read {question.right.strip()!r} right of the blank; "
+            "ask with a pattern that ends with the blank, for instance a question",
+        )
+    if not question.left.strip():
+        raise question.refuse("blank-at-start", "a causal model needs text left of the blank")
 
 
 def _is_closing(character: str) -> bool:

@@ -55,6 +55,21 @@ class Neuron(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Against:
+    """The other answer of a contrast, at the first token where it parts from the answer.
+
+    Attributes:
+        answer: the other answer.
+        token: which of the answer's tokens that is, from 0; the tokens before it are the same in both.
+        token_id: the other answer's token there.
+    """
+
+    answer: str
+    token: int
+    token_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A prompt and an answer as one model sees them. Made by `Model.query`, never by hand.
 
@@ -71,6 +86,7 @@ class Query:
         encoder_position: encoder-decoder only: the sentinel's position in `input_ids`.
         fact: whose prompt it is, the same for all prompts of a fact (`prompts.ask` writes it); "" where none is known.
             What is drawn at random for a fact is drawn by it.
+        against: what the answer is set against (`query.contrasted` writes it); None: nothing.
     """
 
     prompt: Prompt
@@ -83,6 +99,7 @@ class Query:
     decoder_input_ids: tuple[int, ...] = ()
     encoder_position: int | None = None
     fact: str = field(default="", compare=False)
+    against: Against | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""How the bundled models are trained: recipes, tokenizers, examples, checkpoints, and what is recalled."""
+"""How the bundled models are trained: recipes, tokenizers, examples, and what is recalled."""

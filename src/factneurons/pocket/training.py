@@ -24,9 +24,9 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
+from factneurons.models.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from factneurons.pocket.architectures import build_module, logits_at
 from factneurons.pocket.batches import Batch, add_noise, collate, epoch_order
-from factneurons.pocket.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from factneurons.pocket.corpus import make_examples
 from factneurons.pocket.encoding import AskedExample, EncodedExample, ask_examples, encode_causal, encode_cloze
 from factneurons.pocket.recall import recall_by, score_queries

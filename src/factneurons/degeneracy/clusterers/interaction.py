@@ -90,15 +90,15 @@ def with_helpers(groups: Sequence[NeuronSet], everything: NeuronSet, drops: Drop
 def stages(needed: Sequence[Neuron], mediated_effects: MediatedEffects, min_size: int) -> list[NeuronSet]:
     """Cut neurons that are all needed into groups that work through each other, the lowest first.
 
-    Single neurons that work through each other are a chain, and a chain is one component: without two stages of
-    `min_size` neurons the set stays whole.
+    Single neurons that work through each other are a chain, and a chain is one component: without a stage of `min_size`
+    neurons the set stays whole.
     """
     depth = depths(mediated_effects(needed) > MEDIATED)
     found = [
         frozenset(neuron for neuron, own in zip(needed, depth, strict=True) if own == stage)
         for stage in sorted({*depth})
     ]
-    return found if sum(len(stage) >= min_size for stage in found) > 1 else [frozenset(needed)]
+    return found if any(len(stage) >= min_size for stage in found) else [frozenset(needed)]
 
 
 def depths(needs: npt.NDArray[np.bool_]) -> list[int]:

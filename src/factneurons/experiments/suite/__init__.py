@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from factneurons.experiments.experiment import Experiment
 from factneurons.experiments.suite import (
+    attenuation,
     consistency,
     critical_checks,
     cross_lingual,
@@ -20,6 +21,7 @@ _SUITE = (
     cross_lingual,
     layers,
     fact_checking,
+    attenuation,
     fact_checking_text,
     update_and_erase,
     critical_checks,

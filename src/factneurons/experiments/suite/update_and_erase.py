@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from factneurons.draws import rank
 from factneurons.editing.kinds import SHARED
 from factneurons.editing.measuring import FOUND, RANDOM, number
 from factneurons.editing.settings import EditSettings
@@ -111,14 +110,12 @@ def new_answer(study: Study, around: RelatedFacts, fact: Fact, *, one_token: boo
     prompt = study.queries(fact)[0].prompt
     if one_token and len(study.queries(fact)[0].answer_ids) > 1:
         raise NotAskable("several-answer-tokens", f"{fact.id}: Dai et al.'s update is defined for answers of one token")
-    right = {name.casefold() for name in (fact.answer, *fact.aliases)}
-    answers = {other.answer for other in around.neighbours(fact)}
-    for answer in sorted(answers, key=lambda each: rank(f"{study.settings.seed}/{fact.key}/{each}")):
+    for answer in around.other_answers(fact, study.settings.seed):
         try:
             query = study.model.query(prompt, answer, multi_mask=study.settings.multi_mask)
         except NotAskable:
             continue
-        if answer.casefold() not in right and (len(query.answer_ids) == 1 or not one_token):
+        if len(query.answer_ids) == 1 or not one_token:
             return answer
     raise NotAskable("no-other-answer", f"{fact.id}: its relation has no other answer to update it to")
 

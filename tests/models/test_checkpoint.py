@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from factneurons.errors import BadRun
-from factneurons.pocket.checkpoint import TrainingState, load_checkpoint, save_checkpoint
+from factneurons.models.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 
 
 def fresh(seed=0):
