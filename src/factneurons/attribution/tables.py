@@ -29,8 +29,8 @@ class _Scored(NamedTuple):
     score: float
     share: float
     round: int
-    position: int
     written: Written | None
+    position: int
 
 
 class _Layer(NamedTuple):
@@ -48,8 +48,8 @@ def _scored(located: Located) -> Iterator[_Scored]:
     for known, _ in _known(located):
         written = located.written or (None,) * len(known.neurons)
         found = zip(known.neurons, known.scores, known.shares, known.round_of_each, written, strict=True)
-        for position, (*values, tokens) in enumerate(found, start=1):
-            yield _Scored(known.fact, *values, position, tokens)
+        for position, values in enumerate(found, start=1):
+            yield _Scored(known.fact, *values, position)
 
 
 def _layers(located: Located) -> Iterator[_Layer]:
@@ -155,6 +155,9 @@ EFFECT_COLUMNS: tuple[Column[Measurement], ...] = (
     Column("probability_before", NUMBER, "P(answer) before, mean over the prompts, 0 to 1", lambda each: each.before),
     Column("probability_after", NUMBER, "P(answer) with the neurons changed, mean over the prompts, 0 to 1",
            lambda each: each.after),
+    Column("log_change", NUMBER,
+           "ln P(answer) after - before, in nats, mean over the prompts; null: P is 0 in one of them, or the run is of"
+           " an earlier version", lambda each: each.log_change, optional=True),
     Column("prompt_count", INTEGER, "how many prompts were asked", lambda each: each.prompts),
 )  # fmt: skip
 """What every table of changed neurons says: which draw, what was done, what was asked, and what came of it."""

@@ -6,8 +6,8 @@ linear, so it is the central difference (T(r + w) - T(r - w)) / 2 of the model's
 
 - causal and encoder-decoder models: at r = 0, where the final normalisation makes of w its direction times the gain;
 - masked models, whose heads have a layer with an activation function: at the last block's output r at a mask, its mean
-  over the prompts of a few bundled facts, with a step of a tenth of its length. (At the mask of an empty text, or of one
-  prompt, a planted fact's neurons promote its answer less than half as often.)
+  over the prompts of a few bundled facts, with a step of a tenth of its length. (At the mask of an empty text, or of
+  one prompt, a planted fact's neurons promote its answer less than half as often.)
 
 What attention and MLPs above make of w, and the normalisations of blocks above in post-norm models, is left out: the
 reading is weaker the lower the layer. From an encoder that feeds a decoder no direct path leads to the head.
