@@ -99,6 +99,7 @@ class Experiment:
             left out. A fact for which it returns nothing is left out as "nothing-measured".
         charts: what is drawn.
         summaries: numbers beside the means over facts.
+        options: fields of the settings that this experiment reads and most do not; options of its command.
     """
 
     id: str
@@ -112,3 +113,4 @@ class Experiment:
     prepare: Callable[[Study], Work]
     charts: tuple[Chart, ...]
     summaries: tuple[Summary, ...] = ()
+    options: tuple[str, ...] = ()

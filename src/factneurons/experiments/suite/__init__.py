@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from factneurons.experiments.experiment import Experiment
 from factneurons.experiments.suite import (
+    attenuation,
     consistency,
     critical_checks,
     cross_lingual,
+    enhancement,
     fact_checking,
     fact_checking_text,
     layers,
@@ -20,6 +22,8 @@ _SUITE = (
     cross_lingual,
     layers,
     fact_checking,
+    attenuation,
+    enhancement,
     fact_checking_text,
     update_and_erase,
     critical_checks,
