@@ -6,6 +6,7 @@ In: a planted model and its truth. Out: three tables, one row per fact and conte
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ from factneurons.degeneracy.judge import storage_of
 from factneurons.degeneracy.mediation import mediated_effects
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.draws import as_number
+from factneurons.errors import BadModel
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
@@ -130,7 +132,7 @@ def judge(folder: Path, *, grouped_by: Sequence[str] = (TRUE, "amig")) -> Judged
     units = [Unit(planted, fact, queries_of(model, fact)) for planted in truth.facts for fact in planted.facts]
     localisation, found = _localised(model, units)
     sources = {TRUE: {(unit.fact.id, unit.fact.language): unit.neurons for unit in units}, **found}
-    tables = [grouped(model, units, name, sources[name], groupers()) for name in grouped_by]
+    tables = [grouped(model, units, name, sources[name], groupers()) for name in grouped_by if name in sources]
     return Judged(
         pd.DataFrame(localisation),
         pd.concat([pd.DataFrame(rows) for rows, _ in tables], ignore_index=True),
@@ -145,8 +147,13 @@ def _localised(
     rows: list[dict[str, object]] = []
     found: dict[str, dict[tuple[str, str], NeuronSet]] = {}
     for name, (scorer, thresholds) in scorers().items():
+        try:
+            scored = scorer(model, [each.searched for each in units])
+        except BadModel as reason:  # a method that is not defined on this family
+            warnings.warn(f"{name} is not judged: {reason}", stacklevel=2)
+            continue
         found[name] = {}
-        for unit, scores in zip(units, scorer(model, [each.searched for each in units]), strict=True):
+        for unit, scores in zip(units, scored, strict=True):
             threshold = thresholds.get(unit.fact.language, thresholds[""])
             chosen = chosen_neurons(scores, threshold)
             found[name][unit.fact.id, unit.fact.language] = chosen

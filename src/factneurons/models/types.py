@@ -21,6 +21,9 @@ Target = Literal["probability", "log_probability", "logit"]
 TARGETS: tuple[Target, ...] = ("probability", "log_probability", "logit")
 """The functions of an answer token's logits that can be attributed."""
 
+WRONG_ANSWERS = "wrong_answers"
+"""What a fact's answer is set against where that is the first of the fact's own wrong answers."""
+
 DTYPES = ("float32", "float64", "bfloat16", "float16", "auto")
 """The types weights can have; "auto" is what the files say."""
 
