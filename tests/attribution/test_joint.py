@@ -69,12 +69,14 @@ def test_batches_change_nothing(one_of_each, shared_model, new_query):
         assert (each.points == alone.points).all()
 
 
-def test_little_memory_changes_nothing(one_of_each, shared_model, new_query, monkeypatch):
+@pytest.mark.parametrize(("method", "prompts", "budget"), [("joint", 3, 6), ("amig_joint", 2, 30)])
+def test_little_memory_changes_nothing(method, prompts, budget, one_of_each, shared_model, new_query, monkeypatch):
+    """Also where a chunk holds as many paths of one prompt as there are prompts."""
     model = shared_model(one_of_each)
-    queries = [new_query(model.kind, tokens=6, seed=seed) for seed in range(3)]
-    settings = AttributionSettings(method="joint")
+    queries = [new_query(model.kind, tokens=6, seed=seed) for seed in range(prompts)]
+    settings = AttributionSettings(method)
     expected = attribute_all(model, queries, settings)
-    monkeypatch.setattr("factneurons.attribution.joint.row_budget", lambda *_: 6)
+    monkeypatch.setattr("factneurons.attribution.joint.row_budget", lambda *_: budget)
     for each, true in zip(attribute_all(model, queries, settings), expected, strict=True):
         np.testing.assert_allclose(each.scores, true.scores, rtol=0, atol=1e-6 * np.abs(true.scores).max())
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from factneurons.attribution import baselines, engine, methods
+from factneurons.attribution import baselines, engine, methods, propagation
 from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.facts.types import Prompt
@@ -27,15 +27,16 @@ def toy(monkeypatch, new_model):
     query = Query(Prompt("a b ___"), "c", (8, 9), (1,), (5,), (0, 1), ((0,), (1,)))
     activation = torch.tensor([[END]], dtype=torch.float64)
 
-    def capture(backbone, queries, items):
+    def capture(backbone, queries, items, contrast=False):
         index = torch.zeros(1, dtype=torch.long)
         log_f = torch.tensor([[6.0]], dtype=torch.float64).log()
         batch = Batch.of(queries, torch.device("cpu"))
-        return Capture(batch, index, index[:, None], index[:, None], log_f, [activation] * 3)
+        return Capture(batch, index, index[:, None], index[:, None], log_f, None, [activation] * 3)
 
     monkeypatch.setattr(methods, "capture", capture)
     monkeypatch.setattr(engine, "values_and_gradients", product)
-    monkeypatch.setattr(methods, "values_and_gradients", product)
+    monkeypatch.setattr(propagation, "values_and_gradients", product)
+    monkeypatch.setattr(engine, "values_at", lambda *given: product(*given)[0])
     monkeypatch.setattr(baselines, "replacement_token", lambda model: (0, "eos_token"))
     sentences = torch.tensor(BASELINES, dtype=torch.float64)[:, None]
     monkeypatch.setattr(baselines, "target_activations", lambda model, queries: [sentences] * 3)

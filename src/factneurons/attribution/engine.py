@@ -22,7 +22,7 @@ from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, Rule, 
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture
-from factneurons.models.passes.fast_path import values_and_gradients
+from factneurons.models.passes.fast_path import values_and_gradients, values_at
 from factneurons.models.passes.memory import row_budget, with_backoff
 
 _RELATIVE = 0.01
@@ -157,7 +157,7 @@ class _Integration:
 
     def _chunk(self, items: Tensor, paths: list[Tensor], pairs: list[tuple[float, float]]) -> None:
         """Rows for every wanted path at a few (node, weight) pairs."""
-        captured = subset(self._captured, items)
+        captured = self._captured.subset(items)
         nodes = torch.tensor([node for node, _ in pairs], dtype=torch.float64)
         points: list[Tensor | None] = []
         for layer, chosen in enumerate(paths):
@@ -225,31 +225,12 @@ def _split(items: Tensor, paths: list[Tensor], rows: int) -> Iterator[tuple[Tens
             yield item[None], part
 
 
-def subset(captured: Capture, items: Tensor) -> Capture:
-    """Some items of a capture, over the same batch."""
-    if len(items) == captured.size:
-        return captured
-    return Capture(
-        batch=captured.batch,
-        rows=captured.rows[items],
-        positions=captured.positions[items],
-        targets=captured.targets[items],
-        log_probabilities=captured.log_probabilities[items],
-        activations=[value[items] for value in captured.activations],
-        residuals=[value[items] for value in captured.residuals],
-        keys=captured.keys,
-        values=captured.values,
-        outputs=captured.outputs,
-    )
-
-
 def target_value(model: Model, captured: Capture, settings: AttributionSettings) -> Tensor:
     """F at the activation, [I] float64, from the unchanged pass."""
-    if settings.target == "logit":
+    if settings.target == "logit" or captured.against is not None:
         last = len(captured.activations) - 1
         points: list[Tensor | None] = [None] * last
-        values, _ = values_and_gradients(model.backbone, captured, [*points, captured.activations[last]], "logit")
-        found = values[last]
+        found = values_at(model.backbone, captured, [*points, captured.activations[last]], settings.target)[last]
         assert found is not None
         return found[:, 0].double().cpu()
     log_probability = captured.log_probabilities[:, 0].cpu()

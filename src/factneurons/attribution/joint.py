@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from factneurons.attribution.baselines import Baselines
-from factneurons.attribution.engine import node_weights, noise_of, subset, target_value
+from factneurons.attribution.engine import node_weights, noise_of, target_value
 from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, Rule, quadrature
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.models.model import Model
@@ -120,7 +120,7 @@ class _Joint:
         """Rows of some items at a few (node, weight) pairs: as many paths of each, one after the other."""
         items = torch.tensor([item for item, _ in pairs])
         paths = torch.tensor([path for _, path in pairs])
-        captured = subset(self._captured, items)
+        captured = self._captured.subset(items)
         first = captured.activations[0]
         at = torch.tensor([node for node, _ in nodes], dtype=first.dtype, device=first.device)
         weights = torch.tensor([weight for _, weight in nodes], dtype=first.dtype, device=first.device)

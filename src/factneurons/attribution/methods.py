@@ -7,7 +7,7 @@ for AMIG. `METHODS` is the list; `attribute` and `attribute_all` run them.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,50 +21,30 @@ from factneurons.attribution.baselines import (
     sentence_baselines,
     zero_baseline,
 )
+from factneurons.attribution.direct import direct_logit, log_probability_increase
 from factneurons.attribution.engine import Integral, integrate
 from factneurons.attribution.joint import integrate_jointly
+from factneurons.attribution.propagation import atp_star, attnlrp, gradient_x_activation, relp
 from factneurons.attribution.quadrature import ADAPTIVE
+from factneurons.attribution.scores import Scorer, Scores
 from factneurons.attribution.settings import JOINT_METHODS, AttributionSettings
-from factneurons.attribution.types import AnyFloats, AnyInts, Attribution
+from factneurons.attribution.suppression import suppression
+from factneurons.attribution.types import AnyFloats, Attribution
 from factneurons.draws import random_numbers
 from factneurons.errors import BadNumber
 from factneurons.facts.types import Prompt
 from factneurons.models.batches import groups
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item, capture
-from factneurons.models.passes.fast_path import values_and_gradients
 from factneurons.models.passes.memory import budget_bytes, in_parts
+from factneurons.models.prompts import set_against
 from factneurons.models.types import Query
-from factneurons.settings import check_choice, with_options
+from factneurons.settings import check_choice, refuse, with_options
 
 _FACTS = 16
 _GRADIENT_BYTES = 12  # of one neuron on one path: its start, its step and its gradient
 _WARN_RATIO = 0.05
 _ROUNDING = float(np.finfo(np.float32).eps)
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """What a method gives for the items of a batch.
-
-    Attributes:
-        scores: per layer [I, width].
-        start: [layers, I], F at the baseline, mean over paths.
-        error: [layers, I], the largest completeness error over paths; NaN without a promise of completeness.
-        ratio: [layers, I], the same relative to |F(a) - F(b)|.
-        points: [layers, I], path points per path.
-        change: [I], the largest |F(a) - F(b)| over layers and paths.
-    """
-
-    scores: list[Tensor]
-    start: AnyFloats
-    error: AnyFloats
-    ratio: AnyFloats
-    points: AnyInts
-    change: AnyFloats
-
-
-Scorer = Callable[[Model, Capture, Sequence[Item], AttributionSettings], Scores]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,19 +183,16 @@ def _authors_settings(settings: AttributionSettings) -> AttributionSettings:
     )
 
 
-def _without_integral(use_gradient: bool) -> Scorer:
-    """Scores read off the activation itself: the value, or the value times its gradient."""
+def _activation(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
+    return Scores.without_path([value[:, 0] for value in captured.activations], 0)
 
-    def score(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
-        scores = [value[:, 0] for value in captured.activations]
-        if use_gradient:
-            _, gradients = values_and_gradients(model.backbone, captured, captured.activations, settings.target)
-            scores = [value * found[:, 0] for value, found in zip(scores, gradients, strict=True) if found is not None]
-        shape = (len(scores), captured.size)
-        unknown = np.full(shape, np.nan)
-        return Scores(scores, unknown, unknown, unknown, np.full(shape, int(use_gradient)), unknown[0])
 
-    return score
+def _in_nats(settings: AttributionSettings) -> AttributionSettings:
+    return replace(settings, target="log_probability")
+
+
+def _in_logits(settings: AttributionSettings) -> AttributionSettings:
+    return replace(settings, target="logit")
 
 
 def _random(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
@@ -236,6 +213,8 @@ ROUNDS = 4
 """How many rounds are worth their time; with more, nothing is found but neurons that help every fact."""
 
 _AMIG_THRESHOLD = {"en": 0.3, "": 0.2}
+_UNTUNED = {"": 0.2}
+"""That of Dai et al. (2022), for methods whose papers name none: they rank."""
 
 METHODS: dict[str, Method] = {
     method.name: method
@@ -281,8 +260,28 @@ METHODS: dict[str, Method] = {
             PathMethod(sentence_baselines, _largest_over_paths),
             _AMIG_THRESHOLD,
         ),
-        Method("gradient_x_activation", "the gradient at the activation, times it", _without_integral(True), {"": 0.2}),
-        Method("activation", "the neuron's value itself", _without_integral(False), {"": 0.5}),
+        Method("gradient_x_activation", "the gradient at the activation, times it", gradient_x_activation, {"": 0.2}),
+        Method("relp", "relevance of RelP: attention patterns and norms held", relp, _UNTUNED),
+        Method("attnlrp", "relevance of AttnLRP: also through attention patterns", attnlrp, _UNTUNED),
+        Method("atp_star", "AtP*: |gradient times activation|, mean over dropped layers", atp_star, _UNTUNED),
+        Method(
+            "log_probability_increase",
+            "what the neuron's write alone adds to log P, read by the head at once; in nats, whatever the target",
+            log_probability_increase,
+            _UNTUNED,
+            settings=_in_nats,
+        ),
+        Method(
+            "direct_logit",
+            "the neuron's write times the answer's unembedding; in logits, whatever the target",
+            direct_logit,
+            _UNTUNED,
+            settings=_in_logits,
+        ),
+        Method(
+            "suppression", "the exact change with this neuron alone at 0; slow: a row per neuron", suppression, _UNTUNED
+        ),
+        Method("activation", "the neuron's value itself", _activation, {"": 0.5}),
         Method("random", "dai's scores dealt out anew within each layer, once per fact: a control", _random, {"": 0.2}),
     )
 }
@@ -319,12 +318,15 @@ def attribute(
         multi_mask: cloze models: ask for an answer of several tokens with as many masks.
 
     Raises:
-        NotAskable: this model cannot be asked this.
+        NotAskable: this model cannot be asked this, or not both answers of a contrast.
         BadSetting: an unknown method, rule or option.
         BadNumber: the scores hold NaN or infinity.
     """
+    settings = with_options(AttributionSettings, settings, options)
     query = model.query(prompt, answer, multi_mask=multi_mask)
-    return attribute_all(model, [query], with_options(AttributionSettings, settings, options))[0]
+    if settings.against is not None:
+        query = set_against(model, query, settings.against, multi_mask=multi_mask)
+    return attribute_all(model, [query], settings)[0]
 
 
 def attribute_all(
@@ -345,6 +347,7 @@ def attribute_all(
     settings = with_options(AttributionSettings, settings, options)
     method = method_named(settings.method)
     settings = method.settings(settings)
+    _check_contrast(queries, settings)
     result: dict[int, Attribution] = {}
 
     def score(indices: Sequence[int]) -> None:
@@ -355,6 +358,28 @@ def attribute_all(
         for part in _parts(model, queries, indices):
             in_parts(part, score, what=f"attribution with {model.name}")
     return [result[index] for index in range(len(queries))]
+
+
+def _check_contrast(queries: Sequence[Query], settings: AttributionSettings) -> None:
+    if settings.against is None:
+        return
+    if settings.method == "activation":
+        refuse("against", settings.against, "None with the method 'activation', which knows no answer")
+    for query in queries:
+        if query.against is None:
+            where = f"prompt {query.prompt.text!r} is asked without one (`prompts.set_against`)"
+            refuse("against", settings.against, f"None where answers are set against no other: {where}")
+
+
+def _items(queries: Sequence[Query], settings: AttributionSettings) -> list[list[Item]]:
+    """The answer tokens of each query that are attributed; in a contrast the one where two answers part."""
+    result: list[list[Item]] = []
+    for row, query in enumerate(queries):
+        tokens: Iterable[int] = range(1 if settings.answer_tokens == "first" else len(query.answer_ids))
+        if settings.against is not None and query.against is not None:
+            tokens = (query.against.token,)
+        result.append([(row, (token,)) for token in tokens])
+    return result
 
 
 def _parts(model: Model, queries: Sequence[Query], indices: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -369,9 +394,10 @@ def _parts(model: Model, queries: Sequence[Query], indices: Sequence[int]) -> It
 def _attribute_batch(
     model: Model, method: Method, queries: Sequence[Query], settings: AttributionSettings
 ) -> list[Attribution]:
-    counts = [1 if settings.answer_tokens == "first" else len(query.answer_ids) for query in queries]
-    items: list[Item] = [(row, (token,)) for row, count in enumerate(counts) for token in range(count)]
-    captured = capture(model.backbone, [method.queries(model, query) for query in queries], items)
+    by_query = _items(queries, settings)
+    counts, items = [len(own) for own in by_query], [item for own in by_query for item in own]
+    asked = [method.queries(model, query) for query in queries]
+    captured = capture(model.backbone, asked, items, contrast=settings.against is not None)
     found = method.score(model, captured, items, settings)
     result, begin = [], 0
     probabilities = _answer_probabilities(model, captured, items, queries)

@@ -147,6 +147,9 @@ EFFECT_COLUMNS: tuple[Column[Measurement], ...] = (
     Column("probability_before", NUMBER, "P(answer) before, mean over the prompts, 0 to 1", lambda each: each.before),
     Column("probability_after", NUMBER, "P(answer) with the neurons changed, mean over the prompts, 0 to 1",
            lambda each: each.after),
+    Column("log_change", NUMBER,
+           "ln P(answer) after - before, in nats, mean over the prompts; null: P is 0 in one of them, or the run is of"
+           " an earlier version", lambda each: each.log_change, optional=True),
     Column("prompt_count", INTEGER, "how many prompts were asked", lambda each: each.prompts),
 )  # fmt: skip
 """What every table of changed neurons says: which draw, what was done, what was asked, and what came of it."""

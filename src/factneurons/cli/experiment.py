@@ -58,7 +58,7 @@ def _command(experiment: fn.Experiment) -> Callable[..., None]:
             Path,
             typer.Option(metavar="FOLDER", help="The experiments' folder; what was stopped goes on where it was."),
         ],
-        settings: Annotated[fn.ExperimentSettings, Fields("methods all_facts multi_mask limit draws unrelated seed")],
+        settings: fn.ExperimentSettings,
         all_facts: Annotated[
             bool,
             typer.Option("--all-facts", help="Also facts that the model does not know; else they are left out."),
@@ -93,6 +93,8 @@ def _command(experiment: fn.Experiment) -> Callable[..., None]:
         for path in write_experiments(run, figures=("png",) if png else ()):
             say(str(path))
 
+    fields = ("methods", "all_facts", "multi_mask", "limit", "draws", "unrelated", *experiment.options, "seed")
+    command.__annotations__["settings"] = Annotated[fn.ExperimentSettings, Fields(" ".join(fields))]
     command.__doc__ = (
         f"{experiment.title}: {experiment.question}\n\n"
         f"Source: {experiment.source}.\n\nSmallest useful run: {experiment.smallest}."

@@ -120,7 +120,8 @@ def _filled(record: Any, fields: Iterable[str], given: dict[str, Any]) -> Any:
         if rest:
             values[first] = _filled(values.get(first, getattr(record, first)), [rest], given)
         elif isinstance(getattr(record, first), tuple):
-            values[first] = tuple(dict.fromkeys(part.strip() for part in given[first].split(",")))
+            parts = given[first].split(",") if given[first] else ()
+            values[first] = tuple(dict.fromkeys(part.strip() for part in parts))
         else:
             values[first] = given[first]
     return replace(record, **values)

@@ -71,12 +71,14 @@ class Chart:
         measures: what is shown, a panel each.
         across: "condition" (a point with its interval for each) or "place" (a line over places for each condition).
         unit: "share" (shown in percent) or "number".
+        axis: what places are that are numbers.
     """
 
     title: str
     measures: tuple[str, ...]
     across: Literal["condition", "place"] = "condition"
     unit: Literal["share", "number"] = "share"
+    axis: str = "layer"
 
 
 Work = Callable[[Fact], Iterable[Measured]]
@@ -99,6 +101,7 @@ class Experiment:
             left out. A fact for which it returns nothing is left out as "nothing-measured".
         charts: what is drawn.
         summaries: numbers beside the means over facts.
+        options: fields of the settings that this experiment reads and most do not; options of its command.
     """
 
     id: str
@@ -112,3 +115,4 @@ class Experiment:
     prepare: Callable[[Study], Work]
     charts: tuple[Chart, ...]
     summaries: tuple[Summary, ...] = ()
+    options: tuple[str, ...] = ()

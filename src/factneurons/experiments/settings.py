@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 from factneurons.attribution.settings import METHOD_NAMES, InterventionSettings
+from factneurons.degeneracy.settings import ClustererName
+from factneurons.facts.settings import PerturbationSettings
 from factneurons.settings import check, option, refuse
 
 
@@ -27,12 +30,25 @@ class ExperimentSettings:
     unrelated: int = option(5, "Facts of other relations that are asked per fact, to see what moves.", least=0)
     multi_mask: bool = option(False, "Masked models: one mask for each token of an answer.")
     known_only: bool = option(True, "Leave out facts that the model does not know, and count them.")
+    perturbation: PerturbationSettings = option(PerturbationSettings(), "How questions are perturbed.")
+    perturbed: tuple[str, ...] = option(
+        (),
+        "Facts with perturbed prompts, whose ids are those of the facts, instead of perturbing them here: for instance "
+        "perturbed:FOLDER/replace.jsonl; several with commas between them.",
+    )
+    clusterers: tuple[str, ...] = option(
+        get_args(ClustererName),
+        "How neurons are grouped, with commas between: {choices}.",
+        choices=get_args(ClustererName),
+    )
     seed: int = option(42, "Decides every random draw.")
 
     def __post_init__(self) -> None:
         check(self)
         if not self.methods:
             refuse("methods", self.methods, "at least one method of attribution")
+        if not self.clusterers:
+            refuse("clusterers", self.clusterers, "at least one clusterer")
 
     @property
     def interventions(self) -> InterventionSettings:

@@ -66,31 +66,56 @@ class Head:
             if self.cap is not None:
                 logits.div_(self.cap).tanh_().mul_(self.cap)
             wide = logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
-            yield part, wide, targets[part, None]
+            yield part, wide, targets[part, None].to(wide.device)
 
     def _slope(self, logits: Tensor) -> Tensor | float:
         """d logit / d (h W^T + b), from the logit itself."""
         return self.scale if self.cap is None else self.scale * (1.0 - (logits / self.cap).square())
 
-    @torch.no_grad()
-    def value_and_gradient(self, hidden: Tensor, targets: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+    def value_and_gradient(
+        self, hidden: Tensor, targets: Tensor, target: Target, against: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The target function and its gradient with respect to the head's input.
 
         Args:
             hidden: [rows, hidden], the head's input at the target positions.
             targets: [rows], token ids.
             target: "probability", "log_probability" (nats) or "logit".
+            against: [rows], token ids whose function is taken off; None: nothing is.
 
         Returns:
             values [rows] and gradients [rows, hidden].
         """
+        values, gradients = self._value_and_gradient(hidden, targets, target)
+        if against is None:
+            return values, gradients
+        other, slopes = self._value_and_gradient(hidden, against, target)
+        return values - other, gradients - slopes
+
+    def values(self, hidden: Tensor, targets: Tensor, target: Target, against: Tensor | None = None) -> Tensor:
+        """The target function alone, [rows] (arguments as in `value_and_gradient`)."""
+        found = self._values(hidden, targets, target)
+        return found if against is None else found - self._values(hidden, against, target)
+
+    @torch.no_grad()
+    def _values(self, hidden: Tensor, targets: Tensor, target: Target) -> Tensor:
+        result = hidden.new_empty(len(hidden), dtype=_wide(hidden.dtype))
+        for part, logits, wanted in self._chunks(hidden, targets):
+            chosen = logits.gather(1, wanted)[:, 0]
+            if target != "logit":
+                chosen = chosen - logits.logsumexp(-1)
+            result[part] = chosen.exp() if target == "probability" else chosen
+        return result
+
+    @torch.no_grad()
+    def _value_and_gradient(self, hidden: Tensor, targets: Tensor, target: Target) -> tuple[Tensor, Tensor]:
         values = hidden.new_empty(len(hidden), dtype=_wide(hidden.dtype))
         gradients = torch.empty_like(hidden)
         for part, logits, wanted in self._chunks(hidden, targets):
             chosen = logits.gather(1, wanted)
             slope = self._slope(logits)
             own_slope = self._slope(chosen)
-            own = self.weight[targets[part]] * (own_slope.to(hidden) if isinstance(own_slope, Tensor) else own_slope)
+            own = self.weight[wanted[:, 0]] * (own_slope.to(hidden) if isinstance(own_slope, Tensor) else own_slope)
             if target == "logit":
                 values[part], gradients[part] = chosen[:, 0], own
                 continue

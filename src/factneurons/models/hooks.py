@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.hooks import RemovableHandle
 
 Registration = Callable[[], RemovableHandle]
@@ -47,3 +48,8 @@ def noting_shape(block: nn.Module) -> tuple[list[int], Registration]:
 def after(module: nn.Module, hook: Callable[..., Any]) -> Registration:
     """A hook that sees, and may replace, the module's output."""
     return lambda: module.register_forward_hook(hook)
+
+
+def after_any(hook: Callable[..., Any]) -> Registration:
+    """The same for every module that is called meanwhile, whether or not it is a model's part."""
+    return lambda: register_module_forward_hook(hook)

@@ -21,6 +21,9 @@ Target = Literal["probability", "log_probability", "logit"]
 TARGETS: tuple[Target, ...] = ("probability", "log_probability", "logit")
 """The functions of an answer token's logits that can be attributed."""
 
+WRONG_ANSWERS = "wrong_answers"
+"""What a fact's answer is set against where that is the first of the fact's own wrong answers."""
+
 DTYPES = ("float32", "float64", "bfloat16", "float16", "auto")
 """The types weights can have; "auto" is what the files say."""
 
@@ -55,6 +58,21 @@ class Neuron(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Against:
+    """The other answer of a contrast, at the first token where it parts from the answer.
+
+    Attributes:
+        answer: the other answer.
+        token: which of the answer's tokens that is, from 0; the tokens before it are the same in both.
+        token_id: the other answer's token there.
+    """
+
+    answer: str
+    token: int
+    token_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A prompt and an answer as one model sees them. Made by `Model.query`, never by hand.
 
@@ -71,6 +89,7 @@ class Query:
         encoder_position: encoder-decoder only: the sentinel's position in `input_ids`.
         fact: whose prompt it is, the same for all prompts of a fact (`prompts.ask` writes it); "" where none is known.
             What is drawn at random for a fact is drawn by it.
+        against: what the answer is set against (`query.contrasted` writes it); None: nothing.
     """
 
     prompt: Prompt
@@ -83,6 +102,7 @@ class Query:
     decoder_input_ids: tuple[int, ...] = ()
     encoder_position: int | None = None
     fact: str = field(default="", compare=False)
+    against: Against | None = None
 
 
 @dataclass(frozen=True, slots=True)

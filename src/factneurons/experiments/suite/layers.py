@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from factneurons.attribution.types import KnowledgeNeurons
-from factneurons.degeneracy.settings import DegeneracySettings, PairSettings
+from factneurons.degeneracy.settings import PairSettings
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
@@ -68,15 +68,13 @@ def prepare(study: Study) -> Work:
 
 
 def _kinds(study: Study, known: KnowledgeNeurons) -> Iterator[tuple[str, Sequence[Neuron]]]:
-    from factneurons.degeneracy.find import degenerate_neurons
     from factneurons.degeneracy.pairs import pairs_of
 
     yield KNOWLEDGE, known.neurons
     sets = [frozenset(each.neurons) for each in _in_all_languages(study, known.fact)]
     yield SHARED, sorted(frozenset.intersection(*sets)) if len(sets) > 1 else ()
     yield PAIRS, [neuron for pair in pairs_of(study.model, known, PairSettings()).pairs for neuron in pair.neurons]
-    found = degenerate_neurons(study.model, known, DegeneracySettings(seed=study.settings.seed))
-    yield COMPONENTS, [neuron for component in found.components for neuron in component.neurons]
+    yield COMPONENTS, study.degenerate(known.fact)
 
 
 def _in_all_languages(study: Study, fact: Fact) -> list[KnowledgeNeurons]:

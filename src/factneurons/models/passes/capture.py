@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -29,6 +29,7 @@ class Capture:
         rows: [I], the batch row of each item.
         positions: [I, n], target positions.
         targets: [I, n], the answer's token ids at these positions.
+        against: [I, n], token ids whose F is taken off that of the targets; None: nothing is.
         log_probabilities: [I, n] in nats, float64.
         activations: per layer [I, n, width], the neurons' values.
         residuals: per layer [I, n, hidden], what the MLP's output is added to.
@@ -41,6 +42,7 @@ class Capture:
     positions: Tensor
     targets: Tensor
     log_probabilities: Tensor
+    against: Tensor | None = None
     activations: list[Tensor] = field(default_factory=list)
     residuals: list[Tensor] = field(default_factory=list)
     keys: list[Tensor] = field(default_factory=list)
@@ -52,19 +54,42 @@ class Capture:
         """The number of items."""
         return len(self.rows)
 
+    def goal(self, count: int = 1) -> tuple[Tensor, Tensor | None]:
+        """Targets of `count` rows per item, one after the other, and what they are set against, [I * count * n]."""
+        wanted, other = (
+            None if ids is None else ids[:, None].expand(-1, count, -1).reshape(-1)
+            for ids in (self.targets, self.against)
+        )
+        assert wanted is not None
+        return wanted, other
+
+    def subset(self, items: Tensor) -> Capture:
+        """Some items in any order, some perhaps several times, over the same batch."""
+        return replace(
+            self,
+            rows=self.rows[items],
+            positions=self.positions[items],
+            targets=self.targets[items],
+            against=None if self.against is None else self.against[items],
+            log_probabilities=self.log_probabilities[items],
+            activations=[value[items] for value in self.activations],
+            residuals=[value[items] for value in self.residuals],
+        )
+
 
 Item = tuple[int, tuple[int, ...]]
 """A query's row in the batch, and the indices of the answer tokens whose positions are meant."""
 
 
 @torch.no_grad()
-def capture(backbone: Backbone, queries: Sequence[Query], items: Sequence[Item]) -> Capture:
+def capture(backbone: Backbone, queries: Sequence[Query], items: Sequence[Item], *, contrast: bool = False) -> Capture:
     """Run queries once and keep what rows that change only these items' target positions can share.
 
     Args:
         backbone: the network.
         queries: what goes into one batch (`batches.groups`).
         items: a query's row in the batch, and the answer's tokens that are meant.
+        contrast: whether targets are set against the token ids that the queries name (n = 1).
     """
     batch = Batch.of(queries, backbone.device)
     rows, positions, targets = _index(batch, items, backbone.device)
@@ -75,11 +100,13 @@ def capture(backbone: Backbone, queries: Sequence[Query], items: Sequence[Item])
         at_targets = hidden[rows[:, None], positions]
         flat = at_targets.reshape(-1, hidden.shape[-1])
         log_probabilities = backbone.head.log_probabilities(flat, targets.reshape(-1).to(flat.device))
+    others = [queries[row].against for row, _ in items] if contrast else []
     return Capture(
         batch=batch,
         rows=rows,
         positions=positions,
         targets=targets,
+        against=torch.tensor([[each.token_id] for each in others if each], device=rows.device) if contrast else None,
         log_probabilities=log_probabilities.view(targets.shape),
         activations=seen.activation,
         residuals=[total - own for total, own in zip(seen.total, seen.own, strict=True)],

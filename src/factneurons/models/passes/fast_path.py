@@ -16,7 +16,14 @@ from factneurons.models.backbone import Backbone
 from factneurons.models.passes.attention import Unsupported, UnsupportedPrompt
 from factneurons.models.passes.capture import Capture
 from factneurons.models.passes.gated import GatedResult, changes_of, gated_plain, gated_rows
-from factneurons.models.passes.gradients import Points, Result, plain_gradients, row_gradients
+from factneurons.models.passes.gradients import (
+    Points,
+    Result,
+    plain_gradients,
+    plain_values,
+    row_gradients,
+    row_values,
+)
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.passes.selfcheck import misfit
 from factneurons.models.types import Target
@@ -39,6 +46,17 @@ def values_and_gradients(backbone: Backbone, captured: Capture, points: Points, 
             except Unsupported as reason:
                 disable_fast_path(backbone, reason)
         return plain_gradients(backbone, captured, leaves, target)
+
+
+def values_at(backbone: Backbone, captured: Capture, points: Points, target: Target) -> list[Tensor | None]:
+    """F alone at every point, [I, rows] per layer (arguments as in `values_and_gradients`)."""
+    with fast_products(backbone.device, backbone.dtype):
+        if fast_path_fits(backbone, captured):
+            try:
+                return row_values(backbone, captured, points, target)
+            except Unsupported as reason:
+                disable_fast_path(backbone, reason)
+        return plain_values(backbone, captured, points, target)
 
 
 def gated_values_and_gradients(

@@ -54,8 +54,8 @@ def gated_rows(
     hidden = run_rows(backbone, captured, starts, dict(enumerate(changes[1:], 1)))[0]
     assert hidden is not None
     flat = hidden.reshape(-1, hidden.shape[-1])
-    targets = captured.targets.expand(-1, count).reshape(-1)
-    values, heads = backbone.head.value_and_gradient(flat.detach(), targets.to(flat.device), target)
+    wanted, other = captured.goal(count)
+    values, heads = backbone.head.value_and_gradient(flat.detach(), wanted, target, other)
     return values.view(items, count), list(torch.autograd.grad(flat, gates, heads))
 
 
@@ -64,12 +64,14 @@ def gated_plain(
 ) -> GatedResult:
     """The same, a whole prompt for every row."""
     items, count, _ = gates[0].shape
-    targets = captured.targets.expand(-1, count).reshape(-1)
+    wanted, other = captured.goal(count)
     all_values, gradients = [], [torch.zeros_like(gate) for gate in gates]
     for part, hidden in run_changed(backbone, captured, changes, count):
         flat = hidden.reshape(-1, hidden.shape[-1])
-        values, heads = backbone.head.value_and_gradient(flat.detach(), targets[part].to(flat.device), target)
-        all_values.append(values.to(targets.device))
+        values, heads = backbone.head.value_and_gradient(
+            flat.detach(), wanted[part], target, None if other is None else other[part]
+        )
+        all_values.append(values.to(wanted.device))
         for gradient, found in zip(gradients, torch.autograd.grad(flat, gates, heads), strict=True):
             gradient += found
     return torch.cat(all_values).view(items, count), gradients

@@ -30,8 +30,7 @@ def row_gradients(backbone: Backbone, captured: Capture, points: Points, target:
     hidden = [rows for rows in run_rows(backbone, captured, starts) if rows is not None]
     size = hidden[0].shape[-1]
     flat = torch.cat([rows.reshape(-1, size) for rows in hidden])
-    targets = torch.cat([captured.targets.expand(-1, rows.shape[1]).reshape(-1) for rows in hidden])
-    values, heads = backbone.head.value_and_gradient(flat.detach(), targets, target)
+    values, heads = backbone.head.value_and_gradient(flat.detach(), *_goals(captured, hidden, target))
     used = [point for point in points if point is not None]
     found = iter(torch.autograd.grad(flat, used, heads))
     parts = iter(values.split([rows.shape[0] * rows.shape[1] for rows in hidden]))
@@ -39,6 +38,46 @@ def row_gradients(backbone: Backbone, captured: Capture, points: Points, target:
         [None if point is None else next(parts).view(point.shape[:2]) for point in points],
         [None if point is None else next(found) for point in points],
     )
+
+
+def _goals(captured: Capture, hidden: Sequence[Tensor], target: Target) -> tuple[Tensor, Target, Tensor | None]:
+    """What the head is asked for rows of several layers, one layer after the other."""
+    wanted, others = zip(*(captured.goal(rows.shape[1]) for rows in hidden), strict=True)
+    return torch.cat(wanted), target, None if captured.against is None else torch.cat(others)
+
+
+@torch.no_grad()
+def row_values(backbone: Backbone, captured: Capture, points: Points, target: Target) -> list[Tensor | None]:
+    """The target function alone.
+
+    Raises:
+        Unsupported: the blocks do not fit the fast path.
+    """
+    starts = [None if point is None else point[:, :, None] for point in points]
+    hidden = [rows for rows in run_rows(backbone, captured, starts) if rows is not None]
+    flat = torch.cat([rows.reshape(-1, rows.shape[-1]) for rows in hidden])
+    values = backbone.head.values(flat, *_goals(captured, hidden, target))
+    parts = iter(values.split([rows.shape[0] * rows.shape[1] for rows in hidden]))
+    return [None if point is None else next(parts).view(point.shape[:2]) for point in points]
+
+
+@torch.no_grad()
+def plain_values(backbone: Backbone, captured: Capture, points: Points, target: Target) -> list[Tensor | None]:
+    """The same, a whole prompt for every point."""
+    result: list[Tensor | None] = []
+    for layer, point in enumerate(points):
+        if point is None:
+            result.append(None)
+            continue
+        wanted, other = captured.goal(point.shape[1])
+        found = [
+            backbone.head.values(
+                hidden.reshape(-1, hidden.shape[-1]), wanted[part], target, None if other is None else other[part]
+            )
+            for part, hidden in run_plain(backbone, captured, layer, point[:, :, None])
+        ]
+        result.append(torch.cat(found).view(point.shape[:2]))
+    return result
 
 
 def plain_gradients(backbone: Backbone, captured: Capture, points: Points, target: Target) -> Result:
@@ -56,11 +95,13 @@ def _plain_layer(
     backbone: Backbone, captured: Capture, layer: int, point: Tensor, target: Target
 ) -> tuple[Tensor, Tensor]:
     items, count, _ = point.shape
-    targets = captured.targets.expand(-1, count).reshape(-1)
+    wanted, other = captured.goal(count)
     all_values, gradient = [], torch.zeros_like(point)
     for part, hidden in run_plain(backbone, captured, layer, point[:, :, None]):
         flat = hidden.reshape(-1, hidden.shape[-1])
-        values, heads = backbone.head.value_and_gradient(flat.detach(), targets[part].to(flat.device), target)
+        values, heads = backbone.head.value_and_gradient(
+            flat.detach(), wanted[part], target, None if other is None else other[part]
+        )
         all_values.append(values.to(point.device))
         gradient += torch.autograd.grad(flat, point, heads, retain_graph=True)[0]
     return torch.cat(all_values).view(items, count), gradient

@@ -73,17 +73,22 @@ def _whole_prompts(
 ) -> Iterator[tuple[slice, Tensor]]:
     """Whole prompts, `count` rows per item, some at a time, up to the head."""
     owners = torch.arange(captured.size, device=captured.rows.device).repeat_interleave(count)
-    ids = captured.batch.input_ids
-    longest = ids.shape[1] + (0 if captured.batch.decoder_input_ids is None else 8)
-    step = max(1, _TOKENS // longest)
+    step = step_of(captured.batch)
     for begin in range(0, len(owners), step):
         part = slice(begin, min(begin + step, len(owners)))
         owner = owners[part]
-        hidden = backbone.to_head(_repeated(captured.batch, captured.rows[owner]), hooks=hooks(part, owner))
+        hidden = backbone.to_head(repeated(captured.batch, captured.rows[owner]), hooks=hooks(part, owner))
         yield part, hidden[torch.arange(len(owner), device=hidden.device)[:, None], captured.positions[owner]]
 
 
-def _repeated(batch: Batch, rows: Tensor) -> Batch:
+def step_of(batch: Batch) -> int:
+    """How many whole prompts of a batch go into one pass."""
+    decoder = 0 if batch.decoder_input_ids is None else batch.decoder_input_ids.shape[1]
+    return max(1, _TOKENS // (batch.input_ids.shape[1] + decoder))
+
+
+def repeated(batch: Batch, rows: Tensor) -> Batch:
+    """The batch with these of its rows, some perhaps several times."""
     decoder = batch.decoder_input_ids
     return Batch(
         queries=tuple(batch.queries[int(row)] for row in rows),
@@ -131,7 +136,7 @@ def plain_log_probabilities(
             before(backbone.layers[layer].down, _multiply(backbone, captured, layer, part, everywhere))
             for layer in sorted({layer for neurons in part for layer, _ in neurons})
         ]
-        hidden = backbone.to_head(_repeated(captured.batch, rows), hooks=hooks)
+        hidden = backbone.to_head(repeated(captured.batch, rows), hooks=hooks)
         at_targets = hidden[:, captured.positions[0]]
         targets = captured.targets.expand(len(part), -1).reshape(-1).to(hidden.device)
         flat = at_targets.reshape(-1, hidden.shape[-1])
