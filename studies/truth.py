@@ -17,7 +17,17 @@ import pandas as pd
 from factneurons.benchmark.run import TABLE
 from factneurons.benchmark.settings import DEFAULT, TRUE
 from factneurons.benchmark.summary import summary
-from factneurons.benchmark.tables import Table, confusion_table, fill, markdown, ranked, source_name, sources, table_of
+from factneurons.benchmark.tables import (
+    Table,
+    confusion_table,
+    fill,
+    markdown,
+    ranked,
+    regime_table,
+    source_name,
+    sources,
+    table_of,
+)
 
 MARK = "benchmark"
 TITLES = {"localisation": "Which neurons", "grouping": "Which groups", "verdict": "Which verdict"}
@@ -34,7 +44,7 @@ def of_what(table: pd.DataFrame) -> str:
 def all_tables(table: pd.DataFrame) -> str:
     """Every table, and the verdicts of the best clusterer for every source of neurons."""
     summed = summary(table)
-    parts = [of_what(table)]
+    parts = [of_what(table), "### What a user gets", markdown(regime_table(table))]
     for part, title in TITLES.items():
         parts += [f"### {title}", markdown(table_of(summed, part))]
     for source in sources(table):

@@ -81,7 +81,7 @@ def said() -> Judged:
     """What judging could say of two facts."""
     facts = [("a", "en", "redundant"), ("b", "en", "single")]
     about = [dict(zip(("fact_id", "language", "regime"), fact, strict=True)) for fact in facts]
-    found = {"precision": 0.5, "recall": 1.0, "average_precision": 0.75, "chosen": 4, "true": 2}
+    found = {"precision": 0.5, "recall": 1.0, "average_precision": 0.75, "held_out_loss": 0.5, "chosen": 4, "true": 2}
     agree = {"adjusted_rand_index": 0.5, "f1": 0.25}
     return Judged(
         pd.DataFrame([{**row, "method": name, **found} for row in about for name in ("dai", "random")]),

@@ -31,6 +31,7 @@ def test_there_is_a_chart_for_each_question(table: pd.DataFrame, summed: pd.Data
         "grouping_f1",
         "grouping_by_regime_true",
         "verdict_right",
+        "verdict_false_components",
         "verdict_by_regime_true",
         "confusion_true",
     ]
@@ -42,7 +43,7 @@ def test_there_is_a_chart_for_each_question(table: pd.DataFrame, summed: pd.Data
 
 def test_dots_hold_the_numbers_of_the_table_in_its_order(summed: pd.DataFrame) -> None:
     dots = localisation_dots(summed)
-    assert dots.columns == ("method", "average precision", "precision", "recall")
+    assert dots.columns == ("method", "average precision", "precision", "recall", "held-out loss")
     assert dots.rows == table_of(summed, "localisation").rows
     f1 = dots_by_source(summed, "grouping", "f1")
     assert f1.columns == ("clusterer", "true neurons")
@@ -53,7 +54,7 @@ def test_one_model_has_no_interval(table: pd.DataFrame) -> None:
     """Nothing is known of the spread, so no line is drawn: an infinite one would not be."""
     alone = summary(table[table["model"] == table["model"].iloc[0]])
     dots = localisation_dots(alone)
-    assert dots.rows[0] == ("dai", "0.75", "0.50", "1.00")
+    assert dots.rows[0] == ("dai", "0.75", "0.50", "1.00", "0.50")
     (rows,) = dots.chart.to_dict()["datasets"].values()
     assert all(row["low"] is None for row in rows)
     assert draw(dots, "svg").startswith(b"<svg")

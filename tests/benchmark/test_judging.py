@@ -8,8 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factneurons.benchmark.contestants import groupers, scorers
-from factneurons.benchmark.judging import JUDGED, TRUE, chosen_neurons, grouping_metrics, judge, localisation_metrics
+from factneurons.benchmark.judging import (
+    Unit,
+    chosen_neurons,
+    grouping_metrics,
+    held_out_losses,
+    judge,
+    localisation_metrics,
+    true_groups,
+)
+from factneurons.benchmark.settings import ORACLE, TRUE, VERDICTS
+from factneurons.facts.types import Fact, Prompt
+from factneurons.models.load import load_model
+from factneurons.models.prompts import queries_of
 from factneurons.models.types import Neuron
+from factneurons.planted.types import PlantedComponent, PlantedFact
 
 
 def group(*indices, layer=0):
@@ -77,6 +90,40 @@ def test_localisation():
     }
 
 
+def test_neurons_that_are_neither_right_nor_wrong_are_left_out():
+    scores = np.array([[[0.9, 0.5], [0.7, 0.1]]], dtype=np.float32)
+    true, ignored = frozenset({Neuron(0, 0), Neuron(0, 1)}), frozenset({Neuron(1, 0)})
+    found = localisation_metrics(true, frozenset({Neuron(0, 0), Neuron(1, 0)}), scores, ignored)
+    assert (found["precision"], found["recall"], found["average_precision"]) == (1.0, 0.5, 1.0)
+
+
+def _unit(model, *parts, prompts=("The capital of France is ___.", "Paris is ___.", "France: ___.")):
+    fact = Fact("capital/france", "capital", "France", "Paris", "en", tuple(Prompt(text) for text in prompts))
+    components = tuple(PlantedComponent(tuple(sorted(part))) for part in parts)
+    return Unit(PlantedFact((fact,), "overlapping", components), fact, queries_of(model, fact))
+
+
+def test_what_is_found_is_tested_with_the_other_prompts(tiny):
+    """Against the definition, prompt by prompt; nothing that is searched with is asked."""
+    model = load_model(tiny)
+    unit = _unit(model, A, B)
+    assert [query.prompt for query in unit.searched] == [unit.fact.prompts[0], unit.fact.prompts[2]]
+    (held_out,) = unit.fact.prompts[1:2]
+    chosen = group(*range(40))
+    before = model.probability(held_out, "Paris")
+    with model.suppress(chosen):
+        after = model.probability(held_out, "Paris")
+    nothing, lost = held_out_losses(model, unit, [frozenset(), chosen])
+    assert nothing == 0.0
+    assert lost == pytest.approx(1 - after / before, abs=1e-5)
+    assert np.isnan(held_out_losses(model, _unit(model, A, prompts=("France: ___.",)), [A])).all()
+
+
+def test_the_true_groups_of_what_was_found(tiny):
+    unit = _unit(load_model(tiny), group(0, 1, 2), group(2, 3), group(4))
+    assert true_groups(unit, group(1, 2, 3, 9)) == [group(1, 2), group(3)]
+
+
 def test_nothing_chosen_has_no_precision():
     found = localisation_metrics(A, frozenset(), np.ones((1, 1, 4), dtype=np.float32))
     assert (found["precision"], found["recall"]) == (0.0, 0.0)
@@ -102,10 +149,11 @@ def test_every_fact_is_judged_by_every_contestant(tiny):
         (fact, method) for fact in facts for method in scorers()
     }
     assert {(row.fact_id, row.clusterer) for row in judged.verdicts.itertuples()} == {
-        (fact, name) for fact in facts for name in groupers()
+        *((fact, name) for fact in facts for name in groupers()),
+        *((fact, ORACLE) for fact in facts - {"capital/peru"}),
     }
     assert set(judged.grouping["fact_id"]) == facts - {"capital/peru"}, "interchangeable neurons have no right grouping"
-    assert set(judged.verdicts["verdict"]) <= {*JUDGED, "none"}
+    assert set(judged.verdicts["verdict"]) <= set(VERDICTS)
     assert judged.localisation.groupby("fact_id")["true"].first().to_dict() == {
         "capital/france": 4,
         "capital/japan": 2,

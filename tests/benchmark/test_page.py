@@ -15,14 +15,22 @@ def test_page(table, tiny, tmp_path):
     html = written.page.read_text(encoding="utf-8")
     assert 'content="default-src &#39;none&#39;; script-src' in html
     assert "src=" not in html.partition("<script")[0]
-    for text in ("What was planted", "redundant", "1 <span", "Paired comparisons", "true neurons", "0.49 [0.48, 0.50]"):
+    for text in (
+        "What was planted",
+        "What a user gets",
+        "redundant",
+        "1 <span",
+        "Paired comparisons",
+        "true neurons",
+        "0.49 [0.48, 0.50]",
+    ):
         assert text in html, text
     assert '<tr class="random"><td class="short">random</td>' in html
     assert 'id="figure-confusion_true"' in html
     first = written.page.read_bytes()
     write_results(tmp_path, table, [tiny])
     assert written.page.read_bytes() == first
-    assert len(pd.read_csv(written.summary)) == 2 * 3 + 2 * 2 + 2
+    assert len(pd.read_csv(written.summary)) == 2 * 4 + 2 * 2 + 2 * 2
     assert list(pd.read_csv(written.comparisons)["contestant"]) == ["random"] * 2
 
 
@@ -43,6 +51,7 @@ def test_figures(table, tiny, tmp_path):
         "grouping_f1",
         "grouping_by_regime_true",
         "verdict_right",
+        "verdict_false_components",
         "verdict_by_regime_true",
         "confusion_true",
     }

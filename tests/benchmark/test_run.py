@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from factneurons.benchmark.page import write_results
-from factneurons.benchmark.run import COLUMNS, TABLE, check_bases, long_table, model_folders, run_benchmark
+from factneurons.benchmark.run import (
+    COLUMNS,
+    TABLE,
+    check_bases,
+    false_components,
+    long_table,
+    model_folders,
+    run_benchmark,
+)
 from factneurons.benchmark.settings import BenchmarkSettings
 from factneurons.errors import BadModel
 from factneurons.planted.settings import PlantingSettings
 
-SETTINGS = BenchmarkSettings(bases=("pocket-bert", "pocket-gpt2"), seeds=(0, 1), grouped_by=("true",))
+SETTINGS = BenchmarkSettings(
+    bases=("pocket-bert", "pocket-gpt2"), seeds=(0, 1), grouped_by=("true",), mixes={"easy": {"single": 1}}
+)
 
 
 @pytest.fixture
@@ -98,7 +109,9 @@ def test_bad_bases():
 def test_a_small_benchmark(tmp_path, monkeypatch, copy_of_tiny):
     """Real judging of a truth that no weight keeps; only the planting is put in its place by hand."""
     monkeypatch.setattr("factneurons.benchmark.run.plant", lambda base, place, **_: copy_of_tiny(place))
-    settings = BenchmarkSettings(bases=("random-gpt2",), seeds=(0,), grouped_by=("true",))
+    settings = BenchmarkSettings(
+        bases=("random-gpt2",), seeds=(0,), grouped_by=("true",), mixes={"easy": {"single": 1}}
+    )
     table = run_benchmark(tmp_path, settings)
     assert list(table.columns) == list(COLUMNS)
     assert set(table["part"]) == {"localisation", "grouping", "verdict"}
@@ -106,6 +119,8 @@ def test_a_small_benchmark(tmp_path, monkeypatch, copy_of_tiny):
     grouped = table[table["part"] == "grouping"]
     assert "capital/peru" not in set(grouped["fact_id"])  # interchangeable neurons have no right grouping
     assert {"ntc", "interaction", "random"} <= set(grouped["contestant"])
+    assert "true groups" in set(grouped["contestant"])
+    assert table.loc[table["measure"] == "held_out_loss", "value"].isna().all(), "a fact of one prompt has no other"
     precise = table[table["measure"].isin(["precision", "recall", "average_precision", "f1", "right"])]
     assert precise["value"].between(0, 1).all()
     written = write_results(tmp_path, table, model_folders(tmp_path, settings))
@@ -117,11 +132,41 @@ def test_every_number_is_a_row(said):
     rows = long_table(said, "folder/pocket-bert", 3)
     assert list(rows.columns) == list(COLUMNS)
     assert set(rows["model"]) == {"pocket-bert-3"}
-    assert len(rows) == 2 * (2 * 3 + 2 + 1)
-    assert not rows.isna().any().any()
-    verdicts = rows[rows["part"] == "verdict"]
+    assert len(rows) == 2 * (2 * 4 + 2 + 2)
+    assert set(rows.loc[rows["value"].isna(), "measure"]) == {"false_components"}
+    assert not rows.drop(columns="value").isna().any().any()
+    assert set(long_table(said, "folder/pocket-bert", 3, "hard")["model"]) == {"pocket-bert-hard-3"}
+    verdicts = rows[(rows["part"] == "verdict") & (rows["measure"] == "right")]
     assert verdicts.set_index("fact_id")["value"].to_dict() == {"a": 0.0, "b": 1.0}
     assert set(rows.loc[rows["part"] != "verdict", "verdict"]) == {""}
+
+
+@pytest.mark.parametrize(
+    ("regime", "verdict", "false"),
+    [
+        ("diffuse", "redundant", 1.0),
+        ("diffuse", "none", 0.0),
+        ("single", "degenerate", 1.0),
+        ("redundant", "degenerate", math.nan),
+        ("large", "single", math.nan),
+    ],
+)
+def test_components_are_false_where_there_are_none(regime, verdict, false):
+    assert false_components(regime, verdict) == pytest.approx(false, nan_ok=True)
+
+
+def test_every_group_of_regimes_has_models_of_its_own_and_the_easy_ones_keep_their_place(counted, tmp_path):
+    both = replace(SETTINGS, mixes={"easy": {"single": 1}, "hard": {"diffuse": 1}})
+    names = [path.name for path in model_folders(tmp_path, both)]
+    assert [name.rpartition("-")[0] for name in names[:4]] == [
+        "pocket-bert-0",
+        "pocket-bert-hard-0",
+        "pocket-gpt2-0",
+        "pocket-gpt2-hard-0",
+    ]
+    assert names[::2] == [path.name for path in model_folders(tmp_path, SETTINGS)]
+    table = run_benchmark(tmp_path, both)
+    assert (len(counted["plant"]), table["model"].nunique()) == (8, 8)
 
 
 def test_the_columns_are_documented():

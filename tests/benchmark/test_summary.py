@@ -58,6 +58,15 @@ def test_facts_without_both_numbers_are_counted(table):
     assert (own["facts"], own["left_out"]) == (3, 3)
 
 
+def test_a_measure_that_no_fact_has_is_no_number_and_counted(table):
+    holes = table.copy()
+    holes.loc[holes["measure"] == "false_components", "value"] = float("nan")
+    own = summary(holes).set_index(["part", "neurons", "contestant", "measure"])
+    row = own.loc["verdict", "true", "ntc", "false_components"]
+    assert row[["mean", "low", "high"]].isna().all()
+    assert (row["facts"], row["left_out"]) == (0, 6)
+
+
 def test_regimes_and_verdicts(table):
     regimes = by_regime(table, "verdict")
     assert regimes.loc[("true", "ntc"), "single"] == pytest.approx(0.99)

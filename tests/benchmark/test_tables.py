@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 
 from factneurons.benchmark.contestants import groupers
-from factneurons.benchmark.judging import TRUE
 from factneurons.benchmark.run import TABLE, long_table
-from factneurons.benchmark.settings import CAPTUM, IN_ROUNDS
-from factneurons.benchmark.summary import COMPARED, summary
+from factneurons.benchmark.settings import CAPTUM, DEFAULT, IN_ROUNDS, ORACLE, TRUE
+from factneurons.benchmark.summary import COMPARED, REFERENCES, comparisons, summary
 from factneurons.benchmark.tables import (
     HEADINGS,
     MEASURE_NAMES,
@@ -22,6 +21,7 @@ from factneurons.benchmark.tables import (
     markdown,
     plain,
     ranked,
+    regime_table,
     source_name,
     sources,
     table_of,
@@ -54,6 +54,25 @@ def test_verdicts_beside_the_truth(table):
     assert shown.rows == (("redundant", "3"), ("single", "3"))
 
 
+def test_what_a_user_gets_by_regime(table):
+    """The defaults and the oracles, each cell from its own rows; what was not measured is a dash."""
+    found = {"dai": DEFAULT, "ntc": REFERENCES["grouping"]}
+    renamed = table.replace({"contestant": found})
+    oracle = renamed[(renamed["part"] == "verdict") & (renamed["contestant"] == REFERENCES["grouping"])]
+    shown = regime_table(pd.concat([renamed, oracle.assign(contestant=ORACLE, neurons=DEFAULT, value=0.25)]))
+    assert shown.rows == (
+        ("redundant", "3", "0.74", "–", "–", "–", "0.25", "-0.01", "–"),
+        ("single", "3", "0.74", "–", "–", "–", "0.25", "0.99", "–"),
+    )
+
+
+def test_the_oracle_is_no_contestant(table):
+    oracle = table[table["contestant"] == "ntc"].assign(contestant=ORACLE, value=1.0)
+    both = pd.concat([table, oracle])
+    assert ORACLE not in ranked(summary(both), "grouping")
+    assert ORACLE not in set(comparisons(both, dict.fromkeys(COMPARED, "ntc"))["contestant"])
+
+
 def test_every_part_shows_what_decides_its_order_first():
     assert {part: measures[0] for part, measures in SHOWN.items()} == COMPARED
     assert set(HEADINGS) == set(SHOWN)
@@ -84,7 +103,7 @@ def test_columns_stand_under_each_other(table):
 
 def test_one_model_has_no_interval(said):
     shown = table_of(summary(long_table(said, "pocket-gpt2", 0)), "verdict")
-    assert shown.rows == (("ntc", "0.50"),)
+    assert shown.rows == (("ntc", "0.50", "0.00"),)
 
 
 def test_a_source_that_a_contestant_lacks_is_a_dash(table):
@@ -105,7 +124,7 @@ def test_fill():
 def test_measures_and_contestants_are_named():
     page = PAGE.read_text(encoding="utf-8")
     for name in MEASURE_NAMES.values():
-        assert name.removesuffix(" verdicts") in page
+        assert name.removesuffix(" verdicts").lower() in page.lower()
     for name in (CAPTUM, *IN_ROUNDS, *(each for each in groupers() if each not in CLUSTERERS)):
         assert f"`{name}`" in page
 

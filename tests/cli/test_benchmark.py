@@ -15,12 +15,13 @@ from factneurons.benchmark.settings import BASES, SMALL
 from factneurons.cli import main
 from factneurons.cli.benchmark import seeds_of
 from factneurons.errors import BadSetting
+from factneurons.planted.settings import HARD
 
 
 @pytest.fixture
 def table():
     about = {"fact_id": "a", "language": "en", "regime": "single"}
-    found = {"precision": 0.5, "recall": 1.0, "average_precision": 0.75}
+    found = {"precision": 0.5, "recall": 1.0, "average_precision": 0.75, "held_out_loss": 0.5}
     group = {**about, "neurons": "true", "clusterer": "ntc"}
     judged = Judged(
         pd.DataFrame([{**about, "method": "dai", **found}]),
@@ -60,10 +61,24 @@ def command(capsys):
 
 
 def test_options_reach_the_settings(asked, command, tmp_path):
-    options = ["--base", "a", "--base", "b", "--seeds", "3,0-1", "--grouped-by", "true, dai", "--steps", "7"]
+    options = [
+        "--base",
+        "a",
+        "--base",
+        "b",
+        "--seeds",
+        "3,0-1",
+        "--grouped-by",
+        "true, dai",
+        "--steps",
+        "7",
+        "--regimes",
+        "hard",
+    ]
     assert command("--out", tmp_path / "x", *options)[2] == 0
     (settings,) = asked
     assert (settings.bases, settings.seeds, settings.grouped_by) == (("a", "b"), (3, 0, 1), ("true", "dai"))
+    assert settings.mixes == {"hard": HARD}
     assert settings.planting.steps == 7
 
 

@@ -90,31 +90,24 @@ def _measured(
     found: list[Measurement] = []
     rows = iter(table)
     for other, prompts in ((None, asked.queries), *((other, (query,)) for other, query in drawn)):
-        probabilities = np.mean(list(islice(rows, len(prompts))), axis=0)
-        found += _measurements(asked.fact, other, probabilities, sets, name, len(prompts))
+        found += _measurements(asked.fact, other, np.stack(list(islice(rows, len(prompts)))), sets, name)
     return found
 
 
 def _measurements(
-    fact: Fact,
-    other: Fact | None,
-    probabilities: npt.NDArray[np.float64],
-    sets: Sequence[Sequence[Neuron]],
-    name: str,
-    prompts: int,
+    fact: Fact, other: Fact | None, probabilities: npt.NDArray[np.float64], sets: Sequence[Sequence[Neuron]], name: str
 ) -> Iterator[Measurement]:
-    """One per action and set; `probabilities` are those of nothing changed, then of every set by action."""
-    after = iter(probabilities[1:])
+    """One per action and set; `probabilities`: [prompts, 1 + actions x sets], the first with nothing changed."""
+    before, *changed = probabilities.T
+    after = iter(changed)
     for action in ACTIONS:
         for draw, neurons in enumerate(sets):
-            yield Measurement(
-                fact=fact,
+            yield Measurement.of(
+                fact,
+                (before, next(after)),
                 neurons=f"random for {name}" if draw else name,
                 draw=draw,
                 action=action,
                 other=other,
                 size=len(neurons),
-                before=float(probabilities[0]),
-                after=float(next(after)),
-                prompts=prompts,
             )

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import altair as alt
 import pandas as pd
 
-from factneurons.benchmark.settings import JUDGED
+from factneurons.benchmark.settings import JUDGED, ORACLE, VERDICTS
 from factneurons.benchmark.summary import COMPARED, by_regime, confusion
 from factneurons.benchmark.tables import HEADINGS, MEASURE_NAMES, SHOWN, ranked, source_name, sources, with_interval
 from factneurons.planted.types import REGIMES
@@ -37,16 +37,17 @@ def benchmark_figures(table: pd.DataFrame, summed: pd.DataFrame) -> list[Figure]
 
 
 def localisation_dots(summed: pd.DataFrame) -> Figure:
-    """Average precision, precision and recall of every method."""
+    """Average precision, precision, recall and held-out loss of every method."""
     own = summed[summed["part"] == "localisation"]
     rows = [
         {**_row(row), "series": MEASURE_NAMES[row["measure"]]}
         for row in own.to_dict("records")
-        if row["measure"] in SHOWN["localisation"]
+        if row["measure"] in SHOWN["localisation"] and row["facts"]
     ]
     series = [MEASURE_NAMES[measure] for measure in SHOWN["localisation"]]
     caption = (
-        "Average precision of the scores of all neurons; precision and recall at the method's own threshold. "
+        "Average precision of the scores of all neurons; precision, recall and held-out loss at the method's own "
+        "threshold. "
         "Lines: 95% bootstrap intervals, planted models resampled."
     )
     title = "Which neurons: every method, by average precision"
@@ -55,8 +56,8 @@ def localisation_dots(summed: pd.DataFrame) -> Figure:
 
 def dots_by_source(summed: pd.DataFrame, part: str, measure: str) -> Figure:
     """One measure of every clusterer, for the true and for the found neurons."""
-    own = summed[(summed["part"] == part) & (summed["measure"] == measure)]
-    rows = [{**_row(row), "series": source_name(row["neurons"])} for row in own.to_dict("records")]
+    own = summed[(summed["part"] == part) & (summed["measure"] == measure) & (summed["contestant"] != ORACLE)]
+    rows = [{**_row(row), "series": source_name(row["neurons"])} for row in own.to_dict("records") if row["facts"]]
     series = [source_name(source) for source in sources(own)]
     caption = f"Lines: 95% bootstrap intervals, planted models resampled. Sorted by {MEASURE_NAMES[COMPARED[part]]}."
     title = f"{_TITLES[part]}: {MEASURE_NAMES[measure]} of every clusterer"
@@ -103,7 +104,7 @@ def confusion_figure(table: pd.DataFrame, summed: pd.DataFrame, neurons: str) ->
         "How many facts of a regime got which verdict; darker: a larger share of the regime's facts.",
         cells,
         [regime for regime in JUDGED if regime in counts.index],
-        [verdict for verdict in (*JUDGED, "undecided", "none") if verdict in counts.columns],
+        [verdict for verdict in VERDICTS if verdict in counts.columns],
         ("truth", "verdict"),
     )
 

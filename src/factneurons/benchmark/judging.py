@@ -5,6 +5,8 @@ In: a planted model and its truth. Out: three tables, one row per fact and conte
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,7 @@ from factneurons.attribution.drops import Drops, NeuronSet, suppressed_by
 from factneurons.attribution.selection import coarse_set, needed_prompts
 from factneurons.attribution.settings import SelectionSettings
 from factneurons.benchmark.contestants import groupers, scorers
-from factneurons.benchmark.settings import GROUPED, JUDGED, TRUE
+from factneurons.benchmark.settings import GROUPED, JUDGED, ORACLE, TRUE
 from factneurons.degeneracy.carrying import FactsByNeuron
 from factneurons.degeneracy.clusterers.base import Context
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
@@ -28,6 +30,7 @@ from factneurons.degeneracy.judge import storage_of
 from factneurons.degeneracy.mediation import mediated_effects
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.draws import as_number
+from factneurons.errors import BadModel
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
@@ -51,13 +54,23 @@ class Unit:
 
     @property
     def searched(self) -> Sequence[Query]:
-        """The queries that groups are found with."""
+        """The queries that neurons and groups are found with: every other one."""
         return split_prompts(self.queries)[0]
+
+    @property
+    def held_out(self) -> Sequence[Query]:
+        """The other queries, which nothing is found with."""
+        return split_prompts(self.queries)[1]
 
     @property
     def neurons(self) -> frozenset[Neuron]:
         """The neurons that carry it."""
         return frozenset(self.planted.neurons_of(self.fact.language))
+
+    @property
+    def helpers(self) -> frozenset[Neuron]:
+        """Neurons that to find is neither right nor wrong."""
+        return frozenset(self.planted.helpers)
 
     @property
     def components(self) -> list[NeuronSet]:
@@ -120,7 +133,7 @@ def judge(folder: Path, *, grouped_by: Sequence[str] = (TRUE, "amig")) -> Judged
     units = [Unit(planted, fact, queries_of(model, fact)) for planted in truth.facts for fact in planted.facts]
     localisation, found = _localised(model, units)
     sources = {TRUE: {(unit.fact.id, unit.fact.language): unit.neurons for unit in units}, **found}
-    tables = [grouped(model, units, name, sources[name], groupers()) for name in grouped_by]
+    tables = [grouped(model, units, name, sources[name], groupers()) for name in grouped_by if name in sources]
     return Judged(
         pd.DataFrame(localisation),
         pd.concat([pd.DataFrame(rows) for rows, _ in tables], ignore_index=True),
@@ -135,13 +148,36 @@ def _localised(
     rows: list[dict[str, object]] = []
     found: dict[str, dict[tuple[str, str], NeuronSet]] = {}
     for name, (scorer, thresholds) in scorers().items():
+        try:
+            scored = scorer(model, [each.searched for each in units])
+        except BadModel as reason:  # a method that is not defined on this family
+            warnings.warn(f"{name} is not judged: {reason}", stacklevel=2)
+            continue
         found[name] = {}
-        for unit, scores in zip(units, scorer(model, [each.queries for each in units]), strict=True):
+        for unit, scores in zip(units, scored, strict=True):
             threshold = thresholds.get(unit.fact.language, thresholds[""])
             chosen = chosen_neurons(scores, threshold)
             found[name][unit.fact.id, unit.fact.language] = chosen
-            rows.append({**unit.row(), "method": name, **localisation_metrics(unit.neurons, chosen, scores)})
+            metrics = localisation_metrics(unit.neurons, chosen, scores, unit.helpers)
+            rows.append({**unit.row(), "method": name, **metrics})
+    for place, unit in enumerate(units):
+        own = rows[place :: len(units)]
+        lost = held_out_losses(model, unit, [each[unit.fact.id, unit.fact.language] for each in found.values()])
+        for row, value in zip(own, lost, strict=True):
+            row["held_out_loss"] = value
     return rows, found
+
+
+def held_out_losses(model: Model, unit: Unit, sets: Sequence[NeuronSet]) -> list[float]:
+    """What suppressing each set costs the prompts it was not found with: the share of P(answer) lost, their mean.
+
+    NaN where the fact has one prompt only.
+    """
+    if not unit.held_out:
+        return [math.nan] * len(sets)
+    table = model.probabilities_with(unit.held_out, [(), *(sorted(each) for each in sets)])
+    lost: list[float] = (1 - table[:, 1:] / table[:, :1]).mean(axis=0).tolist()
+    return lost
 
 
 def chosen_neurons(scores: npt.NDArray[np.float32], threshold: float) -> NeuronSet:
@@ -153,17 +189,29 @@ def chosen_neurons(scores: npt.NDArray[np.float32], threshold: float) -> NeuronS
     return frozenset(neuron for neuron in candidates if sum(neuron in each for each in sets) >= needed)
 
 
-def localisation_metrics(true: NeuronSet, chosen: NeuronSet, scores: npt.NDArray[np.float32]) -> dict[str, object]:
-    """Precision and recall of the chosen neurons, and average precision of the mean scores over all neurons."""
-    mean = np.mean(scores, axis=0, dtype=np.float64)
-    labels = np.zeros(mean.shape, dtype=bool)
+def localisation_metrics(
+    true: NeuronSet, chosen: NeuronSet, scores: npt.NDArray[np.float32], ignored: NeuronSet = frozenset()
+) -> dict[str, object]:
+    """Precision and recall of the chosen neurons, and average precision of the mean scores over all neurons.
+
+    Args:
+        true: the neurons to be found.
+        chosen: those that were found.
+        scores: of all neurons, [prompts, layers, width].
+        ignored: neurons that are neither right nor wrong: they are left out everywhere.
+    """
+    mean = np.asarray(scores.mean(axis=0, dtype=np.float64))
+    labels, counted = np.zeros(mean.shape, dtype=bool), np.ones(mean.shape, dtype=bool)
     for neuron in true:
-        labels[neuron.layer, neuron.index] = True
+        labels[neuron] = True
+    for neuron in ignored:
+        counted[neuron] = False
+    chosen = chosen - ignored
     hits = len(true & chosen)
     return {
         "precision": hits / len(chosen) if chosen else 0.0,
         "recall": hits / len(true),
-        "average_precision": float(average_precision_score(labels.ravel(), mean.ravel())),
+        "average_precision": float(average_precision_score(labels[counted], mean[counted])),
         "chosen": len(chosen),
         "true": len(true),
     }
@@ -180,19 +228,38 @@ def grouped(
     sets = Sets(model, neurons, units)
     gaps = {name: GapUnits(model, settings) for name, settings in contestants.items()}
     grouping, verdicts = [], []
-    judged = [(unit, name) for unit in units if unit.planted.regime in JUDGED for name in contestants]
+    judged = [
+        (unit, name)
+        for unit in units
+        if unit.planted.regime in JUDGED
+        for name in (*contestants, *((ORACLE,) if unit.planted.regime in GROUPED else ()))
+    ]
 
     def search(unit: Unit, name: str) -> Asking[tuple[list[NeuronSet], str]]:
-        groups = yield from groups_of(model, sets, unit, contestants[name], gaps[name])
-        return groups, (yield from _verdict(sets, unit, groups, contestants[name]))
+        settings = contestants.get(name, DegeneracySettings())
+        if name == ORACLE:
+            groups = true_groups(unit, sets.of(unit))
+        else:
+            groups = yield from groups_of(model, sets, unit, settings, gaps[name])
+        return groups, (yield from _verdict(sets, unit, groups, settings))
 
     found = model.answer(search(unit, name) for unit, name in judged)
     for (unit, name), (groups, verdict) in zip(judged, found, strict=True):
         row = {**unit.row(), "neurons": source, "clusterer": name}
         if unit.planted.regime in GROUPED:
-            grouping.append({**row, **grouping_metrics(unit.components, groups, sets.of(unit))})
+            counted = [group - unit.helpers for group in groups if group - unit.helpers]
+            metrics = grouping_metrics(unit.components, counted, sets.of(unit) - unit.helpers)
+            grouping.append({**row, **metrics})
         verdicts.append({**row, "verdict": verdict})
     return grouping, verdicts
+
+
+def true_groups(unit: Unit, neurons: NeuronSet) -> list[NeuronSet]:
+    """Of the given neurons those of each component; a neuron that two have in common is the first one's."""
+    groups: list[NeuronSet] = []
+    for component in unit.components:
+        groups.append((component & neurons).difference(*groups))
+    return [group for group in groups if group]
 
 
 def groups_of(
@@ -221,7 +288,7 @@ def _verdict(sets: Sets, unit: Unit, groups: Sequence[NeuronSet], settings: Dege
     if not drops.probability > 0:
         return "none"
     carries = sets.others(settings).carrying(unit.fact)
-    held_out = suppressed_by(unit.fact, split_prompts(unit.queries)[1])
+    held_out = suppressed_by(unit.fact, unit.held_out)
     found = yield from storage_of(sets.of(unit), groups, drops, held_out, carries, settings, fact_key=unit.fact.key)
     return found.verdict
 

@@ -12,7 +12,16 @@ from factneurons.benchmark.figures import benchmark_figures
 from factneurons.benchmark.planting import planted_models, regimes_of
 from factneurons.benchmark.settings import CAPTUM, has_captum
 from factneurons.benchmark.summary import COMPARED, comparisons, summary
-from factneurons.benchmark.tables import CONTROL, MEASURE_NAMES, confusion_table, ranked, source_name, sources, table_of
+from factneurons.benchmark.tables import (
+    CONTROL,
+    MEASURE_NAMES,
+    confusion_table,
+    ranked,
+    regime_table,
+    source_name,
+    sources,
+    table_of,
+)
 from factneurons.report import drawing
 from factneurons.report.charts import Figure
 from factneurons.report.html import environment, render, write_figures, write_page
@@ -90,6 +99,7 @@ def _rendered(
             for source in sources(table)
             for best in ranked(summed, "verdict", source)[:1]
         ],
+        by_regime=regime_table(table),
         comparisons=_compared(compared),
         control=CONTROL,
         captum="" if has_captum() else CAPTUM,

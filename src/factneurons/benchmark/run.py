@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -19,9 +21,11 @@ import factneurons
 from factneurons.benchmark.contestants import groupers, scorers
 from factneurons.benchmark.judging import Judged, judge
 from factneurons.benchmark.pace import Pace
-from factneurons.benchmark.settings import BenchmarkSettings
+from factneurons.benchmark.settings import DISTINCT, EASY, RIGHT, BenchmarkSettings
+from factneurons.benchmark.summary import MEASURES
 from factneurons.planted.base import base_model, check_base, weight_files
 from factneurons.planted.plant import plant
+from factneurons.planted.settings import PlantingSettings
 from factneurons.planted.truth import TRUTH
 from factneurons.runs.files import disk_errors_in_one_line, replace_file, sha256_of
 from factneurons.settings import with_options
@@ -40,7 +44,7 @@ COLUMNS: dict[str, str] = {
     "neurons": 'where the grouped neurons come from: "true", or a method; "" for localisation',
     "contestant": "the method of attribution, or the clusterer",
     "measure": "what was measured",
-    "value": "the number; of a verdict 1 where it is right, else 0",
+    "value": "the number; of a verdict 1 where it is so, else 0, and none where it cannot be",
     "verdict": 'what was concluded; "" where the part is no verdict',
 }
 """Columns of the table, one row per number: name -> meaning."""
@@ -103,6 +107,8 @@ class _Job:
     base: str
     seed: int
     place: Path
+    group: str
+    planting: PlantingSettings
 
     @property
     def planted(self) -> bool:
@@ -110,12 +116,12 @@ class _Job:
 
     @property
     def name(self) -> str:
-        return model_name(self.base, self.seed)
+        return model_name(self.base, self.seed, self.group)
 
 
-def model_name(base: str, seed: int) -> str:
-    """What a planted model is called in the table: its base and its seed."""
-    return f"{Path(base).name}-{seed}"
+def model_name(base: str, seed: int, group: str = EASY) -> str:
+    """What a planted model is called in the table: its base, its group of regimes where it is not easy, its seed."""
+    return "-".join([Path(base).name, *([] if group == EASY else [group]), str(seed)])
 
 
 def model_folders(folder: Path, settings: BenchmarkSettings) -> list[Path]:
@@ -124,14 +130,15 @@ def model_folders(folder: Path, settings: BenchmarkSettings) -> list[Path]:
 
 
 def _jobs(folder: Path, settings: BenchmarkSettings) -> list[_Job]:
-    """All models, seed by seed: what is stopped early has every base."""
+    """All models, seed by seed: what is stopped early has every base and every regime."""
     jobs = []
     weights = {base: [sha256_of(path) for path in weight_files(base)] for base in settings.bases}
     for seed in settings.seeds:
-        for base in settings.bases:
-            planting = asdict(replace(settings.planting, seed=seed))
-            key = _key({"base": base, "weights": weights[base], "settings": planting})
-            jobs.append(_Job(base, seed, folder / "models" / f"{model_name(base, seed)}-{key}"))
+        for base, (group, mix) in product(settings.bases, settings.mixes.items()):
+            planting = replace(settings.planting, seed=seed, mix=mix)
+            key = _key({"base": base, "weights": weights[base], "settings": asdict(planting)})
+            place = folder / "models" / f"{model_name(base, seed, group)}-{key}"
+            jobs.append(_Job(base, seed, place, group, planting))
     return jobs
 
 
@@ -142,14 +149,13 @@ def _table_of(folder: Path, job: _Job, settings: BenchmarkSettings, pace: Pace, 
         with disk_errors_in_one_line(folder):
             job.place.parent.mkdir(parents=True, exist_ok=True)
             with pace.timed("planting"):
-                planting = replace(settings.planting, seed=job.seed)
-                plant(job.base, job.place, settings=planting, report=lambda line: say(f"{job.name}: {line}"))
+                plant(job.base, job.place, settings=job.planting, report=lambda line: say(f"{job.name}: {line}"))
     path = _judged_path(folder, job.place, settings)
     if path.is_file():
         return pd.read_parquet(path)
     say(f"judging {job.name}")
     with pace.timed("judging"):
-        table = long_table(judge(job.place, grouped_by=settings.grouped_by), job.base, job.seed)
+        table = long_table(judge(job.place, grouped_by=settings.grouped_by), job.base, job.seed, job.group)
     _write(path, table)
     return table
 
@@ -172,22 +178,29 @@ def _code() -> str:
     return _key({str(path.relative_to(folder)): sha256_of(path) for path in sorted(folder.rglob("*.py"))})
 
 
-def long_table(judged: Judged, base: str, seed: int) -> pd.DataFrame:
+def long_table(judged: Judged, base: str, seed: int, group: str = EASY) -> pd.DataFrame:
     """The tables of one model as one, a row per number."""
     about = ["fact_id", "language", "regime"]
     localisation = judged.localisation.rename(columns={"method": "contestant"}).assign(neurons="", part="localisation")
     grouping = judged.grouping.rename(columns={"clusterer": "contestant"}).assign(part="grouping")
-    verdicts = judged.verdicts.rename(columns={"clusterer": "contestant"}).assign(part="verdict", measure="right")
-    verdicts["value"] = (verdicts["verdict"] == verdicts["regime"]).astype(float)
+    verdicts = judged.verdicts.rename(columns={"clusterer": "contestant"}).assign(part="verdict")
+    pairs = list(zip(verdicts["regime"], verdicts["verdict"], strict=True))
+    verdicts["right"] = [float(verdict in RIGHT[regime]) for regime, verdict in pairs]
+    verdicts["false_components"] = [false_components(regime, verdict) for regime, verdict in pairs]
     keys = [*about, "part", "neurons", "contestant"]
     parts = [
-        localisation.melt(keys, ["precision", "recall", "average_precision"], "measure"),
-        grouping.melt(keys, ["adjusted_rand_index", "f1"], "measure"),
-        verdicts[[*keys, "measure", "value", "verdict"]],
+        localisation.melt(keys, list(MEASURES["localisation"]), "measure"),
+        grouping.melt(keys, list(MEASURES["grouping"]), "measure"),
+        verdicts.melt([*keys, "verdict"], list(MEASURES["verdict"]), "measure"),
     ]
     table = pd.concat(parts, ignore_index=True).fillna({"verdict": ""})
-    table = table.assign(model=model_name(base, seed), base=base, seed=seed)
+    table = table.assign(model=model_name(base, seed, group), base=base, seed=seed)
     return table[list(COLUMNS)]
+
+
+def false_components(regime: str, verdict: str) -> float:
+    """Whether components are said to be where there are none; NaN where there are."""
+    return math.nan if set(DISTINCT) & set(RIGHT[regime]) else float(verdict in DISTINCT)
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:

@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 from factneurons.attribution.settings import METHOD_NAMES
-from factneurons.planted.settings import PlantingSettings
+from factneurons.planted.settings import HARD, MIX, PlantingSettings
 from factneurons.settings import check, check_choice, option, refuse
 
 BASES = ("pocket-bert", "pocket-gpt2", "pocket-llama")
 SEEDS = tuple(range(6))
 
+EASY = "easy"
+"""The group of regimes that models are not named after."""
+
 TRUE = "true"
 """Where the neurons to be grouped come from: the truth, or else the method of this name."""
 
-GROUPED = ("degenerate", "redundant", "conjunctive", "single", "shared")
+ORACLE = "true groups"
+"""Groups that no clusterer made: those of the given neurons that are of one component."""
+
+DISTINCT = ("degenerate", "redundant")
+"""Verdicts that say: this fact has components."""
+
+GROUPED = (
+    *("degenerate", "redundant", "conjunctive", "single", "shared"),
+    *("lone", "large", "unequal", "four", "helped"),
+)
 """Regimes whose neurons have one right grouping."""
 
-JUDGED = (*GROUPED, "interchangeable")
-"""Regimes that a verdict can name."""
+RIGHT: Mapping[str, tuple[str, ...]] = {
+    **{name: (name,) for name in ("degenerate", "redundant", "conjunctive", "single", "shared", "interchangeable")},
+    **dict.fromkeys(("lone", "large", "unequal", "four"), ("redundant",)),
+    "copies": ("interchangeable", "undecided"),
+    "overlapping": ("conjunctive",),
+    "helped": ("single",),
+    "diffuse": ("interchangeable", "undecided", "none"),
+}
+"""Regime -> the verdicts that are right. Single neurons that each suffice have no halves, so no suppression tells them
+from a sum; of components that share a neuron only the parts that do not overlap are both needed."""
+
+JUDGED = tuple(RIGHT)
+"""Regimes that a verdict can be right about."""
+
+VERDICTS = ("degenerate", "redundant", "conjunctive", "single", "shared", "interchangeable", "undecided", "none")
+"""Every verdict, in the order in which they are shown."""
 
 DEFAULT = "joint in rounds"
 """What `locate` does unless told otherwise."""
@@ -55,13 +82,16 @@ class BenchmarkSettings:
         (DEFAULT, TRUE, "amig", "dai in rounds"),
         "Whose neurons are grouped: true (those that store the fact), or methods that find them.",
     )
+    mixes: dict[str, dict[str, int]] = option(
+        {EASY: MIX, "hard": HARD}, "Groups of regimes, and how many facts of which are planted in a model of its own."
+    )
     planting: PlantingSettings = option(
-        PlantingSettings(), "How facts are planted; its seed is replaced by each of the seeds."
+        PlantingSettings(), "How facts are planted; its seed and its mix are replaced by each of those above."
     )
 
     def __post_init__(self) -> None:
         check(self)
-        for name in ("bases", "seeds"):
+        for name in ("bases", "seeds", "mixes"):
             if not getattr(self, name):
                 refuse(name, getattr(self, name), "one or more")
         for name in self.grouped_by:
@@ -72,8 +102,8 @@ SMALL = BenchmarkSettings(
     bases=("random-gpt2", "random-llama"),
     seeds=(0,),
     grouped_by=(DEFAULT, TRUE),
+    mixes={EASY: {"degenerate": 1, "conjunctive": 1, "redundant": 1, "single": 2, "interchangeable": 1}},
     planting=PlantingSettings(
-        mix={"degenerate": 1, "conjunctive": 1, "redundant": 1, "single": 2, "interchangeable": 1},
         prompts=2,
         background=60,
         steps=200,

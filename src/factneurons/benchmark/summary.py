@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from factneurons.benchmark.settings import DEFAULT
+from factneurons.benchmark.settings import DEFAULT, ORACLE
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.statistics import bootstrap_interval, holm, paired_permutation_test
 
 MEASURES: dict[str, tuple[str, ...]] = {
-    "localisation": ("precision", "recall", "average_precision"),
+    "localisation": ("precision", "recall", "average_precision", "held_out_loss"),
     "grouping": ("adjusted_rand_index", "f1"),
-    "verdict": ("right",),
+    "verdict": ("right", "false_components"),
 }
-"""Part of the benchmark -> what is measured in it; the last one is what contestants are compared in."""
+"""Part of the benchmark -> what is measured in it."""
 
 COMPARED = {"localisation": "average_precision", "grouping": "adjusted_rand_index", "verdict": "right"}
 """Part of the benchmark -> the measure in which contestants are compared with the reference."""
@@ -37,13 +37,17 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for keys, own in table.groupby(["part", "neurons", "contestant", "measure"], sort=False):
-        found = bootstrap_interval(own["value"].to_numpy(), clusters=own["model"].tolist(), drop_missing=True)
         names = dict(zip(("part", "neurons", "contestant", "measure"), keys, strict=True))
-        rows.append(
-            {**names, "mean": found.estimate, "low": found.low, "high": found.high}
-            | {"facts": found.n, "models": own["model"].nunique(), "left_out": found.dropped}
-        )
-    return pd.DataFrame(rows)
+        rows.append({**names, **_interval(own), "models": own["model"].nunique()})
+    columns = ["part", "neurons", "contestant", "measure", "mean", "low", "high", "facts", "models", "left_out"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _interval(own: pd.DataFrame) -> dict[str, float]:
+    if own["value"].isna().all():
+        return {"mean": math.nan, "low": math.nan, "high": math.nan, "facts": 0, "left_out": len(own)}
+    found = bootstrap_interval(own["value"].to_numpy(), clusters=own["model"].tolist(), drop_missing=True)
+    return {"mean": found.estimate, "low": found.low, "high": found.high, "facts": found.n, "left_out": found.dropped}
 
 
 def comparisons(table: pd.DataFrame, references: Mapping[str, str] = REFERENCES) -> pd.DataFrame:
@@ -68,7 +72,7 @@ def comparisons(table: pd.DataFrame, references: Mapping[str, str] = REFERENCES)
                 {"part": part, "neurons": source, "reference": references[part], "contestant": str(name)}
                 | _paired(wide[[references[part], name]])
                 for name in wide.columns
-                if references[part] in wide.columns and name != references[part]
+                if references[part] in wide.columns and name not in (references[part], ORACLE)
             ]
             if compared:
                 adjusted = holm([float(str(row["p_value"])) for row in compared])
@@ -107,5 +111,6 @@ def by_regime(table: pd.DataFrame, part: str) -> pd.DataFrame:
 
 def confusion(table: pd.DataFrame, contestant: str, neurons: str) -> pd.DataFrame:
     """How often which verdict was given, [true regime, verdict]."""
-    own = table[(table["part"] == "verdict") & (table["contestant"] == contestant) & (table["neurons"] == neurons)]
+    own = table[(table["part"] == "verdict") & (table["measure"] == "right") & (table["contestant"] == contestant)]
+    own = own[own["neurons"] == neurons]
     return pd.crosstab(own["regime"], own["verdict"])

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from factneurons.benchmark.settings import DEFAULT, JUDGED, TRUE
-from factneurons.benchmark.summary import COMPARED, confusion
+from factneurons.benchmark.settings import DEFAULT, JUDGED, ORACLE, TRUE, VERDICTS
+from factneurons.benchmark.summary import COMPARED, REFERENCES, confusion
 from factneurons.errors import BadSetting
+from factneurons.planted.types import REGIMES
 from factneurons.report.numbers import NOTHING
 
 CONTROL = "random"
@@ -24,14 +25,16 @@ MEASURE_NAMES = {
     "recall": "recall",
     "adjusted_rand_index": "adjusted Rand index",
     "f1": "F1",
+    "held_out_loss": "held-out loss",
     "right": "right verdicts",
+    "false_components": "false components",
 }
 """Measure -> what it is called."""
 
 SHOWN: dict[str, tuple[str, ...]] = {
-    "localisation": ("average_precision", "precision", "recall"),
+    "localisation": ("average_precision", "precision", "recall", "held_out_loss"),
     "grouping": ("adjusted_rand_index", "f1"),
-    "verdict": ("right",),
+    "verdict": ("right", "false_components"),
 }
 """Part -> its measures as they are shown; the first one decides the order."""
 
@@ -93,14 +96,46 @@ def ranked(summed: pd.DataFrame, part: str, neurons: str | None = None) -> list[
     """
     own = summed[(summed["part"] == part) & (summed["measure"] == COMPARED[part])]
     source = neurons if neurons is not None else next(iter(sources(own)), "")
-    own = own[own["neurons"] == source].sort_values("mean", ascending=False, kind="stable")
+    own = own[(own["neurons"] == source) & (own["contestant"] != ORACLE)].sort_values(
+        "mean", ascending=False, kind="stable"
+    )
     return own["contestant"].tolist()
+
+
+def regime_table(table: pd.DataFrame) -> Table:
+    """What the defaults do with facts of each regime, and what is right where one step is given.
+
+    Each step is given in turn: the true groups of the neurons that were found; the true neurons, not grouped; both.
+    """
+    clusterer = REFERENCES["grouping"]
+    columns = {
+        "average precision": ("localisation", "", DEFAULT, "average_precision"),
+        "adjusted Rand index": ("grouping", DEFAULT, clusterer, "adjusted_rand_index"),
+        "right verdicts": ("verdict", DEFAULT, clusterer, "right"),
+        "false components": ("verdict", DEFAULT, clusterer, "false_components"),
+        "right, true groups of these": ("verdict", DEFAULT, ORACLE, "right"),
+        "right, true neurons": ("verdict", TRUE, clusterer, "right"),
+        "right, both": ("verdict", TRUE, ORACLE, "right"),
+    }
+    keys = ["part", "neurons", "contestant", "measure"]
+    means = table.groupby([*keys, "regime"])["value"].mean()
+    facts = table.drop_duplicates(["model", "fact_id", "language"])["regime"].value_counts()
+    rows = [
+        (regime, str(facts[regime]), *(_mean(means.get((*key, regime), math.nan)) for key in columns.values()))
+        for regime in REGIMES
+        if regime in facts
+    ]
+    return Table("verdict", ("regime", "facts", *columns), tuple(rows))
+
+
+def _mean(value: float) -> str:
+    return NOTHING if math.isnan(value) else f"{value:.2f}"
 
 
 def confusion_table(table: pd.DataFrame, contestant: str, neurons: str) -> Table:
     """How often which verdict was given to facts of which regime."""
     counts = confusion(table, contestant, neurons)
-    verdicts = [name for name in (*JUDGED, "undecided", "none") if name in counts.columns]
+    verdicts = [name for name in VERDICTS if name in counts.columns]
     rows = tuple(
         (regime, *(str(counts.loc[regime, verdict]) for verdict in verdicts))
         for regime in JUDGED

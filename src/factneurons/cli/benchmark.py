@@ -18,7 +18,7 @@ from factneurons.cli.console import say, tell
 from factneurons.cli.options import MODEL_HELP, listed
 from factneurons.errors import BadSetting
 from factneurons.runs.files import FolderLock, disk_errors_in_one_line
-from factneurons.settings import options_of
+from factneurons.settings import check_choice, options_of
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "benchmark": (
@@ -51,6 +51,10 @@ def benchmark(
         str | None,
         typer.Option(help=f"{_HELP['grouped_by']}: {listed(scorer_names())}. Default: {','.join(_FULL.grouped_by)}."),
     ] = None,
+    regimes: Annotated[
+        str | None,
+        typer.Option(help=f"Which groups of regimes are planted: {listed(_FULL.mixes)}. Default: all of them."),
+    ] = None,
     small: Annotated[
         bool,
         typer.Option("--small", help="For trying it out: few facts in two small models, one seed."),
@@ -66,7 +70,7 @@ def benchmark(
     """
     from factneurons.benchmark.run import TABLE, check_bases, model_folders, run_benchmark
 
-    settings = _settings(SMALL if small else _FULL, base, seeds, grouped_by, steps)
+    settings = _settings(SMALL if small else _FULL, base, seeds, grouped_by, regimes, steps)
     check_bases(settings)
     if not has_captum():
         tell('captum is not installed, so it is not among the methods: pip install "factneurons[benchmarks]"')
@@ -87,14 +91,23 @@ def benchmark(
 
 
 def _settings(
-    usual: BenchmarkSettings, base: list[str] | None, seeds: str | None, grouped_by: str | None, steps: int | None
+    usual: BenchmarkSettings,
+    base: list[str] | None,
+    seeds: str | None,
+    grouped_by: str | None,
+    regimes: str | None,
+    steps: int | None,
 ) -> BenchmarkSettings:
     """The usual settings with what was asked for."""
     names = None if grouped_by is None else tuple(name.strip() for name in grouped_by.split(","))
+    groups = list(usual.mixes) if regimes is None else [name.strip() for name in regimes.split(",")]
+    for name in groups:
+        check_choice("--regimes", name, usual.mixes)
     return replace(
         usual,
         bases=tuple(dict.fromkeys(base)) if base else usual.bases,
         seeds=usual.seeds if seeds is None else seeds_of(seeds),
+        mixes={name: usual.mixes[name] for name in groups},
         grouped_by=usual.grouped_by if names is None else tuple(dict.fromkeys(names)),
         planting=usual.planting if steps is None else replace(usual.planting, steps=steps),
     )

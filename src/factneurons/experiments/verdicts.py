@@ -9,7 +9,6 @@ Both directions are one family: a claim gets one p-value, and it counts whicheve
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -19,11 +18,9 @@ import pandas as pd
 
 from factneurons.errors import BadNumber
 from factneurons.experiments.experiment import RANDOM_FOR, Claim, Experiment
-from factneurons.statistics import SIGNIFICANCE, Interval, bootstrap_interval, holm, paired_permutation_test
+from factneurons.statistics import NO_NUMBER, SIGNIFICANCE, Interval, bootstrap_interval, holm, paired_permutation_test
 
 Verdict = Literal["holds", "fails", "cannot tell"]
-
-_NO_NUMBER = Interval(math.nan, math.nan, math.nan, n=0, clusters=0, dropped=0, level=0.95)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ def _summaries(table: pd.DataFrame, experiment: Experiment) -> Iterable[Cell]:
             wide = every.reindex(columns=list(summary.measures)).dropna()
             left_out = len(every) - len(wide)
             reason = "not all of its measures are there" if left_out else ""
-            interval = _NO_NUMBER
+            interval = NO_NUMBER
             try:
                 if len(wide):
                     subjects = wide.index.get_level_values("subject").tolist()
