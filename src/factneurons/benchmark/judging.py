@@ -232,7 +232,7 @@ def grouped(
                 counted = [group - unit.helpers for group in groups if group - unit.helpers]
                 metrics = grouping_metrics(unit.components, counted, sets.of(unit) - unit.helpers)
                 grouping.append({**row, **metrics})
-            verdict = _verdict(sets, unit, groups, contestants.get(name, DegeneracySettings()))
+            verdict = verdict_of(sets, unit, groups, contestants.get(name, DegeneracySettings()))
             verdicts.append({**row, "verdict": verdict})
     return grouping, verdicts
 
@@ -263,7 +263,8 @@ def groups_of(model: Model, sets: Sets, unit: Unit, settings: DegeneracySettings
     return [frozenset(neurons[member] for member in cluster.members) for cluster in clustering.clusters]
 
 
-def _verdict(sets: Sets, unit: Unit, groups: Sequence[NeuronSet], settings: DegeneracySettings) -> str:
+def verdict_of(sets: Sets, unit: Unit, groups: Sequence[NeuronSet], settings: DegeneracySettings) -> str:
+    """What is concluded from a unit's groups."""
     drops = sets.losses(unit)
     if not drops.probability > 0:
         return "none"
