@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import Chart, Claim, Experiment, Work
-from factneurons.experiments.fact_checks import MEASURES, SUMMARIES, FactChecks
+from factneurons.experiments.fact_checks import MEASURES, OPEN, SUMMARIES, FactChecks
 from factneurons.experiments.study import Study
 from factneurons.experiments.types import Measured
 from factneurons.factcheck.statements import Case
@@ -29,6 +29,7 @@ def prepare(study: Study) -> Work:
     def work(fact: Fact) -> Iterator[Measured]:
         case = checks.test_case(fact)
         harder = complex_case(study, case)
+        yield from checks.open(case)
         yield from checks.verdicts(case, SIMPLE)
         yield from checks.verdicts(harder, COMPLEX)
 
@@ -99,6 +100,7 @@ EXPERIMENT = Experiment(
             against="asking",
             place=COMPLEX,
             against_place=SIMPLE,
+            where=OPEN,
         ),
         Claim(
             "Degenerate neurons lose by complex text.",
