@@ -73,12 +73,14 @@ class Chart:
         measures: what is shown, a panel each.
         across: "condition" (a point with its interval for each) or "place" (a line over places for each condition).
         unit: "share" (shown in percent) or "number".
+        axis: what places are that are numbers.
     """
 
     title: str
     measures: tuple[str, ...]
     across: Literal["condition", "place"] = "condition"
     unit: Literal["share", "number"] = "share"
+    axis: str = "layer"
 
 
 Work = Callable[[Fact], Iterable[Measured]]

@@ -78,7 +78,10 @@ class FactChecks:
         self._held_out = held_out_subjects(study.facts, seed=study.settings.seed)
         cases = list(self._training())
         if not cases:
-            raise BadSetting("the model knows none of the training facts, so there is nothing to fit a check with")
+            total = sum(not self._is_held_out(fact) for fact in study.facts)
+            raise BadSetting(
+                f"the model knows none of the {total} training facts, and a check is fitted with at least one"
+            )
         known = [each for each in (self._knowledge(case.fact) for case in cases) if each is not None]
         queries: dict[Group, list[Query]] = defaultdict(list)
         for case in cases:

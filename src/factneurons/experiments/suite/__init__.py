@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from factneurons.experiments.experiment import Experiment
 from factneurons.experiments.suite import (
+    acquisition,
     attenuation,
     consistency,
     critical_checks,
@@ -22,6 +23,7 @@ _SUITE = (
     cross_lingual,
     layers,
     fact_checking,
+    acquisition,
     attenuation,
     enhancement,
     fact_checking_text,
