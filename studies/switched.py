@@ -54,11 +54,12 @@ def about(rows: pd.DataFrame, known: list[Switched]) -> str:
     seeds = ", ".join(str(seed) for seed in sorted({each.seed for each in known}))
     bases = ", ".join(dict.fromkeys(each.base for each in known))
     mixed = (facts["in_first"] > 0) & (facts["in_first"] < 1)
+    without, lost = (facts["neurons"] == 0).sum(), facts["loss"].mean()
     return (
         f"{len(facts)} facts in {facts['model'].nunique()} models ({bases}; seeds {seeds}); {accepted} of "
-        f"{accepted + left} facts were stored in both groups. Found: {facts['neurons'].mean():.1f} neurons per fact, without "
-        f"which {facts['loss'].mean():.0%} of P(answer) is lost; "
-        f"{mixed.mean():.0%} of the facts have some in each group."
+        f"{accepted + left} facts were stored in both groups. Found: {facts['neurons'].mean():.1f} neurons per fact, "
+        f"none for {without}; without them {lost:.0%} of P(answer) is lost; {mixed.mean():.0%} of the facts have some "
+        "in each group."
     )
 
 

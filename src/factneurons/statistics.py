@@ -5,6 +5,7 @@ No NaN enters a number silently: it is refused, or dropped on request and counte
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -17,6 +18,9 @@ from factneurons.errors import BadNumber, BadSetting
 
 Numbers = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
+
+LEAST_PROBABILITY = 0.001
+"""No relative change is told of a P(answer) that was smaller before: only the change of its logarithm."""
 
 SIGNIFICANCE = 0.05
 """The p-value up to which what was measured counts as better than chance, in every room."""
@@ -50,6 +54,10 @@ class Interval:
     clusters: int
     dropped: int
     level: float
+
+
+NO_NUMBER = Interval(math.nan, math.nan, math.nan, n=0, clusters=0, dropped=0, level=0.95)
+"""Where no value entered."""
 
 
 @dataclass(frozen=True, slots=True)

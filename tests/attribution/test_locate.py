@@ -11,6 +11,7 @@ from factneurons.attribution.locate import KnowledgeNeuronTable, locate, locate_
 from factneurons.attribution.methods import METHODS, attribute_all
 from factneurons.attribution.selection import SelectionSettings
 from factneurons.attribution.settings import AttributionSettings
+from factneurons.errors import BadSetting
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Prompt
 from factneurons.models.load import load_model
@@ -123,3 +124,24 @@ def test_the_threshold_is_the_selections_or_the_methods_for_the_language(method,
         fact = replace(facts[0], language=language)
         assert threshold_for(fact, settings, SELECTION) == defaults.get(language, defaults[""])
         assert threshold_for(fact, settings, replace(SELECTION, threshold=0.7)) == 0.7
+
+
+def test_a_contrast_is_asked_of_the_facts_that_have_one(model, facts):
+    """Against a text every fact can be set; against its own wrong answers only one that has some."""
+    own = [replace(facts[0], wrong_answers=("Rome",)), replace(facts[1], wrong_answers=())]
+    first, second = locate_batch(model, own, replace(SETTINGS, against="wrong_answers"), SELECTION)
+    (fixed,) = locate_batch(model, own[:1], replace(SETTINGS, against="Rome"), SELECTION)
+    assert first.known.neurons == fixed.known.neurons
+    np.testing.assert_allclose(first.known.scores, fixed.known.scores, rtol=1e-6)
+    assert {each.against.answer for each in fixed.known.queries} == {"Rome"}
+    assert second.known is None
+    assert "no-wrong-answer" in {each.reason for each in second.refusals}
+
+
+def test_negative_prompts_are_set_against_the_same_text(model, facts):
+    negatives = lambda fact: [(fact.prompts[0], "London")]  # noqa: E731
+    with pytest.raises(BadSetting, match=r"^against is 'wrong_answers': it must be a text where there are negative"):
+        locate(model, facts[:1], against="wrong_answers", negatives=negatives)
+    (found,) = locate_batch(model, facts[:1], replace(SETTINGS, against="Rome"), SELECTION, negatives=negatives)
+    (plain,) = locate_batch(model, facts[:1], replace(SETTINGS, against="Rome"), SELECTION)
+    assert set(found.known.neurons) < set(plain.known.neurons)

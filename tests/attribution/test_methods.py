@@ -15,6 +15,8 @@ from factneurons.attribution.methods import METHODS, attribute, attribute_all, m
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadNumber, BadSetting, NotAskable
 from factneurons.models.model import Model
+from factneurons.models.query import contrasted
+from factneurons.models.types import Against
 
 END, MASK = 1, 3
 NOT_POST_NORM = {"atp_star", "direct_logit"}
@@ -394,3 +396,80 @@ def test_unknown_method_lists_the_valid_ones():
     with pytest.raises(BadSetting, match=f"^method is 'x': it must be one of: {', '.join(METHODS)}$"):
         method_named("x")
     assert method_named("dai") is METHODS["dai"]
+
+
+LINEAR = ["joint", "amig_joint", "dai", "amig", "amig_mean", "amig_authors", "gradient_x_activation", "relp", "attnlrp",
+          "log_probability_increase", "suppression", "random"]  # fmt: skip
+
+
+class TestContrast:
+    """F is that of the answer less that of another: what is linear in F is the difference of both."""
+
+    @staticmethod
+    def both(query):
+        other = replace(query, answer="another", answer_ids=(*query.answer_ids[:-1], query.answer_ids[-1] % 40 + 7))
+        return other, contrasted("causal", query, other)
+
+    @pytest.mark.parametrize("method", LINEAR)
+    @pytest.mark.parametrize("family", ["gpt2", "bert", "t5"])
+    def test_difference_of_both(self, family, method, shared_model, new_query):
+        model = shared_model(family)
+        query = replace(new_query(model.kind), fact="mine")
+        other, contrast = self.both(query)
+        options = {"method": method, "rule": "left", "points": 3, "tolerance": 10.0}
+        found = one(model, contrast, against="another", **options)
+        own, its = (one(model, each, **options).scores for each in (query, other))
+        np.testing.assert_allclose(found.scores, own - its, rtol=0, atol=1e-5 * np.abs(found.scores).max())
+        assert found.probability == pytest.approx(float(model.probabilities([query])[0]), rel=1e-5)
+
+    @pytest.mark.parametrize("target", ["probability", "log_probability", "logit"])
+    def test_completeness_is_that_of_the_difference(self, target, shared_model, new_query):
+        model = shared_model("llama")
+        query = new_query("causal")
+        other, contrast = self.both(query)
+        options = {"method": "joint", "target": target, "tolerance": 1e-5}
+        found = one(model, contrast, against="another", **options)
+        assert found.completeness_error.max() <= 1e-5
+        ends = [one(model, each, **options) for each in (query, other)]
+        start = ends[0].baseline_probability - ends[1].baseline_probability
+        np.testing.assert_allclose(found.baseline_probability, start, rtol=1e-9)
+        total = sum(float(sign * each.scores.sum(dtype=np.float64)) for sign, each in zip((1, -1), ends, strict=True))
+        assert float(found.scores.sum(dtype=np.float64)) == pytest.approx(total, abs=5e-5)
+
+    def test_at_the_token_where_the_answers_part(self, shared_model, new_query):
+        model, query = shared_model("gpt2"), new_query("causal", answer=2)
+        other, contrast = self.both(query)
+        assert contrast.against == Against("another", 1, other.answer_ids[1])
+        options = {"method": "gradient_x_activation"}
+        found = one(model, contrast, against="another", **options).scores
+        own, its = (
+            one(model, each, answer_tokens="sum", **options).scores
+            - one(model, each, answer_tokens="first", **options).scores
+            for each in (query, other)
+        )
+        np.testing.assert_allclose(found, own - its, rtol=0, atol=1e-5 * np.abs(found).max())
+
+    def test_what_takes_the_size_or_the_largest_takes_it_of_the_difference(self, new_model, shared_model, new_query):
+        model, query = new_model("llama", num_hidden_layers=1), new_query("causal")
+        _, contrast = self.both(query)
+        both = ("atp_star", "gradient_x_activation")
+        sizes, signed = (one(model, contrast, method=method, against="x").scores for method in both)
+        np.testing.assert_allclose(sizes, np.abs(signed), rtol=1e-5)
+        model, options = shared_model("llama"), {"rule": "left", "points": 2, "tolerance": 10.0, "against": "x"}
+        short = replace(contrast, replaceable=(1,))
+        alone = one(model, short, method="sequential", **options).scores  # one word: the largest of one
+        np.testing.assert_allclose(alone, one(model, short, method="amig", **options).scores, rtol=1e-6)
+
+    def test_queries_and_settings_must_agree(self, shared_model, new_query):
+        model, query = shared_model("gpt2"), new_query("causal")
+        with pytest.raises(
+            BadSetting, match=r"^against is 'x': it must be None where answers are set against no other"
+        ):
+            one(model, query, method="dai", against="x")
+        _, contrast = self.both(query)
+        with pytest.raises(BadSetting, match=r"^against is 'x': it must be None with the method 'activation'"):
+            one(model, contrast, method="activation", against="x")
+        with pytest.raises(BadSetting, match=r"^against is ' ': it must be an answer"):
+            AttributionSettings(against=" ")
+        plain = one(model, query, method="gradient_x_activation").scores
+        assert np.array_equal(one(model, contrast, method="gradient_x_activation").scores, plain)

@@ -1,6 +1,7 @@
 """Settings: every one has an effect, and wrong ones are refused with the valid names."""
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from factneurons.attribution.settings import (
     SelectionSettings,
 )
 from factneurons.errors import BadSetting
+from factneurons.models.types import Against
 from factneurons.settings import options_of
 
 CHANGES = {
@@ -24,6 +26,7 @@ CHANGES = {
     "rule": ("left", "right"),
     "points": (4, 5),
     "target": ("probability", "log_probability"),
+    "against": (None, "another"),
     "answer_tokens": ("mean", "sum"),
     "units": ("tokens", "words"),
     "normalise": ("none", "global"),
@@ -34,6 +37,7 @@ CHANGES = {
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(AttributionSettings)])
 def test_every_setting_has_an_effect(name, shared_model, new_query):
     model, query = shared_model("gpt2"), new_query("causal", answer=2)
+    query = replace(query, against=Against("another", 1, 11))
     base = {"method": "amig", "rule": "gauss_legendre", "points": 4}
     if name == "tolerance":
         base = {"method": "dai"}

@@ -34,6 +34,10 @@ def test_purity_by_hand():
     assert purity(*_groups([2, 2], [1, 1, 0, 0])) == 1.0
 
 
+def test_nothing_found_is_as_pure_as_by_chance():
+    assert purity([], frozenset()) == purity_by_chance([], frozenset()) == 1.0
+
+
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=3).filter(lambda sizes: sum(sizes) <= 6), st.data())
 def test_chance_is_the_mean_over_all_ways_to_deal_the_labels(sizes, data):
     labels = data.draw(st.lists(st.booleans(), min_size=sum(sizes), max_size=sum(sizes)))

@@ -10,7 +10,7 @@ import pytest
 from factneurons.cli import show
 from factneurons.findings.effects import Effect
 from factneurons.runs.counts import Counts
-from factneurons.statistics import Finding, Interval
+from factneurons.statistics import NO_NUMBER, Finding, Interval
 
 
 def interval(estimate, low, high):
@@ -53,5 +53,17 @@ def test_changes_of_facts_that_are_not_known(known, said, monkeypatch, capsys):
     effect = Effect("knowledge", "suppress", "unrelated", changed, changed, None, None, left_out=0, dropped=0)
     monkeypatch.setattr(show, "effects_of", lambda *_: [effect])
     show.effects(FewFacts(known), "knowledge")
-    note = "  (the model knows 1 of these 3 facts; where P is next to 0, its relative change says little)"
+    note = "  (the model knows 1 of these 3 facts; where P is below 0.001, only the change of log P is told)"
     assert (note in capsys.readouterr().out.splitlines()) == said
+
+
+def test_next_to_0_the_change_of_log_p_is_told(monkeypatch, capsys):
+    none, some = Finding("relative change of P(answer)", NO_NUMBER, control=NO_NUMBER), interval(-3.5, -4, -3)
+    log = Finding("change of log P(answer), nats", some, control=some)
+    effect = Effect("knowledge", "suppress", "related", none, none, log, None, left_out=2, dropped=4)
+    monkeypatch.setattr(show, "effects_of", lambda *_: [effect])
+    show.effects(FewFacts([False, False]), "knowledge")
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.split("prompts", 1)[1].strip() == (
+        "-3.5 nats [-4 nats, -3 nats] random neurons -3.5 nats [-4 nats, -3 nats], 2 left out because P is below 0.001"
+    )

@@ -43,6 +43,7 @@ def interventions() -> pd.DataFrame:
                 "other_fact_id": other,
                 "probability_before": before,
                 "probability_after": after,
+                "log_change": None,
             }
             for fact, neurons, draw, action, other, before, after in ROWS
         ]
@@ -113,6 +114,7 @@ def measurement(fact_id, before, after, draw=0):
         "size": 3,
         "probability_before": before,
         "probability_after": after,
+        "log_change": None,
     }
 
 
@@ -137,3 +139,20 @@ def test_changes_do_not_depend_on_where_the_table_is_cut(interventions):
     cut = changes_of([interventions.iloc[start : start + 3] for start in range(0, len(interventions), 3)])
     pd.testing.assert_frame_equal(whole, cut, rtol=1e-12)
     assert set(whole["draws"]) == {0, 1, 2}
+
+
+def test_next_to_0_there_is_only_the_change_of_log_p(facts):
+    """From 10^-9 to 10^-4 is +9,999,900 %, which is told nowhere."""
+    rows = [measurement("a", 1e-9, 1e-4), {**measurement("a", 1e-9, 1e-9, 1), "neurons": "random for knowledge"}]
+    (effect,) = effects_of(changes_of([pd.DataFrame(rows)]), facts)
+    assert (effect.relative.n, effect.left_out, effect.dropped) == (0, 1, 2)
+    assert math.isnan(effect.relative.value)
+    assert effect.log.value == pytest.approx(math.log(1e5))
+    assert effect.log.control.estimate == 0
+    assert effect.findings == [effect.log]
+
+
+def test_log_p_is_what_was_kept_and_of_earlier_runs_that_of_the_means(facts):
+    rows = [measurement("a", 0.5, 0.25) | {"log_change": -2.0}, measurement("b", 0.5, 0.25)]
+    (effect,) = effects_of(changes_of([pd.DataFrame(rows)]), facts)
+    assert effect.log.value == pytest.approx((-2.0 + math.log(0.5)) / 2)

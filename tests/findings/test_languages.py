@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pandas as pd
@@ -193,6 +194,22 @@ def test_what_is_told_first(effects, facts):
 def test_a_fact_without_a_probability_does_not_enter(effects, facts):
     effects.loc[effects["fact_id"] == "fact 0", "probability_before"] = 0.0
     assert {effect.n for effect in language_effects(effects, facts)} == {3}
+
+
+def test_next_to_0_there_is_only_the_change_of_log_p(effects, facts):
+    effects["probability_before"] *= 1e-6
+    effects["probability_after"] *= 1e-6
+    assert language_effects(effects, facts) == []
+    found = language_effects(effects, facts, log=True)
+    assert len(found) == 24
+    shared = found[0]
+    assert shared.name == "change of log P(answer), nats"
+    assert (shared.under["neurons"], shared.under["action"], shared.under["prompts"]) == (
+        "shared",
+        "suppress",
+        "related",
+    )
+    assert (shared.value, shared.control.estimate) == (pytest.approx(math.log(0.5)), 0)
 
 
 def test_which_languages_hold_the_neurons_of_a_layer():

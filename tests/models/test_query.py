@@ -1,6 +1,7 @@
 """What a model is fed for a prompt and an answer, and which questions are refused with which reason."""
 
 import unicodedata
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -11,7 +12,7 @@ from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from factneurons.errors import BadFact, BadModel, BadSetting, NotAskable
 from factneurons.facts.types import Prompt
-from factneurons.models.query import as_prompt, build_query
+from factneurons.models.query import as_prompt, build_query, contrasted
 
 
 def tokens(tokenizer, ids):
@@ -520,3 +521,35 @@ def test_cloze_joins(tiny_tokenizer, left, right, answer, kind):
     assert sorted(query.replaceable) == sorted(position for word in query.words for position in word)
     again = ask(tokenizer, "cloze", f"{left}___{right}", f" {answer} ")
     assert (again.input_ids, again.answer_ids) == (query.input_ids, query.answer_ids)
+
+
+class TestContrast:
+    """Where two answers part is where one is set against the other."""
+
+    @pytest.mark.parametrize(
+        ("kind", "tokenizer"), [("causal", "gpt2"), ("causal", "llama"), ("encoder-decoder", "t5")]
+    )
+    def test_the_first_token_that_differs(self, kind, tokenizer, tiny_tokenizer):
+        made = [
+            build_query(tiny_tokenizer(tokenizer), kind, "The capital of France is ___", answer)
+            for answer in ("Paris Berlin", "Paris Rome")
+        ]
+        found = contrasted(kind, *made)
+        token = found.against.token
+        assert found.answer_ids[:token] == made[1].answer_ids[:token]
+        assert token > 0
+        assert found.against.token_id == made[1].answer_ids[token] != found.answer_ids[token]
+        assert (found.against.answer, replace(found, against=None)) == ("Paris Rome", made[0])
+
+    @pytest.mark.parametrize("others", [("Paris", "Paris"), ("Paris", "Paris Berlin")])
+    def test_answers_that_do_not_part(self, others, tiny_tokenizer):
+        own, other = (build_query(tiny_tokenizer("llama"), "causal", "France: ___", answer) for answer in others)
+        with pytest.raises(NotAskable, match="one answer begins with the other") as caught:
+            contrasted("causal", own, other)
+        assert caught.value.reason == "no-contrast"
+
+    def test_masks_of_another_number(self, new_query):
+        own, other = new_query("cloze", answer=1), new_query("cloze", answer=2, seed=1)
+        with pytest.raises(NotAskable, match="reads something else") as caught:
+            contrasted("cloze", own, other)
+        assert caught.value.reason == "no-contrast"

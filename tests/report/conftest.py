@@ -254,6 +254,7 @@ class Invented:
                             "size": len(self.neurons),
                             "probability_before": before,
                             "probability_after": min(1.0, before * (1 + change)),
+                            "log_change": None,
                             "prompt_count": len(self.asked),
                         }
                     )

@@ -54,7 +54,7 @@ FORMAT = {
     "interventions": {
         "fact_id": "string", "language": "string", "relation": "string", "neurons": "string", "draw": "int64",
         "action": "string", "prompts": "string", "other_fact_id": "string", "size": "int64",
-        "probability_before": "double", "probability_after": "double", "prompt_count": "int64",
+        "probability_before": "double", "probability_after": "double", "log_change": "double", "prompt_count": "int64",
     },
     "languages": {
         "fact_id": "string", "language": "string", "relation": "string", "rule": "string", "needed": "int64",
@@ -68,7 +68,7 @@ FORMAT = {
     "language_effects": {
         "fact_id": "string", "language": "string", "relation": "string", "neurons": "string", "neurons_of": "string",
         "draw": "int64", "action": "string", "prompts": "string", "other_fact_id": "string", "size": "int64",
-        "probability_before": "double", "probability_after": "double", "prompt_count": "int64",
+        "probability_before": "double", "probability_after": "double", "log_change": "double", "prompt_count": "int64",
     },
     "pairs": {
         "fact_id": "string", "language": "string", "relation": "string", "neurons": NEURON, "prompts": "int64",

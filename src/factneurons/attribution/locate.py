@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -17,9 +17,10 @@ from factneurons.attribution.tables import LOCATED
 from factneurons.attribution.types import Attribution, Completeness, KnowledgeNeurons, Located
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
-from factneurons.models.prompts import ask, of_fact
-from factneurons.models.types import Query, Refusal
-from factneurons.settings import with_options
+from factneurons.models.prompts import ask, of_fact, set_against
+from factneurons.models.types import WRONG_ANSWERS, Query, Refusal
+from factneurons.models.written import written
+from factneurons.settings import refuse, with_options
 from factneurons.tables import ResultTable
 
 _BATCH = 8
@@ -104,31 +105,55 @@ def locate_batch(
 ) -> list[Located]:
     """Find the knowledge neurons of a few facts, whose prompts share passes (arguments as in `locate`)."""
     began = time.perf_counter()
-    asked = [ask(model, fact, multi_mask=multi_mask) for fact in facts]
-    against = [
-        [of_fact(model.query(prompt, answer, multi_mask=multi_mask), fact) for prompt, answer in negatives(fact)]
-        if negatives
-        else []
+    asked = [ask(model, fact, multi_mask=multi_mask, against=settings.against) for fact in facts]
+    unlike = [
+        _negative_queries(model, fact, negatives(fact), settings, multi_mask=multi_mask) if negatives else []
         for fact in facts
     ]
-    queries = [query for own, _ in asked for query in own] + [query for own in against for query in own]
+    queries = [query for own, _ in asked for query in own] + [query for own in unlike for query in own]
     found = iter(attribute_all(model, queries, settings))
     ranks = iter(model.evaluate([query for own, _ in asked for query in own]))
     attributions = [list(islice(found, len(own))) for own, _ in asked]
-    unwanted = [list(islice(found, len(own))) for own in against]
+    unwanted = [list(islice(found, len(own))) for own in unlike]
     best = [min((each.rank for each in islice(ranks, len(own))), default=0) for own, _ in asked]
     seconds = (time.perf_counter() - began) / len(facts)
+    known = [
+        _known(model, fact, own, negative, rank, settings, selection) if own else None
+        for fact, own, negative, rank in zip(facts, attributions, unwanted, best, strict=True)
+    ]
+    tokens = iter(written(model, list(chain.from_iterable(each.neurons for each in known if each is not None))))
     return [
         Located(
             fact=fact,
-            known=_known(model, fact, own, negative, rank, settings, selection) if own else None,
+            known=each,
             completeness=tuple(_completeness(attribution) for attribution in own),
             refusals=tuple(refusals),
             answer_tokens=_answer_tokens(model, own[0].query) if own else (),
             seconds=seconds,
+            written=tuple(islice(tokens, len(each.neurons))) if each is not None else (),
         )
-        for fact, (_, refusals), own, negative, rank in zip(facts, asked, attributions, unwanted, best, strict=True)
+        for fact, each, (_, refusals), own in zip(facts, known, asked, attributions, strict=True)
     ]
+
+
+def _negative_queries(
+    model: Model,
+    fact: Fact,
+    negatives: Sequence[tuple[Prompt, str]],
+    settings: AttributionSettings,
+    *,
+    multi_mask: bool,
+) -> list[Query]:
+    """Prompts that ask something else, scored by the same quantity."""
+    if settings.against == WRONG_ANSWERS:
+        refuse("against", settings.against, "a text where there are negative prompts, which have no wrong answers")
+    queries = []
+    for prompt, answer in negatives:
+        query = of_fact(model.query(prompt, answer, multi_mask=multi_mask), fact)
+        if settings.against is not None:
+            query = set_against(model, query, settings.against, multi_mask=multi_mask)
+        queries.append(of_fact(query, fact))
+    return queries
 
 
 def threshold_for(fact: Fact, settings: AttributionSettings, selection: SelectionSettings) -> float:

@@ -7,7 +7,7 @@ for AMIG. `METHODS` is the list; `attribute` and `attribute_all` run them.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,8 +37,9 @@ from factneurons.models.batches import groups
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item, capture
 from factneurons.models.passes.memory import budget_bytes, in_parts
+from factneurons.models.prompts import set_against
 from factneurons.models.types import Query
-from factneurons.settings import check_choice, with_options
+from factneurons.settings import check_choice, refuse, with_options
 
 _FACTS = 16
 _GRADIENT_BYTES = 12  # of one neuron on one path: its start, its step and its gradient
@@ -317,12 +318,15 @@ def attribute(
         multi_mask: cloze models: ask for an answer of several tokens with as many masks.
 
     Raises:
-        NotAskable: this model cannot be asked this.
+        NotAskable: this model cannot be asked this, or not both answers of a contrast.
         BadSetting: an unknown method, rule or option.
         BadNumber: the scores hold NaN or infinity.
     """
+    settings = with_options(AttributionSettings, settings, options)
     query = model.query(prompt, answer, multi_mask=multi_mask)
-    return attribute_all(model, [query], with_options(AttributionSettings, settings, options))[0]
+    if settings.against is not None:
+        query = set_against(model, query, settings.against, multi_mask=multi_mask)
+    return attribute_all(model, [query], settings)[0]
 
 
 def attribute_all(
@@ -343,6 +347,7 @@ def attribute_all(
     settings = with_options(AttributionSettings, settings, options)
     method = method_named(settings.method)
     settings = method.settings(settings)
+    _check_contrast(queries, settings)
     result: dict[int, Attribution] = {}
 
     def score(indices: Sequence[int]) -> None:
@@ -353,6 +358,28 @@ def attribute_all(
         for part in _parts(model, queries, indices):
             in_parts(part, score, what=f"attribution with {model.name}")
     return [result[index] for index in range(len(queries))]
+
+
+def _check_contrast(queries: Sequence[Query], settings: AttributionSettings) -> None:
+    if settings.against is None:
+        return
+    if settings.method == "activation":
+        refuse("against", settings.against, "None with the method 'activation', which knows no answer")
+    for query in queries:
+        if query.against is None:
+            where = f"prompt {query.prompt.text!r} is asked without one (`prompts.set_against`)"
+            refuse("against", settings.against, f"None where answers are set against no other: {where}")
+
+
+def _items(queries: Sequence[Query], settings: AttributionSettings) -> list[list[Item]]:
+    """The answer tokens of each query that are attributed; in a contrast the one where two answers part."""
+    result: list[list[Item]] = []
+    for row, query in enumerate(queries):
+        tokens: Iterable[int] = range(1 if settings.answer_tokens == "first" else len(query.answer_ids))
+        if settings.against is not None and query.against is not None:
+            tokens = (query.against.token,)
+        result.append([(row, (token,)) for token in tokens])
+    return result
 
 
 def _parts(model: Model, queries: Sequence[Query], indices: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -367,9 +394,10 @@ def _parts(model: Model, queries: Sequence[Query], indices: Sequence[int]) -> It
 def _attribute_batch(
     model: Model, method: Method, queries: Sequence[Query], settings: AttributionSettings
 ) -> list[Attribution]:
-    counts = [1 if settings.answer_tokens == "first" else len(query.answer_ids) for query in queries]
-    items: list[Item] = [(row, (token,)) for row, count in enumerate(counts) for token in range(count)]
-    captured = capture(model.backbone, [method.queries(model, query) for query in queries], items)
+    by_query = _items(queries, settings)
+    counts, items = [len(own) for own in by_query], [item for own in by_query for item in own]
+    asked = [method.queries(model, query) for query in queries]
+    captured = capture(model.backbone, asked, items, contrast=settings.against is not None)
     found = method.score(model, captured, items, settings)
     result, begin = [], 0
     probabilities = _answer_probabilities(model, captured, items, queries)

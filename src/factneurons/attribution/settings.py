@@ -61,7 +61,12 @@ class AttributionSettings:
     method: str = option("joint", "One of: {choices}.", choices=METHOD_NAMES)
     rule: str = option(ADAPTIVE, "How paths are sampled, one of: {choices}.", choices=RULES)
     points: int | None = option(None, "Points of a fixed rule. Default: the rule's own.", least=1)
-    target: Target = option("probability", "What is attributed, one of: {choices}.")
+    target: Target = option("probability", "What is attributed, F, one of: {choices}.")
+    against: str | None = option(
+        None,
+        "Another answer, as text, whose F is taken off the answer's; wrong_answers: the first wrong answer of each "
+        "fact. Default: none.",
+    )
     answer_tokens: str = option(
         "mean", "How the scores of several answer tokens become one: {choices}.", choices=ANSWER_TOKENS
     )
@@ -78,6 +83,8 @@ class AttributionSettings:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.against is not None and not self.against.strip():
+            refuse("against", self.against, "an answer")
         if self.rule != ADAPTIVE:
             quadrature(self.rule, self.points)  # what the rule itself asks of its points
         elif self.points is not None:

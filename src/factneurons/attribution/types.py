@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from factneurons.facts.types import Fact
-from factneurons.models.types import Neuron, Query, Refusal
+from factneurons.models.types import Neuron, Query, Refusal, Written
+from factneurons.statistics import LEAST_PROBABILITY
 
 AnyFloats = npt.NDArray[np.floating]
 AnyInts = npt.NDArray[np.integer]
@@ -101,6 +103,7 @@ class Located:
         refusals: the prompts that could not be asked.
         answer_tokens: the answer as the model's tokens; none if no prompt could be asked.
         seconds: its share of the time of its batch.
+        written: what each of its neurons writes, in their order; (): not read.
     """
 
     fact: Fact
@@ -109,6 +112,7 @@ class Located:
     refusals: tuple[Refusal, ...]
     answer_tokens: tuple[str, ...]
     seconds: float
+    written: tuple[Written | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,7 @@ class Measurement:
         before, after: P(answer), mean over the prompts.
         prompts: how many prompts were asked.
         neurons_of: the language whose neurons they are, where they were found by language; "" otherwise.
+        log_change: ln P(answer) after - before in nats, of every prompt, then their mean; NaN: P is 0 in one of them.
     """
 
     fact: Fact
@@ -137,3 +142,38 @@ class Measurement:
     after: float
     prompts: int
     neurons_of: str = ""
+    log_change: float = math.nan
+
+    @classmethod
+    def of(
+        cls,
+        fact: Fact,
+        probabilities: tuple[AnyFloats, AnyFloats],
+        *,
+        neurons: str,
+        size: int,
+        draw: int = 0,
+        action: str = "suppress",
+        other: Fact | None = None,
+    ) -> Measurement:
+        """From P(answer) of every prompt, [prompts] before and after."""
+        before, after = probabilities
+        with np.errstate(divide="ignore", invalid="ignore"):
+            change = float(np.mean(np.log(after) - np.log(before)))
+        return cls(
+            fact=fact,
+            neurons=neurons,
+            draw=draw,
+            action=action,
+            other=other,
+            size=size,
+            before=float(np.mean(before)),
+            after=float(np.mean(after)),
+            prompts=len(before),
+            log_change=change if math.isfinite(change) else math.nan,
+        )
+
+    @property
+    def relative(self) -> float | None:
+        """(after - before) / before; None where it was below `LEAST_PROBABILITY` before."""
+        return (self.after - self.before) / self.before if self.before >= LEAST_PROBABILITY else None

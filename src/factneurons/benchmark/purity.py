@@ -13,9 +13,8 @@ from scipy.stats import hypergeom
 
 from factneurons.attribution.drops import NeuronSet
 from factneurons.benchmark.contestants import scorers
-from factneurons.benchmark.judging import Sets, Unit, chosen_neurons, groups_of, verdict_of
+from factneurons.benchmark.judging import Sets, Unit, chosen_neurons, groups_and_verdicts
 from factneurons.benchmark.settings import DEFAULT, DISTINCT, ORACLE
-from factneurons.degeneracy.distances import GapUnits
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.load import load_model
 from factneurons.models.prompts import queries_of
@@ -24,8 +23,10 @@ from factneurons.planted.types import PlantedFact
 
 
 def purity(groups: Sequence[NeuronSet], first: NeuronSet) -> float:
-    """The share of grouped neurons that are on the side, in `first` or not, of most of their group."""
+    """The share of grouped neurons that are on the side, in `first` or not, of most of their group; 1 without any."""
     neurons = sum(len(group) for group in groups)
+    if not neurons:
+        return 1.0
     return sum(max(len(group & first), len(group - first)) for group in groups) / neurons
 
 
@@ -36,6 +37,8 @@ def purity_by_chance(groups: Sequence[NeuronSet], first: NeuronSet) -> float:
     """
     neurons = sum(len(group) for group in groups)
     inside = sum(len(group & first) for group in groups)
+    if not neurons:
+        return 1.0
     expected = 0.0
     for group in groups:
         size = len(group)
@@ -43,6 +46,11 @@ def purity_by_chance(groups: Sequence[NeuronSet], first: NeuronSet) -> float:
         chances = hypergeom.pmf(counts, neurons, inside, size).tolist()
         expected += sum(chance * max(count, size - count) for count, chance in zip(counts, chances, strict=True))
     return expected / neurons
+
+
+def sides(neurons: NeuronSet, first: NeuronSet) -> list[NeuronSet]:
+    """The neurons in the first group, and the others."""
+    return [side for side in (neurons & first, neurons - first) if side]
 
 
 def judge_switched(
@@ -73,22 +81,18 @@ def judge_switched(
     found = [chosen_neurons(each, thresholds[""]) for each in scores]
     keys = [(unit.fact.id, unit.fact.language) for unit in units]
     sets = Sets(model, dict(zip(keys, found, strict=True)), units)
-    gaps = {name: GapUnits(model, settings) for name, settings in contestants.items()}
+    model.answer(sets.losses(unit).measure([sets.of(unit)]) for unit in units)
+    judged = [(unit, name) for unit in units for name in (*contestants, ORACLE)]
+    made = groups_and_verdicts(sets, judged, contestants, lambda unit: sides(sets.of(unit), first))
     rows = []
-    for unit in units:
+    for (unit, name), (own, verdict) in zip(judged, made, strict=True):
         neurons = sets.of(unit)
-        if not neurons:
-            continue
-        named = {name: groups_of(model, sets, unit, each, gaps[name]) for name, each in contestants.items()}
-        named[ORACLE] = [group for group in (neurons & first, neurons - first) if group]
-        for name, made in named.items():
-            groups, settings = made or [neurons], contestants.get(name, DegeneracySettings())
-            pure, chance = purity(groups, first), purity_by_chance(groups, first)
-            verdict = verdict_of(sets, unit, groups, settings)
-            rows.append(
-                {"fact_id": unit.fact.id, "clusterer": name, "neurons": len(neurons), "groups": len(groups)}
-                | {"in_first": len(neurons & first) / len(neurons), "purity": pure, "by_chance": chance}
-                | {"above_chance": pure - chance, "verdict": verdict, "components": float(verdict in DISTINCT)}
-                | {"loss": sets.losses(unit).of(neurons)}
-            )
+        groups = own or ([neurons] if neurons else [])
+        pure, chance = purity(groups, first), purity_by_chance(groups, first)
+        rows.append(
+            {"fact_id": unit.fact.id, "clusterer": name, "neurons": len(neurons), "groups": len(groups)}
+            | {"in_first": len(neurons & first) / max(1, len(neurons)), "purity": pure, "by_chance": chance}
+            | {"above_chance": pure - chance, "verdict": verdict, "components": float(verdict in DISTINCT)}
+            | {"loss": sets.losses(unit).of(neurons)}
+        )
     return pd.DataFrame(rows)

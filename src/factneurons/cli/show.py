@@ -23,7 +23,7 @@ from factneurons.report.sections.edits import in_words, size_of_random
 from factneurons.report.text import EXPECTED_SKIPS, language_rule, no_degenerate, not_shared, shared_verdict
 from factneurons.runs.counts import Summary, counted
 from factneurons.runs.reading import measurements_of
-from factneurons.statistics import Finding, Interval
+from factneurons.statistics import LEAST_PROBABILITY, Finding, Interval
 
 ACTIONS = {"suppress": "suppressed (values set to 0)", "enhance": "enhanced (values doubled)"}
 _PROMPTS = {"related": "the fact's own prompts", "unrelated": "prompts of other relations"}
@@ -110,8 +110,9 @@ def effects(run: fn.Run, neurons: str) -> None:
     say(f"relative change of P(answer) with the {neurons} neurons changed, mean and 95 % interval over facts:")
     for effect in found:
         what = f"{ACTIONS[effect.action]}, {_PROMPTS[effect.prompts]}"
-        missing = f", {effect.left_out} left out because P is 0" if effect.left_out else ""
-        own, random = interval(effect.relative.interval), interval(effect.relative.control)
+        missing = f", {effect.left_out} left out because P is below {LEAST_PROBABILITY}" if effect.left_out else ""
+        told = effect.log if effect.log and not effect.relative.n else effect.relative
+        own, random = _told(told), _told(told, told.control)
         say(f"  {what:56} {own:26} random neurons {random:26}{missing}".rstrip())
     _mostly_unknown(facts)
     if all(effect.prompts == "related" for effect in found):
@@ -122,19 +123,24 @@ def _mostly_unknown(facts: pd.DataFrame) -> None:
     known = int(facts["known"].sum())
     if 2 * known < len(facts):
         say(
-            f"  (the model knows {known} of these {counted(len(facts), 'fact')}; where P is next to 0, its relative "
-            "change says little)"
+            f"  (the model knows {known} of these {counted(len(facts), 'fact')}; where P is below {LEAST_PROBABILITY}, "
+            "only the change of log P is told)"
         )
 
 
-def interval(found: Interval | None) -> str:
-    """A relative change with its interval."""
-    return "-" if found is None else in_line(found, _change, _ONE_SUBJECT)
+def interval(found: Interval | None, *, nats: bool = False) -> str:
+    """A relative change with its interval, or one of log P."""
+    return "-" if found is None else in_line(found, _nats if nats else _change, _ONE_SUBJECT)
 
 
 def _change(share: float) -> str:
     """A relative change with its sign: -12.3%, +5,641%."""
     return f"{share:+,.0%}" if abs(share) >= 10 else f"{share:+.1%}"
+
+
+def _nats(change: float) -> str:
+    """A change of log P: -3.2 nats."""
+    return f"{change:+.2g} nats"
 
 
 def degeneracy(run: fn.Run, summary: Summary) -> None:
@@ -170,7 +176,9 @@ def experiment(asked: fn.Experiment, run: fn.Run, summary: Summary) -> None:
     left_out(run, stage, "fact", total.skipped)
     for tested in fn.verdicts_of(table, asked):
         numbers = (
-            "no facts have both"
+            f"{counted(tested.by_design, 'fact')} decided by design"
+            if tested.by_design and not tested.facts
+            else "no facts have both"
             if tested.difference is None
             else in_line(tested.difference, "{:+.3g}".format, _ONE_SUBJECT)
         )
@@ -243,9 +251,12 @@ def effects_by_language(run: fn.Run, summary: Summary) -> None:
     table = run.table("language_effects")
     if table.empty:
         return
-    say("relative change of P(answer), mean and 95 % interval over facts:")
     facts = run.table("facts")
     found = language_effects(table, facts)
+    relative = {tuple(each.under.values()) for each in found}
+    logs = language_effects(table, facts, log=True)
+    found += [each for each in logs if tuple(each.under.values()) not in relative]
+    say("relative change of P(answer), mean and 95 % interval over facts:")
     for action, what in ACTIONS.items():
         own = [each for each in found if each.under["action"] == action]
         if own:
@@ -262,9 +273,13 @@ def _lines(found: Sequence[Finding]) -> Iterator[str]:
     for (asked, of), each in zip(sets, found, strict=True):
         if each.under["prompts"] == "related":
             name = f"asked in {asked}, {of or 'language-independent'} neurons"
-            line = f"{name:{width}} {interval(each.interval):26} random {interval(each.control):26}"
+            line = f"{name:{width}} {_told(each):26} random {_told(each, each.control):26}"
             other = elsewhere.get((asked, of))
-            yield f"{line} other relations {interval(other.interval)}" if other else line.rstrip()
+            yield f"{line} other relations {_told(other)}" if other else line.rstrip()
+
+
+def _told(found: Finding, of: Interval | None = None) -> str:
+    return interval(of or found.interval, nats="nats" in found.name)
 
 
 def comparison(folder: Path, checked: fn.Checked) -> None:

@@ -9,7 +9,7 @@ imported where it works.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from factneurons.attribution.settings import AttributionSettings, SelectionSetti
 from factneurons.attribution.types import KnowledgeNeurons, Measurement
 from factneurons.errors import NotAskable
 from factneurons.experiments.settings import ExperimentSettings
-from factneurons.facts.related import FactPool, few_per_relation
+from factneurons.facts.related import FactPool, RelatedFacts, few_per_relation
 from factneurons.facts.types import Fact
 from factneurons.models.prompts import queries_of
 from factneurons.models.types import Neuron, Query
@@ -28,6 +28,18 @@ if TYPE_CHECKING:
 
 BATCH = 8
 """Facts whose neurons are located together."""
+
+
+class Around(RelatedFacts):
+    """The facts of a study, found from each other; unrelated ones are those that the model knows."""
+
+    def __init__(self, study: Study) -> None:
+        super().__init__(study.facts)
+        self._study = study
+
+    def unrelated(self, fact: Fact) -> list[Fact]:
+        """Facts of other relations in the same language that the model knows."""
+        return [other for other in super().unrelated(fact) if self._study.ask_around(other) is not None]
 
 
 class Study:
@@ -42,12 +54,13 @@ class Study:
     def __init__(self, model: Model, facts: Sequence[Fact], settings: ExperimentSettings) -> None:
         self.model, self.settings = model, settings
         self.facts = tuple(facts)
-        self.pool = FactPool(few_per_relation(self.facts), self._first_query)
+        self.pool = FactPool(few_per_relation(self.facts), self.ask_around)
         self._by_id: dict[str, dict[str, Fact]] = defaultdict(dict)
         for fact in self.facts:
             self._by_id[fact.id][fact.language] = fact
         self._queries: dict[str, tuple[Query, ...]] = {}
         self._known: dict[tuple[str, str], KnowledgeNeurons] = {}
+        self._passed_over: dict[str, str] = {}
         self._knows: dict[str, bool] = {}
         self._degenerate: dict[str, tuple[Neuron, ...]] = {}
         self._next: dict[str, Sequence[Fact]] = {}
@@ -66,11 +79,24 @@ class Study:
             self._queries[fact.key] = queries_of(self.model, fact, multi_mask=self.settings.multi_mask)
         return self._queries[fact.key]
 
-    def _first_query(self, fact: Fact) -> Query | None:
+    def unrelated(self, fact: Fact) -> tuple[list[tuple[Fact, Query]], Counter[str]]:
+        """Facts of other relations that are asked beside a fact, and reason -> how many were passed over for them.
+
+        They are drawn among those that the model knows: what it does not know can hardly be damaged.
+        """
+        drawn = fact, self.settings.unrelated, self.settings.seed
+        passed_over = Counter(self._passed_over[other.key] for other in self.pool.passed_over(*drawn))
+        return self.pool.unrelated(*drawn), passed_over
+
+    def ask_around(self, fact: Fact) -> Query | None:
+        """How a fact is asked beside one of another relation; None: it is not known, or cannot be asked."""
         try:
-            return self.queries(fact)[0]
-        except NotAskable:
-            return None
+            if self.knows(fact):
+                return self.queries(fact)[0]
+            self._passed_over[fact.key] = "not-known"
+        except NotAskable as error:
+            self._passed_over[fact.key] = error.reason
+        return None
 
     def halves(self, fact: Fact) -> tuple[tuple[Query, ...], tuple[Query, ...]]:
         """Queries to find neurons with, and queries to test them with; the same ones if there is only one.

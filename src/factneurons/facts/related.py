@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Generic, TypeVar
 
@@ -47,20 +47,29 @@ class FactPool(Generic[_Query]):
         """`count` facts of other relations and the same language, with their queries (fewer if there are fewer)."""
         return self._draw(fact, count, seed, lambda other: not same_relation(other, fact))
 
+    def passed_over(self, fact: Fact, count: int, seed: int) -> list[Fact]:
+        """Facts that `unrelated` drew and could not ask, before it had enough."""
+        tried = self._tried(fact, count, seed, lambda other: not same_relation(other, fact))
+        return [other for other, query in tried if query is None]
+
     def others(self, fact: Fact, count: int, seed: int) -> list[tuple[Fact, _Query]]:
         """The same of any relation; the fact's own reverse is no other fact."""
         return self._draw(fact, count, seed, lambda other: not same_fact(other, fact))
 
     def _draw(self, fact: Fact, count: int, seed: int, wanted: Callable[[Fact], bool]) -> list[tuple[Fact, _Query]]:
-        drawn: list[tuple[Fact, _Query]] = []
+        return [(other, query) for other, query in self._tried(fact, count, seed, wanted) if query is not None]
+
+    def _tried(
+        self, fact: Fact, count: int, seed: int, wanted: Callable[[Fact], bool]
+    ) -> Iterator[tuple[Fact, _Query | None]]:
+        """Facts in the order they are drawn, until `count` of them can be asked."""
         able = [other for other in self._facts if other.language == fact.language and wanted(other)] if count else []
         for other in sorted(able, key=lambda other: rank(f"{seed}/{fact.key}/{other.key}")):
             query = self._query(other)
-            if query is not None:
-                drawn.append((other, query))
-            if len(drawn) == count:
+            yield other, query
+            count -= query is not None
+            if not count:
                 break
-        return drawn
 
     def _query(self, fact: Fact) -> _Query | None:
         if fact.key not in self._queries:

@@ -4,7 +4,8 @@ Whether facts share neurons across languages needs three chance levels: random s
 table `languages`), and the neurons of other facts of the relation and of any (`repairing`).
 
 Per fact r = (P after - P before) / P before, P the mean over its prompts (unrelated: r of each other fact, then their
-mean), then, for random neurons, the mean over the draws. Intervals resample subjects.
+mean), then, for random neurons, the mean over the draws; and the change of log P, as in `effects`. Intervals resample
+subjects.
 """
 
 from __future__ import annotations
@@ -16,10 +17,17 @@ from typing import Literal
 
 import pandas as pd
 
-from factneurons.findings.effects import KEY, RANDOM_FOR
+from factneurons.findings.effects import KEY, RANDOM_FOR, log_change_of
 from factneurons.findings.repairing import AMONG, Repaired, repaired
 from factneurons.findings.significance import Significant, significant
-from factneurons.statistics import SIGNIFICANCE, Finding, Interval, bootstrap_interval, paired_permutation_test
+from factneurons.statistics import (
+    LEAST_PROBABILITY,
+    SIGNIFICANCE,
+    Finding,
+    Interval,
+    bootstrap_interval,
+    paired_permutation_test,
+)
 
 SharedVerdict = Literal["shared", "not shown", "cannot tell"]
 
@@ -130,15 +138,23 @@ def _interval(values: pd.Series, clusters: Sequence[str]) -> Interval:
     return bootstrap_interval(values.to_numpy(dtype=float), clusters=list(clusters), drop_missing=True)
 
 
-def language_effects(table: pd.DataFrame, facts: pd.DataFrame) -> list[Finding]:
+def language_effects(table: pd.DataFrame, facts: pd.DataFrame, *, log: bool = False) -> list[Finding]:
     """Sum up the table `language_effects` of a run.
 
+    Args:
+        table: the table.
+        facts: the run's table `facts`.
+        log: of log P in nats, not relative to P.
+
     Returns:
-        The mean relative change of P(answer) under each: asked (a language), neurons ("shared" or "language"),
-        neurons_of (whose; "" for shared ones), action and prompts. Shared neurons first.
+        The mean change of P(answer) under each: asked (a language), neurons ("shared" or "language"), neurons_of
+        (whose; "" for shared ones), action and prompts. Shared neurons first. No relative one where no P(answer)
+        reaches `LEAST_PROBABILITY` before.
     """
-    usable = table[table["probability_before"] > 0]
-    change = usable["probability_after"] / usable["probability_before"] - 1.0
+    usable = table if log else table[table["probability_before"] >= LEAST_PROBABILITY]
+    change = log_change_of(usable) if log else usable["probability_after"] / usable["probability_before"] - 1.0
+    usable, change = usable[change.notna()], change.dropna()
+    name = "change of log P(answer), nats" if log else "relative change of P(answer)"
     mean = change.groupby([usable[key] for key in ["fact_id", *_CONDITION]]).mean().rename("change").reset_index()
     found, random = (mean[mean["neurons"].str.startswith(RANDOM_FOR) == is_random] for is_random in (False, True))
     random = random.assign(neurons=random["neurons"].str.removeprefix(RANDOM_FOR))
@@ -151,7 +167,7 @@ def language_effects(table: pd.DataFrame, facts: pd.DataFrame) -> list[Finding]:
         own, control, difference = (
             _interval(rows[name], subjects) for name in ("change", "change_random", "difference")
         )
-        effects.append(Finding("relative change of P(answer)", own, under, control, difference))
+        effects.append(Finding(name, own, under, control, difference))
     return sorted(effects, key=_order)
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from factneurons.errors import NotAskable
 from factneurons.facts.types import Fact, Prompt
-from factneurons.models.types import Query, Refusal
+from factneurons.models.query import contrasted
+from factneurons.models.types import WRONG_ANSWERS, Query, Refusal
 
 if TYPE_CHECKING:
     from factneurons.models.model import Model
@@ -21,6 +22,7 @@ def ask(
     prompts: Iterable[Prompt] | None = None,
     answer: str | None = None,
     multi_mask: bool = False,
+    against: str | None = None,
 ) -> tuple[list[Query], list[Refusal]]:
     """The queries of a fact's prompts, and the prompts that this model cannot be asked.
 
@@ -30,15 +32,35 @@ def ask(
         prompts: instead of the fact's own.
         answer: instead of the fact's own.
         multi_mask: masked models: ask for answers of several tokens with as many masks.
+        against: another answer that the fact's is set against, or `WRONG_ANSWERS`: the fact's own first wrong one.
     """
     queries, refusals = [], []
     for prompt in fact.prompts if prompts is None else prompts:
         try:
             asked = model.query(prompt, fact.answer if answer is None else answer, multi_mask=multi_mask)
+            if against is not None:
+                asked = set_against(model, asked, _other_answer(fact, against), multi_mask=multi_mask)
             queries.append(of_fact(asked, fact))
         except NotAskable as error:
             refusals.append(Refusal(fact, prompt, error.reason, str(error)))
     return queries, refusals
+
+
+def set_against(model: Model, query: Query, answer: str, *, multi_mask: bool = False) -> Query:
+    """The query, its answer set against another (`query.contrasted`).
+
+    Raises:
+        NotAskable: the other answer cannot be asked, or does not part from the answer.
+    """
+    return contrasted(model.kind, query, model.query(query.prompt, answer, multi_mask=multi_mask))
+
+
+def _other_answer(fact: Fact, against: str) -> str:
+    if against != WRONG_ANSWERS:
+        return against
+    if not fact.wrong_answers:
+        raise NotAskable("no-wrong-answer", f"{fact.id}: it has no wrong answers to set its own against")
+    return fact.wrong_answers[0]
 
 
 def of_fact(query: Query, fact: Fact) -> Query:

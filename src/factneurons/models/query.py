@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from factneurons.errors import BadModel, NotAskable
 from factneurons.facts.types import BLANK, MASK_TOKENS, Prompt
 from factneurons.facts.words import NO_SPACES
-from factneurons.models.types import Kind, Query
+from factneurons.models.types import Against, Kind, Query
 from factneurons.settings import check_choice
 
 if TYPE_CHECKING:
@@ -130,6 +130,35 @@ def prompt_ids(
     if max_length is not None and len(ids) >= max_length:
         raise question.refuse("prompt-too-long", f"{len(ids)} tokens, the model has {max_length} positions")
     return ids
+
+
+def contrasted(kind: Kind, query: Query, other: Query) -> Query:
+    """The query, its answer set against another's at the first token where the two part.
+
+    Args:
+        kind: of the model.
+        query: what is asked.
+        other: the same prompt with the other answer.
+
+    Raises:
+        NotAskable: "no-contrast": one answer begins with the other, or what the model reads before the token where
+            they part is not the same for both (a masked model has as many masks as the answer has tokens).
+    """
+    pairs = zip(query.answer_ids, other.answer_ids, strict=False)
+    token = next((number for number, (own, its) in enumerate(pairs) if own != its), None)
+    where = f"prompt {query.prompt.text!r}: {query.answer!r} against {other.answer!r}"
+    if token is None:
+        raise NotAskable("no-contrast", f"{where}: one answer begins with the other")
+    if _read_before(kind, query, token) != _read_before(kind, other, token):
+        raise NotAskable("no-contrast", f"{where}: the model reads something else before the token where they part")
+    return replace(query, against=Against(other.answer, token, other.answer_ids[token]))
+
+
+def _read_before(kind: Kind, query: Query, token: int) -> tuple[tuple[int, ...], ...]:
+    """All that the output for an answer's token may depend on."""
+    end = query.target_positions[token] + 1
+    ids = query.input_ids[:end] if kind == "causal" else query.input_ids
+    return ids, query.decoder_input_ids[:end], (query.target_positions[token],)
 
 
 def as_prompt(prompt: Prompt | str, tokenizer: PreTrainedTokenizerBase) -> Prompt:

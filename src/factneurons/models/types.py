@@ -21,6 +21,9 @@ Target = Literal["probability", "log_probability", "logit"]
 TARGETS: tuple[Target, ...] = ("probability", "log_probability", "logit")
 """The functions of an answer token's logits that can be attributed."""
 
+WRONG_ANSWERS = "wrong_answers"
+"""What a fact's answer is set against where that is the first of the fact's own wrong answers."""
+
 DTYPES = ("float32", "float64", "bfloat16", "float16", "auto")
 """The types weights can have; "auto" is what the files say."""
 
@@ -52,6 +55,19 @@ class Neuron(NamedTuple):
 
     layer: int
     index: int  # type: ignore[assignment]  # a tuple's own method of that name is never used
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one positive unit of a neuron does to the vocabulary; of a negative value the two change places.
+
+    Attributes:
+        promotes: the tokens whose logits rise most, the highest first, as text.
+        suppresses: the tokens whose logits fall most, the lowest first.
+    """
+
+    promotes: tuple[str, ...]
+    suppresses: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

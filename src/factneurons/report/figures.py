@@ -189,6 +189,7 @@ def effects(findings: Findings, action: str) -> Figure | None:
         for effect in findings.effects
         if effect.action == action
         for neurons, interval in found_and_random(effect.neurons, effect.relative)
+        if interval.n
     ]
     if not measured:
         return None

@@ -21,6 +21,7 @@ from markupsafe import Markup
 from factneurons.report import drawing, numbers
 from factneurons.report.charts import Figure
 from factneurons.runs.files import disk_errors_in_one_line, replace_file
+from factneurons.statistics import LEAST_PROBABILITY
 
 _ROOM = "factneurons.report"
 _FILTERS = (
@@ -63,6 +64,7 @@ def environment(room: str = _ROOM) -> Environment:
     )
     found.filters.update({function.__name__: function for function in _FILTERS})
     found.filters["json_in_script"] = json_in_script
+    found.globals["least_probability"] = LEAST_PROBABILITY
     return found
 
 

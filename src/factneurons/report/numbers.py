@@ -101,32 +101,32 @@ def scientific(value: float) -> str:
 
 def percent_range(interval: Interval) -> str:
     """The ends of an interval of shares: [74.1%, 81.6%]."""
-    return _range(interval, percent)
+    return written_range(interval, percent)
 
 
 def change_range(interval: Interval) -> str:
     """The ends of an interval of relative changes: [−45.1%, −41.0%]."""
-    return _range(interval, change)
+    return written_range(interval, change)
 
 
 def loss_range(interval: Interval) -> str:
     """The ends of an interval of losses, as changes."""
-    return _range(Interval(-interval.estimate, -interval.high, -interval.low, 0, 0, 0, interval.level), change)
+    return written_range(Interval(-interval.estimate, -interval.high, -interval.low, 0, 0, 0, interval.level), change)
 
 
 def points_range(interval: Interval) -> str:
     """The ends of an interval of differences between shares: [−43.1, −38.9]."""
-    return _range(interval, lambda share: points(share).removesuffix(" points"))
+    return written_range(interval, lambda share: points(share).removesuffix(" points"))
 
 
 def plain_range(interval: Interval) -> str:
     """The ends of an interval of plain numbers: [0.512, 0.634]."""
-    return _range(interval, plain)
+    return written_range(interval, plain)
 
 
 def with_range(interval: Interval, written: Callable[[float], str]) -> str:
     """A number with the ends of its interval: −43.2% [−45.1%, −41.0%]."""
-    return f"{written(interval.estimate)} {_range(interval, written)}"
+    return f"{written(interval.estimate)} {written_range(interval, written)}"
 
 
 def in_line(interval: Interval, written: Callable[[float], str], alone: str = "") -> str:
@@ -136,7 +136,8 @@ def in_line(interval: Interval, written: Callable[[float], str], alone: str = ""
     return f"{written(interval.estimate)} [{written(interval.low)}, {written(interval.high)}]"
 
 
-def _range(interval: Interval, written: Callable[[float], str]) -> str:
+def written_range(interval: Interval, written: Callable[[float], str]) -> str:
+    """The ends of an interval, each written so."""
     if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
         return "[one subject: no interval]"
     return f"[{written(interval.low)},{_NO_BREAK}{written(interval.high)}]"

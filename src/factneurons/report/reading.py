@@ -29,7 +29,7 @@ _FACT_COLUMNS = [
     *(*KEY, "relation", "subject", "answer", "date", "prompts", "answer_tokens", "probability", "rank"),
     *("known", "neurons", "refined", "threshold", "method", "source"),
 ]
-_EFFECT_COLUMNS = [*KEY, *CONDITION, "draw", "size", "probability_before", "probability_after"]
+_EFFECT_COLUMNS = [*KEY, *CONDITION, "draw", "size", "probability_before", "probability_after", "log_change"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def findings_of(run: Run | Path | str) -> pd.DataFrame:
     if len(languages):
         found += shared_of(languages, neurons, reading.facts).findings
     if len(effects):
-        found += language_effects(effects, reading.facts)
+        found += language_effects(effects, reading.facts) + language_effects(effects, reading.facts, log=True)
     for each in results_of(run.table("checks")):
         found += each.measures.values()
     return findings_frame(found)

@@ -19,7 +19,7 @@ from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
 from factneurons.models.prompts import ask
-from factneurons.models.types import Query
+from factneurons.models.types import WRONG_ANSWERS, Query
 from factneurons.runs.counts import counted
 from factneurons.runs.reading import LocatedNeuron, located_facts
 from factneurons.runs.store import Run
@@ -91,6 +91,8 @@ class RunFacts:
         self._run, self._model, self._done = run, model, done
         self._taken: dict[str, KnowledgeNeurons] = {}
         self._multi_mask = bool(run.manifest.stages["locate"].settings["multi_mask"])
+        against = run.manifest.stages["locate"].settings.get("attribution", {}).get("against")
+        self._against = None if against == WRONG_ANSWERS else against  # which a run's facts do not keep
         self._known: dict[str, KnowledgeNeurons] = {}
 
     def __iter__(self) -> Iterator[Fact]:
@@ -125,7 +127,7 @@ class RunFacts:
     def _queries(self, fact: Fact) -> Iterator[Query]:
         """The prompts of a fact that the model can be asked, made one by one as they are taken."""
         for prompt in fact.prompts:  # refusals were told and counted when it was located
-            yield from ask(self._model, fact, prompts=[prompt], multi_mask=self._multi_mask)[0]
+            yield from ask(self._model, fact, prompts=[prompt], multi_mask=self._multi_mask, against=self._against)[0]
 
     def pool(self) -> FactPool[Query]:
         """Facts to ask as unrelated ones."""
@@ -142,7 +144,7 @@ class RunFacts:
         @cache
         def drops_of(fact: Fact) -> Drops | None:
             queries = tuple(self._queries(fact))
-            return Drops(suppressed_by(self._model, fact, queries)) if queries else None
+            return Drops(suppressed_by(fact, queries)) if queries else None
 
         facts = ((known.fact, known.neurons) for known in self.knowledge_pool().kept)
         return FactsByNeuron(facts, drops_of, settings)

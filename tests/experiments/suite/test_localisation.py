@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 import factneurons as fn
-from factneurons.attribution.types import Measurement
 from factneurons.experiments.experiment import RANDOM_FOR
 from factneurons.experiments.settings import ExperimentSettings
 from factneurons.experiments.study import Study
-from factneurons.experiments.suite.localisation import EXPERIMENT, MEASURES, changes
+from factneurons.experiments.suite.localisation import EXPERIMENT, MEASURES, matched
 
 FEW = ExperimentSettings(methods=("dai",), draws=2, unrelated=1)
 
@@ -47,6 +46,49 @@ def test_changes_are_those_of_the_prompts_that_were_not_used_to_find_the_neurons
         assert measured["dai", f"right sign, {action}", ""] == float(right)
 
 
+def test_log_p_is_a_mean_over_prompts(study, measured):
+    """Of every prompt by itself, unlike the relative change."""
+    fact, model = study.facts[0], study.model
+    _, tested = study.halves(fact)
+    others, _ = study.unrelated(fact)
+    for kind, queries in (("related", tested), ("unrelated", [query for _, query in others])):
+        before = model.log_probabilities(queries)
+        with model.suppress(study.knowledge(fact, "dai").neurons):
+            change = np.mean(model.log_probabilities(queries) - before)
+        assert measured["dai", f"{kind} log P, suppress", ""] == pytest.approx(change, abs=1e-4)
+
+
+def test_methods_are_compared_with_as_many_neurons():
+    """The best of each by its own scores, as many as the method that finds fewest has."""
+    model = fn.load_model("pocket-gpt2", device="cpu")
+    facts = list(fn.load_facts("bundled?relation=capital&lang=en&limit=1"))
+    study = Study(model, facts, ExperimentSettings(methods=("dai", "activation"), draws=1, unrelated=0))
+    rows = list(EXPERIMENT.prepare(study)(facts[0]))
+    found = {(row.condition, row.measure, row.place): row.value for row in rows}
+    assert len(found) == len(rows)
+    known = {method: study.knowledge(facts[0], method) for method in ("dai", "activation")}
+    sizes = {method: len(each.neurons) for method, each in known.items()}
+    assert len(set(sizes.values())) == 2
+    _, tested = study.halves(facts[0])
+    before = np.mean(model.probabilities(tested))
+    for method, each in known.items():
+        assert found[method, "neurons", ""] == sizes[method]
+        assert found[matched(method), "neurons", ""] == min(sizes.values())
+        best = [each.neurons[place] for place in np.argsort(-np.array(each.scores), kind="stable")]
+        with model.suppress(best[: min(sizes.values())]):
+            after = np.mean(model.probabilities(tested))
+        assert found[matched(method), "related, suppress", ""] == pytest.approx(after / before - 1, abs=1e-5)
+    compared = [claim for claim in EXPERIMENT.claims if claim.against and not claim.against.startswith(RANDOM_FOR)]
+    assert [(claim.condition, claim.against) for claim in compared] == [
+        (matched("amig"), matched("dai")),
+        (matched("amig"), matched("activation")),
+    ]
+
+
+def test_one_method_is_compared_with_none(measured):
+    assert matched("dai") not in {condition for condition, _, _ in measured}
+
+
 def test_specificity_is_the_difference_of_the_sizes_of_both_changes(measured):
     for condition in ("dai", f"{RANDOM_FOR}dai"):
         expected = np.mean(
@@ -73,14 +115,3 @@ def test_every_measure_is_explained_and_every_claim_and_chart_is_about_one(measu
     assert {measure for chart in EXPERIMENT.charts for measure in chart.measures} <= set(MEASURES)
     for summary in EXPERIMENT.summaries:
         assert set(summary.measures) <= set(MEASURES)
-
-
-def test_measurements_without_a_relative_change_are_counted(study):
-    fact = study.facts[0]
-    given = {"fact": fact, "neurons": "dai", "draw": 0, "action": "suppress", "size": 1, "prompts": 1}
-    found = [
-        Measurement(other=None, before=0.5, after=0.25, **given),
-        Measurement(other=study.facts[2], before=0.0, after=0.1, **given),
-    ]
-    values = {each.measure: each.value for each in changes("dai", found)}
-    assert values == {"left out, suppress": 1, "related, suppress": -0.5, "right sign, suppress": 1}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from factneurons.editing.build import edit
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR
+from factneurons.experiments.study import Around
 from factneurons.experiments.suite.update_and_erase import EXPERIMENT, new_answer
 from factneurons.facts.related import RelatedFacts
 
@@ -52,11 +55,15 @@ def test_update_and_erase(editable, fact, measured_by):
         with made.on(editable.model):
             asked = [editable.model.query(query.prompt, new) for query in tested]
             ranks = [each.rank for each in editable.model.evaluate(asked)]
+            after = np.mean(editable.model.log_probabilities(asked))
         assert found[condition, "success rate", ""] == np.mean([rank == 1 for rank in ranks])
         assert found[condition, "size", ""] == pytest.approx(made.size)
+        before = np.mean(editable.model.log_probabilities(asked))
+        assert found[condition, "new answer, log P", ""] == pytest.approx(after - before, abs=1e-4)
     assert found["least change", "size", ""] < found[f"{RANDOM_FOR}least change", "size", ""] * 100
     for condition in ("erase relation", f"{RANDOM_FOR}erase relation"):
         assert found[condition, "erased, own relation", ""] >= -1
+    assert found["unrelated facts", "asked", ""] == 1
     looked_at = sum(each.relation == fact.relation and each.language == fact.language for each in editable.facts)
     left_out = sum(value for (_, measure, _), value in found.items() if measure == "facts left out of the set")
     assert found["erase relation", "facts behind the set", ""] + left_out == min(looked_at, 20)
@@ -71,3 +78,31 @@ def test_an_answer_of_several_tokens_is_left_out(editable):
     with pytest.raises(NotAskable) as caught:
         new_answer(editable, around, several)
     assert caught.value.reason == "several-answer-tokens"
+
+
+def test_erasing_is_told_as_every_change_is(editable, fact, measured_by):
+    """P is averaged over the fact's prompts first, log P over their changes."""
+    found, model = measured_by(EXPERIMENT, editable, fact), editable.model
+    around = [each for each in editable.facts if (each.relation, each.language) == (fact.relation, fact.language)]
+    counts = Counter()
+    for each in around[:20]:
+        try:
+            counts.update(editable.knowledge(each, "amig").neurons)
+        except NotAskable:
+            continue
+    neurons = sorted(counts, key=lambda neuron: (-counts[neuron], neuron))[:20]
+    others, _ = editable.unrelated(fact)
+    for place, queries in (
+        ("own relation", editable.halves(fact)[1]), ("other relations", [query for _, query in others])
+    ):  # fmt: skip
+        before = model.log_probabilities(queries)
+        with edit(model, fact, kind="suppress", neurons=neurons).on(model):
+            after = model.log_probabilities(queries)
+        assert found["erase relation", f"erased log P, {place}", ""] == pytest.approx(np.mean(after - before), abs=1e-4)
+        relative = np.exp(after).mean() / np.exp(before).mean() - 1
+        assert found["erase relation", f"erased, {place}", ""] == pytest.approx(relative, abs=1e-4)
+
+
+def test_unrelated_facts_of_edits_are_known(editable, fact):
+    known = [each for each in editable.facts if each.relation == "continent" and editable.knows(each)]
+    assert Around(editable).unrelated(fact) == known

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from factneurons.experiments.experiment import Experiment
 from factneurons.experiments.suite import (
+    acquisition,
     attenuation,
     consistency,
     critical_checks,
     cross_lingual,
+    enhancement,
     fact_checking,
     fact_checking_text,
     layers,
@@ -21,7 +23,9 @@ _SUITE = (
     cross_lingual,
     layers,
     fact_checking,
+    acquisition,
     attenuation,
+    enhancement,
     fact_checking_text,
     update_and_erase,
     critical_checks,

@@ -8,7 +8,9 @@ does to
     the prompt itself       the prompt's own set, and the set of a neighbour, another prompt of the same fact
     prompts held back       refined (found in most prompts), union (in any), consistency-aware (CAS)
 
-each against random neurons of the same layers and strength.
+each against random neurons of the same layers and strength. The prompts of the first row are measured one by one, each
+with its own P before: their numbers are means over prompts (counts: sums). Those of the prompts held back are of their
+mean P, as in E1.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ from factneurons.attribution.selection import AGREEMENTS, choose, coarse_set
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import Attribution
 from factneurons.errors import NotAskable
+from factneurons.experiments.changes import MEASURES as CHANGES
+from factneurons.experiments.changes import asked_around, changes
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
-from factneurons.experiments.suite.localisation import changes
 from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 from factneurons.models.prompts import each_alone
@@ -42,13 +45,7 @@ MEASURES = {
     "Morisita-Horn": "of all prompts at once, 0 to 1",
     "inconsistent": f"1 if CS is below {STATIC}, else 0",
     f"{STATIC} - CS": "how far CS is below that threshold",
-    "related, suppress": "relative change of P(answer) on the prompts that are asked, values set to 0",
-    "related, enhance": "the same, values doubled",
-    "unrelated, suppress": "relative change of P(answer) on facts of other relations, values set to 0",
-    "unrelated, enhance": "the same, values doubled",
-    "specificity": "|related change| - |unrelated change|, mean over both actions",
-    "left out, suppress": "measurements without a relative change, because P(answer) was 0 before; no row: none",
-    "left out, enhance": "the same, values doubled",
+    **{name: meaning for name, meaning in CHANGES.items() if not name.startswith("right sign")},
     "neurons": "how many neurons were changed",
 }
 
@@ -73,6 +70,7 @@ def prepare(study: Study) -> Work:
             first = first or attributions
         yield from _prompt_by_prompt(study, fact, first)
         yield from _selections(study, fact, tested, first)
+        yield from asked_around(study, fact)
 
     return work
 
@@ -113,7 +111,7 @@ def _prompt_by_prompt(study: Study, fact: Fact, attributions: Sequence[Attributi
             for each in _changed(study, fact, (attribution.query,), condition, neurons):
                 values[each.condition, each.measure].append(each.value)
     for (condition, measure), found in values.items():
-        yield Measured(condition, measure, float(np.mean(found)))
+        yield Measured(condition, measure, float(sum(found) if measure.startswith("left out") else np.mean(found)))
 
 
 def _selections(
@@ -186,6 +184,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart("Agreement of prompts", ("CS", "CS_strict", "Jaccard", "Sorensen", "Morisita-Horn"), unit="number"),
         Chart("Change of P(answer)", ("related, suppress", "related, enhance")),
+        Chart("Change of log P(answer), nats", ("related log P, suppress", "related log P, enhance"), unit="number"),
         Chart("Specificity", ("specificity",)),
     ),
 )

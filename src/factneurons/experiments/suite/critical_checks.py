@@ -22,10 +22,9 @@ import pandas as pd
 from factneurons.editing.measuring import FOUND, RANDOM, number
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
-from factneurons.experiments.study import Study
+from factneurons.experiments.study import Around, Study
 from factneurons.experiments.suite.update_and_erase import LEAST, PAPER, UPDATES, Unshared, evaluated, new_answer
 from factneurons.experiments.types import Measured
-from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact
 
 if TYPE_CHECKING:
@@ -38,13 +37,14 @@ FELL, CHANGED = "P(answer) fell", "prediction changed"
 MEASURES = {
     "success rate": "share of prompts whose top prediction is the new answer, by where it is looked for",
     "effect": "share of the fact's other prompts where P(answer) fell, and where the top prediction changed",
+    "log P": "change of log P(answer) in nats, mean over these prompts",
     "left out": "1 where a kind of update cannot take the fact's answers, by reason (the place); no row: it can",
 }
 
 
 def prepare(study: Study) -> Work:
     """Update and suppress one fact; a kind that cannot take its answers is left out."""
-    around = RelatedFacts(study.facts)
+    around = Around(study)
     filtering = Unshared(study, around)
 
     def work(fact: Fact) -> Iterator[Measured]:
@@ -87,6 +87,7 @@ def _effects(result: EditEvaluation) -> Iterator[Measured]:
         changed = rows["prediction_after"] != rows["prediction_before"]
         yield Measured(name, "effect", float(np.mean(fell)), FELL)
         yield Measured(name, "effect", float(np.mean(changed)), CHANGED)
+        yield Measured(name, "log P", float((rows["log_probability_after"] - rows["log_probability_before"]).mean()))
 
 
 EXPERIMENT = Experiment(

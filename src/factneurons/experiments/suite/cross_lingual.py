@@ -5,7 +5,7 @@ language-independent neurons L are suppressed and enhanced, then the knowledge n
 in another one, then those of all languages together.
 
     L = intersection over languages k of N_k
-    success rate of an action = mean r on the fact's prompts / mean r on unrelated ones, r as in E1
+    success rate of an action = mean r of the facts / mean r of unrelated ones, r as in E1
 
 L is small, so the other language's neurons are also cut to its size, best ones first. Neurons are found with half of a
 fact's prompts in each language and tested with the other half of the language that is asked. The paper has the sets of
@@ -19,9 +19,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from factneurons.errors import BadSetting, NotAskable
+from factneurons.experiments.changes import MEASURES as CHANGES
+from factneurons.experiments.changes import asked_around, changes
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
-from factneurons.experiments.suite.localisation import SUCCESS_RATES, changes
+from factneurons.experiments.suite.localisation import SUCCESS_RATES
 from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
@@ -30,16 +32,8 @@ from factneurons.multilingual.join import best_first
 SHARED, OTHER, CUT, OWN, ALL = "language-independent", "other language", "other language, cut", "own language", "all"
 
 MEASURES = {
-    "related, suppress": "relative change of P(answer) on the fact's other prompts in this language, values set to 0",
-    "related, enhance": "the same, values doubled",
-    "unrelated, suppress": "relative change of P(answer) on facts of other relations in this language, values set to 0",
-    "unrelated, enhance": "the same, values doubled",
-    "specificity": "|related change| - |unrelated change|, mean over both actions",
-    "side effect": "|unrelated change|, mean over both actions",
-    "right sign, suppress": "1 if P(answer) falls on the fact's other prompts, else 0",
-    "right sign, enhance": "1 if P(answer) rises, else 0",
-    "left out, suppress": "measurements without a relative change, because P(answer) was 0 before; no row: none",
-    "left out, enhance": "the same, values doubled",
+    **CHANGES,
+    "side effect": "|unrelated change|, relative, mean over both actions",
     "neurons": "how many neurons were changed",
 }
 
@@ -90,6 +84,7 @@ def prepare(study: Study) -> Work:
             found = study.intervene(fact, tested, neurons, condition)
             yield Measured(condition, "neurons", float(len(neurons)), place)
             yield from _with_side_effect(list(changes(condition, found, place)))
+        yield from asked_around(study, fact)
 
     return work
 
@@ -110,7 +105,7 @@ def _conditions(sets: Mapping[str, tuple[Neuron, ...]], asked: str) -> Iterator[
 def _with_side_effect(measured: Sequence[Measured]) -> Iterator[Measured]:
     yield from measured
     for condition in sorted({each.condition for each in measured}):
-        unrelated = [e for e in measured if e.condition == condition and e.measure.startswith("unrelated")]
+        unrelated = [e for e in measured if e.condition == condition and e.measure.startswith("unrelated,")]
         if unrelated:
             size = float(np.mean([abs(each.value) for each in unrelated]))
             yield Measured(condition, "side effect", size, unrelated[0].place)
@@ -163,6 +158,7 @@ EXPERIMENT = Experiment(
     prepare=prepare,
     charts=(
         Chart("Change of P(answer)", ("related, suppress", "related, enhance")),
+        Chart("Change of log P(answer), nats", ("related log P, suppress", "related log P, enhance"), unit="number"),
         Chart("Side effects", ("side effect",)),
         Chart("Specificity", ("specificity",)),
     ),

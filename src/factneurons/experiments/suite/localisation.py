@@ -1,48 +1,47 @@
 """E1: do the located neurons carry the fact?
 
 'Journey to the Center of the Knowledge Neurons' (AAAI 2024), experiment on localisation, after Dai et al. (2022):
-suppress and enhance a fact's knowledge neurons; its own prompts should follow, prompts of other relations should not.
+suppress and enhance a fact's knowledge neurons; its own prompts should follow, facts of other relations should not.
 
-    r = (P after - P before) / P before
-    success rate of an action = mean r on the fact's prompts / mean r on unrelated ones
-    specificity = |r on the fact's prompts| - |r on unrelated ones|, mean over the two actions
+    r = (P after - P before) / P before                               per fact, P the mean over its prompts
+    success rate of an action = mean r of the facts / mean r of unrelated ones
+    specificity = |r of the fact| - |r of unrelated ones|, mean over the two actions
 
 The success rate explodes where unrelated prompts hardly move; specificity does not. Neurons are found with half of a
 fact's prompts and tested with the others.
+
+More neurons do more, so methods are compared with as many: of each the k best by its own scores, k the number of the
+method that finds fewest for the fact (methods that find none aside). What all neurons of a method do is told as well.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from factneurons.attribution.settings import ACTIONS
-from factneurons.attribution.types import Measurement
 from factneurons.errors import NotAskable
+from factneurons.experiments.changes import MEASURES as CHANGES
+from factneurons.experiments.changes import asked_around, changes
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Summary, Work
 from factneurons.experiments.study import Study
 from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
+from factneurons.multilingual.join import best_first
 from factneurons.statistics import Numbers
 
-_SIGN = {"suppress": -1, "enhance": 1}
-
 MEASURES = {
-    "related, suppress": "relative change of P(answer) on the fact's other prompts, values set to 0",
-    "related, enhance": "the same, values doubled",
-    "unrelated, suppress": "relative change of P(answer) on facts of other relations, values set to 0",
-    "unrelated, enhance": "the same, values doubled",
-    "specificity": "|related change| - |unrelated change|, mean over both actions",
-    "right sign, suppress": "1 if P(answer) falls on the fact's other prompts, else 0",
-    "right sign, enhance": "1 if P(answer) rises, else 0",
-    "left out, suppress": "measurements without a relative change, because P(answer) was 0 before; no row: none",
-    "left out, enhance": "the same, values doubled",
-    "neurons": "how many neurons were found",
+    **CHANGES,
+    "neurons": "how many neurons were found; under a matched condition, how many were taken",
     "share of layer": "share of the fact's neurons that lie in the layer",
 }
+
+
+def matched(method: str) -> str:
+    """The condition of a method's best neurons, as many as the other methods'."""
+    return f"{method}, as many"
 
 
 def prepare(study: Study) -> Work:
@@ -51,54 +50,27 @@ def prepare(study: Study) -> Work:
     def work(fact: Fact) -> Iterator[Measured]:
         study.require_known(fact)
         _, tested = study.halves(fact)
-        for method in study.settings.methods:
+        found: dict[str, tuple[Neuron, ...]] = {}
+        for method in dict.fromkeys(study.settings.methods):
             try:
-                neurons = study.knowledge(fact, method).neurons
+                known = study.knowledge(fact, method)
             except NotAskable as error:
                 if error.reason != "no-knowledge-neurons":
                     raise
                 yield Measured(method, "neurons", 0.0)
                 continue
-            found = study.intervene(fact, tested, neurons, method)
-            yield from changes(method, found)
-            yield from _spread(method, neurons, study.model.layer_count)
+            found[method] = best_first([known], known.neurons)
+            yield from changes(method, study.intervene(fact, tested, known.neurons, method))
+            yield from _spread(method, known.neurons, study.model.layer_count)
+        if len(found) > 1:
+            size = min(map(len, found.values()))
+            for method, neurons in found.items():
+                condition = matched(method)
+                yield Measured(condition, "neurons", float(size))
+                yield from changes(condition, study.intervene(fact, tested, neurons[:size], condition))
+        yield from asked_around(study, fact)
 
     return work
-
-
-def changes(name: str, found: Sequence[Measurement], place: str = "") -> Iterator[Measured]:
-    """Relative changes and specificity of one set of neurons and of its random ones.
-
-    Args:
-        name: the condition, as it was given to `Study.intervene`.
-        found: what it measured.
-        place: of every number.
-    """
-    for condition in (name, f"{RANDOM_FOR}{name}"):
-        own = [each for each in found if each.neurons == condition]
-        sizes = []
-        for action in ACTIONS:
-            acted = [each for each in own if each.action == action]
-            related = _mean_change(each for each in acted if each.other is None)
-            unrelated = _mean_change(each for each in acted if each.other is not None)
-            lost = sum(not each.before > 0 for each in acted)
-            if lost:
-                yield Measured(condition, f"left out, {action}", float(lost), place)
-            if related is not None:
-                yield Measured(condition, f"related, {action}", related, place)
-                yield Measured(condition, f"right sign, {action}", float(related * _SIGN[action] > 0), place)
-            if unrelated is not None:
-                yield Measured(condition, f"unrelated, {action}", unrelated, place)
-            if related is not None and unrelated is not None:
-                sizes.append(abs(related) - abs(unrelated))
-        if len(sizes) == len(ACTIONS):
-            yield Measured(condition, "specificity", float(np.mean(sizes)), place)
-
-
-def _mean_change(measurements: Iterable[Measurement]) -> float | None:
-    """Mean relative change; None where nothing was asked, or P was 0 before."""
-    changes = [(each.after - each.before) / each.before for each in measurements if each.before > 0]
-    return float(np.mean(changes)) if changes else None
 
 
 def _spread(method: str, neurons: Sequence[Neuron], layers: int) -> Iterator[Measured]:
@@ -117,7 +89,7 @@ def _ratio(values: Numbers) -> float:
 SUCCESS_RATES = (
     Summary(
         "success rate, suppress",
-        "mean change on the fact's prompts over mean change on unrelated ones",
+        "mean relative change of the facts over mean relative change of unrelated ones",
         ("related, suppress", "unrelated, suppress"),
         _ratio,
     ),
@@ -157,12 +129,21 @@ EXPERIMENT = Experiment(
             f"{RANDOM_FOR}amig",
         ),
         Claim("The fact moves more than unrelated facts do.", "specificity", "amig", "greater"),
-        Claim("AMIG is more specific than Dai et al.'s method.", "specificity", "amig", "greater", "dai"),
-        Claim("AMIG is more specific than activation.", "specificity", "amig", "greater", "activation"),
+        *(
+            Claim(
+                f"With as many neurons, AMIG is more specific than {name}.",
+                "specificity",
+                matched("amig"),
+                "greater",
+                matched(other),
+            )
+            for other, name in (("dai", "Dai et al.'s method"), ("activation", "activation"))
+        ),
     ),
     prepare=prepare,
     charts=(
         Chart("Change of P(answer)", ("related, suppress", "related, enhance")),
+        Chart("Change of log P(answer), nats", ("related log P, suppress", "related log P, enhance"), unit="number"),
         Chart("Change of unrelated facts", ("unrelated, suppress", "unrelated, enhance")),
         Chart("Specificity", ("specificity",)),
         Chart("Where the neurons lie", ("share of layer",), across="place"),

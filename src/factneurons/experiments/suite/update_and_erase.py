@@ -21,17 +21,22 @@ from math import log
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
+from factneurons.attribution.types import Measurement
 from factneurons.editing.kinds import SHARED
 from factneurons.editing.measuring import FOUND, RANDOM, number
 from factneurons.editing.settings import EditSettings
 from factneurons.errors import NotAskable
+from factneurons.experiments.changes import MEASURES as CHANGES
+from factneurons.experiments.changes import asked_around, mean_log, mean_relative
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
-from factneurons.experiments.study import Study
+from factneurons.experiments.study import Around, Study
 from factneurons.experiments.types import Measured
 from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
+from factneurons.statistics import LEAST_PROBABILITY
 
 if TYPE_CHECKING:
     from factneurons.editing.evaluation import EditEvaluation
@@ -66,14 +71,22 @@ MEASURES = {
     "too few facts to filter": "1 if these are fewer than 10, so that a single one is enough to drop a neuron, else 0",
     "facts behind the set": "facts of the relation whose neurons were counted for the ones erased, 20 at most",
     "facts left out of the set": "the others of these, by reason (the place)",
-    "erased, own relation": "relative change of P(answer) on the fact's other prompts, its relation erased",
-    "erased, other relations": "relative change of P(answer) on facts of other relations",
+    "old answer, log P": "change of log P(old answer) in nats, mean over the fact's other prompts",
+    "new answer, log P": "the same of the new answer",
+    "erased, own relation": "relative change of P(answer), the mean over the fact's other prompts, its relation erased",
+    "erased, other relations": "relative change of P(answer) of each asked fact of other relations, their mean",
+    "erased log P, own relation": "change of log P(answer) in nats, mean over the fact's other prompts",
+    "erased log P, other relations": "the same of facts of other relations",
+    "left out, erased": f"facts without a relative change, because P(answer) was below {LEAST_PROBABILITY} before;"
+    " log P tells of them; no row: none",
+    "asked": CHANGES["asked"],
+    "passed over": CHANGES["passed over"],
 }
 
 
 def prepare(study: Study) -> Work:
     """Update and erase, one fact at a time; a relation's neurons are found once."""
-    around = RelatedFacts(study.facts)
+    around = Around(study)
     erasing, filtering = _Erasing(study), Unshared(study, around)
 
     def work(fact: Fact) -> Iterator[Measured]:
@@ -134,10 +147,20 @@ def updated(condition: str, result: EditEvaluation) -> Iterator[Measured]:
             value = number(table, group, of)
             if value is not None:
                 yield Measured(name, measure, value)
+        for role in ("old", "new"):
+            change = log_change(table, role)
+            if change is not None:
+                yield Measured(name, f"{role} answer, log P", change)
         for measure, group in _SURPRISE.items():
             before, after = (number(table, group, "perplexity", when) for when in ("before", "after"))
             if before is not None and after is not None:
                 yield Measured(name, measure, log(after / before))
+
+
+def log_change(table: pd.DataFrame, role: str) -> float | None:
+    """Change of log P of the "old" or the "new" answer in nats, mean over the fact's other prompts and the draws."""
+    rows = table[(table["group"] == "paraphrases") & (table["role"] == role)]
+    return float((rows["log_probability_after"] - rows["log_probability_before"]).mean()) if len(rows) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,25 +225,33 @@ class _Erasing:
             self._relations[fact.relation, fact.language].append(fact)
 
     def measured(self, fact: Fact) -> Iterator[Measured]:
-        """Relative changes of P(answer), with the relation's neurons erased and with random ones."""
+        """Changes of P(answer), with the relation's neurons erased and with random ones."""
         from factneurons.editing.build import edit
 
         study = self._study
         asked = study.halves(fact)[1]
-        unrelated = study.pool.unrelated(fact, study.settings.unrelated, study.settings.seed)
+        others, _ = study.unrelated(fact)
+        yield from asked_around(study, fact)
         yield from self._looked_at(fact)
+        queries = [*asked, *(query for _, query in others)]
+        groups = [
+            (None, slice(len(asked))),
+            *((other, slice(k, k + 1)) for k, (other, _) in enumerate(others, len(asked))),
+        ]
+        before = study.model.probabilities(queries)
         for draw, neurons in enumerate(self._of(fact)):
             edited = edit(study.model, fact, kind="suppress", neurons=neurons)
+            with edited.on(study.model):
+                after = study.model.probabilities(queries)
             condition = f"{RANDOM_FOR}{ERASE}" if draw else ERASE
-            for place, queries in (
-                ("own relation", asked),
-                ("other relations", tuple(query for _, query in unrelated)),
-            ):
-                if queries:
-                    before = study.model.probabilities(queries)
-                    with edited.on(study.model):
-                        after = study.model.probabilities(queries)
-                    yield Measured(condition, f"erased, {place}", float(np.mean(after / before - 1.0)))
+            yield from _erased(
+                [
+                    Measurement.of(
+                        fact, (before[own], after[own]), neurons=condition, size=len(neurons), draw=draw, other=other
+                    )
+                    for other, own in groups
+                ]
+            )
 
     def _looked_at(self, fact: Fact) -> Iterator[Measured]:
         """How many facts the relation's neurons come from, and how many were left out, by reason."""
@@ -257,6 +288,22 @@ class _Erasing:
             strengths(study.model, queries), neurons, draws=1, seed=study.settings.seed, name="/".join(key)
         )
         return [neurons, *random]
+
+
+def _erased(found: Sequence[Measurement]) -> Iterator[Measured]:
+    """What erasing one set of neurons did, as in every other experiment."""
+    for place, own in (
+        ("own relation", [each for each in found if each.other is None]),
+        ("other relations", [each for each in found if each.other is not None]),
+    ):
+        relative, log = mean_relative(own), mean_log(own)
+        if relative is not None:
+            yield Measured(own[0].neurons, f"erased, {place}", relative)
+        if log is not None:
+            yield Measured(own[0].neurons, f"erased log P, {place}", log)
+    lost = sum(each.relative is None for each in found)
+    if lost:
+        yield Measured(found[0].neurons, "left out, erased", float(lost))
 
 
 _SAMPLE = 20
@@ -317,5 +364,10 @@ EXPERIMENT = Experiment(
         Chart("Success", ("success rate", "success@5")),
         Chart("Side effects", ("neighbours changed", "unrelated changed")),
         Chart("Erasing a relation", ("erased, own relation", "erased, other relations")),
+        Chart(
+            "Erasing a relation, log P(answer), nats",
+            ("erased log P, own relation", "erased log P, other relations"),
+            unit="number",
+        ),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from factneurons.attribution.settings import ACTIONS
 from factneurons.facts.types import BLANK
 from factneurons.findings.degeneracy import keys
 from factneurons.findings.effects import PROMPTS, FactKey
-from factneurons.report import text
+from factneurons.report import numbers, text
 from factneurons.report.charts import Figure
 from factneurons.report.figures import barcode
 from factneurons.report.reading import Reading, records
@@ -79,13 +80,13 @@ class CarriedLine:
 
 @dataclass(frozen=True, slots=True)
 class EffectLine:
-    """What one action on one set of neurons does; prompts -> (P before, P after, relative change)."""
+    """What one action on one set of neurons does; prompts -> (P before, P after, the change in words)."""
 
     action: str
     neurons: str
     size: int
     draws: int
-    measured: Mapping[str, tuple[float, float, float | None]]
+    measured: Mapping[str, tuple[float, float, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +264,7 @@ def _effects(rows: Sequence[Mapping[str, Any]]) -> list[EffectLine]:
             if own:
                 first = next(iter(own.values()))
                 measured = {
-                    prompts: (float(row["before"]), float(row["after"]), row["relative"])
+                    prompts: (float(row["before"]), float(row["after"]), _change(row["relative"], row["log"]))
                     for prompts, row in own.items()
                 }
                 lines.append(
@@ -276,3 +277,10 @@ def _effects(rows: Sequence[Mapping[str, Any]]) -> list[EffectLine]:
                     )
                 )
     return lines
+
+
+def _change(relative: float | None, log: float | None) -> str:
+    """A relative change; next to 0, where there is none, that of log P."""
+    if relative is not None and math.isfinite(relative):
+        return numbers.change(relative)
+    return numbers.NOTHING if log is None or not math.isfinite(log) else f"{numbers.signed(log)} nats"

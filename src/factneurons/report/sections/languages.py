@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import altair as alt
@@ -39,6 +39,7 @@ from factneurons.runs.store import Run
 from factneurons.statistics import Finding
 
 SHARED = "language-independent"
+_SET = ("asked", "neurons", "neurons_of", "action")
 _TOP = 20
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,19}")
 _PALETTE = (BLUE, ORANGE, GREEN, "#b5589b", "#7a6ff0", "#b08d2b", "#5aa9c9", "#c44e52")
@@ -80,7 +81,8 @@ class LanguageSection:
         held: (layer, languages) -> neurons that are knowledge neurons in just these languages, over all facts.
         shared_by_layer: layer -> language-independent neurons, summed over facts.
         layers: how many layers the model has.
-        effects: what changing neurons does in each language.
+        effects: what changing neurons does in each language, relative to P(answer).
+        logs: the same in nats, changes of log P(answer).
         polyglots: the neurons that are language-independent for most facts.
     """
 
@@ -94,6 +96,7 @@ class LanguageSection:
     shared_by_layer: dict[int, int]
     layers: int
     effects: list[Finding]
+    logs: list[Finding]
     polyglots: list[Polyglot]
 
     @property
@@ -110,16 +113,35 @@ class LanguageSection:
         """What was put in the place of a fact's own neurons."""
         return AMONG[found.among]
 
-    def related(self) -> list[tuple[Finding, Finding | None]]:
-        """What every set does to the fact's own prompts, with what it does to facts of other relations."""
-        elsewhere = {_set_of(each): each for each in self.effects if each.under["prompts"] == "unrelated"}
-        own = (each for each in self.effects if each.under["prompts"] == "related")
-        return [(each, elsewhere.get(_set_of(each))) for each in own]
+    def rows(self) -> list[EffectRow]:
+        """A row per set, action and language asked."""
+        found: dict[tuple[str | int, ...], dict[str, Finding]] = {}
+        for kind, effects in (("relative", self.effects), ("log", self.logs)):
+            for each in effects:
+                name = kind if each.under["prompts"] == "related" else f"{kind}, unrelated"
+                found.setdefault(_set_of(each), {})[name] = each
+        return [
+            EffectRow(
+                dict(zip(_SET, key, strict=True)), own.get("relative"), own.get("log"), own.get("relative, unrelated")
+            )
+            for key, own in found.items()
+            if "relative" in own or "log" in own
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRow:
+    """What one set of neurons does, asked in one language: relative to P(answer), in nats, to other relations."""
+
+    under: Mapping[str, str | int]
+    relative: Finding | None
+    log: Finding | None
+    elsewhere: Finding | None
 
 
 def _set_of(effect: Finding) -> tuple[str | int, ...]:
     """The language asked, the neurons and the action."""
-    return tuple(effect.under[name] for name in ("asked", "neurons_of", "action"))
+    return tuple(effect.under[name] for name in _SET)
 
 
 def languages_of(run: Run, facts: pd.DataFrame, layers: int) -> LanguageSection | None:
@@ -148,6 +170,7 @@ def languages_of(run: Run, facts: pd.DataFrame, layers: int) -> LanguageSection 
         shared_by_layer={int(str(layer)): int(count) for layer, count in by_layer.items()},
         layers=max(layers, 1 + (int(neurons["layer"].max()) if len(neurons) else 0)),
         effects=language_effects(effects, facts) if len(effects) else [],
+        logs=language_effects(effects, facts, log=True) if len(effects) else [],
         polyglots=_polyglots(neurons, shared.languages),
     )
 
@@ -227,18 +250,25 @@ def _repaired(found: Repaired) -> Markup:
 
 
 def _changes(section: LanguageSection) -> Iterator[Markup]:
-    for effect, _ in section.related():
-        if effect.under["neurons"] == "shared" and effect.under["action"] == "suppress" and effect.control is not None:
+    for row in section.rows():
+        if row.under["neurons"] != "shared" or row.under["action"] != "suppress":
+            continue
+        told, number = (row.relative, numbers.change) if row.relative else (row.log, _nats)
+        if told is not None and told.control is not None:
             yield Markup(
-                "Suppressing them changes P(answer) in {} by {} {}; random neurons of the same layers and strength,"
-                " by {} {}."
+                "Suppressing them changes {} in {} by {} {}; random neurons of the same layers and strength, by {} {}."
             ).format(
-                section.names[str(effect.under["asked"])],
-                _strong(numbers.change(effect.value)),
-                numbers.change_range(effect.interval),
-                numbers.change(effect.control.estimate),
-                numbers.change_range(effect.control),
+                "P(answer)" if row.relative else "log P(answer)",
+                section.names[str(row.under["asked"])],
+                _strong(number(told.value)),
+                numbers.written_range(told.interval, number),
+                number(told.control.estimate),
+                numbers.written_range(told.control, number),
             )
+
+
+def _nats(value: float) -> str:
+    return f"{numbers.signed(value)} nats"
 
 
 def _expected(section: LanguageSection) -> float:

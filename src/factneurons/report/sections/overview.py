@@ -14,6 +14,7 @@ from factneurons.findings.overview import Findings
 from factneurons.report import numbers
 from factneurons.report.reading import Reading
 from factneurons.report.text import command
+from factneurons.statistics import LEAST_PROBABILITY
 
 _STRONG = Markup("<strong>{}</strong>")
 
@@ -62,7 +63,7 @@ def tiles_of(findings: Findings) -> list[Tile]:
         spread = findings.neurons
         tiles.append(Tile(numbers.half(spread.median), "knowledge neurons", "per fact, median"))
     effect = findings.effect("knowledge", "suppress", "related")
-    if effect is not None:
+    if effect is not None and effect.relative.n:
         random = effect.relative.control
         against = "" if random is None else f"random neurons: {numbers.change(random.estimate)}"
         tiles.append(Tile(numbers.change(effect.relative.value), "P(answer) if suppressed", against))
@@ -140,8 +141,11 @@ def _effect(findings: Findings, neurons: str, name: str, action: str) -> Iterato
     effect = findings.effect(neurons, action, "related")
     if effect is None:
         return
+    if not effect.relative.n:
+        yield _only_log(effect, name, action)
+        return
     sentence = Markup("{} a fact's {} changes P(answer) by {} {} on average (median {}{})").format(
-        {"suppress": "Suppressing", "enhance": "Enhancing"}[action],
+        _VERBS[action],
         name,
         _strong(numbers.change(effect.relative.value)),
         numbers.change_range(effect.relative.interval),
@@ -162,6 +166,26 @@ def _effect(findings: Findings, neurons: str, name: str, action: str) -> Iterato
     )
 
 
+def _only_log(effect: Effect, name: str, action: str) -> Markup:
+    told = Markup(
+        "{} a fact's {} changes log P(answer) by {} nats {}; P is below {} in every fact, so that a relative change"
+        " says nothing"
+    )
+    assert effect.log is not None
+    own, random = effect.log.interval, effect.log.control
+    sentence = told.format(
+        _VERBS[action], name, _strong(numbers.signed(own.estimate)), numbers.plain_range(own), LEAST_PROBABILITY
+    )
+    if random is None:
+        return sentence + "."
+    return sentence + Markup("; random neurons of the same layers and strength, by {} {}.").format(
+        numbers.signed(random.estimate), numbers.plain_range(random)
+    )
+
+
+_VERBS = {"suppress": "Suppressing", "enhance": "Enhancing"}
+
+
 def _log(effect: Effect) -> str:
     return "" if effect.log is None else f"; log P: {numbers.signed(effect.log.value)} nats"
 
@@ -172,6 +196,8 @@ def _unrelated(findings: Findings, neurons: str, name: str) -> Iterator[Markup]:
     if suppressed is None or enhanced is None:
         if findings.effect(neurons, "suppress", "related") is not None:
             yield Markup("No facts of other relations were asked while the {} were changed.").format(name)
+        return
+    if not (suppressed.relative.n and enhanced.relative.n):
         return
     yield Markup(
         "Facts of other relations change by {} {} when the {} are suppressed and by {} {} when they are enhanced."
