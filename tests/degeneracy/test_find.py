@@ -15,6 +15,7 @@ from factneurons.degeneracy.find import degenerate_neurons, find_degenerate
 from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings
 from factneurons.degeneracy.types import DETAILS, REASONS
 from factneurons.errors import BadNumber
+from factneurons.models.questions import answered
 from factneurons.models.types import Neuron
 
 DEFAULT = DegeneracySettings(clusterer="ntc")
@@ -207,6 +208,12 @@ class Saturating:
     def probabilities_with(self, queries, sets, factor=0.0):
         left = [self.pull.sum() - sum(self.pull[n.index] for n in s) for s in sets]
         return np.tile(1 / (1 + np.exp(0.4 * self.pull.sum() - np.array(left))), (len(queries), 1))
+
+    def answer(self, searches):
+        return [
+            answered(search, lambda asked: self.probabilities_with(asked.queries, asked.neuron_sets))
+            for search in searches
+        ]
 
 
 CHANGES = [

@@ -205,3 +205,4 @@ def test_every_example_works(quick, run, place):
     assert (place / "runs/capital/report.html").is_file()
     assert (place / "capital.html").is_file()
     assert (place / "models/small/model.safetensors").is_file()
+    assert (place / "models/own/recall.csv").is_file()

@@ -10,8 +10,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
-from factneurons.errors import BadRun
+from factneurons.errors import BadRun, BadSetting, NotAskable
 from factneurons.facts.types import Fact
+from factneurons.facts.writing import write_jsonl
+from factneurons.models.load import load_model
 from factneurons.pocket.recall import measure_recall, write_recall
 from factneurons.pocket.recipe import PocketRecipe
 from factneurons.pocket.training import learning_rate, train_pocket
@@ -79,7 +81,7 @@ def test_learns_loads_and_is_safetensors_only(
     assert min(value for name, value in result.recall.items() if name.endswith("/trained")) > 0.9
     names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"} <= names
-    assert {Path(name).suffix for name in names} == {".json", ".safetensors"}
+    assert {Path(name).suffix for name in names} == {".json", ".safetensors", ".csv"}
     loader = AutoModelForMaskedLM if architecture == "bert" else AutoModelForCausalLM
     module = loader.from_pretrained(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
@@ -105,3 +107,40 @@ def test_learning_rate_rises_then_falls() -> None:
     rates = [learning_rate(recipe, step) for step in range(100)]
     assert rates[0] < rates[5] < rates[9]
     assert rates[10] > rates[50] > rates[99] > 0.1
+
+
+def test_any_facts_of_a_file_with_every_check_kept(
+    facts: list[Fact], tiny_recipe: PocketRecipe, tmp_path: Path
+) -> None:
+    write_jsonl(facts, tmp_path / "facts.jsonl")
+    lines: list[str] = []
+    made = train_pocket(
+        "pocket-llama", out=tmp_path / "m", facts=str(tmp_path / "facts.jsonl"), keep=True, report=lines.append,
+        recipe=replace(tiny_recipe, architecture="llama"),
+    )  # fmt: skip
+    assert lines[0].endswith("12 left-out prompts, 12 prompts that llama cannot be asked")
+    assert made.steps_per_second > 0
+    assert sorted(path.name for path in (tmp_path / "m/steps").iterdir()) == ["000004", "000008", "000012"]
+    last = load_file(tmp_path / "m/steps/000012/model.safetensors")
+    assert all(torch.equal(each, last[name]) for name, each in load_file(tmp_path / "m/model.safetensors").items())
+    kept = load_model(str(tmp_path / "m/steps/000004"), device="cpu")
+    assert kept.query(facts[0].prompts[0], facts[0].answer).answer_ids
+    table = (tmp_path / "m/recall.csv").read_text(encoding="utf-8").splitlines()
+    assert table[0].startswith("model,language,relation,prompts,asked")
+    assert {tuple(line.split(",")[:5]) for line in table[1:]} == {
+        ("m", language, relation, kind, str(6 * count))
+        for language in ("en", "zh")
+        for relation in ("all", "capital")
+        for kind, count in (("trained", 2), ("left_out", 1))
+    }  # fmt: skip
+
+
+def test_options_are_fields_of_the_recipe(facts: list[Fact], tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match="did you mean 'noise'"):
+        train_pocket("pocket-gpt2", out=tmp_path, facts=facts, nois=0.1)
+
+
+def test_facts_that_cannot_be_asked(facts: list[Fact], tiny_recipe: PocketRecipe, tmp_path: Path) -> None:
+    inside = [replace(fact, prompts=fact.prompts[3:]) for fact in facts]
+    with pytest.raises(NotAskable, match="gpt2 can be asked none of 12 facts"):
+        train_pocket("pocket-gpt2", out=tmp_path, facts=inside, recipe=tiny_recipe)

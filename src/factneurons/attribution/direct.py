@@ -57,7 +57,7 @@ def _increases(backbone: Backbone, captured: Capture, number: int, layer: Layer)
     def read(rows: Tensor) -> Tensor:
         through = rows if layer.after_residual is None else layer.after_residual(rows)
         goal, against = captured.goal(len(rows))
-        return backbone.head.values(head_input(backbone, captured, through), goal, "log_probability", against)
+        return backbone.head.values(head_input(backbone, captured.batch, through), goal, "log_probability", against)
 
     before = read(stream[None])
     found = []
@@ -104,14 +104,14 @@ def _unembedding(backbone: Backbone, captured: Capture) -> Tensor:
     wanted, other = captured.goal()
     with torch.no_grad():
         last = block_output(backbone.layers[-1], captured.residuals[-1], captured.activations[-1])[:, 0]
-        at_head = head_input(backbone, captured, last)
+        at_head = head_input(backbone, captured.batch, last)
     _, answer = backbone.head.value_and_gradient(at_head, wanted, "logit", other)
 
     def slope_and_rest(stream: Tensor) -> tuple[Tensor, Tensor]:
         """The slope, and what of the logit it does not account for: biases, where all else is linear."""
         leaf = stream.detach().requires_grad_(True)
         with torch.enable_grad(), frozen_norms():
-            logit = (head_input(backbone, captured, leaf) * answer).sum(-1)
+            logit = (head_input(backbone, captured.batch, leaf) * answer).sum(-1)
             slope = torch.autograd.grad(logit.sum(), leaf)[0]
         return slope, logit.detach() - (slope * leaf.detach()).sum(-1)
 

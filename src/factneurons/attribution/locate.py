@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
 from factneurons.models.prompts import ask, of_fact, set_against
 from factneurons.models.types import WRONG_ANSWERS, Query, Refusal
+from factneurons.models.written import written
 from factneurons.settings import refuse, with_options
 from factneurons.tables import ResultTable
 
@@ -122,16 +123,22 @@ def locate_batch(
     unwanted = [list(islice(found, len(own))) for own in unlike]
     best = [min((each.rank for each in islice(ranks, len(own))), default=0) for own, _ in asked]
     seconds = (time.perf_counter() - began) / len(facts)
+    known = [
+        _known(model, fact, own, negative, rank, settings, selection) if own else None
+        for fact, own, negative, rank in zip(facts, attributions, unwanted, best, strict=True)
+    ]
+    tokens = iter(written(model, list(chain.from_iterable(each.neurons for each in known if each is not None))))
     return [
         Located(
             fact=fact,
-            known=_known(model, fact, own, negative, rank, settings, selection) if own else None,
+            known=each,
             completeness=tuple(_completeness(attribution) for attribution in own),
             refusals=tuple(refusals),
             answer_tokens=_answer_tokens(model, own[0].query) if own else (),
             seconds=seconds,
+            written=tuple(islice(tokens, len(each.neurons))) if each is not None else (),
         )
-        for fact, (_, refusals), own, negative, rank in zip(facts, asked, attributions, unwanted, best, strict=True)
+        for fact, each, (_, refusals), own in zip(facts, known, asked, attributions, strict=True)
     ]
 
 

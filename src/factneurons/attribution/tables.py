@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from factneurons.attribution.types import Completeness, KnowledgeNeurons, Located, Measurement
 from factneurons.facts.types import Fact
-from factneurons.models.types import Neuron
+from factneurons.models.types import Neuron, Written
 from factneurons.tables import FLAG, INTEGER, KEY, NUMBER, RELATION, TEXT, TEXTS, Column, Table
 
 
@@ -29,6 +29,7 @@ class _Scored(NamedTuple):
     score: float
     share: float
     round: int
+    written: Written | None
     position: int
 
 
@@ -45,7 +46,8 @@ def _known(located: Located) -> Iterator[_Known]:
 
 def _scored(located: Located) -> Iterator[_Scored]:
     for known, _ in _known(located):
-        found = zip(known.neurons, known.scores, known.shares, known.round_of_each, strict=True)
+        written = located.written or (None,) * len(known.neurons)
+        found = zip(known.neurons, known.scores, known.shares, known.round_of_each, written, strict=True)
         for position, values in enumerate(found, start=1):
             yield _Scored(known.fact, *values, position)
 
@@ -105,6 +107,12 @@ KNOWLEDGE_NEURONS: Table[_Scored] = Table(
         Column("round", INTEGER, "the round of the search that found it, from 1", lambda each: each.round),
         Column("position", INTEGER, "its place among the fact's neurons, by round and then by score; 1: the first",
                lambda each: each.position),
+        Column("promotes", TEXTS,
+               "the tokens that a positive value of it promotes most, read off its out-weights, the highest first; null"
+               " in an encoder that feeds a decoder, and in runs of older versions",
+               lambda each: each.written and each.written.promotes, optional=True),
+        Column("suppresses", TEXTS, "the tokens that it suppresses most, likewise",
+               lambda each: each.written and each.written.suppresses, optional=True),
     ),
     order=("position",),
     records=_scored,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from factneurons.facts.types import Fact
-from factneurons.models.types import Neuron, Query, Refusal
+from factneurons.models.types import Neuron, Query, Refusal, Written
 from factneurons.statistics import LEAST_PROBABILITY
 
 AnyFloats = npt.NDArray[np.floating]
@@ -103,6 +103,7 @@ class Located:
         refusals: the prompts that could not be asked.
         answer_tokens: the answer as the model's tokens; none if no prompt could be asked.
         seconds: its share of the time of its batch.
+        written: what each of its neurons writes, in their order; (): not read.
     """
 
     fact: Fact
@@ -111,6 +112,7 @@ class Located:
     refusals: tuple[Refusal, ...]
     answer_tokens: tuple[str, ...]
     seconds: float
+    written: tuple[Written | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ COMMANDS: dict[str, Command] = {
     "facts": Command("facts", "Look at facts before anything is asked of a model."),
     "plant": Command("plant", "Put facts into chosen neurons of a model."),
     "benchmark": Command("benchmark", "Judge every method by planted models."),
-    "pocket": Command("pocket", "List, find or train the bundled small models."),
+    "pocket": Command("pocket", "List or find the bundled small models, or train others."),
 }
 
 # What the command line's parser raises; typer brings its own copy of click, or uses the one that is installed.

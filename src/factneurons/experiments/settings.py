@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 from factneurons.attribution.settings import METHOD_NAMES, InterventionSettings
+from factneurons.degeneracy.settings import ClustererName
 from factneurons.facts.settings import PerturbationSettings
 from factneurons.settings import check, option, refuse
 
@@ -34,12 +36,19 @@ class ExperimentSettings:
         "Facts with perturbed prompts, whose ids are those of the facts, instead of perturbing them here: for instance "
         "perturbed:FOLDER/replace.jsonl; several with commas between them.",
     )
+    clusterers: tuple[str, ...] = option(
+        get_args(ClustererName),
+        "How neurons are grouped, with commas between: {choices}.",
+        choices=get_args(ClustererName),
+    )
     seed: int = option(42, "Decides every random draw.")
 
     def __post_init__(self) -> None:
         check(self)
         if not self.methods:
             refuse("methods", self.methods, "at least one method of attribution")
+        if not self.clusterers:
+            refuse("clusterers", self.clusterers, "at least one clusterer")
 
     @property
     def interventions(self) -> InterventionSettings:

@@ -60,6 +60,19 @@ class Neuron(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """What one positive unit of a neuron does to the vocabulary; of a negative value the two change places.
+
+    Attributes:
+        promotes: the tokens whose logits rise most, the highest first, as text.
+        suppresses: the tokens whose logits fall most, the lowest first.
+    """
+
+    promotes: tuple[str, ...]
+    suppresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Against:
     """The other answer of a contrast, at the first token where it parts from the answer.
 

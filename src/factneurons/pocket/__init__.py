@@ -1,1 +1,1 @@
-"""How the bundled models are trained: recipes, tokenizers, examples, and what is recalled."""
+"""How small models are trained on facts, the bundled ones among them: recipes, tokenizers, examples, recall."""

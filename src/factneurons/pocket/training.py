@@ -1,4 +1,4 @@
-"""Train a pocket model from scratch on facts: seeded, resumable, and stopped when its recall is enough.
+"""Train a small model from scratch on any facts: seeded, resumable, and stopped when its recall is enough.
 
 Labels are smoothed, and training stops at the first check at which recall meets the recipe's targets, not at the
 lowest loss: probabilities that are all but 1 saturate, and suppressing neurons then changes little.
@@ -13,8 +13,9 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from factneurons.errors import NotAskable
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.models.checkpoint import TrainingState, load_checkpoint, save_checkpoint
@@ -29,9 +31,10 @@ from factneurons.pocket.architectures import build_module, logits_at
 from factneurons.pocket.batches import Batch, add_noise, collate, epoch_order
 from factneurons.pocket.corpus import make_examples
 from factneurons.pocket.encoding import AskedExample, EncodedExample, ask_examples, encode_causal, encode_cloze
-from factneurons.pocket.recall import recall_by, score_queries
+from factneurons.pocket.recall import measure_recall, recall_by, score_queries, write_recall
 from factneurons.pocket.recipe import PocketRecipe, base_recipe
 from factneurons.pocket.vocabulary import train_tokenizer
+from factneurons.settings import check_choice
 
 BUNDLED = "bundled?reverse=yes"
 """What the pocket models are trained on: the bundled facts and the reverse of those that have one."""
@@ -39,69 +42,94 @@ BUNDLED = "bundled?reverse=yes"
 CHECK_PROMPTS = 2000
 """How many prompts, chosen by the seed, are asked at a check."""
 
+RECALL = "recall.csv"
+"""The recall table in the folder of a model."""
+
+STEPS = "steps"
+"""Where the models of every check are kept, if they are."""
+
 Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedPocket:
-    """What `train_pocket` made: the folder, whether training ended, after how many steps, and recall then."""
+    """What `train_pocket` made.
+
+    Attributes:
+        folder: the model's folder.
+        recipe: how it was made.
+        finished: whether training ended.
+        steps: after how many steps.
+        recall: at the last check, by language and kind of prompt.
+        steps_per_second: of this call, checks included; 0 where nothing was left to do.
+    """
 
     folder: Path
     recipe: PocketRecipe
     finished: bool
     steps: int
     recall: dict[str, float]
+    steps_per_second: float
 
 
 def train_pocket(
     name: str,
     *,
     out: str | Path,
-    size: str = "m",
-    seed: int = 42,
-    noise: float | None = None,
-    dropout: float = 0.0,
+    facts: Sequence[Fact] | str | Path | None = None,
+    recipe: PocketRecipe | None = None,
     resume: bool = True,
     max_minutes: float | None = None,
-    facts: Sequence[Fact] | None = None,
+    keep: bool = False,
     report: Report | None = None,
-    recipe: PocketRecipe | None = None,
+    **options: Any,
 ) -> TrainedPocket:
-    """Train one pocket model and save it as a Hugging Face folder.
+    """Train a small model from scratch on facts and save it as a Hugging Face folder.
+
+    The vocabulary is made of the facts; of a fact's phrasings one or two are left out of training (`split_prompts`).
+    Recall by relation, on trained and left-out prompts, is written beside the model (recall.csv).
 
     Args:
-        name: a pocket model's name, for instance "pocket-gpt2".
+        name: a pocket model, for instance "pocket-gpt2": its recipe.
         out: the folder to write; it holds the checkpoint while training goes on.
-        size: "s", "m" or "l".
-        seed: of weights, order and noise.
-        noise: the share of context tokens replaced at random; default: the recipe's.
-        dropout: the dropout probability.
+        facts: what to train on, or where it is, as `load_facts` takes it; default: the bundled facts with their
+            reverse facts.
+        recipe: all choices at once, in place of the options.
         resume: go on from the folder's checkpoint where there is one; False begins anew.
         max_minutes: stop after this time, with a checkpoint.
-        facts: what to train on; default: the bundled facts with their reverse facts.
+        keep: keep the model of every check, as a folder of out/steps by the number of steps.
         report: is given one line of progress at a time.
-        recipe: all choices at once, in place of size, seed, noise and dropout.
+        **options: fields of the recipe that are to be otherwise, for instance `size="s", seed=7, noise=0.05`.
 
     Raises:
         BadSetting: the name or a setting is not valid.
         BadRun: the checkpoint in the folder was made with other settings or facts.
+        NotAskable: this architecture can be asked none of the facts.
     """
     if recipe is None:
-        recipe = replace(base_recipe(name), size=size, seed=seed, dropout=dropout)
-        recipe = recipe if noise is None else replace(recipe, noise=noise)
-    chosen = list(load_facts(BUNDLED)) if facts is None else list(facts)
+        for each in options:
+            check_choice("option", each, [one.name for one in fields(PocketRecipe)])
+        recipe = replace(base_recipe(name), **options)
+    chosen = list(load_facts(BUNDLED if facts is None else facts))
+    began = time.monotonic()
     with _own_random_state():
-        run = _Run(recipe, chosen, Path(out), resume=resume, report=report or _silent)
-        run.train(deadline=None if max_minutes is None else time.monotonic() + 60 * max_minutes)
-    return TrainedPocket(Path(out), recipe, run.state.finished, run.state.step, run.last_recall)
+        run = _Run(recipe, chosen, Path(out), resume=resume, keep=keep, report=report or _silent)
+        first = run.state.step
+        run.train(deadline=None if max_minutes is None else began + 60 * max_minutes)
+    pace = (run.state.step - first) / (time.monotonic() - began)
+    return TrainedPocket(Path(out), recipe, run.state.finished, run.state.step, run.last_recall, pace)
 
 
 class _Run:
     """A model in training: the data, the optimiser, and where it stands."""
 
-    def __init__(self, recipe: PocketRecipe, facts: Sequence[Fact], out: Path, *, resume: bool, report: Report) -> None:
+    def __init__(
+        self, recipe: PocketRecipe, facts: Sequence[Fact], out: Path, *, resume: bool, keep: bool, report: Report
+    ) -> None:
         self.recipe = recipe
+        self.facts = facts
         self.out = out
+        self.keep = keep
         self.report = report
         self.key = _key(recipe, facts)
         self.checkpoint = out / "checkpoint"
@@ -135,6 +163,7 @@ class _Run:
                     self.report(f"stopped after {self.state.step} steps: time is up; run again to go on")
                     return
         save_pocket(self.out, self.module, self.tokenizer, recipe, self.state)
+        write_recall(self.out / RECALL, measure_recall(self.out.name, self.module, self.tokenizer, self.facts))
 
     def _step(self) -> float:
         step, recipe = self.state.step, self.recipe
@@ -174,6 +203,10 @@ class _Run:
         self.state.finished = enough or self.state.step >= self.recipe.max_steps
         shown = "  ".join(f"{name} {value:.3f}" for name, value in recall.items())
         self.report(f"step {self.state.step}  loss {loss:.4f}  mean p {mean:.3f}  recall {shown}")
+        if self.keep:
+            save_pocket(
+                self.out / STEPS / f"{self.state.step:06d}", self.module, self.tokenizer, self.recipe, self.state
+            )
         save_checkpoint(self.checkpoint, self.key, self.state, self.module, self.optimizer)
 
     def _tokenizer(self, facts: Sequence[Fact], resume: bool) -> PreTrainedTokenizerBase:
@@ -191,11 +224,20 @@ class _Run:
         """The encoded training examples, and the prompts asked at each check."""
         cloze = self.tokenizer.mask_token is not None
         asked, refused = ask_examples(self.tokenizer, make_examples(facts), cloze=cloze)
+        if not asked:
+            raise NotAskable(
+                "none-askable",
+                f"{self.recipe.architecture} can be asked none of {len(facts)} facts, so nothing would tell what it "
+                "knows: a causal model needs prompts that end with their blank",
+            )
         trained = [item for item in asked if not item.example.left_out]
         plain = [example for example in refused if not example.left_out]
         share, weight = self.recipe.context_share, self.recipe.context_weight
         encoded = encode_cloze(trained) if cloze else encode_causal(self.tokenizer, trained, plain, share, weight)
-        self.report(f"{len(encoded)} training sentences, {len(asked) - len(trained)} left-out prompts")
+        self.report(
+            f"{len(encoded)} training sentences, {len(asked) - len(trained)} left-out prompts, {len(refused)} prompts "
+            f"that {self.recipe.architecture} cannot be asked"
+        )
         order = np.random.default_rng(self.recipe.seed).permutation(len(asked))
         left_out = [asked[index] for index in order if asked[index].example.left_out][: CHECK_PROMPTS // 2]
         seen = [asked[index] for index in order if not asked[index].example.left_out][: CHECK_PROMPTS // 2]
@@ -223,6 +265,7 @@ def save_pocket(
     state: TrainingState,
 ) -> None:
     """Write the model as a Hugging Face folder: weights stored in float16, to be computed with in float32."""
+    out.mkdir(parents=True, exist_ok=True)
     module.config.architectures = [type(module).__name__]
     module.config.dtype = "float32"
     module.config.save_pretrained(out)

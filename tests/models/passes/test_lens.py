@@ -19,7 +19,7 @@ def test_the_last_blocks_output_gives_the_heads_input(every_family, shared_model
         true = model.backbone.to_head(captured.batch)[0]
     finally:
         handle.remove()
-    found = head_input(model.backbone, captured, seen[0][0])
+    found = head_input(model.backbone, captured.batch, seen[0][0])
     torch.testing.assert_close(found, true, rtol=1e-5, atol=1e-6)
 
 
@@ -27,9 +27,9 @@ def test_an_open_intervention_is_none_of_its_business(shared_model, new_query):
     model = shared_model("gpt2")
     captured = capture(model.backbone, [new_query("causal")], [(0, (0,))])
     stream = torch.randn(3, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    true = head_input(model.backbone, captured, stream)
+    true = head_input(model.backbone, captured.batch, stream)
     with model.suppress([(0, 1), (2, 3)]):
-        assert torch.equal(head_input(model.backbone, captured, stream), true)
+        assert torch.equal(head_input(model.backbone, captured.batch, stream), true)
 
 
 @pytest.mark.parametrize("family", ["llama", "bert"])
@@ -37,6 +37,6 @@ def test_it_is_differentiable(family, shared_model, new_query):
     model = shared_model(family)
     captured = capture(model.backbone, [new_query(model.kind)], [(0, (0,))])
     stream = torch.randn(2, 16, dtype=torch.float64, requires_grad=True)
-    slope = torch.autograd.grad(head_input(model.backbone, captured, stream)[0].sum(), stream)[0]
+    slope = torch.autograd.grad(head_input(model.backbone, captured.batch, stream)[0].sum(), stream)[0]
     assert (slope[0] != 0).any()
     assert (slope[1] == 0).all()

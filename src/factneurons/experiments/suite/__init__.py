@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from factneurons.experiments.experiment import Experiment
 from factneurons.experiments.suite import (
+    acquisition,
     attenuation,
     consistency,
     critical_checks,
@@ -13,6 +14,8 @@ from factneurons.experiments.suite import (
     fact_checking_text,
     layers,
     localisation,
+    overlap,
+    partial_tuning,
     update_and_erase,
 )
 from factneurons.settings import check_choice
@@ -22,9 +25,12 @@ _SUITE = (
     cross_lingual,
     layers,
     fact_checking,
+    acquisition,
     attenuation,
     enhancement,
     fact_checking_text,
+    overlap,
+    partial_tuning,
     update_and_erase,
     critical_checks,
     consistency,

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import after
-from factneurons.models.passes.capture import Capture
 
 
-def head_input(backbone: Backbone, captured: Capture, stream: Tensor) -> Tensor:
+def head_input(backbone: Backbone, batch: Batch, stream: Tensor) -> Tensor:
     """What the vocabulary projection would read if the last block gave these vectors, differentiable.
 
     The final norm, and an encoder's transform, are the model's own: one token runs through the model, and what
@@ -20,7 +19,7 @@ def head_input(backbone: Backbone, captured: Capture, stream: Tensor) -> Tensor:
 
     Args:
         backbone: the network.
-        captured: any items; the token is theirs.
+        batch: any tokens, of which the first is run.
         stream: [rows, hidden].
 
     Returns:
@@ -30,8 +29,8 @@ def head_input(backbone: Backbone, captured: Capture, stream: Tensor) -> Tensor:
     def put(module: nn.Module, inputs: Any, output: Any) -> Any:
         return (stream[None], *output[1:]) if isinstance(output, tuple) else stream[None]
 
-    ids, decoder = captured.batch.input_ids, captured.batch.decoder_input_ids
-    token = Batch(captured.batch.queries[:1], ids[:1, :1], None if decoder is None else decoder[:1, :1])
+    ids, decoder = batch.input_ids, batch.decoder_input_ids
+    token = Batch(batch.queries[:1], ids[:1, :1], None if decoder is None else decoder[:1, :1])
     with backbone.carrying_rows():
         hidden = backbone.to_head(token, hooks=[after(backbone.layers[-1].block, put)])
     return hidden.reshape(-1, hidden.shape[-1])

@@ -63,7 +63,7 @@ class ExperimentSection:
 
     @property
     def table(self) -> list[Cell]:
-        """The means that a table shows; those by layer are in the charts and the CSV file."""
+        """The means that a table shows; those by number (of a layer, of groups) are in the charts and the CSV file."""
         return [cell for cell in self.cells if not cell.place.isdecimal()]
 
 
@@ -160,6 +160,7 @@ def _verdicts(found: Sequence[ExperimentSection]) -> pd.DataFrame:
             "high": None if tested.difference is None else tested.difference.high,
             "p_value": tested.p_value,
             "facts": tested.facts,
+            "by_design": tested.by_design,
         }
         for each in found
         for tested in each.tested
@@ -226,7 +227,7 @@ def _by_place(name: str, chart: Chart, language: str, cells: Sequence[Cell]) -> 
             [_datum(cell, cell.condition) for cell in own],
             x=alt.X(
                 "place:N",
-                title="layer" if all(place.isdecimal() for place in places) else None,
+                title=chart.axis if all(place.isdecimal() for place in places) else None,
                 sort=places,
                 axis=alt.Axis(labelAngle=0, labelOverlap=True),
             ),
