@@ -38,6 +38,7 @@ def test_simple_text_is_what_the_other_experiment_measures(capitals, tested, mea
     fact, _ = tested
     both = measured_by(EXPERIMENT, capitals, fact)
     alone = measured_by(fact_checking.EXPERIMENT, capitals, fact)
+    assert both.pop(("asking", "open to asking", "")) == alone.pop(("asking", "open to asking", "")) == 1
     assert {place for (_, measure, place) in both if measure == "right verdicts"} == {SIMPLE, COMPLEX, REWRITTEN}
     for (condition, measure, _), value in alone.items():
         assert both[condition, measure, SIMPLE] == pytest.approx(value)
