@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -226,24 +226,14 @@ def grouped(
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """Rows of the grouping table and of the verdict table for neurons from one source."""
     sets = Sets(model, neurons, units)
-    gaps = {name: GapUnits(model, settings) for name, settings in contestants.items()}
-    grouping, verdicts = [], []
     judged = [
         (unit, name)
         for unit in units
         if unit.planted.regime in JUDGED
         for name in (*contestants, *((ORACLE,) if unit.planted.regime in GROUPED else ()))
     ]
-
-    def search(unit: Unit, name: str) -> Asking[tuple[list[NeuronSet], str]]:
-        settings = contestants.get(name, DegeneracySettings())
-        if name == ORACLE:
-            groups = true_groups(unit, sets.of(unit))
-        else:
-            groups = yield from groups_of(model, sets, unit, settings, gaps[name])
-        return groups, (yield from _verdict(sets, unit, groups, settings))
-
-    found = model.answer(search(unit, name) for unit, name in judged)
+    found = groups_and_verdicts(sets, judged, contestants, lambda unit: true_groups(unit, sets.of(unit)))
+    grouping, verdicts = [], []
     for (unit, name), (groups, verdict) in zip(judged, found, strict=True):
         row = {**unit.row(), "neurons": source, "clusterer": name}
         if unit.planted.regime in GROUPED:
@@ -252,6 +242,33 @@ def grouped(
             grouping.append({**row, **metrics})
         verdicts.append({**row, "verdict": verdict})
     return grouping, verdicts
+
+
+def groups_and_verdicts(
+    sets: Sets,
+    judged: Sequence[tuple[Unit, str]],
+    contestants: Mapping[str, DegeneracySettings],
+    oracle: Callable[[Unit], list[NeuronSet]],
+) -> list[tuple[list[NeuronSet], str]]:
+    """What each contestant makes of a unit's neurons, and what is concluded from it; all are asked side by side.
+
+    Args:
+        sets: the neurons of every unit.
+        judged: units and names of contestants, or `ORACLE`.
+        contestants: name -> the settings of a way to group neurons.
+        oracle: gives the groups of `ORACLE`.
+    """
+    gaps = {name: GapUnits(sets.model, settings) for name, settings in contestants.items()}
+
+    def search(unit: Unit, name: str) -> Asking[tuple[list[NeuronSet], str]]:
+        settings = contestants.get(name, DegeneracySettings())
+        if name == ORACLE:
+            groups = oracle(unit)
+        else:
+            groups = yield from groups_of(sets.model, sets, unit, settings, gaps[name])
+        return groups, (yield from _verdict(sets, unit, groups, settings))
+
+    return list(sets.model.answer(search(unit, name) for unit, name in judged))
 
 
 def true_groups(unit: Unit, neurons: NeuronSet) -> list[NeuronSet]:
