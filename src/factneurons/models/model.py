@@ -85,20 +85,23 @@ class Model:
 
     # Asking
 
-    def query(self, prompt: Prompt | str, answer: str, *, multi_mask: bool = False) -> Query:
+    def query(self, prompt: Prompt | str, answer: str, *, multi_mask: bool = False, subject: str = "") -> Query:
         """Turn a prompt and an answer into token ids as this model sees them.
 
         Args:
             prompt: a prompt; a text without a blank gets one at its end.
             answer: the answer; a space before it is neither required nor harmful.
             multi_mask: cloze models: put several masks for an answer of several tokens.
+            subject: what the prompt is about, to find its tokens; "": it is not said.
 
         Raises:
             NotAskable: this model cannot be asked this; `reason` says why.
             BadFact: the text has more than one blank.
         """
         tokenizer, longest = self.backbone.tokenizer, self._positions
-        return build_query(tokenizer, self.kind, prompt, answer, multi_mask=multi_mask, max_length=longest)
+        return build_query(
+            tokenizer, self.kind, prompt, answer, multi_mask=multi_mask, max_length=longest, subject=subject
+        )
 
     def probability(self, prompt: Prompt | str, answer: str, *, multi_mask: bool = False) -> float:
         """P(answer) in the blank: the product over the answer's tokens, each given the gold ones before it."""
