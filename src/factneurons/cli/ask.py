@@ -27,9 +27,8 @@ from factneurons.cli.options import (
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "ask": (
-        'factneurons ask pocket-gpt2 "The capital of France is ___" Paris',
-        'factneurons ask pocket-bert "The capital of France is ___." Paris --against Rome',
-        'factneurons ask pocket-gpt2 "The capital of France is ___" Paris --json',
+        'factneurons ask pocket-gpt2 "The capital of France is ___" Paris --against Rome',
+        'factneurons ask pocket-bert "The capital of France is ___." Paris --json',
     ),
 }
 
