@@ -15,9 +15,9 @@ demo: $(VENV)/.installed
 	$(BIN)/factneurons degenerate $(RUN)
 	$(BIN)/factneurons report $(RUN)
 
-# Tiny models are faster with one thread than with two; one process per core.
+# Tiny models are faster with one thread than with two; one process per core, the tests of a file in one.
 test: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

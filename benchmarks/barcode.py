@@ -27,6 +27,7 @@ from factneurons.degeneracy.clusterers.base import Context
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.distances import neuron_distances
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.models.questions import answered
 from factneurons.models.types import Neuron
 from measuring import in_fresh_process, peak_above, random_model
 
@@ -53,7 +54,7 @@ def measured(name: str, count: int, distances: str) -> dict[str, object]:
         matrix = neuron_distances(model, neurons, settings)
         between = time.process_time()
         context = Context(matrix, neurons, (1.0,) * count, Drops(len), rng, model.width)  # type: ignore[arg-type]
-        found = CLUSTERERS["ntc"].cluster(context, settings)
+        found = answered(CLUSTERERS["ntc"].cluster(context, settings))
         row["matrix, s"] = round(between - start, 2)
         row["barcode, s"] = round(time.process_time() - between, 2)
         row["both, waited, s"] = round(time.perf_counter() - start_wall, 2)

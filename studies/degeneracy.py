@@ -54,7 +54,8 @@ def random_passes(model: Model, known: KnowledgeNeurons, settings: DegeneracySet
         return False
     random.Random(known.fact.key).shuffle(neurons)
     parts = tuple(frozenset(neurons[number::PARTS]) for number in range(PARTS))
-    _, reason = functional_filter(parts, Drops(suppressed_by(model, known.fact, known.queries), parts), settings)
+    losses = Drops(suppressed_by(known.fact, known.queries))
+    ((_, reason),) = model.answer([functional_filter(parts, losses, settings)])
     return reason == ""
 
 

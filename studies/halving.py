@@ -39,6 +39,7 @@ from factneurons.facts.source import load_facts
 from factneurons.models.bundled import POCKET_MODELS
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
+from factneurons.models.questions import answered, knowing
 from factneurons.models.types import Neuron
 from factneurons.planted.truth import Truth
 
@@ -94,18 +95,19 @@ def _suppressed(weights: Floats, link: Callable[[Floats], Floats]) -> Suppressed
         active = np.ones((len(sets), len(NEURONS)))
         for row, neurons in enumerate(sets):
             active[row, [place[neuron] for neuron in neurons]] = 0
-        return link(weights @ active.T)
+        return knowing(link(weights @ active.T))
 
-    return ask  # type: ignore[return-value]
+    return ask
 
 
 def _judged(searched: Suppressed, held_out: Suppressed, name: str) -> tuple[str, float]:
     drops = Drops(searched)
     nothing = np.zeros((len(NEURONS), len(NEURONS)))
     context = Context(nothing, tuple(NEURONS), (1.0,) * len(NEURONS), drops, np.random.default_rng(0), 6)
-    clusters = interaction(context, SETTINGS).clusters
+    clusters = answered(interaction(context, SETTINGS)).clusters
     groups = [frozenset(NEURONS[member] for member in cluster.members) for cluster in clusters]
-    found = storage_of(frozenset(NEURONS), groups, drops, held_out, carries_nothing, SETTINGS, fact_key=name)
+    judging = storage_of(frozenset(NEURONS), groups, drops, held_out, carries_nothing, SETTINGS, fact_key=name)
+    found = answered(judging)
     return found.grouping, found.evidence.get("halving", math.nan)
 
 

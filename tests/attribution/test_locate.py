@@ -145,3 +145,8 @@ def test_negative_prompts_are_set_against_the_same_text(model, facts):
     (found,) = locate_batch(model, facts[:1], replace(SETTINGS, against="Rome"), SELECTION, negatives=negatives)
     (plain,) = locate_batch(model, facts[:1], replace(SETTINGS, against="Rome"), SELECTION)
     assert set(found.known.neurons) < set(plain.known.neurons)
+
+
+def test_neurons_are_located_where_they_are_tested(model, facts):
+    with pytest.raises(BadSetting, match=r"^positions is 'all': it must be 'target' where neurons are located"):
+        locate(model, facts[:1], positions="all")

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from factneurons.attribution.drops import Drops
 from factneurons.attribution.locate import locate
 from factneurons.attribution.methods import attribute_all
-from factneurons.attribution.rounds import Round, _completed, _missed, scores_in_rounds, search_in_rounds
+from factneurons.attribution.rounds import Losses, Round, _completed, _missed, scores_in_rounds, search_in_rounds
 from factneurons.attribution.selection import Chosen, choose
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.facts.source import load_facts
 from factneurons.models.load import load_model
+from factneurons.models.questions import answered, knowing
 from factneurons.models.types import Neuron
 
 SETTINGS = AttributionSettings("dai")
@@ -81,9 +82,9 @@ def test_a_set_misses_what_costs_a_good_part_of_its_log_odds():
         left = 10.0 - sum(weights.get(neuron, 0.0) for neuron in suppressed)
         return 1 / (1 + np.exp(-left))
 
-    drops = Drops(lambda sets: np.array([[probability(each) for each in sets]]))
+    losses = Losses(Drops(lambda sets: knowing(np.array([[probability(each) for each in sets]]))), answered)
     looked = Round([], Chosen(new, (0.9, 0.8), (1.0, 1.0)), frozenset({Neuron(1, 0)}))
-    missed = _missed(looked, found, drops)
+    missed = _missed(looked, found, losses)
     assert missed.completes
     assert missed.chosen == Chosen((Neuron(0, 1),), (0.9,), (1.0,))
 
@@ -103,8 +104,8 @@ def test_parts_of_components_are_completed(labels, idle, random):
         new = tuple(neuron for neuron in neurons if neuron not in known and neuron not in suppressed)
         return Round([], Chosen(new, (1.0,) * len(new), (1.0,) * len(new)), suppressed)
 
-    drops = Drops(lambda sets: np.array([[probability(each) for each in sets]]))
-    rounds = list(_completed(look, drops, found, 4))
+    losses = Losses(Drops(lambda sets: knowing(np.array([[probability(each) for each in sets]]))), answered)
+    rounds = list(_completed(look, losses, found, 4))
     assert found.union(*(each.chosen.neurons for each in rounds)) == set().union(*parts)
 
 

@@ -27,6 +27,7 @@ CHANGES = {
     "points": (4, 5),
     "target": ("probability", "log_probability"),
     "against": (None, "another"),
+    "positions": ("target", "all"),
     "answer_tokens": ("mean", "sum"),
     "units": ("tokens", "words"),
     "normalise": ("none", "global"),

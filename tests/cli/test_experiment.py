@@ -41,7 +41,7 @@ def test_facts_are_measured_and_told_with_page_and_tables(e1, folder):
     assert "What the source claims, and what was found" in page
     with (folder / "experiments_means.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))
-    assert {row["condition"] for row in rows} == {"dai", "random for dai"}
+    assert {row["condition"] for row in rows} == {"dai", "random for dai", "unrelated facts"}
     assert (folder / "figures" / "e1_1_1.png").stat().st_size > 1000
 
 

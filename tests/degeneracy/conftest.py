@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from factneurons.attribution.drops import Drops
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.clusterers.base import Context
 from factneurons.facts.types import Fact, Prompt
+from factneurons.models.questions import Asking, Question, Reading, answered, knowing
 from factneurons.models.types import Neuron, Query
 
 FloatArray = npt.NDArray[np.float64]
@@ -71,7 +73,7 @@ def context_of() -> Callable[..., Context]:
     def make(distances: FloatArray, *, drop: Callable[[frozenset[Neuron]], float] = len, seed: int = 0) -> Context:
         count = len(distances)
         neurons = tuple(sorted(Neuron(place % 3, 100 + place) for place in range(count)))
-        drops = Drops(lambda sets: np.array([[0.9 * (1 - drop(frozenset(each))) for each in sets]]))
+        drops = Drops(lambda sets: knowing(np.array([[0.9 * (1 - drop(frozenset(each))) for each in sets]])))
         return Context(distances, neurons, (1.0,) * count, drops, np.random.default_rng(seed), 1000)
 
     return make
@@ -121,6 +123,15 @@ class FormulaModel:
         return np.array(
             [[self.formula(query.prompt.text, frozenset(neurons)) for neurons in neuron_sets] for query in queries]
         )
+
+    def _answer(self, asked: Question | Reading) -> FloatArray:
+        """Whatever is suppressed, every neuron keeps the value 1: none works through another."""
+        if isinstance(asked, Reading):
+            return np.ones((len(asked.queries), len(asked.neuron_sets), len(asked.neurons)))
+        return self.probabilities_with(asked.queries, asked.neuron_sets)
+
+    def answer(self, searches: Iterable[Asking[Any]]) -> list[Any]:
+        return [answered(search, self._answer) for search in searches]
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.tables import ACQUISITION
 from factneurons.degeneracy.types import Component, DegenerateNeurons
 from factneurons.errors import BadSetting
+from factneurons.models.questions import answered, knowing
 from factneurons.models.types import Neuron
 
 DEFAULT = DegeneracySettings()
@@ -44,9 +45,9 @@ def measured(blocks, known_neurons):
 
         def suppressed(sets):
             asked.extend(sets)
-            return np.array([[formula([not set(group) & set(s) for group in groups]) for s in sets]])
+            return knowing(np.array([[formula([not set(group) & set(s) for group in groups]) for s in sets]]))
 
-        curves = acquisition_curves(found, known, Drops(suppressed), settings)
+        curves = answered(acquisition_curves(found, known, Drops(suppressed), settings))
         return {curve.which: curve for curve in curves}, asked
 
     return make

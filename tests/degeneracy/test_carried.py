@@ -13,6 +13,7 @@ from factneurons.degeneracy.settings import CarriedSettings
 from factneurons.degeneracy.types import Component, DegenerateNeurons
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.facts.types import Fact, Prompt
+from factneurons.models.questions import answered
 from factneurons.models.types import Neuron, Query
 
 FIRST = (Neuron(0, 0), Neuron(1, 0))
@@ -50,13 +51,20 @@ class Carriers:
             ]
         )
 
+    def answer(self, searches):
+        return [
+            answered(search, lambda asked: self.probabilities_with(asked.queries, asked.neuron_sets))
+            for search in searches
+        ]
+
     def out_weights(self, neurons):
         return np.array([self.out.get(neuron, (1.0, 0.0)) for neuron in neurons])
 
 
 def measured(carries, *, out=None, neurons=(), random=SILENT, settings=None, count=OTHERS):
     others = [other(number, neurons) for number in range(count)]
-    return carried_of(Carriers(carries, out), found(FIRST, SECOND), others, [random, random], settings)
+    model = Carriers(carries, out)
+    return model.answer([carried_of(model, found(FIRST, SECOND), others, [random, random], settings)])[0]
 
 
 def test_components_that_carry_different_facts_carry_others():
@@ -121,7 +129,9 @@ def test_shared_asks_for_half_of_the_component():
     result = measured({}, neurons=[FIRST[0], *SECOND])
     assert [each.shared for each in result.components] == [1, 1]
     others = [other(0, [FIRST[0]]), other(1, SECOND), other(2)]
-    first, second = carried_of(Carriers({}), found((*FIRST, Neuron(2, 5)), SECOND), others, [[], []]).components
+    model = Carriers({})
+    (own,) = model.answer([carried_of(model, found((*FIRST, Neuron(2, 5)), SECOND), others, [[], []])])
+    first, second = own.components
     assert (first.shared, second.shared) == (0, 1 / 3)
 
 
@@ -144,15 +154,15 @@ def test_without_other_facts_or_random_sets_nothing_is_decided():
 
 def test_sets_are_asked_in_batches_for_all_facts_together():
     model = Carriers({})
-    carried_of(model, found(FIRST, SECOND), [other(0), other(1)], [SILENT, SILENT])
+    model.answer([carried_of(model, found(FIRST, SECOND), [other(0), other(1)], [SILENT, SILENT])])
     assert model.calls == [1 + 2 + 2 * 99]
 
 
 def test_bad_input():
     with pytest.raises(BadSetting, match=r"capital/foo.*1 components"):
-        carried_of(Carriers({}), found(FIRST), [other(0)], [SILENT])
+        Carriers({}).answer([carried_of(Carriers({}), found(FIRST), [other(0)], [SILENT])])
     with pytest.raises(BadSetting, match="one list for each"):
-        carried_of(Carriers({}), found(FIRST, SECOND), [other(0)], [SILENT])
+        Carriers({}).answer([carried_of(Carriers({}), found(FIRST, SECOND), [other(0)], [SILENT])])
     for change in ({"others": 0}, {"draws": 18}, {"nothing": 2}, {"overlap": math.nan}, {"changed": -1}):
         with pytest.raises(BadSetting, match=next(iter(change))):
             CarriedSettings(**change)
@@ -162,7 +172,7 @@ def test_a_probability_that_is_not_a_number_names_the_fact():
     model = Carriers({})
     model.probabilities_with = lambda queries, sets: np.full((len(queries), len(sets)), math.nan)
     with pytest.raises(BadNumber, match="other/0"):
-        carried_of(model, found(FIRST, SECOND), [other(0)], [SILENT, SILENT])
+        model.answer([carried_of(model, found(FIRST, SECOND), [other(0)], [SILENT, SILENT])])
 
 
 COMPONENTS = ((Neuron(0, 3), Neuron(1, 7)), (Neuron(1, 8), Neuron(1, 9)))

@@ -8,6 +8,7 @@ from factneurons.attribution.drops import Drops
 from factneurons.degeneracy.carrying import FactsByNeuron, carries_nothing
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.facts.types import Fact, Prompt
+from factneurons.models.questions import answered, knowing
 from factneurons.models.types import Neuron
 
 A, B, C, D = (Neuron(0, index) for index in range(4))
@@ -19,13 +20,13 @@ def fact(name, language="en"):
 
 def others(neurons, probability, name="other"):
     def drops_of(_):
-        return Drops(lambda sets: np.array([[probability(frozenset(each)) for each in sets]]))
+        return Drops(lambda sets: knowing(np.array([[probability(frozenset(each)) for each in sets]])))
 
     return FactsByNeuron([(fact(name), neurons)], drops_of, DegeneracySettings())
 
 
 def carried(found, group):
-    return [each.id for each in found.carried_by(frozenset(group), fact("own"))]
+    return [each.id for each in answered(found.carried_by(frozenset(group), fact("own")))]
 
 
 def needs_a(suppressed):
@@ -70,5 +71,5 @@ def test_losses_are_measured_only_where_neurons_are_shared():
         raise AssertionError("it shares no neuron with the group")
 
     found = FactsByNeuron([(fact("other"), [D])], refuse, DegeneracySettings())
-    assert not found.carrying(fact("own"))(frozenset([A, B]))
-    assert not carries_nothing(frozenset([A]))
+    assert not answered(found.carrying(fact("own"))(frozenset([A, B])))
+    assert not answered(carries_nothing(frozenset([A])))

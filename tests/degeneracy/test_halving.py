@@ -16,6 +16,7 @@ from factneurons.degeneracy.clusterers.interaction import with_helpers
 from factneurons.degeneracy.functional import functional_filter
 from factneurons.degeneracy.halving import MOST_SPLITS, halves_of, halving_test, split_prompts
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.models.questions import answered, knowing
 from factneurons.models.types import Neuron
 
 DEFAULT = DegeneracySettings()
@@ -35,18 +36,20 @@ def landscape(weights, link):
         active = np.ones((len(sets), weights.shape[1]))
         for row, neurons in enumerate(sets):
             active[row, [NUMBER[neuron] for neuron in neurons]] = 0
-        return link(weights @ active.T)
+        return knowing(link(weights @ active.T))
 
     return suppressed
 
 
 def written(*formulas):
     """P of every prompt from a formula of the suppressed neurons."""
-    return lambda sets: np.array([[formula(frozenset(each)) for each in sets] for formula in formulas])
+    return lambda sets: knowing(
+        np.reshape([[formula(frozenset(each)) for each in sets] for formula in formulas], (len(formulas), len(sets)))
+    )
 
 
 def outcome(groups, held_out, key="a", seed=42):
-    return halving_test(groups, held_out, t_high=DEFAULT.t_high, seed=seed, fact_key=key)
+    return answered(halving_test(groups, held_out, t_high=DEFAULT.t_high, seed=seed, fact_key=key))
 
 
 def either(groups):
@@ -89,10 +92,11 @@ def searched(weights, link):
     """What `interaction` and the functional tests make of a landscape, and T of the other prompts."""
     asked, others = split_prompts(weights)
     drops, everything = Drops(landscape(asked, link)), frozenset(NEURONS)
-    if drops.of(everything) < DEFAULT.t_high:
+    if answered(drops.asked([everything]))[0] < DEFAULT.t_high:
         return None
-    found = with_helpers(sufficient_sets(everything, drops, DEFAULT.t_sufficient), everything, drops)
-    passed = functional_filter(found, drops, DEFAULT)[0] if len(found) > 1 else ()
+    sets = answered(sufficient_sets(everything, drops, DEFAULT.t_sufficient))
+    found = answered(with_helpers(sets, everything, drops))
+    passed = answered(functional_filter(found, drops, DEFAULT))[0] if len(found) > 1 else ()
     return outcome(passed, landscape(others, link)) if passed else None
 
 
@@ -151,7 +155,7 @@ def test_what_has_no_halves_is_undecided(sizes):
 
 @pytest.mark.parametrize("formulas", [(), (lambda suppressed: 0.0,)])
 def test_without_another_prompt_it_is_undecided(formulas):
-    found = outcome(parts(2, 2), lambda sets: np.reshape(written(*formulas)(sets), (len(formulas), len(sets))))
+    found = outcome(parts(2, 2), written(*formulas))
     assert (found.reason, found.prompts) == ("one-prompt", 0)
 
 

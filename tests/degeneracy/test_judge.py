@@ -10,6 +10,7 @@ import pytest
 from factneurons.attribution.drops import Drops
 from factneurons.degeneracy.judge import NEEDED, storage_of
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.models.questions import answered, knowing
 from factneurons.models.types import Neuron
 
 A = frozenset({Neuron(0, 0), Neuron(0, 1)})
@@ -54,14 +55,16 @@ def judged(probability, groups, carries=no, neurons=ALL, prompts=1):
     def suppressed(sets):
         return np.array([[probability(frozenset(each)) for each in sets]])
 
-    return storage_of(
-        neurons,
-        groups,
-        Drops(suppressed),
-        lambda sets: suppressed(sets)[:prompts],
-        carries,
-        DegeneracySettings(),
-        fact_key="a fact",
+    return answered(
+        storage_of(
+            neurons,
+            groups,
+            Drops(lambda sets: knowing(suppressed(sets))),
+            lambda sets: knowing(suppressed(sets)[:prompts]),
+            lambda group: knowing(carries(group)),
+            DegeneracySettings(),
+            fact_key="a fact",
+        )
     )
 
 

@@ -51,12 +51,12 @@ def test_against_single_passes(model, family_row, new_query):
             left = np.abs(values(model, family_row, query, neuron)) / whole
             expected[row] += np.clip(1 - left, 0, 1) / len(queries)
     np.fill_diagonal(expected, 0)
-    assert mediated_effects(model, queries, NEURONS) == pytest.approx(expected, abs=1e-4)
+    assert model.answer([mediated_effects(queries, NEURONS)])[0] == pytest.approx(expected, abs=1e-4)
     assert expected.max() > 1e-3
 
 
 def test_only_lower_neurons_are_needed(model, new_query):
-    found = mediated_effects(model, [new_query(model.kind)], NEURONS)
+    found = model.answer([mediated_effects([new_query(model.kind)], NEURONS)])[0]
     for row, first in enumerate(NEURONS):
         for column, second in enumerate(NEURONS):
             assert 0 <= found[row, column] <= 1
@@ -66,5 +66,5 @@ def test_only_lower_neurons_are_needed(model, new_query):
 
 def test_a_silent_neuron_needs_nobody(model, new_query):
     with model.suppress([Neuron(2, 5)]):
-        found = mediated_effects(model, [new_query(model.kind)], NEURONS)
+        found = model.answer([mediated_effects([new_query(model.kind)], NEURONS)])[0]
     assert (found[:, 4] == 0).all()

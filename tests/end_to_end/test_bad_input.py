@@ -310,7 +310,7 @@ def test_nan_in_scores(nan_for_kenya, gpt2, facts_file, tmp_path, locate):
 
 @pytest.mark.parametrize(
     ("stage", "module", "function"),
-    [("test_knowledge", tests_of_neurons, "intervene"), ("degenerate", degenerate, "degenerate_neurons")],
+    [("test_knowledge", tests_of_neurons, "intervention"), ("degenerate", degenerate, "degenerate_search")],
 )
 def test_a_number_that_is_none_in_a_later_stage(
     stage, module, function, gpt2, facts_file, tmp_path, locate, run, monkeypatch

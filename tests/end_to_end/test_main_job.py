@@ -180,7 +180,7 @@ def test_the_command_line_and_python_find_the_same(finished, gpt2, facts_file):
         assert row["reason"] == each.reason
         assert (row["grouping"], row["storage"] == "undecided") == (each.grouping, each.grouping == "undecided")
         details = {detail["name"]: detail["value"] for detail in row["details"]}
-        assert details.get("halving") == pytest.approx(each.details.get("halving"))
+        assert details.get("halving") == pytest.approx(each.details.get("halving"), abs=1e-5)
 
 
 def test_two_runs_are_equal(finished, commands, tmp_path, same_tables, run):
@@ -215,8 +215,8 @@ def test_a_finished_run_is_not_done_again(finished, commands, run, monkeypatch):
         pytest.fail("nothing is left to do")
 
     monkeypatch.setattr(locate, "locate_batch", never)
-    monkeypatch.setattr(tests_of_neurons, "intervene", never)
-    monkeypatch.setattr(degenerate, "degenerate_neurons", never)
+    monkeypatch.setattr(tests_of_neurons, "intervention", never)
+    monkeypatch.setattr(degenerate, "degenerate_search", never)
     again = run(*commands.locate(finished))
     assert again.code == 0
     assert "40 of 40 facts located in 0.0 s, 40 of them before" in again.out

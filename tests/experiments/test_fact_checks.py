@@ -30,7 +30,7 @@ def study():
 
 def test_nothing_known_nothing_fitted(study):
     unknown = Fact("x", "capital", "Atlantis", "Foo", "en", (Prompt("The capital of Atlantis is ___."),))
-    with pytest.raises(BadSetting, match="the model knows none of the training facts"):
+    with pytest.raises(BadSetting, match="none of the 1 training facts, and a check is fitted with at least one"):
         FactChecks(Study(study.model, [unknown], SETTINGS))
 
 

@@ -161,3 +161,18 @@ def test_a_summary_that_is_no_number_says_why():
     *_, none = cells_of(pd.DataFrame([row(number, 1.0) for number in range(5)]), experiment(summaries=summaries))
     assert (none.measure, none.left_out, none.reason) == ("r", 5, "not all of its measures are there")
     assert np.isnan(none.interval.estimate)
+
+
+def test_facts_about_which_the_design_decides_do_not_enter():
+    """Where there is no other fact the claim cannot be told by design, and it is in no family."""
+    where = Claim("It is lost.", "loss", "amig", "less", where="gain")
+    rows = [row(number, -0.5 - number / 100) for number in range(24)]
+    decided = [row(number, float(number < 12), "asking", "gain") for number in range(24)]
+    some, every = judged([*rows, *decided], where, LESS)
+    assert (some.verdict, some.facts, some.by_design) == ("holds", 12, 12)
+    assert (every.verdict, every.facts, every.by_design) == ("holds", 24, 0)
+    none, every = judged([*rows, *(each | {"value": 0.0} for each in decided)], where, LESS)
+    assert (none.verdict, none.facts, none.by_design, none.p_value) == ("cannot tell by design", 0, 24, None)
+    assert every.p_value == judged(rows, LESS)[0].p_value
+    nothing, _ = judged([row(1, 1.0, measure="gain")], where, LESS)
+    assert (nothing.verdict, nothing.by_design) == ("cannot tell", 0)

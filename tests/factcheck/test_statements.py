@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.factcheck.statements import WrongAnswers, case_of, held_out_subjects
 from factneurons.facts.types import Fact, Prompt
+from factneurons.models.prompts import queries_of
 
 
 def fact(subject, answer="Paris", relation="capital", **more):
@@ -65,3 +66,22 @@ def test_what_cannot_be_asked(gpt2):
     with pytest.raises(NotAskable) as refused:
         case_of(gpt2, middle, WrongAnswers([fact("Italy", "Rome")]))
     assert refused.value.reason == "blank-not-at-end"
+
+
+def test_a_fact_is_known_by_other_prompts_than_it_is_checked_in(gpt2, capitals):
+    wrong = WrongAnswers(capitals)
+    for each in capitals:
+        asked = queries_of(gpt2, each)
+        case = case_of(gpt2, each, wrong, seed=3, apart=True)
+        assert case.apart == (len(asked) > 1)
+        if case.apart:
+            assert case.queries[0] in asked[1::2]
+            assert case.rank == min(found.rank for found in gpt2.evaluate(asked[::2]))
+    assert any(len(queries_of(gpt2, each)) > 1 for each in capitals)
+
+
+def test_one_prompt_cannot_do_both_apart(gpt2):
+    single = fact("France", wrong_answers=("Rome",))
+    case = case_of(gpt2, single, WrongAnswers([]), apart=True)
+    assert not case.apart
+    assert case.known

@@ -76,3 +76,14 @@ def test_nothing_to_pair_with():
     tables = tables_of([[{1}, {1}], [{2}, {2}]], ["r", "s"], 2)
     assert repaired(*tables, ["a", "b"], "relation") is None
     assert repaired(*tables, ["a", "b"], "all").alone == 0
+
+
+def test_a_subjects_facts_move_together_to_a_subject_with_as_many():
+    """Two subjects of two facts: every pairing gives all or nothing; the third has no other to change places with."""
+    sets = [[{1}, {1}], [{1}, {1}], [{2}, {2}], [{2}, {2}], [{1}, {2}]]
+    found = repaired(*tables_of(sets, ["r"] * 5, 2), ["a", "a", "b", "b", "c"], "all")
+    assert (found.size.n, found.alone, found.size.value) == (4, 1, 1)
+    assert found.size.control.estimate == pytest.approx(0.5, abs=0.05)
+    assert found.size.p_value == pytest.approx(0.5, abs=0.05)  # 1 of 2 pairings; one by one it would be 4 of 24
+    across = repaired(*tables_of(sets[:4], ["r", "s", "r", "s"], 2), ["a", "a", "b", "b"], "relation")
+    assert (across.size.n, across.alone) == (4, 0)

@@ -26,7 +26,7 @@ class Asked:
 def causal():
     """Reads to the right only; its queries are what it was asked."""
 
-    def query(prompt, answer, *, multi_mask=False):
+    def query(prompt, answer, *, multi_mask=False, subject=""):
         if prompt.text != END.text:
             raise NotAskable("blank-not-last", "the blank is not last")
         return Asked(prompt, answer, multi_mask)

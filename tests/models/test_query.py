@@ -553,3 +553,37 @@ class TestContrast:
         with pytest.raises(NotAskable, match="reads something else") as caught:
             contrasted("cloze", own, other)
         assert caught.value.reason == "no-contrast"
+
+
+class TestSubject:
+    """The tokens that hold some of it, in whichever part of the prompt it is."""
+
+    @pytest.mark.parametrize(
+        ("kind", "tokenizer", "prompt"),
+        [
+            ("causal", "gpt2", "Here: the capital of New York is ___"),
+            ("causal", "llama", "Here: the capital of New York is ___"),
+            ("cloze", "wordpiece", "___ is the capital of New York, they say"),
+            ("cloze", "roberta", "The capital of New York is ___ now"),
+            ("encoder-decoder", "t5", "___ is the capital of New York now"),
+        ],
+    )
+    def test_its_tokens(self, kind, tokenizer, prompt, tiny_tokenizer):
+        made = tiny_tokenizer(tokenizer)
+        found = build_query(made, kind, prompt, "Paris", subject="New York", multi_mask=True)
+        text = made.decode([found.input_ids[place] for place in found.subject])
+        assert text.replace(" ", "").replace("\u2581", "") == "NewYork"
+        assert set(found.subject) <= set(found.replaceable)
+        assert replace(found, subject=()) == build_query(made, kind, prompt, "Paris", multi_mask=True)
+
+    def test_the_last_time_it_is_named_and_never_in_the_answer(self, tiny_tokenizer):
+        made = tiny_tokenizer("llama")
+        found = build_query(made, "causal", "Rome: the capital of Rome is ___", "Rome", subject="Rome")
+        assert made.decode([found.input_ids[place] for place in found.subject]).strip() == "Rome"
+        assert found.subject[0] > len(made("Rome: the capital")["input_ids"]) - 2
+        assert found.subject[-1] < found.target_positions[0]
+
+    def test_what_is_not_named_or_not_said(self, tiny_tokenizer):
+        made = tiny_tokenizer("gpt2")
+        assert build_query(made, "causal", "The capital is ___", "Paris", subject="France").subject == ()
+        assert build_query(made, "causal", "The capital of France is ___", "Paris").subject == ()

@@ -44,7 +44,7 @@ def test_heads_share_the_width():
 @pytest.mark.parametrize("field", fields(PocketRecipe), ids=lambda field: field.name)
 def test_every_field_is_part_of_the_key(field):
     recipe = base_recipe("pocket-gpt2")
-    others = {"architecture": "llama", "size": "s", "dropout": 0.3}
+    others = {"architecture": "llama", "size": "s", "dropout": 0.3, "switched": 0.5}
     value = others[field.name] if field.name in others else getattr(recipe, field.name) / 2
     changed = replace(recipe, **{field.name: int(value) if field.type == "int" else value})
     assert changed.key != recipe.key

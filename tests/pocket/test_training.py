@@ -35,7 +35,7 @@ def kill_at(step: int) -> Callable[[str], None]:
 def test_killed_and_resumed_ends_with_the_same_weights(
     noise: float, facts: list[Fact], tiny_recipe: PocketRecipe, tmp_path: Path
 ) -> None:
-    recipe = replace(tiny_recipe, noise=noise, dropout=noise)
+    recipe = replace(tiny_recipe, noise=noise, dropout=noise, switched=noise)
     whole = train_pocket("pocket-gpt2", out=tmp_path / "whole", facts=facts, recipe=recipe)
     with pytest.raises(Killed):  # killed at step 8, before that checkpoint is written
         train_pocket("pocket-gpt2", out=tmp_path / "cut", facts=facts, recipe=recipe, report=kill_at(8))

@@ -88,6 +88,8 @@ def path_method(settings: AttributionSettings) -> PathMethod:
     if not isinstance(method, PathMethod):
         valid = ", ".join(name for name, each in METHODS.items() if isinstance(each.score, PathMethod))
         refuse("method", settings.method, f"one that can score a few neurons alone: {valid}")
+    if settings.positions != "target":
+        refuse("positions", settings.positions, "'target' for a few neurons alone")
     if settings.against is not None:
         refuse("against", settings.against, "None for a few neurons alone")
     if settings.normalise != "none":

@@ -1,6 +1,6 @@
 """How much of P(answer) is lost when sets of neurons are suppressed, each set measured once.
 
-In: a model, queries, sets of neurons. Out:
+In: queries, sets of neurons. Out:
 
     drop(S) = (P - P with S suppressed) / P        P: the mean over the prompts of a fact
 """
@@ -12,16 +12,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import numpy as np
 
 from factneurons.facts.types import Fact
-from factneurons.models.model import Model
+from factneurons.models.questions import Asking, asking
 from factneurons.models.types import FloatArray, Neuron, Query, check_finite
 
 NeuronSet = frozenset[Neuron]
 
-Suppressed = Callable[[Sequence[Collection[Neuron]]], FloatArray]
+Suppressed = Callable[[Sequence[Collection[Neuron]]], Asking[FloatArray]]
 """Sets of neurons -> [prompts, sets], P(answer) of a fact's prompts with each set suppressed."""
-
-SETS_PER_CALL = 512
-"""How many sets the model is asked for at once."""
 
 _NOTHING: NeuronSet = frozenset()
 
@@ -29,81 +26,70 @@ _LEAST = 1e-12
 
 
 def suppressed_table(
-    model: Model, asked: Sequence[tuple[Fact, Query]], neuron_sets: Sequence[Collection[Neuron]]
-) -> FloatArray:
+    asked: Sequence[tuple[Fact, Query]], neuron_sets: Sequence[Collection[Neuron]]
+) -> Asking[FloatArray]:
     """P(answer) of every query with each set of neurons suppressed, [queries, sets].
 
     Args:
-        model: the model.
         asked: queries, each with its fact.
         neuron_sets: the sets.
 
     Raises:
         BadNumber: a probability that is NaN; names the fact and the prompt.
     """
-    queries = [query for _, query in asked]
-    starts = range(0, len(neuron_sets), SETS_PER_CALL)
-    parts = [model.probabilities_with(queries, neuron_sets[start : start + SETS_PER_CALL]) for start in starts]
-    table: FloatArray = np.concatenate(parts, axis=1)
+    table = yield from asking([query for _, query in asked], neuron_sets)
     for (fact, query), row in zip(asked, table, strict=True):
         where = f"fact {fact.id!r}, prompt {query.prompt.text!r}"
         check_finite(row, where, "P(answer) is NaN with neurons suppressed")
     return table
 
 
-def suppressed_by(model: Model, fact: Fact, queries: Sequence[Query]) -> Suppressed:
+def suppressed_by(fact: Fact, queries: Sequence[Query]) -> Suppressed:
     """P(answer) of a fact's prompts under suppression.
 
     Raises:
-        BadNumber: when it is called, a probability that is NaN; names the fact and the prompt.
+        BadNumber: when it is asked, a probability that is NaN; names the fact and the prompt.
     """
-
-    def ask(neuron_sets: Sequence[Collection[Neuron]]) -> FloatArray:
-        rows = [suppressed_table(model, [(fact, query)], neuron_sets)[0] for query in queries]
-        return np.array(rows, dtype=np.float64).reshape(len(queries), len(neuron_sets))
-
-    return ask
+    return lambda neuron_sets: suppressed_table([(fact, query) for query in queries], neuron_sets)
 
 
 class Drops:
-    """Relative losses of P(answer) by suppressed set; the model is asked when a loss is, for each set once.
+    """Relative losses of P(answer) by suppressed set: first measured, each set once, then looked up.
 
     Args:
         suppressed: how the model is asked.
-        first: sets to ask for at once, together with nothing suppressed.
     """
 
-    def __init__(self, suppressed: Suppressed, first: Iterable[NeuronSet] = ()) -> None:
+    def __init__(self, suppressed: Suppressed) -> None:
         self._suppressed = suppressed
         self._probabilities: dict[NeuronSet, float] = {}
-        at_once = tuple(first)
-        if at_once:
-            self.measure(at_once)
+
+    def measure(self, sets: Iterable[NeuronSet] = ()) -> Asking[None]:
+        """Ask the model for these sets, and for nothing suppressed, where it has not been asked yet."""
+        unknown = [neurons for neurons in dict.fromkeys((_NOTHING, *sets)) if neurons not in self._probabilities]
+        if unknown:
+            table = yield from self._suppressed([sorted(neurons) for neurons in unknown])
+            answers: FloatArray = np.mean(table, axis=0)
+            self._probabilities.update(zip(unknown, answers.tolist(), strict=True))
 
     @property
     def probability(self) -> float:
-        """P(answer) with nothing suppressed."""
-        self.measure(())
+        """P(answer) with nothing suppressed; needs a measurement of anything."""
         return self._probabilities[_NOTHING]
 
     def __call__(self, sets: Sequence[NeuronSet]) -> FloatArray:
-        """drop(S) of every set, [sets]; negative where suppression helps."""
-        self.measure(sets)
+        """drop(S) of every set, [sets]; negative where suppression helps. Needs their measurement."""
         probabilities = np.array([self._probabilities[neurons] for neurons in sets], dtype=np.float64)
         return (self.probability - probabilities) / self.probability
 
     def of(self, neurons: NeuronSet) -> float:
-        """drop(S) of one set."""
+        """drop(S) of one set. Needs its measurement."""
         return float(self([neurons])[0])
 
-    def measure(self, sets: Iterable[NeuronSet]) -> None:
-        """Ask the model for these sets, and for nothing suppressed, where it has not been asked yet."""
-        wanted = dict.fromkeys((_NOTHING, *sets))
-        unknown = [neurons for neurons in wanted if neurons not in self._probabilities]
-        for first in range(0, len(unknown), SETS_PER_CALL):
-            asked = unknown[first : first + SETS_PER_CALL]
-            answers: FloatArray = np.mean(self._suppressed([sorted(neurons) for neurons in asked]), axis=0)
-            self._probabilities.update(zip(asked, answers.tolist(), strict=True))
+    def asked(self, sets: Sequence[NeuronSet]) -> Asking[FloatArray]:
+        """Measure sets, and look them up, [sets]."""
+        yield from self.measure(sets)
+        return self(sets)
 
 
 def union(sets: Iterable[NeuronSet]) -> NeuronSet:
@@ -111,10 +97,10 @@ def union(sets: Iterable[NeuronSet]) -> NeuronSet:
     return _NOTHING.union(*sets)
 
 
-def without_others(components: Sequence[NeuronSet], drops: Drops) -> FloatArray:
-    """drop(D - B_i) for every component: [components], what is lost when it alone is left."""
+def all_but_each(components: Sequence[NeuronSet]) -> list[NeuronSet]:
+    """D - B_i for every component: what is suppressed when it alone is left."""
     everything = union(components)
-    return drops([everything - component for component in components])
+    return [everything - component for component in components]
 
 
 def log_odds_lost(drops: Drops, sets: Sequence[NeuronSet]) -> FloatArray:

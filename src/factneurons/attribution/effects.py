@@ -21,6 +21,7 @@ from factneurons.attribution.types import Measurement
 from factneurons.facts.related import FactPool
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
+from factneurons.models.questions import Asking, Question
 from factneurons.models.types import Neuron, Query, check_finite
 
 
@@ -54,6 +55,18 @@ def intervene(
         BadNumber: a probability that is NaN; names the fact.
         NotAskable: too few other neurons to compare with.
     """
+    return model.answer([intervention(model, asked, neurons, name, pool, settings)])[0]
+
+
+def intervention(
+    model: Model,
+    asked: Asked,
+    neurons: Sequence[Neuron],
+    name: str,
+    pool: FactPool[Query],
+    settings: InterventionSettings,
+) -> Asking[list[Measurement]]:
+    """The same as a search, to be advanced beside others; too few other neurons are told before it begins."""
     random_sets = matched_random(
         strengths(model, asked.queries), neurons, draws=settings.draws, seed=settings.seed, name=asked.fact.key
     )
@@ -61,7 +74,18 @@ def intervene(
     drawn = pool.unrelated(asked.fact, settings.unrelated, settings.seed)
     queries = [*asked.queries, *(query for _, query in drawn)]
     factors = [factor for factor in ACTIONS.values() for _ in sets]
-    table = model.probabilities_with(queries, [(), *sets, *sets], [1.0, *factors])
+    question = Question(queries, [(), *sets, *sets], [1.0, *factors])
+    return _measured(question, asked, drawn, sets, name)
+
+
+def _measured(
+    question: Question,
+    asked: Asked,
+    drawn: Sequence[tuple[Fact, Query]],
+    sets: Sequence[Sequence[Neuron]],
+    name: str,
+) -> Asking[list[Measurement]]:
+    table = yield question
     check_finite(table, f"fact {asked.fact.id!r}", "P(answer) is NaN under an intervention")
     found: list[Measurement] = []
     rows = iter(table)

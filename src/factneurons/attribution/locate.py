@@ -104,6 +104,12 @@ def locate_batch(
     negatives: Callable[[Fact], Sequence[tuple[Prompt, str]]] | None = None,
 ) -> list[Located]:
     """Find the knowledge neurons of a few facts, whose prompts share passes (arguments as in `locate`)."""
+    if settings.positions != "target":
+        refuse(
+            "positions",
+            settings.positions,
+            "'target' where neurons are located, as what is found is suppressed there; attribute_all scores others",
+        )
     began = time.perf_counter()
     asked = [ask(model, fact, multi_mask=multi_mask, against=settings.against) for fact in facts]
     unlike = [

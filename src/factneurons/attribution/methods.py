@@ -24,10 +24,11 @@ from factneurons.attribution.baselines import (
 from factneurons.attribution.direct import direct_logit, log_probability_increase
 from factneurons.attribution.engine import Integral, integrate
 from factneurons.attribution.joint import integrate_jointly
-from factneurons.attribution.propagation import atp_star, attnlrp, gradient_x_activation, relp
+from factneurons.attribution.propagation import activation, atp_star, attnlrp, gradient_x_activation, relp
 from factneurons.attribution.quadrature import ADAPTIVE
 from factneurons.attribution.scores import Scorer, Scores
 from factneurons.attribution.settings import JOINT_METHODS, AttributionSettings
+from factneurons.attribution.spread import integrate_over_positions
 from factneurons.attribution.suppression import suppression
 from factneurons.attribution.types import AnyFloats, Attribution
 from factneurons.draws import random_numbers
@@ -98,6 +99,8 @@ class PathMethod:
 
     def __call__(self, model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
         """Scores of all neurons."""
+        if settings.positions != "target":
+            return _over_positions(self, model, captured, items, settings)
         baselines = self.make(model, captured, items, settings)
         integral = integrate(model, captured, baselines, settings)
         scores = [self.combine(value, baselines.real) for value in _difference(captured, baselines, integral)]
@@ -113,6 +116,8 @@ class JointMethod:
 
     def __call__(self, model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
         """Scores of all neurons; start, error and ratio are those of all layers together, in every layer."""
+        if settings.positions != "target":
+            return _over_positions(self, model, captured, items, settings)
         baselines = self.make(model, captured, items, settings)
         found = integrate_jointly(model, captured, baselines, settings)
         layers = model.layer_count
@@ -124,6 +129,26 @@ class JointMethod:
             points=found.points.expand(layers, -1, -1),
         )
         return _scores([self.combine(each, baselines.real) for each in found.scores], integral, baselines.real)
+
+
+_STARTS: dict[Callable[..., Baselines], str] = {
+    zero_baseline: "zero",
+    sentence_baselines: "sentences",
+    mean_baseline: "mean",
+}
+_AT_TARGET_ONLY = ("amig_authors", "log_probability_increase", "direct_logit")
+
+
+def _over_positions(
+    method: PathMethod | JointMethod,
+    model: Model,
+    captured: Capture,
+    items: Sequence[Item],
+    settings: AttributionSettings,
+) -> Scores:
+    start, joint = _STARTS[method.make], isinstance(method, JointMethod)
+    found, real = integrate_over_positions(model, captured, items, settings, start=start, joint=joint)
+    return _scores([method.combine(each, real) for each in found.gradient], found, real)
 
 
 def _scores(scores: list[Tensor], integral: Integral, real: Tensor) -> Scores:
@@ -181,10 +206,6 @@ def _authors_settings(settings: AttributionSettings) -> AttributionSettings:
         units="all",
         answer_tokens="sum",
     )
-
-
-def _activation(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
-    return Scores.without_path([value[:, 0] for value in captured.activations], 0)
 
 
 def _in_nats(settings: AttributionSettings) -> AttributionSettings:
@@ -281,7 +302,7 @@ METHODS: dict[str, Method] = {
         Method(
             "suppression", "the exact change with this neuron alone at 0; slow: a row per neuron", suppression, _UNTUNED
         ),
-        Method("activation", "the neuron's value itself", _activation, {"": 0.5}),
+        Method("activation", "the neuron's value itself", activation, {"": 0.5}),
         Method("random", "dai's scores dealt out anew within each layer, once per fact: a control", _random, {"": 0.2}),
     )
 }
@@ -348,6 +369,7 @@ def attribute_all(
     method = method_named(settings.method)
     settings = method.settings(settings)
     _check_contrast(queries, settings)
+    _check_positions(queries, settings)
     result: dict[int, Attribution] = {}
 
     def score(indices: Sequence[int]) -> None:
@@ -369,6 +391,19 @@ def _check_contrast(queries: Sequence[Query], settings: AttributionSettings) -> 
         if query.against is None:
             where = f"prompt {query.prompt.text!r} is asked without one (`prompts.set_against`)"
             refuse("against", settings.against, f"None where answers are set against no other: {where}")
+
+
+def _check_positions(queries: Sequence[Query], settings: AttributionSettings) -> None:
+    if settings.positions == "target":
+        return
+    if settings.method in _AT_TARGET_ONLY:
+        refuse("positions", settings.positions, f"'target' with the method {settings.method!r}")
+    for query in queries:
+        if settings.positions == "subject" and not query.subject:
+            where = f"prompt {query.prompt.text!r}"
+            refuse(
+                "positions", settings.positions, f"'target' or 'all' where no subject is known in the prompt: {where}"
+            )
 
 
 def _items(queries: Sequence[Query], settings: AttributionSettings) -> list[list[Item]]:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from factneurons.attribution.scores import Scores
 from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.spread import places_of
 from factneurons.errors import BadModel
-from factneurons.models.backbone import Backbone
 from factneurons.models.hooks import Registration
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item, places
@@ -30,6 +30,9 @@ def gradient_x_activation(
     model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings
 ) -> Scores:
     """dF/da_j times a_j: attribution patching with zero."""
+    if settings.positions != "target":
+        whole = whole_gradients(model.backbone, captured, settings.target)
+        return Scores.without_path(_summed(model, captured, items, settings, whole), 1)
     found = values_and_gradients(model.backbone, captured, captured.activations, settings.target)[1]
     pairs = zip(captured.activations, found, strict=True)
     return Scores.without_path([value[:, 0] * slope[:, 0] for value, slope in pairs if slope is not None], 1)
@@ -42,7 +45,7 @@ def relp(model: Model, captured: Capture, items: Sequence[Item], settings: Attri
         BadModel: relevance cannot pass through the model's activation function or attention.
     """
     found = whole_gradients(model.backbone, captured, settings.target, rules=lambda: relp_rules(model.backbone))
-    return Scores.without_path(_at_targets(model.backbone, captured, found), 1)
+    return Scores.without_path(_summed(model, captured, items, settings, found), 1)
 
 
 def attnlrp(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
@@ -52,7 +55,7 @@ def attnlrp(model: Model, captured: Capture, items: Sequence[Item], settings: At
         BadModel: relevance cannot pass through the model's activation function or attention.
     """
     found = whole_gradients(model.backbone, captured, settings.target, rules=lambda: attnlrp_rules(model.backbone))
-    return Scores.without_path(_at_targets(model.backbone, captured, found), 1)
+    return Scores.without_path(_summed(model, captured, items, settings, found), 1)
 
 
 def atp_star(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
@@ -79,7 +82,7 @@ def atp_star(model: Model, captured: Capture, items: Sequence[Item], settings: A
     for dropped in range(count) if count > 1 else [None]:
         hooks = [] if dropped is None else _holding(backbone.layers[dropped].block)
         found = whole_gradients(backbone, captured, settings.target, hooks=hooks)
-        effects = [each.abs() for each in _at_targets(backbone, captured, found)]
+        effects = [each.abs() for each in _summed(model, captured, items, settings, found)]
         total = [old + new for old, new in zip(total, effects, strict=True)] if total else effects
     return Scores.without_path([each / max(1, count - 1) for each in total], count)
 
@@ -102,11 +105,30 @@ def _holding(block: nn.Module) -> list[Registration]:
     ]
 
 
-def _at_targets(backbone: Backbone, captured: Capture, found: WholeGradients) -> list[Tensor]:
-    """Value times slope at the places of a layer's neurons, [I, width] per layer."""
-    result = []
-    for layer, (value, slope) in enumerate(zip(found.activations, found.gradients, strict=True)):
-        where = places(backbone, captured.batch, layer, captured.rows, captured.positions).to(value.device)
-        rows = torch.arange(len(where), device=value.device)[:, None]
-        result.append((value[rows, where] * slope[rows, where]).sum(1))
+def activation(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
+    """The neuron's value itself, summed over the positions."""
+    if settings.positions == "target":
+        return Scores.without_path([value[:, 0] for value in captured.activations], 0)
+    found = whole_gradients(model.backbone, captured, settings.target)
+    ones = WholeGradients(found.activations, [torch.ones_like(value) for value in found.activations])
+    return Scores.without_path(_summed(model, captured, items, settings, ones), 0)
+
+
+def _summed(
+    model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings, found: WholeGradients
+) -> list[Tensor]:
+    """Value times slope, summed over the places of a layer's neurons, [I, width] per layer."""
+    result, backbone = [], model.backbone
+    products = [value * slope for value, slope in zip(found.activations, found.gradients, strict=True)]
+    if settings.positions != "target":
+        scores = [each.new_zeros(len(items), each.shape[-1]) for each in products]
+        for number, (row, tokens) in enumerate(items):
+            by_layer = places_of(model, captured.batch.queries[row], tokens[0], settings)
+            for score, product, own in zip(scores, products, by_layer, strict=True):
+                score[number] = product[number, own].sum(0)
+        return scores
+    for layer, product in enumerate(products):
+        where = places(backbone, captured.batch, layer, captured.rows, captured.positions).to(product.device)
+        rows = torch.arange(len(where), device=product.device)[:, None]
+        result.append(product[rows, where].sum(1))
     return result

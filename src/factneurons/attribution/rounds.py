@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from factneurons.attribution.settings import AttributionSettings, SelectionSetti
 from factneurons.attribution.sufficient import sufficient_sets
 from factneurons.attribution.types import AnyFloats, Attribution
 from factneurons.models.model import Model
+from factneurons.models.questions import Asking, asking
 from factneurons.models.types import Query
 
 LOST = 0.9
@@ -80,46 +81,58 @@ def search_in_rounds(
         BadNumber: scores that are NaN or infinite.
     """
     last = selection.rounds or method_named(settings.method).rounds
-    drops = Drops(partial(model.probabilities_with, queries))
+    losses = Losses(Drops(lambda sets: asking(queries, sets)), lambda search: model.answer([search])[0])
 
     def look(suppressed: NeuronSet, found: NeuronSet) -> Round:
         with model.suppress(suppressed):
             attributions = attribute_all(model, queries, settings) if suppressed or first is None else first
         return Round(attributions, _without(choose(attributions, selection, threshold, negatives), found), suppressed)
 
-    found = yield from _one_after_the_other(look, drops, last)
+    found = yield from _one_after_the_other(look, losses, last)
     if last > 1:
-        yield from _completed(look, drops, found, last)
+        yield from _completed(look, losses, found, last)
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Losses of one fact, and who answers what is asked for them."""
+
+    drops: Drops
+    answer: Callable[[Asking[Any]], Any]
+
+    def of(self, neurons: NeuronSet) -> float:
+        """drop(S) of one set, measured where it is not known."""
+        return float(self.answer(self.drops.asked([neurons]))[0])
 
 
 _Look = Callable[[NeuronSet, NeuronSet], Round]
 """What is suppressed, what was found -> a round."""
 
 
-def _one_after_the_other(look: _Look, drops: Drops, last: int) -> Generator[Round, None, NeuronSet]:
+def _one_after_the_other(look: _Look, losses: Losses, last: int) -> Generator[Round, None, NeuronSet]:
     """Each round suppresses what was found before; returns all that was found."""
     found: NeuronSet = frozenset()
     for number in range(1, last + 1):
         each = look(found, found)
         yield each
         found = found.union(each.chosen.neurons)
-        if number == last or not each.chosen.neurons or not drops.of(found) < LOST:
+        if number == last or not each.chosen.neurons or not losses.of(found) < LOST:
             break
     return found
 
 
-def _completed(look: _Look, drops: Drops, found: NeuronSet, most: int) -> Iterator[Round]:
+def _completed(look: _Look, losses: Losses, found: NeuronSet, most: int) -> Iterator[Round]:
     """What the sets that suffice miss, and what is left when they are suppressed whole, until nothing is."""
     for _ in range(most):
-        if not drops.of(found) >= LOST:
+        if not losses.of(found) >= LOST:
             return
         before, whole = found, list[NeuronSet]()
-        for enough in sufficient_sets(before, drops, SUFFICES):
-            each = _missed(look(before - enough, found), before, drops)
+        for enough in losses.answer(sufficient_sets(before, losses.drops, SUFFICES)):
+            each = _missed(look(before - enough, found), before, losses)
             yield each
             found = found.union(each.chosen.neurons)
             whole.append(enough.union(each.chosen.neurons))
-        if drops.of(union(whole)) < LOST:
+        if losses.of(union(whole)) < LOST:
             each = look(union(whole), found)
             yield each
             found = found.union(each.chosen.neurons)
@@ -127,12 +140,12 @@ def _completed(look: _Look, drops: Drops, found: NeuronSet, most: int) -> Iterat
             return
 
 
-def _missed(looked: Round, found: NeuronSet, drops: Drops) -> Round:
+def _missed(looked: Round, found: NeuronSet, losses: Losses) -> Round:
     """Of what a round found, the neurons without which the set that the fact rests on loses much."""
     new = looked.chosen.neurons
-    base, everything, *each = log_odds_lost(
-        drops, [looked.suppressed, found, *(looked.suppressed | {neuron} for neuron in new)]
-    )
+    sets = [looked.suppressed, found, *(looked.suppressed | {neuron} for neuron in new)]
+    losses.answer(losses.drops.measure(sets))
+    base, everything, *each = log_odds_lost(losses.drops, sets)
     needed = [place for place, lost in enumerate(each) if lost - base >= MISSED * (everything - base)]
     return replace(looked, chosen=_at(looked.chosen, needed), completes=True)
 

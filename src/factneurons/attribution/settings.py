@@ -36,6 +36,7 @@ JOINT_METHODS = ("joint", "amig_joint")
 SELECTOR_NAMES = ("fraction", "absolute", "top", "percentile")
 AGREEMENT_NAMES = ("refine", "union", "consistency")
 ANSWER_TOKENS = ("mean", "sum", "first")
+POSITIONS = ("target", "subject", "all")
 UNITS = ("tokens", "words", "all")
 NORMALISATIONS = ("none", "layer", "global")
 
@@ -66,6 +67,12 @@ class AttributionSettings:
         None,
         "Another answer, as text, whose F is taken off the answer's; wrong_answers: the first wrong answer of each "
         "fact. Default: none.",
+    )
+    positions: str = option(
+        "target",
+        "Where neurons are meant, their scores summed over the positions, one of: {choices} (the subject's tokens; all "
+        "positions up to the target).",
+        choices=POSITIONS,
     )
     answer_tokens: str = option(
         "mean", "How the scores of several answer tokens become one: {choices}.", choices=ANSWER_TOKENS

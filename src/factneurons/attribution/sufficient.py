@@ -13,9 +13,10 @@ from __future__ import annotations
 import numpy as np
 
 from factneurons.attribution.drops import Drops, NeuronSet
+from factneurons.models.questions import Asking
 
 
-def sufficient_sets(everything: NeuronSet, drops: Drops, most_lost: float) -> list[NeuronSet]:
+def sufficient_sets(everything: NeuronSet, drops: Drops, most_lost: float) -> Asking[list[NeuronSet]]:
     """Disjoint sets of neurons, each of them sufficient and without a neuron to spare, until no more are left.
 
     Args:
@@ -25,8 +26,11 @@ def sufficient_sets(everything: NeuronSet, drops: Drops, most_lost: float) -> li
     """
     found: list[NeuronSet] = []
     left = everything
-    while left and drops.of(everything - left) <= most_lost:
-        smallest = _without_spare(left, everything, drops, most_lost)
+    while left:
+        (lost,) = yield from drops.asked([everything - left])
+        if lost > most_lost:
+            break
+        smallest = yield from _without_spare(left, everything, drops, most_lost)
         if not smallest:
             break
         found.append(smallest)
@@ -34,15 +38,15 @@ def sufficient_sets(everything: NeuronSet, drops: Drops, most_lost: float) -> li
     return found
 
 
-def _without_spare(left: NeuronSet, everything: NeuronSet, drops: Drops, most_lost: float) -> NeuronSet:
+def _without_spare(left: NeuronSet, everything: NeuronSet, drops: Drops, most_lost: float) -> Asking[NeuronSet]:
     """Leave out neurons of a sufficient set, those that cost least first, as many at once as can be spared."""
     while left:
         order = sorted(left)
-        lost = drops([everything - (left - {neuron}) for neuron in order])
+        lost = yield from drops.asked([everything - (left - {neuron}) for neuron in order])
         spare = [order[place] for place in np.argsort(lost, kind="stable") if lost[place] <= most_lost]
         if not spare:
             break
         steps = [left - frozenset(spare[: count + 1]) for count in range(len(spare))]
-        kept = drops([everything - step for step in steps]) <= most_lost
+        kept = (yield from drops.asked([everything - step for step in steps])) <= most_lost
         left = steps[int(np.argmin(kept)) - 1 if not kept.all() else len(steps) - 1]
     return left

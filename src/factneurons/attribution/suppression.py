@@ -10,6 +10,7 @@ from torch import Tensor
 from factneurons.attribution.engine import target_value
 from factneurons.attribution.scores import Scores
 from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.spread import suppressed_over_positions
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item
 from factneurons.models.passes.fast_path import values_at
@@ -21,6 +22,9 @@ def suppression(model: Model, captured: Capture, items: Sequence[Item], settings
 
     A row per neuron and item: a model of L layers of m neurons costs L m rows, which start in their own layers.
     """
+    if settings.positions != "target":
+        width = captured.activations[0].shape[-1]
+        return Scores.without_path(suppressed_over_positions(model, captured, items, settings), width)
     before = target_value(model, captured, settings)
     scores = [torch.zeros_like(value[:, 0]) for value in captured.activations]
     width = len(scores[0][0])

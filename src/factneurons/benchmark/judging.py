@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
 from factneurons.models.prompts import queries_of
+from factneurons.models.questions import Asking
 from factneurons.models.types import Neuron, Query
 from factneurons.planted.truth import Truth
 from factneurons.planted.types import PlantedFact
@@ -108,7 +109,7 @@ class Sets:
         """What suppressing sets of neurons costs the prompts that groups are found with; each set is measured once."""
         key = (unit.fact.id, unit.fact.language)
         if key not in self.drops:
-            self.drops[key] = Drops(suppressed_by(self.model, unit.fact, unit.searched))
+            self.drops[key] = Drops(suppressed_by(unit.fact, unit.searched))
         return self.drops[key]
 
     def others(self, settings: DegeneracySettings) -> FactsByNeuron:
@@ -225,23 +226,49 @@ def grouped(
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """Rows of the grouping table and of the verdict table for neurons from one source."""
     sets = Sets(model, neurons, units)
-    gaps = {name: GapUnits(model, settings) for name, settings in contestants.items()}
+    judged = [
+        (unit, name)
+        for unit in units
+        if unit.planted.regime in JUDGED
+        for name in (*contestants, *((ORACLE,) if unit.planted.regime in GROUPED else ()))
+    ]
+    found = groups_and_verdicts(sets, judged, contestants, lambda unit: true_groups(unit, sets.of(unit)))
     grouping, verdicts = [], []
-    for unit in units:
-        if unit.planted.regime not in JUDGED:
-            continue
-        named = {name: groups_of(model, sets, unit, each, gaps[name]) for name, each in contestants.items()}
+    for (unit, name), (groups, verdict) in zip(judged, found, strict=True):
+        row = {**unit.row(), "neurons": source, "clusterer": name}
         if unit.planted.regime in GROUPED:
-            named[ORACLE] = true_groups(unit, sets.of(unit))
-        for name, groups in named.items():
-            row = {**unit.row(), "neurons": source, "clusterer": name}
-            if unit.planted.regime in GROUPED:
-                counted = [group - unit.helpers for group in groups if group - unit.helpers]
-                metrics = grouping_metrics(unit.components, counted, sets.of(unit) - unit.helpers)
-                grouping.append({**row, **metrics})
-            verdict = _verdict(sets, unit, groups, contestants.get(name, DegeneracySettings()))
-            verdicts.append({**row, "verdict": verdict})
+            counted = [group - unit.helpers for group in groups if group - unit.helpers]
+            metrics = grouping_metrics(unit.components, counted, sets.of(unit) - unit.helpers)
+            grouping.append({**row, **metrics})
+        verdicts.append({**row, "verdict": verdict})
     return grouping, verdicts
+
+
+def groups_and_verdicts(
+    sets: Sets,
+    judged: Sequence[tuple[Unit, str]],
+    contestants: Mapping[str, DegeneracySettings],
+    oracle: Callable[[Unit], list[NeuronSet]],
+) -> list[tuple[list[NeuronSet], str]]:
+    """What each contestant makes of a unit's neurons, and what is concluded from it; all are asked side by side.
+
+    Args:
+        sets: the neurons of every unit.
+        judged: units and names of contestants, or `ORACLE`.
+        contestants: name -> the settings of a way to group neurons.
+        oracle: gives the groups of `ORACLE`.
+    """
+    gaps = {name: GapUnits(sets.model, settings) for name, settings in contestants.items()}
+
+    def search(unit: Unit, name: str) -> Asking[tuple[list[NeuronSet], str]]:
+        settings = contestants.get(name, DegeneracySettings())
+        if name == ORACLE:
+            groups = oracle(unit)
+        else:
+            groups = yield from groups_of(sets.model, sets, unit, settings, gaps[name])
+        return groups, (yield from _verdict(sets, unit, groups, settings))
+
+    return list(sets.model.answer(search(unit, name) for unit, name in judged))
 
 
 def true_groups(unit: Unit, neurons: NeuronSet) -> list[NeuronSet]:
@@ -252,7 +279,9 @@ def true_groups(unit: Unit, neurons: NeuronSet) -> list[NeuronSet]:
     return [group for group in groups if group]
 
 
-def groups_of(model: Model, sets: Sets, unit: Unit, settings: DegeneracySettings, units: GapUnits) -> list[NeuronSet]:
+def groups_of(
+    model: Model, sets: Sets, unit: Unit, settings: DegeneracySettings, units: GapUnits
+) -> Asking[list[NeuronSet]]:
     """The groups a clusterer makes of a unit's neurons; none where it finds none."""
     neurons = tuple(sorted(sets.of(unit)))
     if len(neurons) < 2:
@@ -264,19 +293,21 @@ def groups_of(model: Model, sets: Sets, unit: Unit, settings: DegeneracySettings
         drops=sets.losses(unit),
         rng=np.random.default_rng([settings.seed, as_number(unit.fact.key)]),
         width=model.width,
-        mediated_effects=lambda needed: mediated_effects(model, unit.searched, needed),
+        mediated_effects=lambda needed: mediated_effects(unit.searched, needed),
     )
-    clustering = CLUSTERERS[settings.clusterer].cluster(context, settings)
+    clustering = yield from CLUSTERERS[settings.clusterer].cluster(context, settings)
     return [frozenset(neurons[member] for member in cluster.members) for cluster in clustering.clusters]
 
 
-def _verdict(sets: Sets, unit: Unit, groups: Sequence[NeuronSet], settings: DegeneracySettings) -> str:
+def _verdict(sets: Sets, unit: Unit, groups: Sequence[NeuronSet], settings: DegeneracySettings) -> Asking[str]:
     drops = sets.losses(unit)
+    yield from drops.measure()
     if not drops.probability > 0:
         return "none"
     carries = sets.others(settings).carrying(unit.fact)
-    held_out = suppressed_by(sets.model, unit.fact, unit.held_out)
-    return storage_of(sets.of(unit), groups, drops, held_out, carries, settings, fact_key=unit.fact.key).verdict
+    held_out = suppressed_by(unit.fact, unit.held_out)
+    found = yield from storage_of(sets.of(unit), groups, drops, held_out, carries, settings, fact_key=unit.fact.key)
+    return found.verdict
 
 
 def grouping_metrics(

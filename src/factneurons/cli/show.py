@@ -176,7 +176,9 @@ def experiment(asked: fn.Experiment, run: fn.Run, summary: Summary) -> None:
     left_out(run, stage, "fact", total.skipped)
     for tested in fn.verdicts_of(table, asked):
         numbers = (
-            "no facts have both"
+            f"{counted(tested.by_design, 'fact')} decided by design"
+            if tested.by_design and not tested.facts
+            else "no facts have both"
             if tested.difference is None
             else in_line(tested.difference, "{:+.3g}".format, _ONE_SUBJECT)
         )

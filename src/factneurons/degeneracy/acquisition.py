@@ -21,12 +21,13 @@ import pandas as pd
 from factneurons.attribution.drops import Drops, NeuronSet, suppressed_by, union
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.distances import GapUnits
-from factneurons.degeneracy.find import degenerate_neurons
+from factneurons.degeneracy.find import degenerate_search
 from factneurons.degeneracy.settings import ClustererName, DegeneracySettings
 from factneurons.degeneracy.tables import ACQUISITION
 from factneurons.degeneracy.types import AcquisitionCurve, AcquisitionPoint, DegenerateNeurons, FactCurves
 from factneurons.draws import as_number
 from factneurons.models.model import Model
+from factneurons.models.questions import Asking
 from factneurons.models.types import Neuron
 
 _Subset = tuple[int, ...]
@@ -43,7 +44,7 @@ RANDOM_PARTITIONS = 5
 
 def acquisition_curves(
     found: DegenerateNeurons, known: KnowledgeNeurons, drops: Drops, settings: DegeneracySettings
-) -> tuple[AcquisitionCurve, ...]:
+) -> Asking[tuple[AcquisitionCurve, ...]]:
     """The curves of one fact: of its components, of its candidates, and of random partitions beside either.
 
     Args:
@@ -56,6 +57,8 @@ def acquisition_curves(
         No curve of fewer than two groups, and none where P(answer) is 0.
     """
     curves: list[AcquisitionCurve] = []
+    if len(found.components) > 1 or len(found.candidates) > 1:
+        yield from drops.measure()
     for which, random_name, described in (
         ("components", "random for components", found.components),
         ("candidates", "random for candidates", found.candidates),
@@ -68,19 +71,19 @@ def acquisition_curves(
         sizes = [len(group) for group in groups]
         count = RANDOM_PARTITIONS if 2 ** len(groups) <= EXACT_SUBSETS else 1
         drawn = [random_partition(pool, sizes, rng) for _ in range(count)]
-        curves.append(AcquisitionCurve(which, sum(sizes), _points([groups], drops, rng)))
-        curves.append(AcquisitionCurve(random_name, sum(sizes), _points(drawn, drops, rng)))
+        curves.append(AcquisitionCurve(which, sum(sizes), (yield from _points([groups], drops, rng))))
+        curves.append(AcquisitionCurve(random_name, sum(sizes), (yield from _points(drawn, drops, rng))))
     return tuple(curves)
 
 
 def _points(
     partitions: Sequence[Sequence[NeuronSet]], drops: Drops, rng: np.random.Generator
-) -> tuple[AcquisitionPoint, ...]:
+) -> Asking[tuple[AcquisitionPoint, ...]]:
     """The mean over partitions into equally many groups; all of them lose the same subsets."""
     count = len(partitions[0])
     subsets = [*proper_subsets(count, rng), tuple(range(count))]
     asked = [union(groups[place] for place in subset) for groups in partitions for subset in subsets]
-    lost = drops(asked).reshape(len(partitions), len(subsets)).mean(axis=0)
+    lost = (yield from drops.asked(asked)).reshape(len(partitions), len(subsets)).mean(axis=0)
     sizes = np.array([len(subset) for subset in subsets])
     return tuple(
         AcquisitionPoint(size, int((sizes == size).sum()), float(lost[sizes == size].mean()))
@@ -116,10 +119,10 @@ def random_partition(pool: Sequence[Neuron], sizes: Sequence[int], rng: np.rando
 
 
 def measure_acquisition(
-    model: Model, known: KnowledgeNeurons, found: DegenerateNeurons, settings: DegeneracySettings
-) -> tuple[AcquisitionCurve, ...]:
-    """The acquisition curves of one fact (`acquisition_curves`), with losses measured in a model."""
-    return acquisition_curves(found, known, Drops(suppressed_by(model, known.fact, known.queries)), settings)
+    known: KnowledgeNeurons, found: DegenerateNeurons, settings: DegeneracySettings
+) -> Asking[tuple[AcquisitionCurve, ...]]:
+    """The acquisition curves of one fact (`acquisition_curves`), with losses of all its queries."""
+    return acquisition_curves(found, known, Drops(suppressed_by(known.fact, known.queries)), settings)
 
 
 def acquisition_by_clusterer(
@@ -143,9 +146,10 @@ def acquisition_by_clusterer(
     settings = settings or DegeneracySettings()
     variants = [replace(settings, clusterer=name) for name in clusterers]
     units = GapUnits(model, settings)
-    curves = []
-    for each in known:
-        for variant in variants:
-            found = degenerate_neurons(model, each, variant, units)
-            curves.append(FactCurves(each.fact, variant.clusterer, measure_acquisition(model, each, found, variant)))
-    return ACQUISITION.frame(curves)
+
+    def search(each: KnowledgeNeurons, variant: DegeneracySettings) -> Asking[FactCurves]:
+        found = yield from degenerate_search(model, each, variant, units)
+        curves = yield from measure_acquisition(each, found, variant)
+        return FactCurves(each.fact, variant.clusterer, curves)
+
+    return ACQUISITION.frame(model.answer(search(each, variant) for each in known for variant in variants))

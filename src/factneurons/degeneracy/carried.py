@@ -30,6 +30,7 @@ from factneurons.errors import BadSetting, NotAskable
 from factneurons.facts.related import FactPool
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
+from factneurons.models.questions import Asking
 from factneurons.models.types import FloatArray, Neuron, Query
 from factneurons.settings import with_options
 from factneurons.statistics import SIGNIFICANCE
@@ -100,9 +101,21 @@ def carried_facts(
         BadNumber: a probability that is NaN.
     """
     settings = with_options(CarriedSettings, settings, options)
+    return model.answer([carried_search(model, known, found, others, settings)])[0]
+
+
+def carried_search(
+    model: Model,
+    known: KnowledgeNeurons,
+    found: DegenerateNeurons,
+    others: KnowledgePool | Iterable[KnowledgeNeurons],
+    settings: CarriedSettings,
+) -> Asking[CarriedFacts]:
+    """The same as a search, to be advanced beside others."""
     pool = others if isinstance(others, KnowledgePool) else KnowledgePool(others)
     drawn = pool.sample(found.fact, settings.others, settings.seed)
-    return carried_of(model, found, drawn, _random_sets(model, known, found, settings), settings)
+    random_sets = _random_sets(model, known, found, settings)
+    return (yield from carried_of(model, found, drawn, random_sets, settings))
 
 
 def _random_sets(
@@ -128,7 +141,7 @@ def carried_of(
     others: Sequence[OtherFact],
     random_sets: Sequence[Sequence[Collection[Neuron]]],
     settings: CarriedSettings | None = None,
-) -> CarriedFacts:
+) -> Asking[CarriedFacts]:
     """The same against facts and random sets that are given.
 
     Args:
@@ -150,7 +163,7 @@ def carried_of(
             "two components are needed, and one list for each"
         )
     flat = [neurons for sets in random_sets for neurons in sets]
-    changes = _changes(model, others, [*components, *flat]) > settings.changed
+    changes = (yield from _changes(others, [*components, *flat])) > settings.changed
     affected, random = changes[: len(components)], changes[len(components) :]
     stops = np.cumsum([len(sets) for sets in random_sets])[:-1]
     cosines = _cosines(model, components)
@@ -174,13 +187,13 @@ def carried_of(
     return CarriedFacts(found.fact, len(others), tuple(carried), _carries(carried, len(others), settings))
 
 
-def _changes(model: Model, others: Sequence[OtherFact], sets: Sequence[Collection[Neuron]]) -> npt.NDArray[np.float64]:
+def _changes(others: Sequence[OtherFact], sets: Sequence[Collection[Neuron]]) -> Asking[FloatArray]:
     """|log P after - log P before| in nats, [sets, others]."""
     if not others:
         return np.zeros((len(sets), 0))
-    table = suppressed_table(model, [(other.fact, other.query) for other in others], [(), *sets])
+    table = yield from suppressed_table([(other.fact, other.query) for other in others], [(), *sets])
     logs = np.log(np.maximum(table, _LEAST)).T
-    changes: npt.NDArray[np.float64] = np.abs(logs[1:] - logs[0])
+    changes: FloatArray = np.abs(logs[1:] - logs[0])
     return changes
 
 

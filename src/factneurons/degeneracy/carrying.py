@@ -14,15 +14,16 @@ of S but also neurons that help it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 
 from factneurons.attribution.drops import Drops, NeuronSet
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.facts.related import same_fact
 from factneurons.facts.types import Fact
+from factneurons.models.questions import Asking, knowing
 from factneurons.models.types import Neuron
 
-Carries = Callable[[NeuronSet], bool]
+Carries = Callable[[NeuronSet], Asking[bool]]
 """Whether a group of neurons carries a fact other than its own."""
 
 
@@ -30,9 +31,9 @@ SUFFICES = 0.5
 """A group suffices for a fact that loses at most this share of P(answer) without its other neurons."""
 
 
-def carries_nothing(_: NeuronSet) -> bool:
+def carries_nothing(_: NeuronSet) -> Asking[bool]:
     """Where no other facts are known."""
-    return False
+    return knowing(False)
 
 
 class FactsByNeuron:
@@ -59,24 +60,40 @@ class FactsByNeuron:
             for neuron in self._neurons[fact.key]:
                 self._holding[neuron].append(fact.key)
 
-    def carried_by(self, group: NeuronSet, but: Fact) -> Iterator[Fact]:
-        """The facts that a group carries, other than the one it was found for (in any language, or reversed)."""
+    def carried_by(self, group: NeuronSet, but: Fact, *, most: int | None = None) -> Asking[list[Fact]]:
+        """The facts that a group carries, other than the one it was found for (in any language, or reversed).
+
+        Args:
+            group: the neurons.
+            but: the fact it was found for.
+            most: after so many facts no further one is looked at; None: all are.
+        """
         held = Counter(key for neuron in group for key in self._holding.get(neuron, ()))
+        found: list[Fact] = []
         for key, count in held.items():
             fact = self._facts[key]
-            if 2 * count >= len(group) and not same_fact(fact, but) and self._carries(group, fact):
-                yield fact
+            if 2 * count >= len(group) and not same_fact(fact, but) and (yield from self._carries(group, fact)):
+                found.append(fact)
+            if len(found) == most:
+                break
+        return found
 
     def carrying(self, but: Fact) -> Carries:
         """Whether a group carries any fact other than this one."""
-        return lambda group: next(self.carried_by(group, but), None) is not None
 
-    def _carries(self, group: NeuronSet, fact: Fact) -> bool:
-        drops = self._drops_of(fact)
+        def carries(group: NeuronSet) -> Asking[bool]:
+            return bool((yield from self.carried_by(group, but, most=1)))
+
+        return carries
+
+    def _carries(self, group: NeuronSet, fact: Fact) -> Asking[bool]:
+        drops, everything = self._drops_of(fact), self._neurons[fact.key]
+        own = group & everything
+        sets = [own, everything - own, everything]
+        if drops is not None:
+            yield from drops.measure(sets)
         if drops is None or not drops.probability > 0:
             return False
-        everything = self._neurons[fact.key]
-        own = group & everything
-        needed, left, lost = drops([own, everything - own, everything])
+        needed, left, lost = drops(sets)
         t_high = self._settings.t_high
         return bool(needed >= t_high or (left <= SUFFICES and lost >= t_high))

@@ -31,6 +31,7 @@ from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
 from factneurons.draws import as_number
 from factneurons.errors import BadFact
 from factneurons.models.model import Model
+from factneurons.models.questions import Asking
 from factneurons.models.types import Neuron
 from factneurons.settings import with_options
 from factneurons.tables import ResultTable
@@ -63,14 +64,14 @@ def find_degenerate(
             raise BadFact(f"fact {fact_id!r} ({language}): it comes twice; give every fact once")
     units = GapUnits(model, settings)
     by_neuron = facts_by_neuron(model, many, settings)
-    found = (degenerate_neurons(model, each, settings, units, by_neuron.carrying(each.fact)) for each in many)
-    return ResultTable(tuple(found), FOUND)
+    searches = [degenerate_search(model, each, settings, units, by_neuron.carrying(each.fact)) for each in many]
+    return ResultTable(tuple(model.answer(searches)), FOUND)
 
 
 def facts_by_neuron(model: Model, known: Iterable[KnowledgeNeurons], settings: DegeneracySettings) -> FactsByNeuron:
     """The knowledge neurons of many facts, to look up which facts a group of neurons carries."""
     asked = {each.fact.key: each for each in known}
-    drops_of = cache(lambda fact: Drops(suppressed_by(model, fact, asked[fact.key].queries)))
+    drops_of = cache(lambda fact: Drops(suppressed_by(fact, asked[fact.key].queries)))
     return FactsByNeuron(((each.fact, each.neurons) for each in asked.values()), drops_of, settings)
 
 
@@ -93,11 +94,22 @@ def degenerate_neurons(
     Raises:
         BadNumber: a weight or a probability that is NaN; names the neuron, or the fact and the prompt.
     """
+    return model.answer([degenerate_search(model, known, settings, units, carries)])[0]
+
+
+def degenerate_search(
+    model: Model,
+    known: KnowledgeNeurons,
+    settings: DegeneracySettings,
+    units: GapUnits | None = None,
+    carries: Carries = carries_nothing,
+) -> Asking[DegenerateNeurons]:
+    """The same as a search, to be advanced beside others."""
     neurons = tuple(sorted(known.neurons))
     asked, others = split_prompts(known.queries)
-    drops, held_out = Drops(suppressed_by(model, known.fact, asked)), suppressed_by(model, known.fact, others)
+    drops, held_out = Drops(suppressed_by(known.fact, asked)), suppressed_by(known.fact, others)
     if len(neurons) < 2:
-        return judge(known, (), drops, held_out, carries, settings, reason="too-few-neurons")
+        return (yield from judge(known, (), drops, held_out, carries, settings, reason="too-few-neurons"))
     score = dict(zip(known.neurons, known.scores, strict=True))
     context = Context(
         distances=neuron_distances(model, neurons, settings, units),
@@ -106,20 +118,15 @@ def degenerate_neurons(
         drops=drops,
         rng=np.random.default_rng([settings.seed, as_number(f"clusterer {known.fact.key}")]),
         width=model.width,
-        mediated_effects=lambda needed: mediated_effects(model, asked, needed),
+        mediated_effects=lambda needed: mediated_effects(asked, needed),
     )
-    clustering = CLUSTERERS[settings.clusterer].cluster(context, settings)
-    return judge(
-        known,
-        [_described(cluster, clustering, context) for cluster in clustering.clusters],
-        drops,
-        held_out,
-        carries,
-        settings,
-        reason=clustering.reason,
-        barcode=tuple(
-            Bar(bar.birth, bar.death, _members(bar, context.neurons), bar.chosen) for bar in clustering.barcode
-        ),
+    clustering = yield from CLUSTERERS[settings.clusterer].cluster(context, settings)
+    clusters = [_described(cluster, clustering, context) for cluster in clustering.clusters]
+    bars = (Bar(bar.birth, bar.death, _members(bar, neurons), bar.chosen) for bar in clustering.barcode)
+    return (
+        yield from judge(
+            known, clusters, drops, held_out, carries, settings, reason=clustering.reason, barcode=tuple(bars)
+        )
     )
 
 

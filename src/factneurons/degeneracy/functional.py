@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from factneurons.attribution.drops import Drops, NeuronSet, union, without_others
+from factneurons.attribution.drops import Drops, NeuronSet, all_but_each, union
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.models.questions import Asking
 
 
 def functional_filter(
     clusters: Sequence[NeuronSet], drops: Drops, settings: DegeneracySettings
-) -> tuple[tuple[NeuronSet, ...], str]:
+) -> Asking[tuple[tuple[NeuronSet, ...], str]]:
     """The components among disjoint clusters, and "" or the reason why there are none.
 
     Args:
@@ -31,22 +32,26 @@ def functional_filter(
     """
     standing = tuple(sorted(clusters, key=sorted))
     for reason, test in _FILTERS[settings.filter]:
-        standing = test(standing, drops, settings)
+        standing = yield from test(standing, drops, settings)
         if len(standing) < 2:
             return (), reason
     return standing, ""
 
 
-def _dispensable(clusters: tuple[NeuronSet, ...], drops: Drops, settings: DegeneracySettings) -> tuple[NeuronSet, ...]:
+def _dispensable(
+    clusters: tuple[NeuronSet, ...], drops: Drops, settings: DegeneracySettings
+) -> Asking[tuple[NeuronSet, ...]]:
     """F1."""
-    lost = drops(clusters)
+    lost = yield from drops.asked(clusters)
     return tuple(cluster for cluster, drop in zip(clusters, lost, strict=True) if drop < settings.dispensable)
 
 
-def _sufficient(clusters: tuple[NeuronSet, ...], drops: Drops, settings: DegeneracySettings) -> tuple[NeuronSet, ...]:
+def _sufficient(
+    clusters: tuple[NeuronSet, ...], drops: Drops, settings: DegeneracySettings
+) -> Asking[tuple[NeuronSet, ...]]:
     """F2: leave out the cluster that loses most when it alone is left, until none loses too much."""
     while len(clusters) > 1:
-        lost = without_others(clusters, drops)
+        lost = yield from drops.asked(all_but_each(clusters))
         worst = int(lost.argmax())
         if lost[worst] <= settings.t_sufficient:
             break
@@ -56,12 +61,13 @@ def _sufficient(clusters: tuple[NeuronSet, ...], drops: Drops, settings: Degener
 
 def _jointly_needed(
     clusters: tuple[NeuronSet, ...], drops: Drops, settings: DegeneracySettings
-) -> tuple[NeuronSet, ...]:
+) -> Asking[tuple[NeuronSet, ...]]:
     """F3."""
-    return clusters if drops.of(union(clusters)) >= settings.t_high else ()
+    (lost,) = yield from drops.asked([union(clusters)])
+    return clusters if lost >= settings.t_high else ()
 
 
-_Test = Callable[[tuple[NeuronSet, ...], Drops, DegeneracySettings], tuple[NeuronSet, ...]]
+_Test = Callable[[tuple[NeuronSet, ...], Drops, DegeneracySettings], Asking[tuple[NeuronSet, ...]]]
 
 _F1: tuple[str, _Test] = ("fewer-than-two-dispensable", _dispensable)
 _F2: tuple[str, _Test] = ("not-sufficient", _sufficient)

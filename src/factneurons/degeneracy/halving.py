@@ -33,6 +33,7 @@ import numpy as np
 
 from factneurons.attribution.drops import NeuronSet, Suppressed, union
 from factneurons.draws import as_number
+from factneurons.models.questions import Asking
 from factneurons.models.types import FloatArray, Neuron
 
 MOST_SPLITS = 20
@@ -75,7 +76,7 @@ def split_prompts(asked: Sequence[_Item]) -> tuple[Sequence[_Item], Sequence[_It
 
 def halving_test(
     groups: Sequence[NeuronSet], held_out: Suppressed, *, t_high: float, seed: int, fact_key: str
-) -> Halving:
+) -> Asking[Halving]:
     """T of one fact's groups.
 
     Args:
@@ -95,7 +96,7 @@ def halving_test(
     splits = [half | always for half in halves_of(large, rng)]
     others = [(everything - half) | always for half in splits]
     sets = [frozenset[Neuron](), everything, *(everything.difference(group) for group in large), *splits, *others]
-    table = held_out([sorted(each) for each in sets])
+    table = yield from held_out([sorted(each) for each in sets])
     table = table[table[:, 0] > 0] if len(table) else table
     if not len(table):
         return Halving(reason="one-prompt")

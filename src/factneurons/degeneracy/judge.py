@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from factneurons.attribution.drops import Drops, NeuronSet, Suppressed, log_odds_lost, union, without_others
+from factneurons.attribution.drops import Drops, NeuronSet, Suppressed, all_but_each, log_odds_lost, union
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.carrying import Carries
 from factneurons.degeneracy.functional import functional_filter
@@ -28,6 +28,7 @@ from factneurons.degeneracy.halving import halving_test
 from factneurons.degeneracy.indices import degeneracy_index
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons, Grouping, StorageVerdict
+from factneurons.models.questions import Asking, in_turn
 
 NEEDED = 0.7
 """A stage of a conjunctive fact costs on average at least this share of what all cost, in log-odds."""
@@ -47,7 +48,7 @@ def judge(
     *,
     reason: str = "",
     barcode: tuple[Bar, ...] = (),
-) -> DegenerateNeurons:
+) -> Asking[DegenerateNeurons]:
     """What was found for one fact: its components with what each of them costs, and how the fact is stored.
 
     Args:
@@ -78,11 +79,11 @@ def judge(
     if not neurons:
         return found
     everything = union(groups)
-    drops.measure([*groups, *(everything - group for group in groups), everything, neurons])
+    yield from drops.measure([*groups, *(everything - group for group in groups), everything, neurons])
     if not drops.probability > 0:
         return replace(found, reason=reason or "zero-probability")
     able = () if reason in _NO_GROUPS else tuple(groups)
-    stored = storage_of(neurons, able, drops, held_out, carries, settings, fact_key=known.fact.key)
+    stored = yield from storage_of(neurons, able, drops, held_out, carries, settings, fact_key=known.fact.key)
     found = replace(found, storage=stored.verdict, details=dict(stored.evidence))
     if reason:
         return found
@@ -92,7 +93,10 @@ def judge(
         reason=stored.reason,
         details=_graded(neurons, tuple(groups), drops) | found.details,
     )
-    return graded if stored.grouping == "no-groups" else _with_components(graded, neurons, groups, stored, drops)
+    if stored.grouping == "no-groups":
+        return graded
+    yield from drops.measure([*stored.groups, *all_but_each(stored.groups), union(stored.groups)])
+    return _with_components(graded, neurons, groups, stored, drops)
 
 
 def _with_components(
@@ -108,7 +112,7 @@ def _with_components(
         found,
         components=_measured(described, stored.groups, drops),
         drop_all=drop_all,
-        degeneracy_index=degeneracy_index(drop_all, without_others(stored.groups, drops)),
+        degeneracy_index=degeneracy_index(drop_all, drops(all_but_each(stored.groups))),
         coverage=len(everything & neurons) / len(neurons),
         grouping=stored.grouping,
     )
@@ -118,7 +122,7 @@ def _measured(
     described: Mapping[NeuronSet, Component], groups: tuple[NeuronSet, ...], drops: Drops
 ) -> tuple[Component, ...]:
     """Groups with their losses, the others being these groups."""
-    alone, left = drops(groups).tolist(), without_others(groups, drops).tolist()
+    alone, left = drops(groups).tolist(), drops(all_but_each(groups)).tolist()
     return tuple(
         replace(described[group], drop_alone=alone[place], drop_without_others=left[place])
         for place, group in enumerate(groups)
@@ -133,7 +137,7 @@ def _graded(neurons: NeuronSet, groups: tuple[NeuronSet, ...], drops: Drops) -> 
         "probability": drops.probability,
         "drop_knowledge_neurons": drops.of(neurons),
         "drop_candidates": drop_all,
-        "degeneracy_index_candidates": degeneracy_index(drop_all, without_others(groups, drops)),
+        "degeneracy_index_candidates": degeneracy_index(drop_all, drops(all_but_each(groups))),
         "coverage_candidates": len(everything & neurons) / len(neurons),
     }
 
@@ -166,7 +170,7 @@ def storage_of(
     settings: DegeneracySettings,
     *,
     fact_key: str,
-) -> Storage:
+) -> Asking[Storage]:
     """The verdict over one fact whose P(answer) is not 0.
 
     Args:
@@ -178,24 +182,28 @@ def storage_of(
         settings: the thresholds of the functional tests and of the halving test, and the seed.
         fact_key: makes the draws of every fact its own.
     """
-    passed, reason = functional_filter(groups, drops, settings) if len(groups) > 1 else ((), "one-cluster")
+    yield from drops.measure([*groups, neurons])
+    passed: tuple[NeuronSet, ...] = ()
+    reason = "one-cluster"
+    if len(groups) > 1:
+        passed, reason = yield from functional_filter(groups, drops, settings)
     if passed:
-        return _substitutes(passed, held_out, carries, settings, fact_key)
+        return (yield from _substitutes(passed, held_out, carries, settings, fact_key))
     if not neurons or drops.of(neurons) < settings.t_high:
         return Storage("none", (), reason)
     share = _share_of_each(neurons, groups, drops) if len(groups) > 1 else math.nan
     if share >= NEEDED:
         return Storage("conjunctive", tuple(groups), reason, evidence={"share_of_each": share})
     one = groups[0] if len(groups) == 1 else neurons
-    verdict: StorageVerdict = "shared" if carries(one) else "single"
+    verdict: StorageVerdict = "shared" if (yield from carries(one)) else "single"
     return Storage(verdict, (one,), reason, evidence={} if math.isnan(share) else {"share_of_each": share})
 
 
 def _substitutes(
     passed: tuple[NeuronSet, ...], held_out: Suppressed, carries: Carries, settings: DegeneracySettings, fact_key: str
-) -> Storage:
-    test = halving_test(passed, held_out, t_high=settings.t_high, seed=settings.seed, fact_key=fact_key)
-    carrying = [carries(group) for group in passed]
+) -> Asking[Storage]:
+    test = yield from halving_test(passed, held_out, t_high=settings.t_high, seed=settings.seed, fact_key=fact_key)
+    carrying = yield from in_turn(carries(group) for group in passed)
     evidence = {"carry_others": float(np.mean(carrying))} | test.evidence
     if test.reason:
         return Storage("undecided", passed, test.reason, "undecided", evidence)

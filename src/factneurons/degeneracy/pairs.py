@@ -27,6 +27,7 @@ from factneurons.degeneracy.settings import Differences, PairSettings
 from factneurons.degeneracy.tables import PAIRED
 from factneurons.degeneracy.types import DegeneratePair, DegeneratePairs, PromptPairs
 from factneurons.models.model import Model
+from factneurons.models.questions import Asking
 from factneurons.models.types import FloatArray, Neuron
 from factneurons.settings import with_options
 from factneurons.tables import ResultTable
@@ -56,7 +57,7 @@ def degenerate_pairs(
     """
     settings = with_options(PairSettings, settings, options)
     many = [known] if isinstance(known, KnowledgeNeurons) else known
-    return ResultTable(tuple(pairs_of(model, each, settings) for each in many), PAIRED)
+    return ResultTable(tuple(model.answer(pairs_search(each, settings) for each in many)), PAIRED)
 
 
 def pairs_of(model: Model, known: KnowledgeNeurons, settings: PairSettings) -> DegeneratePairs:
@@ -65,11 +66,16 @@ def pairs_of(model: Model, known: KnowledgeNeurons, settings: PairSettings) -> D
     Raises:
         BadNumber: a probability that is NaN; names the fact and the prompt.
     """
+    return model.answer([pairs_search(known, settings)])[0]
+
+
+def pairs_search(known: KnowledgeNeurons, settings: PairSettings) -> Asking[DegeneratePairs]:
+    """The same as a search, to be advanced beside others."""
     neurons = known.neurons[: settings.most]
     if len(neurons) < 2:
         return _result(known, settings, (), (), "too-few-neurons")
     asked = [(known.fact, query) for query in known.queries]
-    alone = suppressed_table(model, asked, [(), *((neuron,) for neuron in neurons)])
+    alone = yield from suppressed_table(asked, [(), *((neuron,) for neuron in neurons)])
     untouched, alone = alone[:, 0], alone[:, 1:]
     losses = _losses(untouched[:, None], alone, settings.differences)
     low, high = settings.thresholds
@@ -77,7 +83,7 @@ def pairs_of(model: Model, known: KnowledgeNeurons, settings: PairSettings) -> D
     both = np.full((len(losses), len(neurons), len(neurons)), np.nan)
     if wanted:
         first, second = np.array(wanted).T
-        table = suppressed_table(model, asked, [(neurons[i], neurons[j]) for i, j in wanted])
+        table = yield from suppressed_table(asked, [(neurons[i], neurons[j]) for i, j in wanted])
         both[:, first, second] = _losses(untouched[:, None], table, settings.differences)
     prompts = tuple(
         PromptPairs(
@@ -92,7 +98,7 @@ def pairs_of(model: Model, known: KnowledgeNeurons, settings: PairSettings) -> D
     return _result(known, settings, pairs, prompts, "" if pairs else _reason(prompts))
 
 
-def disjoint_pairs(neurons: Sequence[Neuron], drops: Drops, settings: PairSettings) -> tuple[NeuronSet, ...]:
+def disjoint_pairs(neurons: Sequence[Neuron], drops: Drops, settings: PairSettings) -> Asking[tuple[NeuronSet, ...]]:
     """The pairs of a "greedy_disjoint" search in the mean over a fact's prompts, as disjoint clusters.
 
     Args:
@@ -102,12 +108,12 @@ def disjoint_pairs(neurons: Sequence[Neuron], drops: Drops, settings: PairSettin
     """
     looked_at = list(neurons[: settings.most])
     low, high = settings.thresholds
-    alone = drops([frozenset([neuron]) for neuron in looked_at])
+    alone = yield from drops.asked([frozenset([neuron]) for neuron in looked_at])
     both = np.full((len(looked_at), len(looked_at)), np.nan)
     wanted = list(combinations(np.flatnonzero(alone <= low).tolist(), 2))
     if wanted:
         first, second = np.array(wanted).T
-        both[first, second] = drops([frozenset((looked_at[i], looked_at[j])) for i, j in wanted])
+        both[first, second] = yield from drops.asked([frozenset((looked_at[i], looked_at[j])) for i, j in wanted])
     return tuple(frozenset((looked_at[i], looked_at[j])) for i, j in _greedy_disjoint(alone, both, low, high))
 
 

@@ -164,6 +164,21 @@ def _description(
     )
 
 
+def share_right(
+    model: Model, facts: Iterable[Fact], settings: FinetuneSettings | None = None, **options: object
+) -> float:
+    """The share of the prompts trained by a fine-tuning on these facts whose answer comes first, every token of it.
+
+    Raises:
+        NotAskable: no fact can be asked.
+        BadNumber: a probability is no number.
+    """
+    splits, _ = _splits(model, list(facts), with_options(FinetuneSettings, settings, options))
+    found = _accuracy(model, [query for split in splits for query in split.used])
+    assert found is not None
+    return found
+
+
 def _accuracy(model: Model, queries: Sequence[Query]) -> float | None:
     """The share of queries whose answer is the top prediction, every token of it; None without queries."""
     if not queries:

@@ -34,6 +34,7 @@ class Claim:
         against: than those of this condition, fact by fact; None: than 0.
         place: only in this place; None: the mean over a fact's places.
         against_place: the place that is compared with; None: the same one.
+        where: a measure; a fact enters only where it is 1. About the others the design decides, not the model.
     """
 
     text: str
@@ -43,6 +44,7 @@ class Claim:
     against: str | None = None
     place: str | None = None
     against_place: str | None = None
+    where: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

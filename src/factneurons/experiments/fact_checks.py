@@ -32,6 +32,8 @@ SHARE = 0.5
 
 METHOD = "amig"
 
+ASKING, OPEN = "asking", "open to asking"
+
 MEASURES = {
     "right verdicts": "share of a fact's two statements, its answer and a wrong one, that are judged rightly",
     "right found": "1 if the right statement is judged true, else 0",
@@ -39,6 +41,8 @@ MEASURES = {
     "order": "1 if the right statement scores above the wrong one, 1/2 if equal, else 0",
     "score, right": "score of the right statement, in the condition's own units; of random neurons, in the first draw",
     "score, wrong": "score of the wrong statement, likewise",
+    OPEN: "0 if the statements are in the very prompt that makes the fact a known one, so that asking is right about"
+    " the right one by design; else 1",
 }
 
 _SCORES = ("score, right", "score, wrong")
@@ -55,7 +59,9 @@ class _Condition:
 class FactChecks:
     """Every condition, fitted on the known facts of four fifths of the subjects.
 
-    Neurons are found with the first half of a fact's prompts, as everywhere in the suite.
+    Neurons are found with the first half of a fact's prompts, as everywhere in the suite. That half also decides
+    whether the model knows the fact, and the statements are in one of the other prompts: about a prompt that makes a
+    fact known, asking the model cannot be wrong.
 
     Args:
         study: the model and the facts.
@@ -72,7 +78,10 @@ class FactChecks:
         self._held_out = held_out_subjects(study.facts, seed=study.settings.seed)
         cases = list(self._training())
         if not cases:
-            raise BadSetting("the model knows none of the training facts, so there is nothing to fit a check with")
+            total = sum(not self._is_held_out(fact) for fact in study.facts)
+            raise BadSetting(
+                f"the model knows none of the {total} training facts, and a check is fitted with at least one"
+            )
         known = [each for each in (self._knowledge(case.fact) for case in cases) if each is not None]
         queries: dict[Group, list[Query]] = defaultdict(list)
         for case in cases:
@@ -104,7 +113,14 @@ class FactChecks:
             NotAskable: it cannot be asked.
         """
         settings = self._study.settings
-        return case_of(self._study.model, fact, self._wrong_answers, seed=settings.seed, multi_mask=settings.multi_mask)
+        return case_of(
+            self._study.model,
+            fact,
+            self._wrong_answers,
+            seed=settings.seed,
+            multi_mask=settings.multi_mask,
+            apart=True,
+        )
 
     def test_case(self, fact: Fact) -> Case:
         """The two statements of a fact of the test.
@@ -116,8 +132,13 @@ class FactChecks:
             raise NotAskable("for-training", "its subject is one of those that thresholds are chosen on")
         case = self.case(fact)
         if self._study.settings.known_only and not case.known:
-            raise NotAskable("not-known", f"its answer {fact.answer!r} comes first in none of its prompts")
+            raise NotAskable("not-known", f"its answer {fact.answer!r} comes first in no prompt of its first half")
         return case
+
+    def open(self, case: Case) -> Iterator[Measured]:
+        """Whether asking the model could be wrong about a fact: told once, for the claims about asking."""
+        by_design = self._study.settings.known_only and not case.apart
+        yield Measured(ASKING, OPEN, float(not by_design))
 
     def _knowledge(self, fact: Fact) -> KnowledgeNeurons | None:
         try:
@@ -192,7 +213,7 @@ class FactChecks:
                 right,
                 wrong,
             )
-            for measure, value in zip(MEASURES, values, strict=True):
+            for measure, value in zip(MEASURES, values, strict=False):
                 found[name, measure].append(value)
         for (name, measure), numbers in found.items():
             yield Measured(name, measure, numbers[0] if measure in _SCORES else float(np.mean(numbers)), place)

@@ -1,8 +1,10 @@
 """From rows to verdicts: means with intervals, and whether a claim holds, fails, or cannot be told.
 
-holds         the paired test has p <= 0.05, two-sided, after Holm's correction, and the difference is as expected
-fails         it has, and the difference is the other way
-cannot tell   it has not: too few facts, or no difference large enough
+holds                  the paired test has p <= 0.05, two-sided, after Holm's correction, and the difference is as
+                       expected
+fails                  it has, and the difference is the other way
+cannot tell            it has not: too few facts, or no difference large enough
+cannot tell by design  there are only facts about which the design decides (`Claim.where`), not the model
 
 Both directions are one family: a claim gets one p-value, and it counts whichever way it comes out.
 """
@@ -20,7 +22,7 @@ from factneurons.errors import BadNumber
 from factneurons.experiments.experiment import RANDOM_FOR, Claim, Experiment
 from factneurons.statistics import NO_NUMBER, SIGNIFICANCE, Interval, bootstrap_interval, holm, paired_permutation_test
 
-Verdict = Literal["holds", "fails", "cannot tell"]
+Verdict = Literal["holds", "fails", "cannot tell", "cannot tell by design"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Tested:
         difference: mean of what the claim is about minus what it is compared with, with its interval; None without
             facts that have both.
         p_value: two-sided, corrected over all claims and languages; None likewise.
-        facts: how many facts have both.
+        facts: how many facts have both, and enter.
+        by_design: how many have both and do not enter, because the design decides about them.
     """
 
     claim: Claim
@@ -43,6 +46,7 @@ class Tested:
     difference: Interval | None
     p_value: float | None
     facts: int
+    by_design: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,22 +125,24 @@ def verdicts_of(table: pd.DataFrame, experiment: Experiment) -> list[Tested]:
     languages = sorted(set(table["language"]))
     pairs = [(claim, language) for claim in experiment.claims for language in languages]
     compared = [_compared(table[table["language"] == language], claim) for claim, language in pairs]
-    corrected = _corrected([_p_value(each) for each in compared])
+    entering = [rows[rows["enters"]] for rows in compared]
+    corrected = _corrected([_p_value(rows) for rows in entering])
     return [
-        _tested(claim, language, each, p_value)
-        for (claim, language), each, p_value in zip(pairs, compared, corrected, strict=True)
+        _tested(claim, language, rows, p_value, len(every) - len(rows))
+        for (claim, language), every, rows, p_value in zip(pairs, compared, entering, corrected, strict=True)
     ]
 
 
 def _compared(table: pd.DataFrame, claim: Claim) -> pd.DataFrame:
-    """One row per fact: subject, first, second."""
+    """One row per fact that has both: subject, first, second, and whether it enters."""
     own = table[table["measure"] == claim.measure]
-    first = _by_fact(own[own["condition"] == claim.condition], claim.place)
-    if claim.against is None:
-        return first.assign(second=0.0)
-    place = claim.place if claim.against_place is None else claim.against_place
-    second = _by_fact(own[own["condition"] == claim.against], place)
-    return first.join(second["first"].rename("second"), how="inner")
+    both = _by_fact(own[own["condition"] == claim.condition], claim.place).assign(second=0.0)
+    if claim.against is not None:
+        place = claim.place if claim.against_place is None else claim.against_place
+        second = _by_fact(own[own["condition"] == claim.against], place)
+        both = both.drop(columns="second").join(second["first"].rename("second"), how="inner")
+    deciding = table[(table["measure"] == claim.where) & (table["value"] == 1)]
+    return both.assign(enters=True if claim.where is None else both.index.isin(deciding["fact_id"]))
 
 
 def _by_fact(table: pd.DataFrame, place: str | None) -> pd.DataFrame:
@@ -164,9 +170,9 @@ def _difference(compared: pd.DataFrame) -> Interval | None:
     return bootstrap_interval(differences, clusters=compared["subject"].tolist())
 
 
-def _tested(claim: Claim, language: str, compared: pd.DataFrame, p_value: float | None) -> Tested:
+def _tested(claim: Claim, language: str, compared: pd.DataFrame, p_value: float | None, by_design: int) -> Tested:
     difference = _difference(compared)
-    verdict: Verdict = "cannot tell"
+    verdict: Verdict = "cannot tell by design" if by_design and compared.empty else "cannot tell"
     if difference is not None and p_value is not None and p_value <= SIGNIFICANCE:
         verdict = "holds" if (difference.estimate > 0) == (claim.direction == "greater") else "fails"
-    return Tested(claim, language, verdict, difference, p_value, len(compared))
+    return Tested(claim, language, verdict, difference, p_value, len(compared), by_design)

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from factneurons.statistics import Numbers
 
@@ -45,6 +44,8 @@ def _ratio(part: np.integer[Any], whole: np.integer[Any]) -> float:
 
 def auroc(truth: Flags, scores: Numbers) -> float:
     """The chance that a true statement scores higher than a false one, ties counted half; NaN without either."""
+    from scipy.stats import rankdata  # here, because it takes longer to load than all else of this room
+
     positives = int(np.count_nonzero(truth))
     negatives = len(truth) - positives
     if not positives or not negatives:

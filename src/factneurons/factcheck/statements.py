@@ -33,7 +33,9 @@ class Case:
         true: the statement with its answer.
         false: the statement with a wrong answer, in the same prompt.
         queries: both as the model is asked them.
-        rank: the best rank of the answer over all prompts that can be asked; 1: the model knows the fact.
+        rank: the best rank of the answer over the prompts that decide whether it is known; 1: the model knows it.
+        apart: whether the statements' prompt is none of these; if it may be one, asking the model is right about a
+            known fact by construction.
     """
 
     fact: Fact
@@ -41,10 +43,11 @@ class Case:
     false: Statement
     queries: tuple[Query, Query]
     rank: int
+    apart: bool = False
 
     @property
     def known(self) -> bool:
-        """Whether the answer is the model's top prediction in any prompt."""
+        """Whether the answer is the model's top prediction in any prompt that decides it."""
         return self.rank == 1
 
 
@@ -78,23 +81,42 @@ def _overlap(one: str, other: str) -> bool:
     return one in other or other in one
 
 
-def case_of(model: Model, fact: Fact, wrong_answers: WrongAnswers, *, seed: int = 42, multi_mask: bool = False) -> Case:
+def case_of(
+    model: Model,
+    fact: Fact,
+    wrong_answers: WrongAnswers,
+    *,
+    seed: int = 42,
+    multi_mask: bool = False,
+    apart: bool = False,
+) -> Case:
     """The statements of a fact as this model can be asked them.
+
+    Args:
+        model: the model.
+        fact: the fact.
+        wrong_answers: where its wrong answer comes from.
+        seed: decides which prompt and which wrong answer are taken.
+        multi_mask: masked models: one mask for each token of an answer.
+        apart: one half of the prompts decides whether the fact is known, and the statements are in one of the others;
+            a single prompt has to do both. Otherwise every prompt may do both.
 
     Raises:
         NotAskable: no prompt can be asked, or with no wrong answer ("no-wrong-answer").
     """
     asked = queries_of(model, fact, multi_mask=multi_mask)
-    best = min(each.rank for each in model.evaluate(asked))
+    apart = apart and len(asked) > 1
+    deciding, stated = (asked[::2], asked[1::2]) if apart else (asked, asked)
+    best = min(each.rank for each in model.evaluate(deciding))
     wrong = wrong_answers.of(fact, seed)
-    for query in sorted(asked, key=lambda query: rank(f"{seed}/{fact.key}/{query.prompt.text}")):
+    for query in sorted(stated, key=lambda query: rank(f"{seed}/{fact.key}/{query.prompt.text}")):
         for name in wrong:
             try:
                 false = model.query(query.prompt, name, multi_mask=multi_mask)
             except NotAskable:
                 continue
             made = (_statement(fact, query.prompt, candidate) for candidate in (fact.answer, name))
-            return Case(fact, next(made), next(made), (query, false), best)
+            return Case(fact, next(made), next(made), (query, false), best, apart)
     raise NotAskable("no-wrong-answer", f"none of its {len(wrong)} wrong answers can be asked in its prompts")
 
 

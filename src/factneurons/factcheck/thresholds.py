@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.isotonic import IsotonicRegression
 
 from factneurons.errors import BadSetting
 from factneurons.factcheck.types import Group
@@ -90,6 +89,8 @@ def choose_thresholds(groups: Sequence[Group], scores: Numbers, truth: Flags, le
 
 def _threshold(scores: Numbers, truth: Flags) -> Threshold:
     # One more true and one more false statement keep the ends away from certainty.
+    from sklearn.isotonic import IsotonicRegression  # here, because reports need thresholds and not this second
+
     fitted = IsotonicRegression().fit(
         np.concatenate([scores, [scores.min(), scores.max()]]), np.concatenate([truth, [True, False]]).astype(float)
     )

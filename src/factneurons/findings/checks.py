@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import rankdata
 
 from factneurons.factcheck import measures
 from factneurons.factcheck.conditions import CONDITIONS, HEADLINE
@@ -203,6 +202,8 @@ def _mean_of(measure: Callable[[Flags, Flags], float]) -> Callable[[Numbers], fl
 
 
 def _auroc(values: Numbers) -> float:
+    from scipy.stats import rankdata  # here, because it takes longer to load than all else of this room
+
     truth, _, _, scores, _ = _parts(values)
     positives = np.count_nonzero(truth)
     negatives = len(truth) - positives

@@ -2,9 +2,10 @@
 
 Random sets of the same layers know nothing of neurons that serve many facts. Re-pairing does: every language but the
 first deals its sets of neurons out anew over the facts, each language by itself, within the relation or over all
-facts, and the same rule is applied to what comes together. Every fact keeps as many neurons, and every neuron as many
-facts, in each language; only whose they are is lost. Random permutations, in which a fact may meet itself again, as a
-permutation test needs:
+facts, and the same rule is applied to what comes together. Every neuron keeps as many facts in each language; only
+whose they are is lost. Two facts of one subject are not two pieces of evidence: a subject's facts move together, to the
+places of a subject with as many. Random permutations, in which a subject may meet itself again, as a permutation test
+needs:
 
     p = (1 + permutations that share as much or more in all) / (1 + permutations)
 """
@@ -42,7 +43,8 @@ class Repaired:
         among: "relation" or "all".
         size: neurons per fact by the rule, mean; its control is the mean over re-paired facts, its p-value that of
             the permutations.
-        alone: facts that cannot be re-paired, as no other fact is there to pair with; they are left out.
+        alone: facts that cannot be re-paired, as no other subject has as many facts (among "relation": of the
+            relation); they are left out.
     """
 
     among: Among
@@ -62,21 +64,66 @@ def repaired(languages: pd.DataFrame, neurons: pd.DataFrame, subjects: Sequence[
     Returns:
         None where no fact can be re-paired.
     """
-    groups = (
-        np.unique(languages["relation"], return_inverse=True)[1] if among == "relation" else np.zeros(len(languages))
-    )
-    paired = np.bincount(groups.astype(np.int64))[groups.astype(np.int64)] > 1
+    units = _units(languages, subjects, among)
+    paired = units.groupby("stratum")["unit"].transform("nunique").to_numpy() > 1
     if not paired.any():
         return None
     needed = int(languages["needed"].iloc[0])
     sets = _Sets.of(languages.loc[paired, "fact_id"].tolist(), neurons, needed)
-    observed, expected, p_value = _test(sets, groups[paired], fewer=needed == 1, seed=f"re-pairing/{among}")
+    observed, expected, p_value = _test(sets, _Blocks.of(units[paired]), fewer=needed == 1, seed=f"re-pairing/{among}")
     clusters = [subject for subject, kept in zip(subjects, paired, strict=True) if kept]
     own, control, difference = (
         bootstrap_interval(values, clusters=clusters) for values in (observed, expected, observed - expected)
     )
     name = f"language-independent neurons per fact, {AMONG[among]}"
     return Repaired(among, Finding(name, own, {}, control, difference, p_value), int((~paired).sum()))
+
+
+def _units(languages: pd.DataFrame, subjects: Sequence[str], among: Among) -> pd.DataFrame:
+    """Of every fact: the unit it moves with, and the stratum of units that it moves among, both as numbers."""
+    relation = languages["relation"].to_numpy() if among == "relation" else ""
+    facts = pd.DataFrame({"subject": list(subjects), "relation": relation})
+    facts["size"] = facts.groupby(["relation", "subject"])["subject"].transform("size")
+    return pd.DataFrame(
+        {
+            "unit": facts.groupby(["relation", "subject"]).ngroup(),
+            "stratum": facts.groupby(["relation", "size"]).ngroup(),
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """Facts that move together.
+
+    Attributes:
+        members: [units, most facts of one], numbers of facts; what is beyond a unit's size means nothing.
+        valid: [units, most facts of one], what is not beyond it.
+        strata: [units]; all units of one have as many facts.
+    """
+
+    members: _Whole
+    valid: npt.NDArray[np.bool_]
+    strata: _Whole
+
+    @classmethod
+    def of(cls, units: pd.DataFrame) -> _Blocks:
+        """From the unit and the stratum of every fact."""
+        unit = np.unique(units["unit"], return_inverse=True)[1]
+        order = np.argsort(unit, kind="stable")
+        sizes = np.bincount(unit)
+        valid = np.arange(sizes.max()) < sizes[:, None]
+        members = np.zeros(valid.shape, dtype=np.int64)
+        members[valid] = order
+        return cls(members, valid, units["stratum"].to_numpy(np.int64)[members[:, 0]])
+
+    def shuffled(self, generator: np.random.Generator) -> _Whole:
+        """Where every fact's neurons go, [facts]: units change places within their strata."""
+        to = np.empty(int(self.valid.sum()), dtype=np.int64)
+        place = np.empty(len(self.strata), dtype=np.int64)
+        place[np.argsort(self.strata, kind="stable")] = np.lexsort((generator.random(len(place)), self.strata))
+        to[self.members[self.valid]] = self.members[place][self.valid]
+        return to
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +172,14 @@ class _Sets:
         return np.bincount(places, minlength=self.count).astype(np.float64)
 
 
-def _test(sets: _Sets, groups: npt.NDArray[np.generic], *, fewer: bool, seed: str) -> tuple[Numbers, Numbers, float]:
+def _test(sets: _Sets, blocks: _Blocks, *, fewer: bool, seed: str) -> tuple[Numbers, Numbers, float]:
     """Observed and expected neurons, [facts] each, and the p-value; `fewer`: sharing more means fewer (the union)."""
     generator = random_numbers(seed)
     same = np.arange(sets.count)
     observed = sets.shared([same] * len(sets.facts))
     total, hits = np.zeros(sets.count), 0
-    by_group = np.argsort(groups, kind="stable")
     for _ in range(DRAWS):
-        moved = [same]
-        for _ in sets.facts[1:]:
-            to = np.empty(sets.count, dtype=np.int64)
-            to[by_group] = np.lexsort((generator.random(sets.count), groups))
-            moved.append(to)
+        moved = [same, *(blocks.shuffled(generator) for _ in sets.facts[1:])]
         found = sets.shared(moved[: len(sets.facts)])
         total += found
         hits += int(found.sum() <= observed.sum() if fewer else found.sum() >= observed.sum())

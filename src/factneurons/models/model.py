@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +18,11 @@ from factneurons.models.adapters import Adapter
 from factneurons.models.backbone import Backbone
 from factneurons.models.limits import position_limit
 from factneurons.models.query import build_query
-from factneurons.models.suppression import log_probabilities_with
+from factneurons.models.questions import Asking, Question
+from factneurons.models.suppression import answer_side_by_side, log_probabilities_of
 from factneurons.models.types import Evaluation, FloatArray, Kind, Neuron, Parts, Positions, Query
+
+_Found = TypeVar("_Found")
 
 
 class Model:
@@ -81,20 +85,23 @@ class Model:
 
     # Asking
 
-    def query(self, prompt: Prompt | str, answer: str, *, multi_mask: bool = False) -> Query:
+    def query(self, prompt: Prompt | str, answer: str, *, multi_mask: bool = False, subject: str = "") -> Query:
         """Turn a prompt and an answer into token ids as this model sees them.
 
         Args:
             prompt: a prompt; a text without a blank gets one at its end.
             answer: the answer; a space before it is neither required nor harmful.
             multi_mask: cloze models: put several masks for an answer of several tokens.
+            subject: what the prompt is about, to find its tokens; "": it is not said.
 
         Raises:
             NotAskable: this model cannot be asked this; `reason` says why.
             BadFact: the text has more than one blank.
         """
         tokenizer, longest = self.backbone.tokenizer, self._positions
-        return build_query(tokenizer, self.kind, prompt, answer, multi_mask=multi_mask, max_length=longest)
+        return build_query(
+            tokenizer, self.kind, prompt, answer, multi_mask=multi_mask, max_length=longest, subject=subject
+        )
 
     def probability(self, prompt: Prompt | str, answer: str, *, multi_mask: bool = False) -> float:
         """P(answer) in the blank: the product over the answer's tokens, each given the gold ones before it."""
@@ -145,7 +152,14 @@ class Model:
         Returns:
             [queries, sets] float64.
         """
-        return np.exp(log_probabilities_with(self.backbone, queries, neuron_sets, factor, positions))
+        interventions.check_positions(positions)
+        factors = list(factor) if isinstance(factor, Iterable) else [float(factor)] * len(neuron_sets)
+        question = Question(queries, neuron_sets, factors)
+        return np.exp(log_probabilities_of(self.backbone, [question], everywhere=positions == "all")[0])
+
+    def answer(self, searches: Iterable[Asking[_Found]]) -> list[_Found]:
+        """What searches find (`models.questions`), advanced side by side so that their questions share passes."""
+        return answer_side_by_side(self.backbone, searches)
 
     # Changing
 

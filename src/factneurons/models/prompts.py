@@ -37,7 +37,8 @@ def ask(
     queries, refusals = [], []
     for prompt in fact.prompts if prompts is None else prompts:
         try:
-            asked = model.query(prompt, fact.answer if answer is None else answer, multi_mask=multi_mask)
+            wanted = fact.answer if answer is None else answer
+            asked = model.query(prompt, wanted, multi_mask=multi_mask, subject=fact.subject)
             if against is not None:
                 asked = set_against(model, asked, _other_answer(fact, against), multi_mask=multi_mask)
             queries.append(of_fact(asked, fact))

@@ -49,6 +49,7 @@ class _Question:
     join: str
     right: str
     answer: str
+    subject: str = ""
     free: bool = False
     """Whether the model is to go on as it likes, so that there is no answer."""
 
@@ -77,6 +78,7 @@ def build_query(
     multi_mask: bool = False,
     max_length: int | None = None,
     decoder_start: int | None = None,
+    subject: str = "",
 ) -> Query:
     """Turn a prompt and its answer into what a model of this kind is fed.
 
@@ -89,6 +91,7 @@ def build_query(
         multi_mask: cloze only: ask answers of n tokens with n masks instead of refusing them.
         max_length: the number of positions the model has.
         decoder_start: encoder-decoder only: the decoder's first token (default: the padding token).
+        subject: what the prompt is about, to find its tokens; "": it is not said.
 
     Raises:
         NotAskable: with one of the reasons "empty-answer", "blank-at-start", "blank-not-at-end",
@@ -100,7 +103,7 @@ def build_query(
         BadSetting: an unknown kind.
     """
     check_choice("kind of model", kind, _KINDS)
-    question = _cut(as_prompt(prompt, tokenizer), answer)
+    question = replace(_cut(as_prompt(prompt, tokenizer), answer), subject=subject)
     query = _KINDS[kind](tokenizer, question, multi_mask, decoder_start)
     length = max(len(query.input_ids), len(query.decoder_input_ids))
     if max_length is not None and length > max_length:
@@ -294,6 +297,15 @@ def _words(text: str, encoding: _Encoding, positions: Sequence[int]) -> tuple[tu
     return tuple(tuple(group) for group in groups)
 
 
+def _subject(text: str, end: int, question: _Question, encoding: _Encoding, among: Sequence[int]) -> tuple[int, ...]:
+    """The positions of the tokens that hold some of the subject, where it is last named before `end` in the text."""
+    begin = text[:end].rfind(question.subject) if question.subject else -1
+    if begin < 0 or encoding.offsets is None:
+        return ()
+    stop, offsets = begin + len(question.subject), encoding.offsets
+    return tuple(place for place in among if offsets[place][0] < stop and offsets[place][1] > begin)
+
+
 def _same_word(text: str, before: tuple[int, int], after: tuple[int, int]) -> bool:
     if after[0] < before[1]:
         return True
@@ -326,6 +338,7 @@ def _build_causal(
         answer_ids=answer_ids,
         replaceable=replaceable,
         words=_words(question.filled, full, replaceable),
+        subject=_subject(question.filled, question.border, question, full, replaceable),
     )
 
 
@@ -371,6 +384,7 @@ def _build_cloze(
         answer_ids=answer_ids,
         replaceable=replaceable,
         words=_words(text, encoding, replaceable),
+        subject=_subject(text, len(text), question, encoding, replaceable),
     )
 
 
@@ -398,6 +412,7 @@ def _build_encoder_decoder(
         answer_ids=answer_ids,
         replaceable=replaceable,
         words=_words(text, encoding, replaceable),
+        subject=_subject(text, len(text), question, encoding, replaceable),
         decoder_input_ids=(int(start), sentinel, *answer_ids[:-1]),
         encoder_position=positions[0],
     )

@@ -1,144 +1,273 @@
-"""P(answer) under many different neuron sets in one batch, one set per row, over shared prompts."""
+"""P(answer), and neurons' values, under many different neuron sets at once: one set per row, over shared prompts.
+
+Questions of any prompts share passes: rows of one pass belong to queries with equally many answer tokens, and each has
+its own sets.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from factneurons.errors import BadSetting
-from factneurons.models.backbone import Backbone, Change
-from factneurons.models.interventions import check_positions
-from factneurons.models.neurons import checked
+from factneurons.models.backbone import Backbone
+from factneurons.models.interventions import changed_values, multiply
 from factneurons.models.passes.attention import Unsupported
 from factneurons.models.passes.capture import Capture, capture
+from factneurons.models.passes.captures import Captures
+from factneurons.models.passes.changes import ChangedRows, NeuronSets
 from factneurons.models.passes.fast_path import disable_fast_path, fast_path_fits
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.passes.memory import in_parts
 from factneurons.models.passes.plain import plain_log_probabilities
 from factneurons.models.passes.rows import Multiplied, run_rows
-from factneurons.models.types import FloatArray, Neuron, Positions, Query
+from factneurons.models.probabilities import activations
+from factneurons.models.questions import Asking, Question, Reading
+from factneurons.models.types import FloatArray, Neuron, Query
 
 _ROWS = 512
 _ENCODER_TOKENS = 4096
 
-Factors = Mapping[Neuron, float]
+_Found = TypeVar("_Found")
 
 
-def log_probabilities_with(
-    backbone: Backbone,
-    queries: Sequence[Query],
-    neuron_sets: Sequence[Collection[tuple[int, int]]],
-    factor: float | Sequence[float],
-    positions: Positions,
-) -> FloatArray:
-    """Log P(answer) in nats, [queries, sets], with each set's neurons multiplied (`Model.probabilities_with`)."""
-    check_positions(positions)
-    each = list(factor) if isinstance(factor, Iterable) else [float(factor)] * len(neuron_sets)
-    if len(each) != len(neuron_sets):
-        raise BadSetting(f"{len(neuron_sets)} neuron sets need one factor or as many, not {len(each)}")
-    sets = [dict.fromkeys(checked(backbone, s), f) for s, f in zip(neuron_sets, each, strict=True)]
-    result = np.empty((len(queries), len(sets)))
+def answer_side_by_side(backbone: Backbone, searches: Iterable[Asking[_Found]]) -> list[_Found]:
+    """Advance all searches together until each has found what it looks for; the same as one after the other.
 
-    def ask(indices: Sequence[int]) -> None:
-        result[indices] = _of_batch(backbone, [queries[index] for index in indices], sets, positions == "all")
-
-    for indices in _together(backbone, queries, len(sets)):
-        in_parts(indices, ask, what=f"interventions on {backbone.name}")
-    return result
-
-
-def _together(backbone: Backbone, queries: Sequence[Query], sets: int) -> Iterator[list[int]]:
-    """Queries whose rows share passes: of causal models, with equally many answer tokens."""
-    by_tokens: dict[int, list[int]] = {}
-    for index, query in enumerate(queries):
-        by_tokens.setdefault(len(query.answer_ids), []).append(index)
-    for tokens, indices in by_tokens.items():
-        step = max(1, _ROWS // (tokens * max(1, sets))) if backbone.kind == "causal" else 1
-        for begin in range(0, len(indices), step):
-            yield indices[begin : begin + step]
+    Args:
+        backbone: the network. No search may hold an intervention open while it waits for an answer.
+        searches: the searches; what one raises ends all.
+    """
+    captures = Captures(backbone)
+    running = dict(enumerate(searches))
+    found: dict[int, _Found] = {}
+    answers: dict[int, FloatArray | None] = dict.fromkeys(running)
+    while running:
+        asked: dict[int, Question | Reading] = {}
+        for place, search in list(running.items()):
+            try:
+                asked[place] = search.send(answers[place])  # type: ignore[arg-type]  # None begins it
+            except StopIteration as end:
+                found[place] = end.value
+                del running[place]
+        questions = {place: each for place, each in asked.items() if isinstance(each, Question)}
+        readings = {place: each for place, each in asked.items() if isinstance(each, Reading)}
+        logs = log_probabilities_of(backbone, list(questions.values()), captures)
+        answers = dict(zip(questions, map(np.exp, logs), strict=True))
+        answers.update(zip(readings, values_of(backbone, list(readings.values()), captures), strict=True))
+    return [found[place] for place in range(len(found))]
 
 
-def _of_batch(
-    backbone: Backbone, queries: Sequence[Query], sets: Sequence[Factors], everywhere: bool, *, trusted: bool = True
-) -> FloatArray:
-    tokens = tuple(range(len(queries[0].answer_ids)))
-    captured = capture(backbone, queries, [(row, tokens) for row in range(len(queries))])
-    numbers = sorted((i for i, s in enumerate(sets) if s), key=lambda i: min(sets[i]).layer)
-    fast = trusted and bool(numbers) and not everywhere and fast_path_fits(backbone, captured)
-    if len(queries) > 1 and numbers and not fast:
-        return np.concatenate([_of_batch(backbone, [query], sets, everywhere, trusted=trusted) for query in queries])
-    untouched = captured.log_probabilities.sum(-1).cpu().numpy()
-    result = np.repeat(untouched[:, None], len(sets), axis=1)
+def log_probabilities_of(
+    backbone: Backbone, questions: Sequence[Question], captures: Captures | None = None, *, everywhere: bool = False
+) -> list[FloatArray]:
+    """Log P(answer) in nats, [queries, sets] for each question (`Model.probabilities_with`).
 
-    def ask(part: Sequence[int]) -> None:
-        chosen = [sets[number] for number in part]
-        if fast:
-            result[:, part] = _rows_log_probabilities(backbone, captured, chosen).cpu().numpy()
-        else:
-            result[0, part] = plain_log_probabilities(backbone, captured, chosen, everywhere=everywhere).cpu().numpy()
+    Args:
+        backbone: the network.
+        questions: what is asked.
+        captures: of queries that were asked before; None: nothing is kept.
+        everywhere: neurons are changed at all positions instead of the target positions.
 
-    step = _step(backbone, queries)
-    try:
-        for begin in range(0, len(numbers), step):
-            in_parts(numbers[begin : begin + step], ask, what=None)
-    except Unsupported as reason:
-        disable_fast_path(backbone, reason)
-        return _of_batch(backbone, queries, sets, everywhere, trusted=False)
-    return result
+    Raises:
+        BadSetting: a neuron that the model does not have, or not one factor for each set.
+    """
+    sets = [NeuronSets.of(backbone, each.neuron_sets, each.all_factors) for each in questions]
+    results = [np.empty((len(each.queries), len(each.neuron_sets))) for each in questions]
+
+    def untouched(item: _Item, captured: Capture) -> None:
+        results[item.question][item.query] = captured.log_probabilities[item.row].sum().item()
+
+    def fast(captured: Capture, items: Sequence[_Item], own: Sequence[NeuronSets]) -> None:
+        found = _rows_log_probabilities(backbone, captured, own).cpu().numpy()
+        for row, (item, part) in enumerate(zip(items, own, strict=True)):
+            results[item.question][item.query, part.numbers] = found[row, : len(part)]
+
+    def plain(item: _Item, captured: Capture, own: NeuronSets) -> None:
+        def ask(part: Sequence[int]) -> None:
+            chosen = own.part(part[0], part[-1] + 1)
+            logs = plain_log_probabilities(backbone, captured, chosen.factors_of(), everywhere=everywhere)
+            results[item.question][item.query, chosen.numbers] = logs.cpu().numpy()
+
+        in_parts(range(len(own)), ask, what=f"interventions on {backbone.name}")
+
+    work = _Work(backbone, sets, untouched, fast, plain, everywhere)
+    work.answer([each.queries for each in questions], captures)
+    return results
 
 
-def _step(backbone: Backbone, queries: Sequence[Query]) -> int:
-    if backbone.kind == "cloze":
-        return max(1, _ENCODER_TOKENS // len(queries[0].input_ids))
-    return max(1, _ROWS // (len(queries) * len(queries[0].target_positions)))
+def values_of(backbone: Backbone, readings: Sequence[Reading], captures: Captures | None = None) -> list[FloatArray]:
+    """Values of neurons with sets of others suppressed, [queries, sets, neurons] for each reading."""
+    sets = [NeuronSets.of(backbone, each.neuron_sets, [0.0] * len(each.neuron_sets)) for each in readings]
+    results = [np.empty((len(each.queries), len(each.neuron_sets), len(each.neurons))) for each in readings]
+
+    def untouched(item: _Item, captured: Capture) -> None:
+        for place, (layer, index) in enumerate(readings[item.question].neurons):
+            value = captured.activations[layer][item.row, :, index].float().mean()
+            results[item.question][item.query, :, place] = value.item()
+
+    def fast(captured: Capture, items: Sequence[_Item], own: Sequence[NeuronSets]) -> None:
+        rows = ChangedRows.of(captured, own)
+        wanted = [readings[item.question].neurons for item in items]
+        seen = _read(backbone, captured, rows, {neuron for neurons in wanted for neuron in neurons})
+        for row, (item, part) in enumerate(zip(items, own, strict=True)):
+            for place, neuron in enumerate(wanted[row]):
+                reached = np.flatnonzero(rows.begins[: len(part)] <= neuron.layer)
+                if len(reached):
+                    results[item.question][item.query, part.numbers[reached], place] = seen[neuron][row, reached]
+
+    def plain(item: _Item, captured: Capture, own: NeuronSets) -> None:
+        layers, indices = zip(*readings[item.question].neurons, strict=True)
+        for number, neurons in zip(own.numbers, own.factors_of(), strict=True):
+            with changed_values(backbone, neurons, multiply(0.0), "target"):
+                values = activations(backbone, captured.batch.queries)
+            results[item.question][item.query, number] = values[0, layers, indices]
+
+    work = _Work(backbone, sets, untouched, fast, plain)
+    work.answer([each.queries for each in readings], captures)
+    return results
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One query of one question, and its row in a capture."""
+
+    question: int
+    query: int
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """How questions are spread over passes.
+
+    Attributes:
+        backbone: the network.
+        sets: of every question.
+        untouched: is given the capture that an item is in, before anything else.
+        fast: is given a capture of some items alone, and some sets of each.
+        plain: is given an item alone, and its sets, where rows do not fit.
+        everywhere: rows never fit.
+    """
+
+    backbone: Backbone
+    sets: Sequence[NeuronSets]
+    untouched: Callable[[_Item, Capture], None]
+    fast: Callable[[Capture, Sequence[_Item], Sequence[NeuronSets]], None]
+    plain: Callable[[_Item, Capture, NeuronSets], None]
+    everywhere: bool = False
+
+    def answer(self, queries: Sequence[Sequence[Query]], captures: Captures | None) -> None:
+        """All questions, each with its queries."""
+        asked: dict[Query, list[tuple[int, int]]] = {}
+        for question, own in enumerate(queries):
+            for place, query in enumerate(own):
+                asked.setdefault(query, []).append((question, place))
+        kept = Captures(self.backbone, kept=False) if captures is None else captures
+        for captured, rows in kept.of(list(asked)):
+            items = [_Item(*place, row) for query, row in rows.items() for place in asked[query]]
+            for item in items:
+                self.untouched(item, captured)
+            changed = [item for item in items if len(self.sets[item.question])]
+            for part in self._packed(captured, changed):
+                in_parts(part, partial(self._ask, captured), what=f"interventions on {self.backbone.name}")
+
+    def _packed(self, captured: Capture, items: Sequence[_Item]) -> Iterator[list[_Item]]:
+        """Items with about equally many sets, as many as fill a pass."""
+        most = self._most_rows(captured)
+        pack: list[_Item] = []
+        for item in sorted(items, key=lambda item: -len(self.sets[item.question])):
+            if pack and (len(pack) + 1) * len(self.sets[pack[0].question]) > most:
+                yield pack
+                pack = []
+            pack.append(item)
+        if pack:
+            yield pack
+
+    def _most_rows(self, captured: Capture) -> int:
+        if self.backbone.kind == "cloze":
+            return max(1, _ENCODER_TOKENS // captured.batch.input_ids.shape[1])
+        return max(1, _ROWS // captured.positions.shape[1])
+
+    def _ask(self, captured: Capture, items: Sequence[_Item]) -> None:
+        if not self.everywhere and fast_path_fits(self.backbone, captured):
+            try:
+                self._in_rows(captured, items)
+            except Unsupported as reason:
+                disable_fast_path(self.backbone, reason)
+            else:
+                return
+        for item in items:
+            alone = captured
+            if len(captured.batch.queries) > 1:
+                query = captured.batch.queries[item.row]
+                alone = capture(self.backbone, [query], [(0, tuple(range(len(query.answer_ids))))])
+            self.plain(item, alone, self.sets[item.question])
+
+    def _in_rows(self, captured: Capture, items: Sequence[_Item]) -> None:
+        own = captured.subset(torch.tensor([item.row for item in items], device=captured.rows.device))
+        sets = [self.sets[item.question] for item in items]
+
+        def ask(part: Sequence[int]) -> None:
+            cut = {id(each): each.part(part[0], part[-1] + 1) for each in sets}
+            self.fast(own, items, [cut[id(each)] for each in sets])
+
+        step = max(1, self._most_rows(captured) // len(items))
+        longest = max(len(each) for each in sets)
+        for begin in range(0, longest, step):
+            in_parts(range(begin, min(begin + step, longest)), ask, what=None)
 
 
 @torch.no_grad()
-def _rows_log_probabilities(backbone: Backbone, captured: Capture, sets: Sequence[Factors]) -> Tensor:
-    """Each row starts at the lowest layer its set touches; `sets` are sorted by that layer. [I, sets]."""
-    starts: list[Tensor | None] = []
-    changes: dict[int, Change] = {}
-    lowest = [min(neurons).layer for neurons in sets]
-    for layer in range(backbone.layer_count):
-        own = [row for row, first in enumerate(lowest) if first == layer]
-        starts.append(_start(captured, layer, [sets[row] for row in own]) if own else None)
-        entries = [
-            (row, neuron.index, factor)
-            for row, neurons in enumerate(sets)
-            if lowest[row] < layer
-            for neuron, factor in neurons.items()
-            if neuron.layer == layer
-        ]
-        if entries:
-            changes[layer] = _multiplied(entries, backbone.device)
+def _rows_log_probabilities(backbone: Backbone, captured: Capture, sets: Sequence[NeuronSets]) -> Tensor:
+    """[I, rows] of the sets of every item, in their order; NaN where an item has fewer."""
+    rows = ChangedRows.of(captured, sets)
     with fast_products(backbone.device, backbone.dtype):
-        hidden = torch.cat([rows for rows in run_rows(backbone, captured, starts, changes) if rows is not None], 1)
-        targets = captured.targets[:, None].expand(-1, len(sets), -1)
-        tokens = backbone.head.log_probabilities(hidden.reshape(-1, hidden.shape[-1]), targets.reshape(-1))
-    return tokens.view(targets.shape).sum(-1)
+        carried = run_rows(backbone, captured, rows.starts, rows.changes)
+        hidden = torch.cat([part for part in carried if part is not None], 1)
+        real = rows.real.to(hidden.device)
+        targets = captured.targets[:, None].expand(-1, real.shape[1], -1)[real]
+        flat = hidden[real].flatten(0, 1)
+        tokens = backbone.head.log_probabilities(flat, targets.reshape(-1).to(flat.device))
+    result = torch.full(real.shape, float("nan"), dtype=torch.float64, device=tokens.device)
+    result[real.to(tokens.device)] = tokens.view(targets.shape).sum(-1)
+    return result
 
 
-def _start(captured: Capture, layer: int, sets: Sequence[Factors]) -> Tensor:
-    activation = captured.activations[layer]
-    entries = [
-        (row, neuron.index, factor)
-        for row, neurons in enumerate(sets)
-        for neuron, factor in neurons.items()
-        if neuron.layer == layer
-    ]
-    own = _multiplied(entries, activation.device)
-    scale = torch.ones(len(sets), 1, activation.shape[-1], dtype=activation.dtype, device=activation.device)
-    scale[own.rows, 0, own.indices] = own.factors.to(scale.dtype)
-    return activation[:, None] * scale[None]
+@torch.no_grad()
+def _read(
+    backbone: Backbone, captured: Capture, rows: ChangedRows, neurons: Iterable[Neuron]
+) -> dict[Neuron, FloatArray]:
+    """Of each neuron the values [I, rows] in the rows that start in its layer or below it."""
+    by_layer: dict[int, list[Neuron]] = {}
+    for neuron in sorted(neurons):
+        by_layer.setdefault(neuron.layer, []).append(neuron)
+    found: dict[Neuron, FloatArray] = {}
 
+    def noted(layer: int, values: Tensor) -> None:
+        for neuron in by_layer[layer]:
+            own = values[..., neuron.index].float().mean(-1).double().cpu().numpy()
+            found[neuron] = np.concatenate([found[neuron], own], 1) if neuron in found else own
 
-def _multiplied(entries: Sequence[tuple[int, int, float]], device: torch.device) -> Multiplied:
-    rows, indices, factors = zip(*entries, strict=True)
-    return Multiplied(
-        torch.tensor(rows, device=device),
-        torch.tensor(indices, device=device),
-        torch.tensor(factors, dtype=torch.float64, device=device),
-    )
+    def noting(layer: int, change: Multiplied | None) -> Callable[[Tensor], Tensor]:
+        def changed(values: Tensor) -> Tensor:
+            after = values if change is None else change(values)
+            noted(layer, after)
+            return after
+
+        return changed
+
+    lowest = int(rows.begins.min())
+    changes = rows.changes | {layer: noting(layer, rows.changes.get(layer)) for layer in by_layer if layer > lowest}
+    with fast_products(backbone.device, backbone.dtype):
+        run_rows(backbone, captured, rows.starts, changes)
+    for layer in by_layer:  # rows that start there come after those from below
+        start = rows.starts[layer]
+        if start is not None:
+            noted(layer, start)
+    return found

@@ -28,6 +28,8 @@ DTYPES = ("float32", "float64", "bfloat16", "float16", "auto")
 """The types weights can have; "auto" is what the files say."""
 
 Positions = Literal["target", "all"]
+Spread = Literal["subject", "all"]
+"""Several positions of a prompt: all tokens of the subject, or all positions."""
 Parts = Literal["both", "out", "in"]
 
 
@@ -103,6 +105,7 @@ class Query:
         fact: whose prompt it is, the same for all prompts of a fact (`prompts.ask` writes it); "" where none is known.
             What is drawn at random for a fact is drawn by it.
         against: what the answer is set against (`query.contrasted` writes it); None: nothing.
+        subject: positions in `input_ids` of the subject's tokens; (): it was not said, or is not in the prompt.
     """
 
     prompt: Prompt
@@ -116,6 +119,7 @@ class Query:
     encoder_position: int | None = None
     fact: str = field(default="", compare=False)
     against: Against | None = None
+    subject: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

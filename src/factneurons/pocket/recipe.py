@@ -40,6 +40,7 @@ class PocketRecipe:
         seed: of the initial weights, the order of the examples, and the noise.
         noise: the share of context tokens replaced by a random token, each time an example is seen, 0 to 1.
         dropout: the dropout probability in training, 0 to 1.
+        switched: the share of examples for which one of two groups of neurons is off, 0 to 1 (see switching).
         vocabulary_size: the number of tokens the tokenizer is trained to (BERT's has more: see vocabulary).
         positions: the longest input, in tokens.
         batch_size: examples per step.
@@ -62,6 +63,7 @@ class PocketRecipe:
     seed: int = 42
     noise: float = 0.01
     dropout: float = 0.0
+    switched: float = 0.0
     vocabulary_size: int = 8192
     positions: int = 128
     batch_size: int = 64
@@ -81,6 +83,7 @@ class PocketRecipe:
         check_choice("size", self.size, SIZES)
         for name in ("noise", "dropout", "label_smoothing"):
             check_number(name, getattr(self, name), least=0, below=1)
+        check_number("switched", self.switched, least=0, most=1)
         for name in ("vocabulary_size", "positions", "batch_size", "max_steps", "check_every"):
             check_number(name, getattr(self, name), whole=True, least=1)
 

@@ -27,12 +27,14 @@ from factneurons.errors import NotAskable
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.models.checkpoint import TrainingState, load_checkpoint, save_checkpoint
+from factneurons.models.hooks import Registration, hooked
 from factneurons.pocket.architectures import build_module, logits_at
 from factneurons.pocket.batches import Batch, add_noise, collate, epoch_order
 from factneurons.pocket.corpus import make_examples
 from factneurons.pocket.encoding import AskedExample, EncodedExample, ask_examples, encode_causal, encode_cloze
 from factneurons.pocket.recall import measure_recall, recall_by, score_queries, write_recall
 from factneurons.pocket.recipe import PocketRecipe, base_recipe
+from factneurons.pocket.switching import drawn_groups, first_groups, switching
 from factneurons.pocket.vocabulary import train_tokenizer
 from factneurons.settings import check_choice
 
@@ -174,12 +176,18 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, step)
         self.module.train()
-        loss = batch_loss(self.module, batch, recipe.label_smoothing)
+        with hooked(self._switching(len(chosen), step)):
+            loss = batch_loss(self.module, batch, recipe.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
         self.optimizer.step()
         return float(loss.detach())
+
+    def _switching(self, examples: int, step: int) -> list[Registration]:
+        if not self.recipe.switched:
+            return []
+        return switching(self.module, first_groups(self.recipe), drawn_groups(self.recipe, examples, step))
 
     def _batch(self, step: int) -> np.ndarray:
         count = -(-len(self.examples) // self.recipe.batch_size)

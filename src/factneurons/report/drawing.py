@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,19 @@ def vegalite_version() -> str:
     return ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 
-@cache
 def runtime() -> str:
     """The JavaScript that draws Vega-Lite charts, in one text without any address to load from."""
-    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=vegalite_version())
-    return bundle
+    return prepared_runtime().result()
+
+
+@cache
+def prepared_runtime() -> Future[str]:
+    """The same, being made beside whatever else goes on: it takes a second, and a page needs it last."""
+    bundle = partial(vl_convert.javascript_bundle, "window.vegaEmbed = vegaEmbed;", vl_version=vegalite_version())
+    beside = ThreadPoolExecutor(1)
+    made: Future[str] = beside.submit(bundle)
+    beside.shutdown(wait=False)
+    return made
 
 
 def figure_path(folder: Path, figure: Figure, format: str) -> Path:

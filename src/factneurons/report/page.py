@@ -61,6 +61,7 @@ def run_report(
     path = Path(out) if out is not None else run.folder / REPORT
     if path.is_dir():
         raise BadSetting(f"{path} is a folder: name the file the report goes to, for instance {path / REPORT}")
+    drawing.prepared_runtime()
     reading = read(run, max_facts)
     html, drawn = _rendered(reading)
     write_page(path, html)

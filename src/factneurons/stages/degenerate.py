@@ -6,15 +6,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 from factneurons.attribution.settings import InterventionSettings
+from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.acquisition import measure_acquisition
-from factneurons.degeneracy.carried import carried_facts
+from factneurons.degeneracy.carried import carried_search
 from factneurons.degeneracy.distances import GapUnits
-from factneurons.degeneracy.find import degenerate_neurons
+from factneurons.degeneracy.find import degenerate_search
 from factneurons.degeneracy.settings import CarriedSettings, DegeneracySettings
 from factneurons.degeneracy.tables import ACQUISITION, CARRIED, FOUND
-from factneurons.degeneracy.types import FactCurves
+from factneurons.degeneracy.types import CarriedFacts, DegenerateNeurons, FactCurves
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
+from factneurons.models.questions import Asking
 from factneurons.runs.drive import Batch, Work
 from factneurons.runs.store import Run
 from factneurons.settings import split_options, with_options
@@ -100,15 +102,15 @@ def _work(model: Model, facts: RunFacts, settings: DegeneracySettings, carried: 
     units = GapUnits(model, settings)
     pool, by_neuron = facts.knowledge_pool(), facts.by_neuron(settings)
 
+    def search(known: KnowledgeNeurons) -> Asking[tuple[DegenerateNeurons, FactCurves, CarriedFacts | None]]:
+        found = yield from degenerate_search(model, known, settings, units, by_neuron.carrying(known.fact))
+        curves = yield from measure_acquisition(known, found, settings)
+        others = (yield from carried_search(model, known, found, pool, carried)) if found.components else None
+        return found, FactCurves(known.fact, settings.clusterer, curves), others
+
     def work(batch: list[Fact]) -> Batch:
-        found, curves, carrying = [], [], []
-        for fact in batch:
-            known = facts.take(fact)
-            one = degenerate_neurons(model, known, settings, units, by_neuron.carrying(fact))
-            found.append(one)
-            curves.append(FactCurves(fact, settings.clusterer, measure_acquisition(model, known, one, settings)))
-            if one.components:
-                carrying.append(carried_facts(model, known, one, pool, carried))
-        return Batch(rows_of(FOUND, found) | rows_of([ACQUISITION], curves) | rows_of([CARRIED], carrying))
+        found, curves, carrying = zip(*model.answer(search(facts.take(fact)) for fact in batch), strict=True)
+        carried_rows = rows_of([CARRIED], [each for each in carrying if each is not None])
+        return Batch(rows_of(FOUND, found) | rows_of([ACQUISITION], curves) | carried_rows)
 
     return work

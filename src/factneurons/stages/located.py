@@ -158,7 +158,7 @@ class RunFacts:
         @cache
         def drops_of(fact: Fact) -> Drops | None:
             queries = tuple(self._queries(fact))
-            return Drops(suppressed_by(self._model, fact, queries)) if queries else None
+            return Drops(suppressed_by(fact, queries)) if queries else None
 
         facts = ((known.fact, known.neurons) for known in self.knowledge_pool().kept)
         return FactsByNeuron(facts, drops_of, settings)

@@ -40,8 +40,9 @@ def _work(model: Model, facts: RunFacts) -> Work:
     def work(batch: list[Fact]) -> Batch:
         rows: list[Row] = []
         skips: list[Skip] = []
-        for fact in batch:
-            own = PAIRS_TABLE.rows([next(iter(degenerate_pairs(model, facts.take(fact))))])
+        found = degenerate_pairs(model, [facts.take(fact) for fact in batch])
+        for fact, pairs in zip(batch, found, strict=True):
+            own = PAIRS_TABLE.rows([pairs])
             rows += own
             if not own:
                 skips.append(Skip.of(fact, "no-pair", "none of its prompts has a degenerate pair", askable=True))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from factneurons.attribution.effects import Asked, intervene
+from itertools import chain
+
+from factneurons.attribution.effects import Asked, intervention
 from factneurons.attribution.settings import InterventionSettings
 from factneurons.attribution.tables import INTERVENTIONS
+from factneurons.attribution.types import Measurement
 from factneurons.errors import NotAskable
 from factneurons.facts.types import Fact
 from factneurons.models.model import Model
+from factneurons.models.questions import Asking
 from factneurons.models.types import Neuron
 from factneurons.runs.drive import Batch, Work
 from factneurons.runs.reading import degenerate_neurons_of
@@ -48,7 +52,8 @@ def _work(run: Run, model: Model, facts: RunFacts, settings: InterventionSetting
         degenerate = {fact.key: neurons for fact, neurons in degenerate_neurons_of(run)}
 
     def work(batch: list[Fact]) -> Batch:
-        measured, skips = [], []
+        searches: list[Asking[list[Measurement]]] = []
+        skips: list[Skip] = []
         for fact in batch:
             known = facts.take(fact)
             neurons = degenerate.get(fact.key, []) if name == "degenerate" else known.neurons
@@ -56,9 +61,9 @@ def _work(run: Run, model: Model, facts: RunFacts, settings: InterventionSetting
                 skips.append(Skip.of(fact, f"no-{name}-neurons", f"it has no {name} neurons to change", askable=True))
                 continue
             try:
-                measured += intervene(model, Asked(fact, known.queries), neurons, name, pool, settings)
+                searches.append(intervention(model, Asked(fact, known.queries), neurons, name, pool, settings))
             except NotAskable as error:
                 skips.append(Skip.of(fact, error.reason, str(error), askable=True))
-        return Batch(rows_of([INTERVENTIONS], measured), skips)
+        return Batch(rows_of([INTERVENTIONS], chain.from_iterable(model.answer(searches))), skips)
 
     return work

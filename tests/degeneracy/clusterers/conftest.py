@@ -7,6 +7,7 @@ import pytest
 
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.models.questions import answered
 
 DEFAULT = DegeneracySettings()
 
@@ -38,6 +39,6 @@ def cluster(context_of):
     """cluster("ntc", distances, settings, ...): what a clusterer makes of distances."""
 
     def run(name, distances, settings=DEFAULT, **options):
-        return CLUSTERERS[name].cluster(context_of(distances, **options), settings)
+        return answered(CLUSTERERS[name].cluster(context_of(distances, **options), settings))
 
     return run

@@ -7,6 +7,7 @@ import pytest
 
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.models.questions import answered
 from factneurons.models.types import Neuron
 
 DEFAULT = DegeneracySettings()
@@ -33,16 +34,16 @@ def test_random_halves_where_topology_clustering_finds_nothing(cluster, name, me
 
 def test_random_layers_keeps_layers_and_changes_neurons(context_of, groups_apart, members):
     context = context_of(groups_apart(6, 6))
-    found = CLUSTERERS["random_layers"].cluster(context, DEFAULT)
+    found = answered(CLUSTERERS["random_layers"].cluster(context, DEFAULT))
     assert [neuron.layer for neuron in found.neurons] == [neuron.layer for neuron in context.neurons]
     assert len(set(found.neurons)) == 12
     assert set(found.neurons) != set(context.neurons)
-    assert members(found) == members(CLUSTERERS["ntc"].cluster(context, DEFAULT))
+    assert members(found) == members(answered(CLUSTERERS["ntc"].cluster(context, DEFAULT)))
     assert all(0 <= neuron.index < context.width for neuron in found.neurons)
 
 
 def test_random_layers_draws_from_the_whole_layer(context_of, groups_apart):
     """With as many neurons in a layer as the fact has there, all of them are drawn."""
     context = replace(context_of(groups_apart(6, 6)), width=4)
-    found = CLUSTERERS["random_layers"].cluster(context, DEFAULT)
+    found = answered(CLUSTERERS["random_layers"].cluster(context, DEFAULT))
     assert set(found.neurons) == {Neuron(layer, index) for layer in range(3) for index in range(4)}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings
 from factneurons.degeneracy.types import REASONS
+from factneurons.models.questions import answered
 
 DEFAULT = DegeneracySettings()
 CLEAR = replace(DEFAULT, comparison=ComparisonSettings(cut=0.2, radius=1.0))
@@ -141,7 +142,7 @@ def test_clusters_are_disjoint_and_large_enough(name, context_of, seed, count, i
     upper = np.triu(rng.integers(1, 9, (count, count)) / 4.0, 1)
     upper[np.triu(rng.random((count, count)) < infinite, 1)] = np.inf
     settings = replace(DEFAULT, min_size=2 + seed % 2)
-    found = CLUSTERERS[name].cluster(context_of(upper + upper.T, seed=seed), settings)
+    found = answered(CLUSTERERS[name].cluster(context_of(upper + upper.T, seed=seed), settings))
     held = [member for group in members(found) for member in group]
     assert len(held) == len(set(held))
     assert set(held) <= set(range(count))
@@ -160,6 +161,6 @@ def test_permuting_neurons_permutes_clusters(name, context_of, seed, members):
     upper = np.triu(rng.lognormal(size=(14, 14)), 1)
     distances = upper + upper.T
     order = rng.permutation(14)
-    plain = members(CLUSTERERS[name].cluster(context_of(distances), DEFAULT))
-    mixed = members(CLUSTERERS[name].cluster(context_of(distances[np.ix_(order, order)]), DEFAULT))
+    plain = members(answered(CLUSTERERS[name].cluster(context_of(distances), DEFAULT)))
+    mixed = members(answered(CLUSTERERS[name].cluster(context_of(distances[np.ix_(order, order)]), DEFAULT)))
     assert sorted(tuple(sorted(order[list(group)].tolist())) for group in mixed) == plain

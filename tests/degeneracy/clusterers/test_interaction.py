@@ -14,6 +14,7 @@ from factneurons.attribution.drops import Drops
 from factneurons.degeneracy.clusterers.base import Context
 from factneurons.degeneracy.clusterers.interaction import depths, interaction, stages, with_helpers
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.models.questions import answered, knowing
 from factneurons.models.types import Neuron
 
 SETTINGS = DegeneracySettings(clusterer="interaction")
@@ -25,7 +26,7 @@ def neurons_of(count):
 
 def drops_of(probability):
     """Losses where P(answer) is a function of the suppressed set."""
-    return Drops(lambda sets: np.array([[probability(frozenset(each)) for each in sets]]))
+    return Drops(lambda sets: knowing(np.array([[probability(frozenset(each)) for each in sets]])))
 
 
 def any_component(components, known=0.95, lost=0.01):
@@ -41,7 +42,7 @@ def context(neurons, drops, mediated_effects=None):
 
 
 def clusters(neurons, drops, mediated_effects=None):
-    found = interaction(context(neurons, drops, mediated_effects), SETTINGS)
+    found = answered(interaction(context(neurons, drops, mediated_effects), SETTINGS))
     ordered = sorted(neurons)
     return {frozenset(ordered[place] for place in cluster.members) for cluster in found.clusters}, found.reason
 
@@ -66,7 +67,9 @@ def test_groups_below_a_size_that_is_asked_for_are_left_out():
     parts = [frozenset(neurons[:1]), frozenset(neurons[1:2]), frozenset(neurons[2:])]
     assert clusters(neurons, drops_of(any_component(parts))) == (set(parts), "")
     for least, kept in ((2, parts[2:]), (3, [])):
-        found = interaction(context(neurons, drops_of(any_component(parts))), replace(SETTINGS, min_size=least))
+        found = answered(
+            interaction(context(neurons, drops_of(any_component(parts))), replace(SETTINGS, min_size=least))
+        )
         ordered = sorted(neurons)
         assert {frozenset(ordered[place] for place in each.members) for each in found.clusters} == set(kept)
         assert found.reason == "one-cluster"
@@ -92,15 +95,15 @@ def test_a_helper_joins_the_group_that_misses_it():
 
     drops, everything = drops_of(probability), frozenset((first, second, helper))
     groups = [frozenset({first}), frozenset({second})]
-    assert with_helpers(groups, everything, drops) == [groups[0], frozenset({second, helper})]
-    assert with_helpers([], everything, drops) == []
+    assert answered(with_helpers(groups, everything, drops)) == [groups[0], frozenset({second, helper})]
+    assert answered(with_helpers([], everything, drops)) == []
 
 
 def test_what_helps_nobody_joins_nothing():
     first, second, idle = neurons_of(3)
     drops = drops_of(any_component([frozenset({first}), frozenset({second})]))
     groups = [frozenset({first}), frozenset({second})]
-    assert with_helpers(groups, frozenset((first, second, idle)), drops) == groups
+    assert answered(with_helpers(groups, frozenset((first, second, idle)), drops)) == groups
 
 
 def test_one_sufficient_set_is_cut_into_stages():
@@ -110,16 +113,20 @@ def test_one_sufficient_set_is_cut_into_stages():
         layers = np.array([neuron.layer for neuron in needed])
         return np.where(layers[:, None] < layers[None, :], 0.9, 0.0)
 
-    found, reason = clusters(neurons, drops_of(any_component([frozenset(neurons)])), passed)
+    found, reason = clusters(
+        neurons, drops_of(any_component([frozenset(neurons)])), lambda needed: knowing(passed(needed))
+    )
     assert found == {frozenset(neurons[:2]), frozenset(neurons[2:])}
     assert reason == ""
-    whole, reason = clusters(neurons, drops_of(any_component([frozenset(neurons)])), lambda needed: passed(needed) / 10)
+    whole, reason = clusters(
+        neurons, drops_of(any_component([frozenset(neurons)])), lambda needed: knowing(passed(needed) / 10)
+    )
     assert (whole, reason) == ({frozenset(neurons)}, "one-cluster")
 
 
 def test_a_chain_of_single_neurons_stays_whole():
     chain = [Neuron(layer, 0) for layer in range(3)]
-    assert stages(chain, lambda needed: np.triu(np.ones((3, 3)), 1), 2) == [frozenset(chain)]
+    assert answered(stages(chain, lambda needed: knowing(np.triu(np.ones((3, 3)), 1)), 2)) == [frozenset(chain)]
 
 
 @pytest.mark.parametrize(

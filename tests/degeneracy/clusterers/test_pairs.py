@@ -8,6 +8,7 @@ import pytest
 from factneurons.attribution.drops import Drops
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.models.questions import answered, knowing
 
 DEFAULT = DegeneracySettings()
 
@@ -22,16 +23,18 @@ def test_pairs_are_those_that_lose_together(context_of, groups_apart, members):
         return 0.4 * (first <= suppressed) + 0.5 * (second <= suppressed)
 
     clusterer = CLUSTERERS["pairs"]
-    assert members(clusterer.cluster(context, DEFAULT)) == [(0, 7), (2, 5)]
+    assert members(answered(clusterer.cluster(context, DEFAULT))) == [(0, 7), (2, 5)]
     by_place = replace(context, scores=(1.0,) * 8)
-    assert clusterer.cluster(by_place, DEFAULT).reason == "one-cluster", "0 and 1 lose nothing and are out"
+    assert answered(clusterer.cluster(by_place, DEFAULT)).reason == "one-cluster", "0 and 1 lose nothing and are out"
     nothing = context_of(groups_apart(4, 4), drop=lambda suppressed: 0.0)
-    assert clusterer.cluster(nothing, DEFAULT).reason == "one-cluster"
+    assert answered(clusterer.cluster(nothing, DEFAULT)).reason == "one-cluster"
 
 
 @pytest.mark.parametrize(
     ("sizes", "probability", "reason"), [((2, 1), 0.5, "too-few-neurons"), ((4, 4), 0.0, "zero-probability")]
 )
 def test_what_cannot_be_searched_has_a_reason(sizes, probability, reason, context_of, groups_apart):
-    context = replace(context_of(groups_apart(*sizes)), drops=Drops(lambda sets: np.full((1, len(sets)), probability)))
-    assert CLUSTERERS["pairs"].cluster(context, DEFAULT).reason == reason
+    context = replace(
+        context_of(groups_apart(*sizes)), drops=Drops(lambda sets: knowing(np.full((1, len(sets)), probability)))
+    )
+    assert answered(CLUSTERERS["pairs"].cluster(context, DEFAULT)).reason == reason

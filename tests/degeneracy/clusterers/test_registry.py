@@ -87,7 +87,9 @@ def test_a_new_clusterer_is_one_row(asked, monkeypatch):
     seen = []
 
     def curious(context, settings):
-        seen.append((context.drops.of(frozenset(context.neurons)), context.scores, context.rng.random()))
+        everything = frozenset(context.neurons)
+        yield from context.drops.measure([everything])
+        seen.append((context.drops.of(everything), context.scores, context.rng.random()))
         return Clustering((), reason="one-cluster")
 
     monkeypatch.setitem(CLUSTERERS, "ntc", Clusterer(curious, "for this test"))

@@ -11,6 +11,7 @@ import numpy as np
 from factneurons.attribution.drops import Drops
 from factneurons.degeneracy.mediation import MediatedEffects
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.models.questions import Asking
 from factneurons.models.types import FloatArray, Neuron
 
 
@@ -55,7 +56,7 @@ class Context:
         distances: [n, n], symmetric, 0 on the diagonal, infinite where two neurons are not connected.
         neurons: the fact's n neurons, sorted.
         scores: their n attribution scores.
-        drops: relative losses of P(answer) by suppressed set, measured when they are asked for. Where
+        drops: relative losses of P(answer) by suppressed set, to be measured before they are looked up. Where
             `drops.probability` is 0 no loss is defined.
         rng: random numbers of this fact's own, whatever the order of the facts.
         width: neurons per layer of the model.
@@ -80,5 +81,5 @@ class Clusterer:
         meaning: one line for help texts and docs.
     """
 
-    cluster: Callable[[Context, DegeneracySettings], Clustering]
+    cluster: Callable[[Context, DegeneracySettings], Asking[Clustering]]
     meaning: str

@@ -3,6 +3,7 @@
 Of these, hierarchical clustering, DBSCAN and k-means are those that 'Cracking Factual Knowledge' (ACL 2025)
 compares with; HDBSCAN builds on the same tree as topology clustering. None of them takes an infinite distance,
 so missing ones are replaced by a number first. Clusters of fewer than `min_size` neurons are left out.
+scikit-learn is loaded by who needs it: a second that the default clusterer does not take.
 """
 
 from __future__ import annotations
@@ -10,10 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
-from sklearn.cluster import DBSCAN, HDBSCAN, KMeans
-from sklearn.decomposition import PCA
 
 from factneurons.degeneracy.clusterers.base import Cluster, Clustering, Context
 from factneurons.degeneracy.settings import DegeneracySettings
@@ -30,6 +27,9 @@ def hierarchical(context: Context, settings: DegeneracySettings) -> Clustering:
     """Average linkage, cut at the `cut` quantile of the distances of all pairs."""
 
     def labels(distances: FloatArray) -> IntArray:
+        from scipy.cluster.hierarchy import fcluster, linkage
+        from scipy.spatial.distance import squareform
+
         pairs = squareform(distances, checks=False)
         height = float(np.quantile(pairs, settings.comparison.cut))
         found: IntArray = fcluster(linkage(pairs, "average"), height, "distance")
@@ -46,6 +46,8 @@ def dbscan(context: Context, settings: DegeneracySettings) -> Clustering:
     """
 
     def labels(distances: FloatArray) -> IntArray:
+        from sklearn.cluster import DBSCAN
+
         nearest = np.where(np.eye(len(distances), dtype=bool), np.inf, distances).min(axis=1)
         near = float(np.quantile(nearest, settings.comparison.radius))
         enough = _share(settings.comparison.neighbours, len(distances))
@@ -65,6 +67,9 @@ def kmeans(context: Context, settings: DegeneracySettings) -> Clustering:
     seed = int(context.rng.integers(2**31))
 
     def labels(distances: FloatArray) -> IntArray:
+        from sklearn.cluster import KMeans
+        from sklearn.decomposition import PCA
+
         if not np.ptp(distances):
             return np.zeros(len(distances), dtype=np.int64)
         reduced = PCA(settings.comparison.variance, svd_solver="full").fit_transform(distances)
@@ -79,6 +84,8 @@ def hdbscan(context: Context, settings: DegeneracySettings) -> Clustering:
     """HDBSCAN with clusters of at least `min_size`; what belongs to none is noise."""
 
     def labels(distances: FloatArray) -> IntArray:
+        from sklearn.cluster import HDBSCAN
+
         model = HDBSCAN(min_cluster_size=settings.smallest, metric="precomputed", copy=True)
         found: IntArray = model.fit_predict(distances)
         return found

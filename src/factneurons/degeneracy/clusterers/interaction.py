@@ -31,6 +31,7 @@ from factneurons.attribution.sufficient import sufficient_sets
 from factneurons.degeneracy.clusterers.base import Cluster, Clustering, Context
 from factneurons.degeneracy.mediation import MediatedEffects
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.models.questions import Asking
 from factneurons.models.types import Neuron
 
 MEDIATED = 0.1
@@ -45,19 +46,20 @@ _MOST_STAGED = 200
 _LEAST = 1e-12
 
 
-def interaction(context: Context, settings: DegeneracySettings) -> Clustering:
+def interaction(context: Context, settings: DegeneracySettings) -> Asking[Clustering]:
     """Group a fact's neurons by which of them are sufficient together."""
     if len(context.neurons) < 2:
         return Clustering((), reason="too-few-neurons")
     everything = frozenset(context.neurons)
+    yield from context.drops.measure([everything])
     if not context.drops.probability > 0:
         return Clustering((), reason="zero-probability")
     if context.drops.of(everything) < settings.t_high:
         return Clustering((), reason="not-jointly-needed")
-    groups = sufficient_sets(everything, context.drops, settings.t_sufficient)
-    groups = with_helpers(groups, everything, context.drops)
+    groups = yield from sufficient_sets(everything, context.drops, settings.t_sufficient)
+    groups = yield from with_helpers(groups, everything, context.drops)
     if len(groups) == 1 and context.mediated_effects is not None and len(groups[0]) <= _MOST_STAGED:
-        groups = stages(sorted(groups[0]), context.mediated_effects, settings.smallest)
+        groups = yield from stages(sorted(groups[0]), context.mediated_effects, settings.smallest)
     number = {neuron: place for place, neuron in enumerate(context.neurons)}
     large = [group for group in groups if len(group) >= (settings.min_size or 1)]
     clusters = sorted(tuple(sorted(number[neuron] for neuron in group)) for group in large)
@@ -66,7 +68,7 @@ def interaction(context: Context, settings: DegeneracySettings) -> Clustering:
     )
 
 
-def with_helpers(groups: Sequence[NeuronSet], everything: NeuronSet, drops: Drops) -> list[NeuronSet]:
+def with_helpers(groups: Sequence[NeuronSet], everything: NeuronSet, drops: Drops) -> Asking[list[NeuronSet]]:
     """Add what can be spared and yet helps: each neuron left over joins the group that misses it most.
 
     A group misses a neuron if, without all other groups, losing it costs at least `HELPS` of what losing the group and
@@ -78,7 +80,9 @@ def with_helpers(groups: Sequence[NeuronSet], everything: NeuronSet, drops: Drop
     missed = np.empty((len(groups), len(helpers)))
     for row, group in enumerate(groups):
         others = frozenset[Neuron]().union(*groups) - group
-        without, alone, *each = log_odds_lost(drops, [everything, others, *(others | {helper} for helper in helpers)])
+        sets = [everything, others, *(others | {helper} for helper in helpers)]
+        yield from drops.measure(sets)
+        without, alone, *each = log_odds_lost(drops, sets)
         missed[row] = (np.array(each) - alone) / max(float(without - alone), _LEAST)
     best = missed.argmax(axis=0)
     return [
@@ -87,13 +91,14 @@ def with_helpers(groups: Sequence[NeuronSet], everything: NeuronSet, drops: Drop
     ]
 
 
-def stages(needed: Sequence[Neuron], mediated_effects: MediatedEffects, min_size: int) -> list[NeuronSet]:
+def stages(needed: Sequence[Neuron], mediated_effects: MediatedEffects, min_size: int) -> Asking[list[NeuronSet]]:
     """Cut neurons that are all needed into groups that work through each other, the lowest first.
 
     Single neurons that work through each other are a chain, and a chain is one component: without a stage of `min_size`
     neurons the set stays whole.
     """
-    depth = depths(mediated_effects(needed) > MEDIATED)
+    effects = yield from mediated_effects(needed)
+    depth = depths(effects > MEDIATED)
     found = [
         frozenset(neuron for neuron, own in zip(needed, depth, strict=True) if own == stage)
         for stage in sorted({*depth})

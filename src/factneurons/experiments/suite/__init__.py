@@ -14,6 +14,8 @@ from factneurons.experiments.suite import (
     fact_checking_text,
     layers,
     localisation,
+    overlap,
+    partial_tuning,
     update_and_erase,
 )
 from factneurons.settings import check_choice
@@ -27,6 +29,8 @@ _SUITE = (
     attenuation,
     enhancement,
     fact_checking_text,
+    overlap,
+    partial_tuning,
     update_and_erase,
     critical_checks,
     consistency,

@@ -61,11 +61,11 @@ def prepare(study: Study) -> Work:
         study.require_known(fact)
         known = study.knowledge(fact, study.settings.methods[0])
         _, tested = study.halves(fact)
-        drops = Drops(suppressed_by(study.model, fact, tested))
+        drops = Drops(suppressed_by(fact, tested))
         for name in study.settings.clusterers:
             variant = replace(settings, clusterer=cast(ClustererName, name))
             found = degenerate_neurons(study.model, known, variant, units)
-            curves = acquisition_curves(found, known, drops, variant)
+            (curves,) = study.model.answer([acquisition_curves(found, known, drops, variant)])
             there = {curve.which for curve in curves}
             for which in (COMPONENTS, CANDIDATES):
                 yield Measured(name, "has groups", float(which in there), which)

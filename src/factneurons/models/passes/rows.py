@@ -31,17 +31,19 @@ from factneurons.models.passes.capture import Capture
 
 @dataclass(frozen=True, slots=True)
 class Multiplied:
-    """The change that multiplies single neurons of single rows: one entry per (row, neuron)."""
+    """The change that multiplies single neurons of single rows: one entry per (item, row, neuron)."""
 
+    items: Tensor
     rows: Tensor
     indices: Tensor
     factors: Tensor
 
     def __call__(self, carried: Tensor) -> Tensor:
-        """The rows with their neurons multiplied."""
-        changed = carried.clone()
-        chosen = changed[:, self.rows, :, self.indices]
-        changed[:, self.rows, :, self.indices] = chosen * self.factors[:, None, None].to(chosen.dtype)
+        """The rows [I, rows, n, width] with their neurons multiplied."""
+        changed = carried.clone(memory_format=torch.contiguous_format)
+        items, rows, indices = (place.to(carried.device) for place in (self.items, self.rows, self.indices))
+        factors = self.factors.to(carried.device, carried.dtype)
+        changed[items, rows, :, indices] *= factors[:, None]
         return changed
 
 

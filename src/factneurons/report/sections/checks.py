@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import altair as alt
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from factneurons.factcheck import measures
 from factneurons.findings.checks import MEASURES, CheckResult, Judged, results_of, title_of
@@ -257,6 +256,8 @@ def calibration(results: Sequence[CheckResult]) -> Figure:
 
 def scores(results: Sequence[CheckResult]) -> Figure:
     """Where right and wrong statements lie among all test statements, by score."""
+    from scipy.stats import rankdata  # here, because it takes longer to load than the whole report to write
+
     kinds = {True: "right statements", False: "wrong statements"}
     data: list[dict[str, object]] = []
     for each in results:

@@ -160,6 +160,7 @@ def _verdicts(found: Sequence[ExperimentSection]) -> pd.DataFrame:
             "high": None if tested.difference is None else tested.difference.high,
             "p_value": tested.p_value,
             "facts": tested.facts,
+            "by_design": tested.by_design,
         }
         for each in found
         for tested in each.tested

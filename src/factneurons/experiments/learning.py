@@ -1,0 +1,63 @@
+"""What the experiments on learning share: what is new to a model, and the neurons of many facts together.
+
+A fact is new with an answer that the model does not give: its own where the model does not know it, else another of
+its relation, drawn by the seed (counterfactual answers, as in the ACL 2025 paper).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from factneurons.errors import NotAskable
+from factneurons.experiments.experiment import RANDOM_FOR
+from factneurons.experiments.study import Study
+from factneurons.facts.related import RelatedFacts
+from factneurons.facts.types import Fact
+from factneurons.models.types import Neuron
+
+DEGENERATE, KNOWLEDGE, CUT = "degenerate", "knowledge", "knowledge, cut"
+NO_COMPONENTS = "no-degenerate-neurons"
+"""Why there is no number for degenerate neurons: no fact has components."""
+
+LEAST_OCCURRENCE = 1e-4
+"""Neurons of many facts are kept if this share of all occurrences is theirs, as in the released code."""
+
+
+def new_fact(study: Study, around: RelatedFacts, fact: Fact) -> Fact:
+    """The fact with an answer that is new to the model.
+
+    Raises:
+        NotAskable: no prompt can be asked, or the relation has no other answer ("no-other-answer").
+    """
+    if not study.knows(fact):
+        return fact
+    found = around.counterfactual(fact, study.settings.seed)
+    if found is None:
+        raise NotAskable("no-other-answer", f"{fact.id}: its relation has no other answer that could be learned")
+    return found
+
+
+def union(sets: Iterable[Sequence[Neuron]]) -> tuple[Neuron, ...]:
+    """The neurons of many facts, those of most facts first."""
+    counts = Counter(neuron for own in sets for neuron in own)
+    kept = [neuron for neuron in counts if counts[neuron] >= LEAST_OCCURRENCE * counts.total()]
+    return tuple(sorted(kept, key=lambda neuron: (-counts[neuron], neuron)))
+
+
+def random_sets(study: Study, facts: Sequence[Fact], neurons: Sequence[Neuron], name: str) -> list[tuple[Neuron, ...]]:
+    """Random neurons matched in number, layers and strength on these facts' prompts; [] where too few are left."""
+    from factneurons.attribution.controls import matched_random, strengths
+
+    queries = [query for fact in facts for query in study.halves(fact)[0]]
+    try:
+        settings = study.settings
+        strength = strengths(study.model, queries)
+        return matched_random(strength, neurons, draws=settings.draws, seed=settings.seed, name=name)
+    except NotAskable:
+        return []
+
+
+def random_for(condition: str) -> str:
+    """The name of a condition's random control."""
+    return f"{RANDOM_FOR}{condition}"
