@@ -19,7 +19,8 @@ from factneurons.facts.types import Fact, Prompt
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
 from factneurons.models.prompts import set_against
-from factneurons.models.suppression import log_probabilities_with
+from factneurons.models.questions import Question
+from factneurons.models.suppression import log_probabilities_of
 from factneurons.models.types import WRONG_ANSWERS, Evaluation, Neuron, Query, Written, check_finite
 from factneurons.models.written import place_of, token_text, written, written_logits
 from factneurons.settings import refuse, split_options, with_options
@@ -134,7 +135,8 @@ def _changes(
         notes.append(f"There are no random neurons to compare with: {error}.")
     changes = []
     for action, factor in ACTIONS.items():
-        logs = log_probabilities_with(model.backbone, queries, [known.neurons, *random], factor, "target")
+        sets = [known.neurons, *random]
+        (logs,) = log_probabilities_of(model.backbone, [Question(queries, sets, [factor] * len(sets))])
         check_finite(logs, f"prompt {known.fact.subject!r}", "P(answer) is NaN under an intervention")
         with model.scale_values(known.neurons, factor):
             (said,) = model.evaluate(queries[:1])
