@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from factneurons.degeneracy.find import degenerate_neurons, find_degenerate
+from factneurons.degeneracy.find import degenerate_neurons, degenerate_search, find_degenerate
 from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings
 from factneurons.degeneracy.types import DETAILS, REASONS
 from factneurons.errors import BadNumber
@@ -357,3 +357,27 @@ def test_a_probability_that_is_not_a_number_names_the_fact(case):
     model, known, _ = case(lambda groups, suppressed, text: float("nan"), 4, 4)
     with pytest.raises(BadNumber, match=r"capital/foo.*Prompt 0"):
         find_degenerate(model, known, settings=DEFAULT)
+
+
+@pytest.mark.parametrize("clusterer", ["interaction", "random"])
+@pytest.mark.parametrize("family", ["gpt2", "bert"])
+def test_facts_searched_side_by_side_are_found_as_each_is_alone(
+    family, clusterer, shared_model, new_query, known_neurons
+):
+    model, facts = shared_model(family), []
+    for number in range(4):
+        neurons = [Neuron(layer, (5 * number + step) % 24) for layer in range(2) for step in range(2 + number)]
+        queries = tuple(new_query(model.kind, tokens=4 + number, seed=10 * number + each) for each in range(3))
+        facts.append(replace(known_neurons(neurons, id=f"capital/{number}"), queries=queries))
+    settings = replace(DEFAULT, t_low=0.9, t_sufficient=0.9, t_high=0.001, clusterer=clusterer)
+    together = model.answer(degenerate_search(model, each, settings) for each in facts)
+    for each, found in zip(facts, together, strict=True):
+        alone = degenerate_neurons(model, each, settings)
+        assert (found.storage, found.reason, found.grouping) == (alone.storage, alone.reason, alone.grouping)
+        assert found.details == pytest.approx(alone.details, abs=1e-9, nan_ok=True)
+        assert [part.neurons for part in found.candidates] == [part.neurons for part in alone.candidates]
+        losses, own = (
+            [(part.drop_alone, part.drop_without_others) for part in one.candidates] for one in (found, alone)
+        )
+        np.testing.assert_allclose(losses, own, atol=1e-9)
+    assert clusterer == "interaction" or any(len(found.candidates) == 2 for found in together)
