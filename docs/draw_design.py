@@ -183,7 +183,7 @@ def _tint(room: str) -> str:
     groups = (
         ("cli", "benchmark", FACE, "report"),
         ("stages", "runs", "experiments", "findings"),
-        ("factcheck", "multilingual", "degeneracy", "editing", "planted", "attribution"),
+        ("asking", "factcheck", "multilingual", "degeneracy", "editing", "planted", "attribution"),
         ("pocket", "models", "facts"),
         GROUND,
     )

@@ -14,6 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from factneurons.asking.ask import ask
+    from factneurons.asking.describe import describe_neuron
+    from factneurons.asking.types import Answered, NeuronDescription
     from factneurons.attribution.locate import locate
     from factneurons.attribution.methods import attribute
     from factneurons.attribution.settings import AttributionSettings, InterventionSettings, SelectionSettings
@@ -75,7 +78,8 @@ if TYPE_CHECKING:
     from factneurons.stages.experiment import run_experiment
     from factneurons.stages.languages import run_languages
     from factneurons.stages.locate import run_locate
-    from factneurons.stages.located import model_of
+    from factneurons.stages.located import known_of, model_of
+    from factneurons.stages.run import run
     from factneurons.stages.verify import verify_run
     from factneurons.tables import ResultTable
 
@@ -97,6 +101,7 @@ __all__ = [
     "RANDOM_MODELS",
     "REGIMES",
     "SUFFIXES",
+    "Answered",
     "Attribution",
     "AttributionSettings",
     "CheckSettings",
@@ -123,6 +128,7 @@ __all__ = [
     "LanguageSettings",
     "Model",
     "Neuron",
+    "NeuronDescription",
     "NotAskable",
     "PairSettings",
     "ParsedLine",
@@ -142,12 +148,14 @@ __all__ = [
     "Truth",
     "Verdict",
     "answers_by_language",
+    "ask",
     "attribute",
     "carried_facts",
     "check_answers",
     "consistency",
     "degenerate_pairs",
     "describe",
+    "describe_neuron",
     "diagnose",
     "edit",
     "edits_in",
@@ -158,6 +166,7 @@ __all__ = [
     "findings_of",
     "finetune_neurons",
     "generate",
+    "known_of",
     "language_agnostic",
     "language_independent",
     "load_facts",
@@ -168,6 +177,7 @@ __all__ = [
     "plant",
     "pocket_path",
     "reason_in_words",
+    "run",
     "run_check",
     "run_degenerate",
     "run_experiment",
@@ -182,6 +192,9 @@ __all__ = [
 ]
 
 _MODULES = {
+    "asking.ask": ("ask",),
+    "asking.describe": ("describe_neuron",),
+    "asking.types": ("Answered", "NeuronDescription"),
     "attribution.locate": ("locate",),
     "attribution.methods": ("attribute",),
     "attribution.settings": ("AttributionSettings", "InterventionSettings", "SelectionSettings"),
@@ -243,7 +256,8 @@ _MODULES = {
     "stages.experiment": ("run_experiment",),
     "stages.languages": ("run_languages",),
     "stages.locate": ("run_locate",),
-    "stages.located": ("model_of",),
+    "stages.located": ("known_of", "model_of"),
+    "stages.run": ("run",),
     "stages.verify": ("verify_run",),
     "tables": ("ResultTable",),
 }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from factneurons.attribution.drops import Drops
 from factneurons.attribution.locate import locate
 from factneurons.attribution.methods import attribute_all
-from factneurons.attribution.rounds import Losses, Round, _completed, _missed, scores_in_rounds, search_in_rounds
+from factneurons.attribution.rounds import Round, _completed, _missed, scores_in_rounds, search_in_rounds
 from factneurons.attribution.selection import Chosen, choose
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.facts.source import load_facts
@@ -39,7 +39,8 @@ def queries(model, facts):
 
 
 def rounds_of(model, queries, count, threshold=0.5):
-    return list(search_in_rounds(model, queries, SETTINGS, threshold, SelectionSettings(rounds=count)))
+    (found,) = model.answer([search_in_rounds(model, queries, SETTINGS, threshold, SelectionSettings(rounds=count))])
+    return found
 
 
 def test_one_round_is_the_plain_search(model, queries):
@@ -82,9 +83,9 @@ def test_a_set_misses_what_costs_a_good_part_of_its_log_odds():
         left = 10.0 - sum(weights.get(neuron, 0.0) for neuron in suppressed)
         return 1 / (1 + np.exp(-left))
 
-    losses = Losses(Drops(lambda sets: knowing(np.array([[probability(each) for each in sets]]))), answered)
+    drops = Drops(lambda sets: knowing(np.array([[probability(each) for each in sets]])))
     looked = Round([], Chosen(new, (0.9, 0.8), (1.0, 1.0)), frozenset({Neuron(1, 0)}))
-    missed = _missed(looked, found, losses)
+    missed = answered(_missed(looked, found, drops))
     assert missed.completes
     assert missed.chosen == Chosen((Neuron(0, 1),), (0.9,), (1.0,))
 
@@ -104,15 +105,15 @@ def test_parts_of_components_are_completed(labels, idle, random):
         new = tuple(neuron for neuron in neurons if neuron not in known and neuron not in suppressed)
         return Round([], Chosen(new, (1.0,) * len(new), (1.0,) * len(new)), suppressed)
 
-    losses = Losses(Drops(lambda sets: knowing(np.array([[probability(each) for each in sets]]))), answered)
-    rounds = list(_completed(look, losses, found, 4))
+    drops = Drops(lambda sets: knowing(np.array([[probability(each) for each in sets]])))
+    rounds = answered(_completed(look, drops, found, 4))
     assert found.union(*(each.chosen.neurons for each in rounds)) == set().union(*parts)
 
 
 def test_first_attributions_are_used_as_they_are(model, queries):
     first = attribute_all(model, queries, SETTINGS)
     search = search_in_rounds(model, queries, SETTINGS, 0.5, SelectionSettings(rounds=2), first=first)
-    assert next(search).attributions is first
+    assert model.answer([search])[0][0].attributions is first
 
 
 def test_scores_are_shares_of_their_round(model, queries):

@@ -18,6 +18,7 @@ from factneurons.attribution.types import Attribution, Completeness, KnowledgeNe
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
 from factneurons.models.prompts import ask, of_fact, set_against
+from factneurons.models.questions import Asking, knowing
 from factneurons.models.types import WRONG_ANSWERS, Query, Refusal
 from factneurons.models.written import written
 from factneurons.settings import refuse, with_options
@@ -123,10 +124,10 @@ def locate_batch(
     unwanted = [list(islice(found, len(own))) for own in unlike]
     best = [min((each.rank for each in islice(ranks, len(own))), default=0) for own, _ in asked]
     seconds = (time.perf_counter() - began) / len(facts)
-    known = [
-        _known(model, fact, own, negative, rank, settings, selection) if own else None
+    known = model.answer(
+        _known(model, fact, own, negative, rank, settings, selection) if own else knowing(None)
         for fact, own, negative, rank in zip(facts, attributions, unwanted, best, strict=True)
-    ]
+    )
     tokens = iter(written(model, list(chain.from_iterable(each.neurons for each in known if each is not None))))
     return [
         Located(
@@ -176,10 +177,12 @@ def _known(
     rank: int,
     settings: AttributionSettings,
     selection: SelectionSettings,
-) -> KnowledgeNeurons:
+) -> Asking[KnowledgeNeurons]:
     threshold = threshold_for(fact, settings, selection)
     queries = [attribution.query for attribution in attributions]
-    rounds = search_in_rounds(model, queries, settings, threshold, selection, first=attributions, negatives=negatives)
+    rounds = yield from search_in_rounds(
+        model, queries, settings, threshold, selection, first=attributions, negatives=negatives
+    )
     chosen = [each.chosen for each in rounds]
     return KnowledgeNeurons(
         fact=fact,

@@ -13,9 +13,8 @@ a good part of the answer when it is suppressed as well, belongs to it. That is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -65,8 +64,10 @@ def search_in_rounds(
     *,
     first: Sequence[Attribution] | None = None,
     negatives: Sequence[Attribution] = (),
-) -> Iterator[Round]:
+) -> Asking[list[Round]]:
     """Find a fact's neurons round by round, as often as the selection says, or else the method.
+
+    It is a search, for `Model.answer`, so that those of many facts can be advanced together.
 
     Args:
         model: a loaded model.
@@ -78,76 +79,71 @@ def search_in_rounds(
         negatives: see `selection.choose`.
 
     Raises:
-        BadNumber: scores that are NaN or infinite.
+        BadNumber: when it is advanced, scores that are NaN or infinite.
     """
     last = selection.rounds or method_named(settings.method).rounds
-    losses = Losses(Drops(lambda sets: asking(queries, sets)), lambda search: model.answer([search])[0])
+    drops = Drops(lambda sets: asking(queries, sets))
 
     def look(suppressed: NeuronSet, found: NeuronSet) -> Round:
         with model.suppress(suppressed):
             attributions = attribute_all(model, queries, settings) if suppressed or first is None else first
         return Round(attributions, _without(choose(attributions, selection, threshold, negatives), found), suppressed)
 
-    found = yield from _one_after_the_other(look, losses, last)
-    if last > 1:
-        yield from _completed(look, losses, found, last)
-
-
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """Losses of one fact, and who answers what is asked for them."""
-
-    drops: Drops
-    answer: Callable[[Asking[Any]], Any]
-
-    def of(self, neurons: NeuronSet) -> float:
-        """drop(S) of one set, measured where it is not known."""
-        return float(self.answer(self.drops.asked([neurons]))[0])
+    rounds = yield from _one_after_the_other(look, drops, last)
+    return rounds + (yield from _completed(look, drops, _all_of(rounds), last)) if last > 1 else rounds
 
 
 _Look = Callable[[NeuronSet, NeuronSet], Round]
 """What is suppressed, what was found -> a round."""
 
 
-def _one_after_the_other(look: _Look, losses: Losses, last: int) -> Generator[Round, None, NeuronSet]:
-    """Each round suppresses what was found before; returns all that was found."""
-    found: NeuronSet = frozenset()
+def _one_after_the_other(look: _Look, drops: Drops, last: int) -> Asking[list[Round]]:
+    """Each round suppresses what was found before."""
+    rounds: list[Round] = []
     for number in range(1, last + 1):
-        each = look(found, found)
-        yield each
-        found = found.union(each.chosen.neurons)
-        if number == last or not each.chosen.neurons or not losses.of(found) < LOST:
+        rounds.append(look(_all_of(rounds), _all_of(rounds)))
+        if number == last or not rounds[-1].chosen.neurons:
             break
-    return found
+        (lost,) = yield from drops.asked([_all_of(rounds)])
+        if not lost < LOST:
+            break
+    return rounds
 
 
-def _completed(look: _Look, losses: Losses, found: NeuronSet, most: int) -> Iterator[Round]:
+def _completed(look: _Look, drops: Drops, found: NeuronSet, most: int) -> Asking[list[Round]]:
     """What the sets that suffice miss, and what is left when they are suppressed whole, until nothing is."""
+    rounds: list[Round] = []
     for _ in range(most):
-        if not losses.of(found) >= LOST:
-            return
-        before, whole = found, list[NeuronSet]()
-        for enough in losses.answer(sufficient_sets(before, losses.drops, SUFFICES)):
-            each = _missed(look(before - enough, found), before, losses)
-            yield each
-            found = found.union(each.chosen.neurons)
+        before, whole = found.union(_all_of(rounds)), list[NeuronSet]()
+        (lost,) = yield from drops.asked([before])
+        if not lost >= LOST:
+            break
+        for enough in (yield from sufficient_sets(before, drops, SUFFICES)):
+            each = yield from _missed(look(before - enough, found.union(_all_of(rounds))), before, drops)
+            rounds.append(each)
             whole.append(enough.union(each.chosen.neurons))
-        if losses.of(union(whole)) < LOST:
-            each = look(union(whole), found)
-            yield each
-            found = found.union(each.chosen.neurons)
-        if found == before:
-            return
+        (lost,) = yield from drops.asked([union(whole)])
+        if lost < LOST:
+            rounds.append(look(union(whole), found.union(_all_of(rounds))))
+        if found.union(_all_of(rounds)) == before:
+            break
+    return rounds
 
 
-def _missed(looked: Round, found: NeuronSet, losses: Losses) -> Round:
+def _missed(looked: Round, found: NeuronSet, drops: Drops) -> Asking[Round]:
     """Of what a round found, the neurons without which the set that the fact rests on loses much."""
     new = looked.chosen.neurons
+    if not new:
+        return replace(looked, completes=True)
     sets = [looked.suppressed, found, *(looked.suppressed | {neuron} for neuron in new)]
-    losses.answer(losses.drops.measure(sets))
-    base, everything, *each = log_odds_lost(losses.drops, sets)
+    yield from drops.measure(sets)
+    base, everything, *each = log_odds_lost(drops, sets)
     needed = [place for place, lost in enumerate(each) if lost - base >= MISSED * (everything - base)]
     return replace(looked, chosen=_at(looked.chosen, needed), completes=True)
+
+
+def _all_of(rounds: Sequence[Round]) -> NeuronSet:
+    return frozenset(neuron for each in rounds for neuron in each.chosen.neurons)
 
 
 def scores_in_rounds(rounds: Sequence[Round]) -> AnyFloats:

@@ -54,7 +54,7 @@ def _in_rounds(method: str) -> Scorer:
         settings, threshold = AttributionSettings(method), method_named(method).threshold[""]
         selection = SelectionSettings(rounds=ROUNDS)
         found = [search_in_rounds(model, queries, settings, threshold, selection) for queries in facts]
-        return [scores_in_rounds(list(each)).astype(np.float32) for each in found]
+        return [scores_in_rounds(each).astype(np.float32) for each in model.answer(found)]
 
     return score
 

@@ -76,6 +76,20 @@ def model_of(run: Run | Path | str, name: str | None = None, **options: Any) -> 
     )
 
 
+def known_of(run: Run | Path | str, model: Model) -> list[KnowledgeNeurons]:
+    """The knowledge neurons of every fact of a run, with the queries that its model is asked.
+
+    Args:
+        run: the run, or its folder.
+        model: the model that it was made with (`model_of`).
+
+    Raises:
+        BadRun: no run, or nothing was located in it yet.
+    """
+    facts = RunFacts(located_run(run), model)
+    return [facts.with_queries(known) for known in facts.all_known()]
+
+
 class RunFacts:
     """The facts of a run's `locate` stage, read from the run itself, with what a later stage needs of each.
 

@@ -1,0 +1,1 @@
+"""One question, or one neuron, looked at closely: `ask`, `describe_neuron`, and what a terminal and a notebook show."""
