@@ -11,9 +11,7 @@ FACTS ?= bundled?relation=capital,author,animal_class,chemical_symbol,president&
 .PHONY: demo test check design tables install clean
 
 demo: $(VENV)/.installed
-	$(BIN)/factneurons locate --model $(MODEL) --facts "$(FACTS)" --out $(RUN)
-	$(BIN)/factneurons degenerate $(RUN)
-	$(BIN)/factneurons report $(RUN)
+	$(BIN)/factneurons run $(MODEL) "$(FACTS)" --out $(RUN)
 
 # Tiny models are faster with one thread than with two; one process per core, the tests of a file in one.
 test: $(VENV)/.installed-dev

@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from factneurons.stages.languages import run_languages
     from factneurons.stages.locate import run_locate
     from factneurons.stages.located import known_of, model_of
+    from factneurons.stages.run import run
     from factneurons.stages.verify import verify_run
     from factneurons.tables import ResultTable
 
@@ -176,6 +177,7 @@ __all__ = [
     "plant",
     "pocket_path",
     "reason_in_words",
+    "run",
     "run_check",
     "run_degenerate",
     "run_experiment",
@@ -255,6 +257,7 @@ _MODULES = {
     "stages.languages": ("run_languages",),
     "stages.locate": ("run_locate",),
     "stages.located": ("known_of", "model_of"),
+    "stages.run": ("run",),
     "stages.verify": ("verify_run",),
     "tables": ("ResultTable",),
 }

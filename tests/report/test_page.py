@@ -19,11 +19,12 @@ def page(whole_run, parsed, tmp_path_factory):
 
 def test_sections_come_in_order(page):
     assert [dict(element.attributes)["id"] for element in page.of("section")] == [
-        "asked",
         "findings",
-        "figures",
         "facts",
+        "figures",
+        "asked",
         "skipped",
+        "glossary",
     ]
 
 

@@ -33,6 +33,7 @@ class Command:
 
 COMMANDS: dict[str, Command] = {
     "ask": Command("ask", "Which neurons carry one answer, and what do they do?"),
+    "run": Command("run", "Everything: locate, test, degenerate, languages, report."),
     "locate": Command("locate", "Find the knowledge neurons of facts, and test them."),
     "degenerate": Command("degenerate", "Find which of a run's neurons back each other up."),
     "experiment": Command("experiment", "The experiments of the papers, one command each."),

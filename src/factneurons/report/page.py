@@ -17,8 +17,10 @@ from factneurons.report.reading import LISTED_SKIPS, Reading, findings_in, read,
 from factneurons.report.sections.about import about
 from factneurons.report.sections.checks import check_figures, checks_of
 from factneurons.report.sections.facts import sections_of
+from factneurons.report.sections.glossary import TERMS
 from factneurons.report.sections.languages import language_figures, languages_of
-from factneurons.report.sections.overview import effect_rows, missing_of, sentences_of, tiles_of
+from factneurons.report.sections.opening import opening_of, picture_of, tiles_of
+from factneurons.report.sections.overview import effect_rows, missing_of, sentences_of
 from factneurons.runs.store import Run
 from factneurons.settings import check_number
 
@@ -75,15 +77,18 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
     findings = findings_in(reading)
     sections = sections_of(reading)
     figures = figures_of(reading, findings)
+    picture = picture_of(figures)
+    further = [figure for figure in figures if figure is not picture]
     languages = languages_of(reading.run, reading.facts, reading.layers)
     by_language = [] if languages is None else list(language_figures(languages))
     checks = checks_of(reading.run)
     of_checks = [] if checks is None else list(check_figures(checks))
     drawn = [
-        *figures,
+        *([] if picture is None else [picture]),
+        *(section.barcode for section in sections if section.barcode is not None),
+        *further,
         *by_language,
         *of_checks,
-        *(section.barcode for section in sections if section.barcode is not None),
     ]
     templates = environment()
     templates.filters["place"] = text.place
@@ -94,10 +99,12 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
         about=about(reading),
         findings=findings,
         effects=effect_rows(findings),
+        opening=opening_of(reading, findings),
+        picture=picture,
         sentences=sentences_of(findings),
         tiles=tiles_of(findings),
         missing=missing_of(reading, findings),
-        figures=figures,
+        figures=further,
         languages=languages,
         language_figures=by_language,
         checks=checks,
@@ -110,6 +117,7 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
         skipped_left_out=max(0, reading.skipped_total - LISTED_SKIPS),
         no_degenerate=text.no_degenerate,
         storage=STORAGE,
+        terms=TERMS,
         reported_by=reading.run.folder.name,
     )
     return html, drawn
