@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from factneurons.stages.degenerate import run_degenerate
     from factneurons.stages.display import Display
     from factneurons.stages.experiment import run_experiment
+    from factneurons.stages.given import test_neurons
     from factneurons.stages.languages import run_languages
     from factneurons.stages.locate import run_locate
     from factneurons.stages.located import known_of, model_of
@@ -185,6 +186,7 @@ __all__ = [
     "run_locate",
     "run_report",
     "stack_edits",
+    "test_neurons",
     "train_pocket",
     "verdicts_of",
     "verify_run",
@@ -254,6 +256,7 @@ _MODULES = {
     "stages.degenerate": ("run_degenerate",),
     "stages.display": ("Display",),
     "stages.experiment": ("run_experiment",),
+    "stages.given": ("test_neurons",),
     "stages.languages": ("run_languages",),
     "stages.locate": ("run_locate",),
     "stages.located": ("known_of", "model_of"),

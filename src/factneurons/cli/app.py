@@ -35,6 +35,7 @@ COMMANDS: dict[str, Command] = {
     "ask": Command("ask", "Which neurons carry one answer, and what do they do?"),
     "run": Command("run", "Everything: locate, test, degenerate, languages, report."),
     "locate": Command("locate", "Find the knowledge neurons of facts, and test them."),
+    "test": Command("test", "Test neurons that another tool found."),
     "degenerate": Command("degenerate", "Find which of a run's neurons back each other up."),
     "experiment": Command("experiment", "The experiments of the papers, one command each."),
     "languages": Command("languages", "Find what the languages of a run's facts share."),
