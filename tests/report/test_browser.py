@@ -90,6 +90,9 @@ def test_search_filter_sort_and_open(page, tmp_path):
     link.click();
     seen.open = [link.getAttribute("aria-expanded"), document.querySelector(link.hash).getClientRects().length];
     seen.barcodes = all(".opened.open .chart").length;
+    const neurons = document.querySelector(".neuron-table").closest(".browse");
+    set(neurons.querySelector("select"), "0");
+    seen.layers = rows(".neuron-table").map(function (row) { return row.cells[0].textContent.split(".")[0]; });
     """
     seen = looked_at(page, check, tmp_path)
     assert seen["undrawn"] == 0
@@ -110,6 +113,7 @@ def test_search_filter_sort_and_open(page, tmp_path):
     assert seen["closed"] == ["false", 0]
     assert seen["open"] == ["true", 1]
     assert seen["barcodes"] == 1
+    assert len(set(seen["layers"])) == 1
 
 
 def test_only_some_rows_are_in_the_page_and_a_link_brings_its_row(make_run, tmp_path):
@@ -120,7 +124,7 @@ def test_only_some_rows_are_in_the_page_and_a_link_brings_its_row(make_run, tmp_
     page = run_report(make_run(tmp_path / "run", facts=facts, stages=("locate",)), max_facts=2)
     check = """
     seen.there = facts().length;
-    const more = all(".browse > button").pop();
+    const more = all(".browse > button")[0];
     more.click();
     seen.then = facts().length;
     seen.left = more.hidden ? 0 : more.textContent;

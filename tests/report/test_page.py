@@ -21,6 +21,7 @@ def test_sections_come_in_order(page):
     assert [dict(element.attributes)["id"] for element in page.of("section")] == [
         "findings",
         "facts",
+        "neurons",
         "figures",
         "asked",
         "skipped",

@@ -17,6 +17,7 @@ from factneurons.report.sections.checks import check_figures, checks_of
 from factneurons.report.sections.facts import sections_of
 from factneurons.report.sections.glossary import TERMS
 from factneurons.report.sections.languages import language_figures, languages_of
+from factneurons.report.sections.neurons import neurons_of
 from factneurons.report.sections.opening import opening_of, picture_of, tiles_of
 from factneurons.report.sections.overview import effect_rows, missing_of, sentences_of
 from factneurons.report.sections.rows import fact_table
@@ -76,6 +77,7 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
     """The page, and every chart in it."""
     findings = findings_in(reading)
     sections = sections_of(reading)
+    neurons = neurons_of(reading)
     figures = figures_of(reading, findings)
     picture = picture_of(figures)
     further = [figure for figure in figures if figure is not picture]
@@ -112,6 +114,8 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
         check_figures=of_checks,
         sections=sections,
         table=fact_table(reading),
+        neurons=neurons,
+        listed_neurons=set() if neurons is None else neurons.listed,
         plain_rows=_PLAIN_ROWS,
         show_all=text.more_facts(reading.run.folder, len(reading.facts)),
         skipped=reading.skipped,
