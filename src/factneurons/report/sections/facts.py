@@ -14,6 +14,7 @@ from factneurons.attribution.settings import ACTIONS
 from factneurons.facts.types import BLANK
 from factneurons.findings.degeneracy import keys
 from factneurons.findings.effects import PROMPTS, FactKey
+from factneurons.models.types import Neuron
 from factneurons.report import numbers, text
 from factneurons.report.charts import Figure
 from factneurons.report.figures import barcode
@@ -21,6 +22,7 @@ from factneurons.report.reading import Reading, records
 
 _TOP_NEURONS = 12
 _LISTED_NEURONS = 12
+_TOKENS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +44,27 @@ class PromptLine:
 
 @dataclass(frozen=True, slots=True)
 class NeuronLine:
-    """One knowledge neuron; `length` of its bar from 0 to 100, `component` it belongs to or empty text."""
+    """One knowledge neuron; `length` of its bar from 0 to 100, `component` it belongs to or empty text.
 
-    layer: int
-    index: int
+    `promotes` are the tokens it writes for; empty where the run has none.
+    """
+
+    neuron: Neuron
     score: float
     share: float
     length: float
     component: str
+    promotes: Sequence[str]
+
+    @property
+    def layer(self) -> int:
+        """Its layer, from 0."""
+        return self.neuron.layer
+
+    @property
+    def index(self) -> int:
+        """Its place in the layer, from 0."""
+        return self.neuron.index
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,12 +257,12 @@ def _neurons(reading: Reading, key: FactKey) -> list[NeuronLine]:
     largest = max((abs(row["score"]) for row in rows), default=0.0) or 1.0
     return [
         NeuronLine(
-            layer=int(row["layer"]),
-            index=int(row["index"]),
+            neuron=Neuron(int(row["layer"]), int(row["index"])),
             score=float(row["score"]),
             share=float(row["share"]),
             length=100 * abs(float(row["score"])) / largest,
             component=member.get((row["layer"], row["index"]), ""),
+            promotes=list(row["promotes"])[:_TOKENS] if row["promotes"] is not None else (),
         )
         for row in rows
     ]

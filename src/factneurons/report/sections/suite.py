@@ -105,6 +105,8 @@ def _row(entry: _Entry) -> dict[str, object]:
         "high": effect.high if effect is not None else None,
         "p_value": tested.p_value if tested is not None else None,
         "facts": tested.facts if tested is not None else 0,
+        "subjects": tested.subjects if tested is not None else 0,
+        "enough": tested.enough if tested is not None else None,
         "by_design": tested.by_design if tested is not None else 0,
         "failure": entry.failure,
         "page": entry.link,
