@@ -18,6 +18,7 @@ from factneurons.statistics import (
     median,
     paired_permutation_test,
     ratio_of_sums,
+    smallest_p_value,
     trimmed_mean,
 )
 
@@ -264,3 +265,10 @@ def test_benjamini_hochberg_lies_between_the_p_values_and_holm(p_values):
     order = np.argsort(p_values, kind="stable")
     assert np.all(np.diff(adjusted[order]) >= 0)
     np.testing.assert_allclose(adjusted, scipy.stats.false_discovery_control(p_values), rtol=1e-12)
+
+
+def test_the_smallest_p_value_is_that_of_the_clearest_difference():
+    for clusters in (1, 2, 5, 13, 14, 40):
+        clearest = paired_permutation_test([1.0] * clusters, [0.0] * clusters)
+        assert smallest_p_value(clusters) <= clearest.p_value
+        assert smallest_p_value(clusters) == clearest.p_value or not clearest.exact

@@ -238,6 +238,19 @@ def paired_permutation_test(
     return PairedTest(float(differences.mean()), p_value, exact, len(differences), count)
 
 
+def smallest_p_value(clusters: int, *, draws: int = 10_000) -> float:
+    """The smallest two-sided p that `paired_permutation_test` can give, however large the differences are.
+
+    2 / 2^clusters where all flips are counted (the flips that leave all signs or turn all do at least as well), else
+    1 / (1 + draws).
+
+    Args:
+        clusters: how many clusters, at least 1.
+        draws: as there.
+    """
+    return 2 / 2**clusters if 2**clusters <= draws else 1 / (1 + draws)
+
+
 def holm(p_values: npt.ArrayLike) -> Numbers:
     """Holm's step-down adjusted p-values, in the order given: max over smaller ones of (m - rank) p, at most 1.
 

@@ -116,6 +116,19 @@ def test_the_halving_test_decides():
     assert found.evidence["halving"] == 0
 
 
+def test_what_only_helps_a_group_is_not_halved():
+    """The helper alone loses next to nothing, so with it among the halves one half of all would spare everything."""
+    helper = Neuron(2, 0)
+
+    def probability(suppressed):
+        return either(suppressed) * (0.93 if helper in suppressed else 1)
+
+    found = judged(probability, [A | {helper}, B], no, ALL | {helper})
+    assert found.verdict == "redundant"
+    assert found.evidence["halving"] > 0.9
+    assert set(found.groups) == {A | {helper}, B}
+
+
 @pytest.mark.parametrize(
     ("groups", "prompts", "reason"), [([A - {Neuron(0, 0)}, B], 1, "no-halves"), ([A, B], 0, "one-prompt")]
 )

@@ -49,6 +49,12 @@ def test_what_is_not_there(name, options, message):
         facts_to_edit(AROUND, name, UPDATE, **options)
 
 
+def test_what_is_near_is_named_once_whatever_the_languages():
+    with pytest.raises(BadSetting) as caught:
+        facts_to_edit(AROUND, "capital/frnace", UPDATE)
+    assert str(caught.value).count("capital/france") == 1
+
+
 def test_no_such_relation():
     with pytest.raises(BadSetting, match="there is no relation 'river'; there are: capital"):
         facts_to_edit(AROUND, "river", RELATION)

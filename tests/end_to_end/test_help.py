@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib import import_module
+from itertools import product
 
 import pandas as pd
 import pytest
@@ -140,9 +141,17 @@ def _benchmark(out, settings, *, report):
     from factneurons.benchmark.run import long_table
 
     row = {"fact_id": "a", "language": "en", "regime": "single", "precision": 1.0, "recall": 1.0}
-    row |= {"average_precision": 1.0, "adjusted_rand_index": 1.0, "f1": 1.0, "verdict": "single", "neurons": "true"}
+    row |= {
+        "held_out_loss": 1.0,
+        "average_precision": 1.0,
+        "adjusted_rand_index": 1.0,
+        "f1": 1.0,
+        "verdict": "single",
+        "neurons": "true",
+    }
     rows = [pd.DataFrame([{**row, name: "x"}]) for name in ("method", "clusterer", "clusterer")]
-    return pd.concat([long_table(Judged(*rows), base, seed) for base in settings.bases for seed in settings.seeds])
+    models = product(settings.bases, settings.seeds, settings.mixes)
+    return pd.concat([long_table(Judged(*rows), base, seed, group) for base, seed, group in models])
 
 
 def _benchmark_results(out, table, models, *, figures):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Summary
-from factneurons.experiments.verdicts import cells_of, verdicts_of
+from factneurons.experiments.verdicts import cells_of, judged_together, verdicts_of
 from factneurons.statistics import SIGNIFICANCE, holm, paired_permutation_test
 
 MEASURES = {"loss": "what is lost", "gain": "what is won"}
@@ -176,3 +176,35 @@ def test_facts_about_which_the_design_decides_do_not_enter():
     assert every.p_value == judged(rows, LESS)[0].p_value
     nothing, _ = judged([row(1, 1.0, measure="gain")], where, LESS)
     assert (nothing.verdict, nothing.by_design) == ("cannot tell", 0)
+
+
+def test_claims_of_several_tables_are_corrected_together():
+    one = pd.DataFrame([row(number, -1 - number / 10) for number in range(9)])
+    other = pd.DataFrame([row(number, (-1) ** number * number) for number in range(9)])
+    alone = [judged_together([(table, LESS, "en")])[0].p_value for table in (one, other)]
+    both = judged_together([(one, LESS, "en"), (other, LESS, "en"), (one, LESS, "zh")])
+    assert [each.p_value for each in both[:2]] == pytest.approx(holm(alone))
+    assert (both[2].verdict, both[2].facts, both[2].p_value) == ("cannot tell", 0, None)
+
+
+def test_with_too_few_subjects_nothing_could_have_been_told_and_it_says_how_many_would_do():
+    claim = Claim("More.", "loss", "amig", "random")
+    for count, could in ((4, False), (5, False), (6, True), (9, True)):
+        rows = [row(n, value, condition) for n in range(count) for value, condition in ((1.0, "amig"), (0.0, "random"))]
+        (tested,) = judged(rows, claim)
+        assert tested.subjects == count
+        assert tested.smallest_p == 2 / 2**count == tested.p_value, "as clear as can be gives the smallest p"
+        assert tested.could_tell == could == (tested.verdict != "cannot tell")
+        assert tested.enough == 6
+
+
+def test_what_is_possible_is_corrected_for_the_other_claims():
+    claims = [Claim(f"More {k}.", f"loss {k}", "amig", "random") for k in range(3)]
+    rows = [row(n, float(n % 2), "amig", measure=f"loss {k}") for k in range(3) for n in range(6)] + [
+        row(n, 0.5, "random", measure=f"loss {k}") for k in range(3) for n in range(6)
+    ]
+    for tested in judged(rows, *claims):
+        assert tested.verdict == "cannot tell"
+        assert tested.smallest_p == pytest.approx(3 * 2 / 2**6)
+        assert not tested.could_tell
+        assert tested.enough == 7

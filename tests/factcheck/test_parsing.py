@@ -123,3 +123,25 @@ def test_a_statement_that_cannot_be_asked_is_worded_anew(gpt2):
 def test_prompts_that_do_not_name_their_subject_once_are_no_patterns():
     assert pattern_of(Prompt("It is in ___."), "France") is None
     assert pattern_of(Prompt("France is France, or ___."), "France") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The capital of France is “Paris”.",
+        "the capital of france is paris",
+        'The capital of "France" is "Paris."',
+        "“The capital of France is Paris.”",
+        "The capital of France is «PARIS»",
+        '{"prompt": "the capital of france is ___", "candidate": "paris"}',
+    ],
+)
+def test_known_names_are_read_as_the_facts_write_them(text):
+    statement = read(text).statement
+    assert (statement.subject, statement.candidate) == ("France", "Paris")
+    assert statement.prompt.text == "The capital of France is ___."
+
+
+def test_a_name_that_no_fact_has_keeps_its_letters():
+    assert read("The capital of France is “lyon”.").statement.candidate == "lyon"
+    assert read("The capital of France is Côte d'Ivoire's.").statement.candidate == "Côte d'Ivoire's"

@@ -51,6 +51,28 @@ def test_a_text_without_blank_gets_one_at_its_end_only_when_asked_to() -> None:
         Prompt.parse("The capital of France is")
 
 
+@pytest.mark.parametrize(
+    "mark", ["_", "__", "[Y]", "[X]", "{}", "{obj}", "<blank>", "[BLANK]", "<mask_1>", "_X_", "....", "[ ]"]
+)
+def test_the_blank_of_somebody_else_is_asked_about(mark: str) -> None:
+    with pytest.raises(BadFact, match="is its blank, write ___ instead") as caught:
+        Prompt.parse(f"The capital of France is {mark}.", blank_at_end=True)
+    assert f"blank={mark}" in str(caught.value)
+    assert Prompt.parse(f"The capital of France is {mark}.", mark).text == "The capital of France is ___."
+
+
+@pytest.mark.parametrize(
+    "text", ["snake_case is", "Call __init__ with", "It is 3 < 4 > 2, so", "And then...", "See [1]:"]
+)
+def test_what_is_no_blank_is_not_taken_for_one(text: str) -> None:
+    assert Prompt.parse(text, blank_at_end=True).text == f"{text} ___"
+
+
+def test_a_slot_that_nothing_was_put_in_is_refused() -> None:
+    with pytest.raises(BadFact, match=r"\[X\] is a slot that nothing was put in"):
+        Prompt.parse("[X] was born in ___.")
+
+
 def test_a_blank_of_another_length_must_be_parsed() -> None:
     assert Prompt.parse("It is ______.").text == "It is ___."
     with pytest.raises(BadFact, match="three underscores"):

@@ -8,7 +8,8 @@ import pytest
 
 from factneurons.report import numbers
 from factneurons.report.reading import findings_in, read
-from factneurons.report.sections.overview import missing_of, sentences_of, tiles_of
+from factneurons.report.sections.opening import tiles_of
+from factneurons.report.sections.overview import missing_of, sentences_of
 from factneurons.runs.store import Run
 from factneurons.statistics import bootstrap_interval
 
@@ -191,8 +192,8 @@ def test_tiles(findings, run):
     known = fmean(float(row["known"]) for row in facts)
     change = fmean(per_fact(run, "knowledge", "suppress", "related", relative).values())
     having = sum(row["components"] >= 2 for row in run.rows("degenerate"))
+    assert f"of {len(facts)} facts" in tiles[0].note
     assert [tile.value for tile in tiles] == [
-        str(len(facts)),
         numbers.percent(known),
         numbers.half(median(row["neurons"] for row in facts)),
         numbers.change(change),

@@ -7,12 +7,12 @@ from itertools import product
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from factneurons.errors import BadFact, BadModel, BadSetting, NotAskable
 from factneurons.facts.types import Prompt
-from factneurons.models.query import as_prompt, build_query, contrasted
+from factneurons.models.query import as_prompt, build_query, contrasted, prompt_ids
 
 
 def tokens(tokenizer, ids):
@@ -280,9 +280,57 @@ class TestPrompts:
     def test_blank_not_written(self, tiny_tokenizer, text, expected):
         assert as_prompt(text, tiny_tokenizer("wordpiece")) == Prompt(expected)
 
+    @pytest.mark.parametrize("text", ["Paris is in _", "[Y]是法国的首都", "法国的首都是{}", "The <blank> is"])
+    def test_the_blank_of_somebody_else_is_asked_about(self, tiny_tokenizer, text):
+        with pytest.raises(BadFact, match="is its blank, write ___ instead"):
+            as_prompt(text, tiny_tokenizer("gpt2"))
+
     def test_a_prompt_is_taken_as_it_is(self, tiny_tokenizer):
         prompt = Prompt("a___")
         assert as_prompt(prompt, tiny_tokenizer("gpt2")) is prompt
+
+
+@pytest.fixture
+def bytes_with_ends():
+    """Byte pairs of whole words, a mask that leaves the space before it alone, <s> and </s> added around each text."""
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trained.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<s>", "</s>", "<mask>", "<extra_id_0>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    trained.train_from_iterator(["It is Rome.", "It is Oslo, he said."] * 20, trainer)
+    ends = [(name, trained.token_to_id(name)) for name in ("<s>", "</s>")]
+    trained.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=ends
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=trained, bos_token="<s>", eos_token="</s>", pad_token="</s>", mask_token="<mask>"
+    )
+
+
+@pytest.mark.parametrize(("kind", "mark"), [("cloze", "<mask>"), ("encoder-decoder", "<extra_id_0>")])
+@pytest.mark.parametrize("text", ["It is ___.", "It is ___, he said.", "It is ___"])
+def test_a_mark_stands_just_where_the_answers_tokens_stand(bytes_with_ends, kind, mark, text):
+    query = build_query(bytes_with_ends, kind, text, "Rome")
+    filled = bytes_with_ends(text.replace("___", "Rome")).input_ids
+    blank = bytes_with_ends.convert_tokens_to_ids(mark)
+    place = query.input_ids.index(blank)
+    assert [*query.input_ids[:place], *query.answer_ids, *query.input_ids[place + 1 :]] == filled
+
+
+@pytest.mark.parametrize("begin", ["", "<s>"])
+def test_what_the_tokenizer_adds_is_there_once(bytes_with_ends, begin):
+    """A chat's template has written the first token already."""
+    causal = build_query(bytes_with_ends, "causal", f"{begin}It is ___", "Rome")
+    assert tokens(bytes_with_ends, causal.input_ids) == ["<s>", "It", "Ġis"]
+    assert causal.replaceable == (1, 2)
+    assert prompt_ids(bytes_with_ends, f"{begin}It is ___") == causal.input_ids
+    cloze = build_query(bytes_with_ends, "cloze", f"{begin}It is ___.{'</s>' if begin else ''}", "Rome")
+    assert tokens(bytes_with_ends, cloze.input_ids) == ["<s>", "It", "Ġis", "<mask>", ".", "</s>"]
 
 
 def test_unknown_kind(tiny_tokenizer):

@@ -47,6 +47,23 @@ class TestNames:
         (tmp_path / "model.bin").write_text("")
         assert "is a file" in message(BadModel, tmp_path / "model.bin")
 
+    @pytest.mark.parametrize(
+        ("files", "said"),
+        [
+            (
+                {"adapter_config.json": '{"base_model_name_or_path": "org/base"}'},
+                "an adapter, not a model: merge it into 'org/base'",
+            ),
+            ({"adapter_config.json": "{"}, "an adapter, not a model: merge it into its base model"),
+            ({"small-q4.gguf": "GGUF"}, "holds a GGUF file, which is not supported"),
+            ({"notes.txt": ""}, "is no model folder: it has no config.json"),
+        ],
+    )
+    def test_folders_that_are_mistaken_for_a_model(self, tmp_path, files, said):
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        assert said in message(BadModel, tmp_path)
+
     def test_hub_name_without_network(self, monkeypatch, tmp_path):
         def never(*_, **options):
             assert options["local_files_only"]

@@ -82,3 +82,10 @@ def test_cuts_leave_the_smallest_total(known_in, sizes, data):
         above = sum(score > share for fact in facts for score in relative_scores(fact[language]))
         assert left[:, place].sum() >= fewest
         assert above <= fewest or share == 0.0  # only neurons of equal scores may go beyond
+
+
+def test_scores_of_which_none_is_above_0_are_equal_shares(known_in):
+    neurons = [(0, 1), (0, 2)]
+    assert relative_scores(known_in("f", "en", neurons, scores=[0.0, -0.5])) == [1.0, 1.0]
+    assert relative_scores(known_in("f", "en", neurons, scores=[0.5, 0.25])) == [1.0, 0.5]
+    assert relative_scores(known_in("f", "en", [], scores=[])) == []

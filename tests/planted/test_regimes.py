@@ -14,13 +14,13 @@ OTHER = Neuron(3, 0)
 FACT = Fact("r/a", "r", "s", "a", "en", (Prompt("s is ___."),))
 
 
-def _promises(regime, *parts, languages=(), helpers=()):
+def _promises(regime, *parts, languages=(), helpers=(), accepting=False):
     languages = languages or ("",) * len(parts)
     components = tuple(
         PlantedComponent(part, language=language) for part, language in zip(parts, languages, strict=True)
     )
     planted = PlantedFact((FACT,), regime, components, helpers=helpers)
-    found = promises(planted, [*planted.everything, OTHER])
+    found = promises(planted, [*planted.everything, OTHER], accepting=accepting)
     assert len({(promise.suppressed, promise.language) for promise in found}) == len(found)
     return {(promise.suppressed, promise.language): (promise.at_least, promise.at_most) for promise in found}
 
@@ -131,9 +131,21 @@ def test_of_large_components_halves_are_drawn_and_always_the_same():
     assert found == _promises("large", first, second)
     broken = [neurons for (neurons, _), bounds in found.items() if bounds == PART]
     of_one = [neurons for neurons in broken if set(first) <= neurons or set(second) <= neurons]
-    assert sorted(len(neurons) for neurons in of_one) == [4 + 6] * 4 + [9 + 3] * 4
+    assert sorted(len(neurons) for neurons in of_one) == [4 + 6] * 24 + [9 + 3] * 15
     of_both = [neurons for neurons in broken if neurons not in of_one]
-    assert [(len(neurons & {*first}), len(neurons & {*second})) for neurons in of_both] == [(4, 3)] * 8
+    assert [(len(neurons & {*first}), len(neurons & {*second})) for neurons in of_both] == [(4, 3)] * 24
+
+
+def test_of_what_is_drawn_other_sets_are_accepted_with_than_are_trained_with():
+    for regime, parts in {
+        "large": [[Neuron(layer, index) for index in range(size)] for layer, size in ((1, 12), (2, 5))],
+        "diffuse": [[Neuron(1, index)] for index in range(30)],
+    }.items():
+        trained, accepted = (_promises(regime, *parts, accepting=accepting) for accepting in (False, True))
+        assert trained
+        assert {neurons for (neurons, _) in trained} & {neurons for (neurons, _) in accepted} == {
+            neurons for (neurons, _), bounds in trained.items() if bounds in (GONE, AT_LEAST) and len(neurons) != 15
+        }
 
 
 def test_components_that_share_a_neuron():
@@ -169,5 +181,5 @@ def test_a_diffuse_fact_lives_in_any_half():
     found = _promises("diffuse", *((neuron,) for neuron in own))
     missing = [neurons for (neurons, _), bounds in found.items() if bounds == AT_LEAST and len(neurons) > 1]
     fifths = [neurons for (neurons, _), bounds in found.items() if bounds == PART]
-    assert [len(neurons) for neurons in missing] == [15] * 8
-    assert [len(neurons) for neurons in fifths] == [24] * 8
+    assert [len(neurons) for neurons in missing] == [15] * 24
+    assert [len(neurons) for neurons in fifths] == [24] * 24

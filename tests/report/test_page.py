@@ -19,11 +19,13 @@ def page(whole_run, parsed, tmp_path_factory):
 
 def test_sections_come_in_order(page):
     assert [dict(element.attributes)["id"] for element in page.of("section")] == [
-        "asked",
         "findings",
-        "figures",
         "facts",
+        "neurons",
+        "figures",
+        "asked",
         "skipped",
+        "glossary",
     ]
 
 
@@ -49,14 +51,14 @@ def test_nothing_is_loaded(page):
     assert "@import" not in styles
 
 
-def test_the_policy_allows_exactly_the_two_scripts_of_the_page(page):
+def test_the_policy_allows_exactly_the_scripts_of_the_page(page):
     metas = [dict(element.attributes) for element in page.of("meta")]
     (policy,) = [meta["content"] for meta in metas if meta.get("http-equiv") == "Content-Security-Policy"]
     kinds = [dict(element.attributes).get("type") for element in page.of("script")]
     scripts = scripts_of(page)
     run = [text for kind, text in zip(kinds, scripts, strict=True) if kind is None]
     assert policy == content_security_policy(run)
-    assert len(run) == 2
+    assert len(run) == 3
 
 
 def scripts_of(page):
@@ -66,7 +68,7 @@ def scripts_of(page):
 def test_the_runtime_is_in_the_page_once_and_charts_are_drawn_without_eval(page):
     scripts = scripts_of(page)
     assert sum("vegaEmbed" in text and len(text) > 100_000 for text in scripts) == 1
-    assert "ast: true" in scripts[-1]
+    assert "ast: true" in scripts[-2]
 
 
 def test_every_chart_has_its_specification(page):
@@ -126,8 +128,8 @@ def test_losses_of_components_are_those_of_the_table(page, whole_run):
 
 def test_facts_left_out_are_listed_and_the_command_shows_them(whole_run, parsed, tmp_path):
     page = parsed(run_report(whole_run, out=tmp_path / "few.html", max_facts=3))
-    assert sum(dict(element.attributes).get("class") == "fact" for element in page.of("details")) == 3
-    assert "21 more facts" in page.text
+    assert sum(dict(element.attributes).get("class") == "opened" for element in page.of("tr")) == 3
+    assert "The first 3 can be opened" in page.text
     assert f"factneurons report {whole_run} --max-facts 24" in page.text
     for subject in Run.open(whole_run).table("facts")["subject"]:
         assert subject in page.text
@@ -135,7 +137,8 @@ def test_facts_left_out_are_listed_and_the_command_shows_them(whole_run, parsed,
 
 def test_no_fact_in_full(whole_run, parsed, tmp_path):
     page = parsed(run_report(whole_run, out=tmp_path / "none.html", max_facts=0))
-    assert "24 more facts" in page.text
+    assert "The first 0 can be opened" in page.text
+    assert "opened" not in [dict(element.attributes).get("class") for element in page.of("tr")]
     assert "The model knows" in page.text
 
 

@@ -30,7 +30,7 @@ def sufficient_sets(everything: NeuronSet, drops: Drops, most_lost: float) -> As
         (lost,) = yield from drops.asked([everything - left])
         if lost > most_lost:
             break
-        smallest = yield from _without_spare(left, everything, drops, most_lost)
+        smallest = yield from without_spare(left, everything, drops, most_lost)
         if not smallest:
             break
         found.append(smallest)
@@ -38,8 +38,15 @@ def sufficient_sets(everything: NeuronSet, drops: Drops, most_lost: float) -> As
     return found
 
 
-def _without_spare(left: NeuronSet, everything: NeuronSet, drops: Drops, most_lost: float) -> Asking[NeuronSet]:
-    """Leave out neurons of a sufficient set, those that cost least first, as many at once as can be spared."""
+def without_spare(left: NeuronSet, everything: NeuronSet, drops: Drops, most_lost: float) -> Asking[NeuronSet]:
+    """Leave out neurons of a sufficient set, those that cost least first, as many at once as can be spared.
+
+    Args:
+        left: the set.
+        everything: all neurons that are suppressed with what is left out; `left` is among them.
+        drops: measured losses.
+        most_lost: see `sufficient_sets`.
+    """
     while left:
         order = sorted(left)
         lost = yield from drops.asked([everything - (left - {neuron}) for neuron in order])

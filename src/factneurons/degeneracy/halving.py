@@ -75,7 +75,13 @@ def split_prompts(asked: Sequence[_Item]) -> tuple[Sequence[_Item], Sequence[_It
 
 
 def halving_test(
-    groups: Sequence[NeuronSet], held_out: Suppressed, *, t_high: float, seed: int, fact_key: str
+    groups: Sequence[NeuronSet],
+    held_out: Suppressed,
+    *,
+    beside: NeuronSet = frozenset(),
+    t_high: float,
+    seed: int,
+    fact_key: str,
 ) -> Asking[Halving]:
     """T of one fact's groups.
 
@@ -83,6 +89,7 @@ def halving_test(
         groups: disjoint groups. One of a single neuron has no halves: it is suppressed in every set, where the theorem
             holds for the others.
         held_out: P(answer) under suppression, of prompts that the groups were not found with.
+        beside: neurons of no group that are suppressed in every set.
         t_high: a prompt that loses less than this without all groups counts less: its T is nearer to 0.
         seed: of the drawn splits, together with
         fact_key: the fact.
@@ -90,7 +97,7 @@ def halving_test(
     large = [sorted(group) for group in groups if len(group) > 1]
     if len(large) < 2:
         return Halving(reason="no-halves")
-    everything = union(groups)
+    everything = union(groups) | beside
     always = everything.difference(*large)
     rng = np.random.default_rng([seed, as_number(f"halving {fact_key}")])
     splits = [half | always for half in halves_of(large, rng)]

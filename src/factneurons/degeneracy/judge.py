@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from factneurons.attribution.drops import Drops, NeuronSet, Suppressed, all_but_each, log_odds_lost, union
+from factneurons.attribution.sufficient import without_spare
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.carrying import Carries
 from factneurons.degeneracy.functional import functional_filter
@@ -188,7 +189,7 @@ def storage_of(
     if len(groups) > 1:
         passed, reason = yield from functional_filter(groups, drops, settings)
     if passed:
-        return (yield from _substitutes(passed, held_out, carries, settings, fact_key))
+        return (yield from _substitutes(passed, drops, held_out, carries, settings, fact_key))
     if not neurons or drops.of(neurons) < settings.t_high:
         return Storage("none", (), reason)
     share = _share_of_each(neurons, groups, drops) if len(groups) > 1 else math.nan
@@ -200,9 +201,22 @@ def storage_of(
 
 
 def _substitutes(
-    passed: tuple[NeuronSet, ...], held_out: Suppressed, carries: Carries, settings: DegeneracySettings, fact_key: str
+    passed: tuple[NeuronSet, ...],
+    drops: Drops,
+    held_out: Suppressed,
+    carries: Carries,
+    settings: DegeneracySettings,
+    fact_key: str,
 ) -> Asking[Storage]:
-    test = yield from halving_test(passed, held_out, t_high=settings.t_high, seed=settings.seed, fact_key=fact_key)
+    cores = yield from _cores(passed, drops, settings.t_sufficient)
+    test = yield from halving_test(
+        cores,
+        held_out,
+        beside=union(passed).difference(*cores),
+        t_high=settings.t_high,
+        seed=settings.seed,
+        fact_key=fact_key,
+    )
     carrying = yield from in_turn(carries(group) for group in passed)
     evidence = {"carry_others": float(np.mean(carrying))} | test.evidence
     if test.reason:
@@ -210,6 +224,13 @@ def _substitutes(
     if test.value < settings.halving:
         return Storage("interchangeable", passed, "", "arbitrary", evidence)
     return Storage("degenerate" if all(carrying) else "redundant", passed, "", "distinct", evidence)
+
+
+def _cores(groups: Sequence[NeuronSet], drops: Drops, most_lost: float) -> Asking[list[NeuronSet]]:
+    """Of every group what suffices without a neuron to spare: what only helps is no half. One neuron has no halves."""
+    everything = union(groups)
+    cores = yield from in_turn(without_spare(group, everything, drops, most_lost) for group in groups)
+    return [core if len(core) > 1 else group for core, group in zip(cores, groups, strict=True)]
 
 
 def _share_of_each(neurons: NeuronSet, groups: Sequence[NeuronSet], drops: Drops) -> float:

@@ -51,7 +51,7 @@ def _named(around: RelatedFacts, text: str, answer: str | None, languages: Seque
 def _own(around: RelatedFacts, text: str, answer: str | None, languages: Sequence[str]) -> tuple[Fact, ...]:
     """A fact of one prompt that is none of the facts."""
     if BLANK not in text:
-        close = get_close_matches(text, [fact.id for fact in around.facts], n=3, cutoff=0.4)
+        close = get_close_matches(text, dict.fromkeys(fact.id for fact in around.facts), n=3, cutoff=0.4)
         hint = f"; near it: {', '.join(close)}" if close else ""
         raise BadSetting(f"there is no fact {text!r}{hint} (or give a prompt with {BLANK} and --answer)")
     if answer is None:

@@ -12,15 +12,26 @@ Both directions are one family: a claim gets one p-value, and it counts whicheve
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from factneurons.errors import BadNumber
 from factneurons.experiments.experiment import RANDOM_FOR, Claim, Experiment
-from factneurons.statistics import NO_NUMBER, SIGNIFICANCE, Interval, bootstrap_interval, holm, paired_permutation_test
+from factneurons.statistics import (
+    NO_NUMBER,
+    SIGNIFICANCE,
+    Interval,
+    bootstrap_interval,
+    holm,
+    paired_permutation_test,
+    smallest_p_value,
+)
+
+_MOST_SUBJECTS = 64
+"""Beyond this many the smallest p-value no longer falls: flips are drawn, not counted."""
 
 Verdict = Literal["holds", "fails", "cannot tell", "cannot tell by design"]
 
@@ -38,6 +49,10 @@ class Tested:
         p_value: two-sided, corrected over all claims and languages; None likewise.
         facts: how many facts have both, and enter.
         by_design: how many have both and do not enter, because the design decides about them.
+        subjects: how many subjects the facts that enter are about.
+        smallest_p: the smallest p-value, corrected, that so many subjects could have given, whatever the difference,
+            with the other claims as they are; None without facts.
+        enough: the fewest subjects with which it could have been at most `SIGNIFICANCE`.
     """
 
     claim: Claim
@@ -47,6 +62,14 @@ class Tested:
     p_value: float | None
     facts: int
     by_design: int = 0
+    subjects: int = 0
+    smallest_p: float | None = None
+    enough: int | None = None
+
+    @property
+    def could_tell(self) -> bool:
+        """Whether some difference, however large, could have been told with so few subjects."""
+        return self.smallest_p is not None and self.smallest_p <= SIGNIFICANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +146,39 @@ def verdicts_of(table: pd.DataFrame, experiment: Experiment) -> list[Tested]:
         experiment: the experiment.
     """
     languages = sorted(set(table["language"]))
-    pairs = [(claim, language) for claim in experiment.claims for language in languages]
-    compared = [_compared(table[table["language"] == language], claim) for claim, language in pairs]
+    return judged_together([(table, claim, language) for claim in experiment.claims for language in languages])
+
+
+def judged_together(asked: Sequence[tuple[pd.DataFrame, Claim, str]]) -> list[Tested]:
+    """Claims tested as one family: Holm's correction goes over all of them, whatever model or experiment they are of.
+
+    Args:
+        asked: the rows of an experiment, a claim about them, and the language it is tested in.
+    """
+    compared = [_compared(table[table["language"] == language], claim) for table, claim, language in asked]
     entering = [rows[rows["enters"]] for rows in compared]
-    corrected = _corrected([_p_value(rows) for rows in entering])
+    p_values = [_p_value(rows) for rows in entering]
+    corrected = _corrected(p_values)
     return [
-        _tested(claim, language, rows, p_value, len(every) - len(rows))
-        for (claim, language), every, rows, p_value in zip(pairs, compared, entering, corrected, strict=True)
+        replace(
+            _tested(claim, language, rows, p_value, len(every) - len(rows)),
+            **_possible(p_values, place, rows["subject"].nunique()),
+        )
+        for place, ((_, claim, language), every, rows, p_value) in enumerate(
+            zip(asked, compared, entering, corrected, strict=True)
+        )
     ]
+
+
+def _possible(p_values: Sequence[float | None], place: int, subjects: int) -> dict[str, Any]:
+    """What could have been told of one claim at best: `subjects`, `smallest_p` and `enough` of its `Tested`."""
+
+    def at_best(count: int) -> float:
+        own = [smallest_p_value(count) if number == place else p for number, p in enumerate(p_values)]
+        return _corrected(own)[place] or 0.0
+
+    enough = next((count for count in range(1, _MOST_SUBJECTS) if at_best(count) <= SIGNIFICANCE), None)
+    return {"subjects": subjects, "smallest_p": at_best(subjects) if subjects else None, "enough": enough}
 
 
 def _compared(table: pd.DataFrame, claim: Claim) -> pd.DataFrame:

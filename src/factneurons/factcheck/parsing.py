@@ -1,9 +1,10 @@
 """Statements from what a person writes: sentences of known relations, and JSON lines.
 
 The prompts of facts are the patterns: "The capital of France is ___." of a fact about France becomes
-"The capital of [X] is ___.", and matches "The capital of Ghana is Accra". A sentence may leave out the full stop, and
-letters may be large or small. A statement whose own prompt this model cannot be asked (a causal model with the blank
-in the middle) is asked in another pattern of its relation.
+"The capital of [X] is ___.", and matches "The capital of Ghana is Accra". A sentence may leave out the full stop,
+letters may be large or small, and names may stand in quotation marks: a name that the facts have is read as they write
+it. A statement whose own prompt this model cannot be asked (a causal model with the blank in the middle) is asked in
+another pattern of its relation.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _NAMED = {SUBJECT: "(?P<subject>.+?)", YEAR: r"(?P<year>\d{1,4})", BLANK: "(?P<c
 _SLOTS = re.compile("|".join(re.escape(slot) for slot in _NAMED))
 _LONGEST = 1000
 _SPACES = re.compile(r"\s+")
+_QUOTED = re.compile('["\'“‘«»„‚‹›「『《]+(?P<inside>[^"“”«»„]+?)["\'”’«»“‘‹›」』》]+')
 
 REASONS: dict[str, str] = {
     "unknown-relation": "no pattern of a known relation fits it",
@@ -89,10 +91,13 @@ class Parser:
     def __init__(self, facts: Iterable[Fact], model: Model | None = None, *, multi_mask: bool = False) -> None:
         self._patterns: dict[tuple[Group, str], _Pattern] = {}
         self._subjects: dict[Group, dict[str, str]] = {}
+        self._answers: dict[Group, dict[str, str]] = {}
         self._model, self._multi_mask = model, multi_mask
         for fact in facts:
             group = (fact.relation, fact.language)
             self._subjects.setdefault(group, {})[_folded(fact.subject)] = fact.subject
+            for name in (fact.answer, *fact.aliases, *fact.wrong_answers):
+                self._answers.setdefault(group, {}).setdefault(_folded(name), name)
             for prompt in fact.prompts:
                 text = pattern_of(prompt, fact.subject, fact.date)
                 if text is not None and (group, text) not in self._patterns:
@@ -129,7 +134,7 @@ class Parser:
         asked = _prompt(record["prompt"])
         group = (record.get("relation", ""), record.get("language", "en"))
         if group in self._subjects:
-            return Statement(asked, candidate.strip(), record["relation"], group[1])
+            return Statement(asked, _known_as(self._answers[group], candidate), record["relation"], group[1])
         best = max(self._matches(asked.text, "prompt"), default=None, key=lambda match: match[0])
         if best is None:
             raise _NoStatement("unknown-relation", asked.text)
@@ -138,18 +143,20 @@ class Parser:
 
     def _matches(self, text: str, what: str) -> Iterator[tuple[tuple[bool, int, str], _Pattern, Mapping[str, str]]]:
         """Every pattern that fits, with what makes one better than another: a known subject, then its own letters."""
-        bare = text.rstrip(_END + " ")
+        whole = _QUOTED.fullmatch(text)
+        bare = (whole["inside"] if whole else text).rstrip(_END + " ")
         for pattern in self._patterns.values():
             match = getattr(pattern, what).fullmatch(bare)
             if match is not None:
                 found = {name: value.strip() for name, value in match.groupdict().items()}
-                known = _folded(found["subject"]) in self._subjects[pattern.group]
+                subjects = self._subjects[pattern.group]
+                known = _folded(_known_as(subjects, found["subject"])) in subjects
                 yield (known, pattern.letters, pattern.text), pattern, found
 
     def _statement(self, pattern: _Pattern, found: Mapping[str, str], candidate: str) -> Statement:
-        subject = self._subjects[pattern.group].get(_folded(found["subject"]), found["subject"])
+        subject = _known_as(self._subjects[pattern.group], found["subject"])
         prompt = _filled(pattern.text, subject, found.get("year"))
-        return Statement(prompt, candidate.strip(), *pattern.group, subject=subject)
+        return Statement(prompt, _known_as(self._answers[pattern.group], candidate), *pattern.group, subject=subject)
 
     def _askable(self, statement: Statement) -> Statement:
         """The statement, if need be in another pattern of its relation.
@@ -236,6 +243,19 @@ def _prompt(text: str) -> Prompt:
         return Prompt.parse(_SPACES.sub(" ", text).strip())
     except BadFact as error:
         raise _NoStatement("bad-prompt", str(error)) from error
+
+
+def _known_as(names: Mapping[str, str], text: str) -> str:
+    """A name as the facts write it, whatever its letters' case; else the text. Quotation marks around it go.
+
+    `names` has the facts' names by their folded form.
+    """
+    bare = text.strip()
+    if bare in names.values():
+        return bare
+    quoted = _QUOTED.fullmatch(bare)
+    inside = quoted["inside"].rstrip(_END + ",") if quoted else bare
+    return names.get(_folded(bare)) or names.get(_folded(inside)) or inside
 
 
 def _folded(text: str) -> str:

@@ -22,6 +22,12 @@ MASK_TOKENS = ("[MASK]", "<mask>", "<extra_id_0>")
 BlankPosition = Literal["end", "start", "inside"]
 
 _UNDERSCORES = re.compile("_{3,}")
+_SLOTS = re.compile(r"\[[XY]\]")
+_FOREIGN = re.compile(
+    r"(?<!\w)_{1,2}(?!\w)|(?<!\w)_[A-Z]_(?!\w)|\{\w*\}|(?<!\w)\.{4,}|\[\s*\]"
+    r"|[\[<](?:[XYxy]|blank|mask|mask_?\d+|answer|object|obj|subject|subj|extra_id_\d+)[\]>]",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +52,17 @@ class Prompt:
     def parse(cls, text: str, *blanks: str, blank_at_end: bool = False) -> Prompt:
         """Read a prompt whose blank is written `___` (or longer), as a mask token, or as one of `blanks`.
 
-        With `blank_at_end`, a text without any blank gets one at its end.
+        With `blank_at_end`, a text without any blank gets one at its end, unless it seems to have a foreign one.
         """
         blanked, count = _marks(blanks).subn(BLANK, text)
-        if count == 0 and blank_at_end:
+        if count == 0 and blank_at_end and foreign_blank(text) is None:
             return cls(f"{text.rstrip()} {BLANK}")
         if count != 1:
             raise _wrong_count(count, text)
+        left_over = _SLOTS.search(blanked)
+        if left_over is not None:
+            detail = f"{left_over[0]} is a slot that nothing was put in: {shown(text)}"
+            raise BadRecord("pattern_slots", detail, prompt=text)
         return cls(blanked)
 
     @property
@@ -89,7 +99,16 @@ def _is_punctuation(text: str) -> bool:
 
 def _wrong_count(count: int, text: str) -> BadRecord:
     detail = f"a prompt needs exactly one blank ({BLANK}), this one has {count or 'none'}: {shown(text)}"
+    mark = foreign_blank(text) if count == 0 else None
+    if mark is not None:
+        detail += f"; if {mark} is its blank, write {BLANK} instead (a table of facts: blank={mark})"
     return BadRecord("blank_count", detail, prompt=text)
+
+
+def foreign_blank(text: str) -> str | None:
+    """What looks like the blank or the slot of somebody else's pattern, for instance `_`, `[Y]`, `{}` or `<blank>`."""
+    found = _FOREIGN.search(text)
+    return found[0] if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from factneurons.errors import BadModel, NotAskable
-from factneurons.facts.types import BLANK, MASK_TOKENS, Prompt
+from factneurons.facts.types import BLANK, MASK_TOKENS, Prompt, foreign_blank
 from factneurons.facts.words import NO_SPACES
 from factneurons.models.types import Against, Kind, Query
 from factneurons.settings import check_choice
@@ -171,13 +171,13 @@ def as_prompt(prompt: Prompt | str, tokenizer: PreTrainedTokenizerBase) -> Promp
     opening quote or bracket.
 
     Raises:
-        BadFact: the text has more than one blank.
+        BadFact: the text has more than one blank, or none but what looks like somebody else's (`_`, `[Y]`, `{}`).
     """
     if isinstance(prompt, Prompt):
         return prompt
     marks = (tokenizer.mask_token,) if tokenizer.mask_token else ()
     text = prompt.rstrip(_SPACES)
-    if text and not any(mark in text for mark in (BLANK, *marks, *MASK_TOKENS)):
+    if text and foreign_blank(text) is None and not any(mark in text for mark in (BLANK, *marks, *MASK_TOKENS)):
         last = text[-1]
         if NO_SPACES.match(last) or unicodedata.category(last) in _OPENING:
             text += BLANK
@@ -213,11 +213,20 @@ def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> _Encoding:
         verbose=False,
     )
     offsets = tuple((int(start), int(end)) for start, end in encoded["offset_mapping"]) if fast else None
-    return _Encoding(
-        tuple(int(token) for token in encoded["input_ids"]),
-        offsets,
-        tuple(bool(flag) for flag in encoded["special_tokens_mask"]),
-    )
+    ids = tuple(int(token) for token in encoded["input_ids"])
+    return _added_once(_Encoding(ids, offsets, tuple(bool(flag) for flag in encoded["special_tokens_mask"])))
+
+
+def _added_once(encoding: _Encoding) -> _Encoding:
+    """Without the tokens that the tokenizer adds where the text begins or ends with them (a chat's template does)."""
+    ids, added = encoding.ids, encoding.added
+    begin = next((i for i, flag in enumerate(added) if not flag), len(ids))
+    end = next((i for i, flag in enumerate(reversed(added)) if not flag), 0)
+    begin = begin if ids[begin : 2 * begin] == ids[:begin] else 0
+    end = end if end and ids[-2 * end : -end] == ids[-end:] else 0
+    kept = slice(begin, len(ids) - end)
+    flags = (True,) * begin + added[2 * begin : len(ids) - 2 * end] + (True,) * end
+    return _Encoding(ids[kept], None if encoding.offsets is None else encoding.offsets[kept], flags)
 
 
 def _encode_open(tokenizer: PreTrainedTokenizerBase, text: str) -> _Encoding:
@@ -365,16 +374,15 @@ def _build_cloze(
     del decoder_start
     if tokenizer.mask_token is None or tokenizer.mask_token_id is None:
         raise BadModel("the tokenizer has no mask token, so a cloze question cannot be asked with it")
-    answer_ids = _clean_answer(tokenizer, question)
+    before, answer_ids = _clean_answer(tokenizer, question)
     if len(answer_ids) > 1 and not multi_mask:
         tokens = tokenizer.convert_ids_to_tokens(list(answer_ids))
         raise question.refuse(
             "several-answer-tokens",
             f"the answer has {len(answer_ids)} tokens {tokens}; multi_mask (--multi-mask) asks them all",
         )
-    masks = str(tokenizer.mask_token) * len(answer_ids)
-    text = question.left + question.join + masks + question.right
-    encoding, positions = _encode_blank(tokenizer, question, text, int(tokenizer.mask_token_id), len(answer_ids))
+    mark = str(tokenizer.mask_token), int(tokenizer.mask_token_id), len(answer_ids)
+    text, encoding, positions = _encode_blank(tokenizer, question, before, mark)
     replaceable = _replaceable(tokenizer, encoding, len(encoding.ids))
     return Query(
         prompt=question.prompt,
@@ -399,9 +407,8 @@ def _build_encoder_decoder(
         raise BadModel(f"the tokenizer has no {SENTINEL}, so an encoder-decoder cannot be asked with it")
     if start is None:
         raise BadModel("the tokenizer has no padding token and the model names no start for its decoder")
-    answer_ids = _clean_answer(tokenizer, question)
-    text = question.left + question.join + SENTINEL + question.right
-    encoding, positions = _encode_blank(tokenizer, question, text, sentinel, 1)
+    before, answer_ids = _clean_answer(tokenizer, question)
+    text, encoding, positions = _encode_blank(tokenizer, question, before, (SENTINEL, sentinel, 1))
     replaceable = _replaceable(tokenizer, encoding, len(encoding.ids))
     return Query(
         prompt=question.prompt,
@@ -418,8 +425,8 @@ def _build_encoder_decoder(
     )
 
 
-def _clean_answer(tokenizer: PreTrainedTokenizerBase, question: _Question) -> tuple[int, ...]:
-    """The answer's tokens in context, where a mask or a sentinel must stand for exactly these."""
+def _clean_answer(tokenizer: PreTrainedTokenizerBase, question: _Question) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The tokens before the answer and the answer's in context; a mask or a sentinel must stand for just the latter."""
     full, first, clean = _encode_in_context(tokenizer, question)
     if not clean:
         token = tokenizer.convert_ids_to_tokens(full.ids[first])
@@ -427,21 +434,29 @@ def _clean_answer(tokenizer: PreTrainedTokenizerBase, question: _Question) -> tu
             "answer-merges-with-text",
             f"the token {token!r} holds text of both, so no blank can stand for the answer",
         )
-    return full.ids[first:]
+    return full.ids[:first], full.ids[first:]
 
 
 def _encode_blank(
-    tokenizer: PreTrainedTokenizerBase, question: _Question, text: str, blank: int, count: int
-) -> tuple[_Encoding, tuple[int, ...]]:
-    """The text's encoding and the positions of the tokens that stand for the blank."""
-    encoding = _encode(tokenizer, text)
+    tokenizer: PreTrainedTokenizerBase, question: _Question, before: tuple[int, ...], mark: tuple[str, int, int]
+) -> tuple[str, _Encoding, tuple[int, ...]]:
+    """The text with the blank's mark (text, token, how often), its encoding, and where the mark's tokens stand.
+
+    A space stands before the mark unless the mark would not take it in: a lone space would be a token that the filled
+    text has not, as the answer has its own.
+    """
+    name, blank, count = mark
+    texts = [question.left + join + name * count + question.right for join in dict.fromkeys((question.join, ""))]
+    encoded = [(text, _encode(tokenizer, text)) for text in texts]
+    fitting = (each for each in encoded if each[1].ids[: len(before) + 1] == (*before, blank))
+    text, encoding = next(fitting, encoded[0])
     positions = tuple(i for i, token in enumerate(encoding.ids) if token == blank)
     if len(positions) != count:
         raise question.refuse(
             "blank-not-unique",
             f"{len(positions)} blank tokens in the text where {count} must be; remove the others",
         )
-    return encoding, positions
+    return text, encoding, positions
 
 
 _KINDS: dict[str, Callable[[PreTrainedTokenizerBase, _Question, bool, int | None], Query]] = {

@@ -26,6 +26,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from factneurons.errors import BadModel
+from factneurons.facts.problems import shown
 from factneurons.models.adapters import EXPERTS
 from factneurons.models.bundled import pocket_path
 from factneurons.models.files import SINGLE, first_line, weight_files
@@ -138,7 +139,7 @@ def read_config(name: str, folder: Path) -> dict[str, Any]:
     """
     path = folder / "config.json"
     if not path.is_file():
-        raise BadModel(f"{name} is no model folder: it has no config.json")
+        raise BadModel(f"{name} {_instead(folder)}")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -146,6 +147,24 @@ def read_config(name: str, folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise BadModel(f"{path} holds no JSON object")
     return config
+
+
+def _instead(folder: Path) -> str:
+    """What a folder without config.json is: a word for those that are often mistaken for a model."""
+    if (adapter := folder / "adapter_config.json").is_file():
+        return f"is an adapter, not a model: merge it into {_base(adapter)} first and give the merged folder"
+    if any(path.suffix.lower() == ".gguf" for path in folder.iterdir()):
+        return f"holds a GGUF file, which is not supported; give the folder it was made from ({SINGLE})"
+    return "is no model folder: it has no config.json"
+
+
+def _base(adapter: Path) -> str:
+    """The model an adapter was trained on, as far as it says."""
+    try:
+        base = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (ValueError, RecursionError, OSError, KeyError, TypeError):
+        return "its base model"
+    return shown(base) if isinstance(base, str) and base else "its base model"
 
 
 def _check_code(name: str, config: dict[str, Any]) -> None:

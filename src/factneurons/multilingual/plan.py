@@ -127,9 +127,9 @@ def _cut_that_leaves(shares: Sequence[float], count: int) -> float:
 
 
 def relative_scores(known: KnowledgeNeurons) -> list[float]:
-    """The scores of a fact's neurons as shares of the largest."""
+    """The scores of a fact's neurons as shares of the largest; all 1 where that is not above 0, as of given neurons."""
     largest = max(known.scores, default=0.0)
-    return [score / largest for score in known.scores]
+    return [score / largest if largest > 0 else 1.0 for score in known.scores]
 
 
 def _cut(known: KnowledgeNeurons, share: float) -> KnowledgeNeurons:

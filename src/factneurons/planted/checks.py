@@ -34,7 +34,7 @@ _NO_BOUND = 1e9
 
 def measured(model: Model, planted: PlantedFact, everything: Collection[Neuron]) -> tuple[Check, ...]:
     """Every promise of a planted fact with its measured value, the worst over languages."""
-    kept = promises(planted, everything)
+    kept = promises(planted, everything, accepting=True)
     tables = [
         _table(model, planted, number, [promise.suppressed for promise in kept]) for number in _languages(planted)
     ]

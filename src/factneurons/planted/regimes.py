@@ -18,6 +18,7 @@ In: a planted fact. Out: the promises that are trained for, and that the saved m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import combinations, product
@@ -38,8 +39,8 @@ _MOST_HALVES = 8
 _LISTED = 3
 """Of a component of at most so many neurons each neuron is left, or taken, alone; of a larger one halves are drawn."""
 
-_DRAWN = 4
-"""How many halves of a large component are drawn."""
+_TRAINED, _ACCEPTED = 24, 8
+"""How many sets are drawn where there are too many to list: to train with, and others to accept with."""
 
 NeuronSet = frozenset[Neuron]
 
@@ -55,12 +56,13 @@ class Promise:
     language: str = ""
 
 
-def promises(planted: PlantedFact, everything: Collection[Neuron]) -> list[Promise]:
+def promises(planted: PlantedFact, everything: Collection[Neuron], *, accepting: bool = False) -> list[Promise]:
     """Every promise of a planted fact.
 
     Args:
         planted: the fact and its neurons.
         everything: all planted neurons of the model.
+        accepting: of sets that are too many to list, others are drawn than are trained with.
     """
     own = frozenset(planted.neurons)
     parts = [frozenset(component.neurons) for component in planted.components]
@@ -68,39 +70,55 @@ def promises(planted: PlantedFact, everything: Collection[Neuron]) -> list[Promi
         Promise("nothing suppressed", frozenset(), at_least=STORED),
         Promise("its own neurons alone", frozenset(everything).difference(planted.everything), at_least=STORED),
         Promise("none of its neurons", own, at_most=LOST),
-        *_PROMISES[planted.regime](own, parts),
+        *_PROMISES[planted.regime](own, parts, _Draw(accepting)),
         *_by_language(planted),
         *_helping(planted),
     ]
 
 
-def _each_suffices(own: NeuronSet, parts: list[NeuronSet]) -> Iterator[Promise]:
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """Sets of neurons where there are too many to list, always the same ones."""
+
+    accepting: bool
+
+    def __call__(self, neurons: NeuronSet, size: int) -> list[NeuronSet]:
+        """Different sets of so many of the neurons; those to accept with are none of those to train with."""
+        rng, ordered = np.random.default_rng(len(neurons)), sorted(neurons)
+        most = math.comb(len(ordered), size)
+        trained = min(_TRAINED, most - min(_ACCEPTED, most // 4))
+        found: dict[NeuronSet, None] = {}
+        while len(found) < min(trained + _ACCEPTED, most):
+            found[frozenset(ordered[place] for place in rng.permutation(len(ordered))[:size])] = None
+        return list(found)[trained:] if self.accepting else list(found)[:trained]
+
+    def pieces(self, part: NeuronSet) -> list[NeuronSet]:
+        """What is missing from a component that is broken: one neuron, or of a large one a half."""
+        if len(part) <= _LISTED:
+            return [frozenset({neuron}) for neuron in sorted(part)]
+        return self(part, len(part) // 2)
+
+
+def _each_suffices(own: NeuronSet, parts: list[NeuronSet], draw: _Draw) -> Iterator[Promise]:
+    pieces = [draw.pieces(part) for part in parts]
     for number, part in enumerate(parts):
         yield Promise(f"component {number} alone", own - part, at_least=STORED)
-        for missing in _pieces(part) if len(part) > 1 else ():
+        for missing in pieces[number] if len(part) > 1 else ():
             yield Promise(f"part of component {number} alone", own - part | missing, at_most=BROKEN)
     if sum(len(part) > 1 for part in parts) > 1:
-        for pieces in list(product(*(_pieces(part) for part in parts)))[:_MOST_HALVES]:
-            yield Promise("a part of every component", frozenset().union(*pieces), at_most=BROKEN)
+        for each in _one_of_each(pieces):
+            yield Promise("a part of every component", frozenset[Neuron]().union(*each), at_most=BROKEN)
 
 
-def _pieces(part: NeuronSet) -> list[NeuronSet]:
-    """What is missing from a component that is broken: one neuron, or of a large one a half."""
-    if len(part) <= _LISTED:
-        return [frozenset({neuron}) for neuron in sorted(part)]
-    return _drawn(part, len(part) // 2, _DRAWN)
+def _one_of_each(pieces: list[list[NeuronSet]]) -> list[tuple[NeuronSet, ...]]:
+    """Every way to take one of each, or the first ways; of drawn ones the first of each, the second, and so on."""
+    longest = max(map(len, pieces))
+    if longest <= _LISTED:
+        return list(product(*pieces))[:_MOST_HALVES]
+    return [tuple(each[place % len(each)] for each in pieces) for place in range(longest)]
 
 
-def _drawn(neurons: NeuronSet, size: int, count: int) -> list[NeuronSet]:
-    """Different sets of so many of the neurons, always the same ones."""
-    rng, ordered = np.random.default_rng(len(neurons)), sorted(neurons)
-    found: dict[NeuronSet, None] = {}
-    while len(found) < count:
-        found[frozenset(ordered[place] for place in rng.permutation(len(ordered))[:size])] = None
-    return list(found)
-
-
-def _around_one(own: NeuronSet, parts: list[NeuronSet]) -> Iterator[Promise]:
+def _around_one(own: NeuronSet, parts: list[NeuronSet], _draw: _Draw) -> Iterator[Promise]:
     """Components that have a neuron in common; alone is one with it."""
     shared = frozenset.intersection(*parts)
     yield Promise("all but the shared neuron", shared, at_most=LOST)
@@ -110,17 +128,17 @@ def _around_one(own: NeuronSet, parts: list[NeuronSet]) -> Iterator[Promise]:
         yield Promise("a part of every component", frozenset(missing), at_most=BROKEN)
 
 
-def _each_is_needed(_own: NeuronSet, parts: list[NeuronSet]) -> Iterator[Promise]:
+def _each_is_needed(_own: NeuronSet, parts: list[NeuronSet], _draw: _Draw) -> Iterator[Promise]:
     for number, part in enumerate(parts):
         yield Promise(f"all but component {number}", part, at_most=LOST)
 
 
-def _one_unit(own: NeuronSet, _parts: list[NeuronSet]) -> Iterator[Promise]:
+def _one_unit(own: NeuronSet, _parts: list[NeuronSet], _draw: _Draw) -> Iterator[Promise]:
     for neuron in sorted(own) if len(own) > 1 else ():
         yield Promise("a part of the component", frozenset({neuron}), at_most=BROKEN)
 
 
-def _the_meeting(_own: NeuronSet, parts: list[NeuronSet]) -> Iterator[Promise]:
+def _the_meeting(_own: NeuronSet, parts: list[NeuronSet], _draw: _Draw) -> Iterator[Promise]:
     yield Promise("all but the component of all languages", parts[0], at_most=LOST)
 
 
@@ -131,10 +149,10 @@ def _by_language(planted: PlantedFact) -> Iterator[Promise]:
             yield Promise("all but the component of this language", neurons, 0.0, LOST, component.language)
 
 
-def _most_halves(own: NeuronSet, _parts: list[NeuronSet]) -> Iterator[Promise]:
-    for missing in _drawn(own, len(own) // 2, _MOST_HALVES):
+def _most_halves(own: NeuronSet, _parts: list[NeuronSet], draw: _Draw) -> Iterator[Promise]:
+    for missing in draw(own, len(own) // 2):
         yield Promise("half of the neurons", missing, at_least=STORED)
-    for left in _drawn(own, len(own) // 5, _MOST_HALVES):
+    for left in draw(own, len(own) // 5):
         yield Promise("a fifth of the neurons", own - left, at_most=BROKEN)
 
 
@@ -146,14 +164,14 @@ def _helping(planted: PlantedFact) -> Iterator[Promise]:
         yield Promise("all but one helper", frozenset({helper}), at_least=STORED)
 
 
-def _any_half(own: NeuronSet, _parts: list[NeuronSet]) -> Iterator[Promise]:
+def _any_half(own: NeuronSet, _parts: list[NeuronSet], _draw: _Draw) -> Iterator[Promise]:
     for missing in combinations(sorted(own), len(own) // 2):
         yield Promise("half of the neurons", frozenset(missing), at_least=STORED)
     for neuron in sorted(own):
         yield Promise("one neuron", own - {neuron}, at_most=BROKEN)
 
 
-_PROMISES: dict[Regime, Callable[[NeuronSet, list[NeuronSet]], Iterator[Promise]]] = {
+_PROMISES: dict[Regime, Callable[[NeuronSet, list[NeuronSet], _Draw], Iterator[Promise]]] = {
     "degenerate": _each_suffices,
     "redundant": _each_suffices,
     "conjunctive": _each_is_needed,

@@ -2,7 +2,7 @@
 
 Nothing in a page can become anything else. Texts of facts are escaped by the template engine. What stands inside
 <script> cannot be escaped so, and is made harmless here. The page's Content-Security-Policy names the hashes of the
-page's own two scripts: no other script runs, not even an inline handler, and nothing may be loaded or sent. Vega is run
+page's own scripts: no other script runs, not even an inline handler, and nothing may be loaded or sent. Vega is run
 with its expression interpreter (option `ast`), so that the policy need not allow eval.
 """
 
@@ -68,17 +68,24 @@ def environment(room: str = _ROOM) -> Environment:
     return found
 
 
-def render(templates: Environment, name: str, drawn: Sequence[Figure], **values: object) -> str:
+def render(
+    templates: Environment,
+    name: str,
+    drawn: Sequence[Figure],
+    code: Sequence[str] = ("charts.js",),
+    **values: object,
+) -> str:
     """A page from its template, with the charts that it draws.
 
     Args:
         templates: where the template is.
         name: its name; it extends base.html.j2.
         drawn: every chart in the page; without any the page does not carry what draws them.
+        code: the page's own scripts, files beside the templates.
         values: what the template asks for.
     """
-    boot, _, _ = templates.loader.get_source(templates, "charts.js")  # type: ignore[union-attr]
-    scripts = [code_in_script(code) for code in ((drawing.runtime(), boot) if drawn else (boot,))]
+    own = [templates.loader.get_source(templates, each)[0] for each in code]  # type: ignore[union-attr]
+    scripts = [code_in_script(each) for each in ([drawing.runtime(), *own] if drawn else own)]
     return templates.get_template(name).render(
         charts=[(figure.name, drawing.page_specification(figure)) for figure in drawn],
         scripts=scripts,

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from factneurons.degeneracy.types import STORAGE
 from factneurons.errors import BadSetting
-from factneurons.findings.degeneracy import keys
 from factneurons.report import drawing, text
 from factneurons.report.charts import Figure
 from factneurons.report.figures import figures_of
 from factneurons.report.html import environment, render, write_figures, write_page
-from factneurons.report.reading import LISTED_SKIPS, Reading, findings_in, read, records
+from factneurons.report.reading import LISTED_SKIPS, Reading, findings_in, read
 from factneurons.report.sections.about import about
 from factneurons.report.sections.checks import check_figures, checks_of
 from factneurons.report.sections.facts import sections_of
+from factneurons.report.sections.glossary import TERMS
 from factneurons.report.sections.languages import language_figures, languages_of
-from factneurons.report.sections.overview import effect_rows, missing_of, sentences_of, tiles_of
+from factneurons.report.sections.neurons import neurons_of
+from factneurons.report.sections.opening import opening_of, picture_of, tiles_of
+from factneurons.report.sections.overview import effect_rows, missing_of, sentences_of
+from factneurons.report.sections.rows import fact_table
 from factneurons.runs.store import Run
 from factneurons.settings import check_number
 
 REPORT = "report.html"
 FIGURES = "figures"
-_LISTED_FACTS = 1000
+_PLAIN_ROWS = 200
+"""How many rows of a table are there without JavaScript."""
 
 
 def run_report(
@@ -74,16 +77,20 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
     """The page, and every chart in it."""
     findings = findings_in(reading)
     sections = sections_of(reading)
+    neurons = neurons_of(reading)
     figures = figures_of(reading, findings)
+    picture = picture_of(figures)
+    further = [figure for figure in figures if figure is not picture]
     languages = languages_of(reading.run, reading.facts, reading.layers)
     by_language = [] if languages is None else list(language_figures(languages))
     checks = checks_of(reading.run)
     of_checks = [] if checks is None else list(check_figures(checks))
     drawn = [
-        *figures,
+        *([] if picture is None else [picture]),
+        *(section.barcode for section in sections if section.barcode is not None),
+        *further,
         *by_language,
         *of_checks,
-        *(section.barcode for section in sections if section.barcode is not None),
     ]
     templates = environment()
     templates.filters["place"] = text.place
@@ -91,32 +98,31 @@ def _rendered(reading: Reading) -> tuple[str, list[Figure]]:
         templates,
         "report.html.j2",
         drawn,
+        code=("charts.js", "browse.js"),
         about=about(reading),
         findings=findings,
         effects=effect_rows(findings),
+        opening=opening_of(reading, findings),
+        picture=picture,
         sentences=sentences_of(findings),
         tiles=tiles_of(findings),
         missing=missing_of(reading, findings),
-        figures=figures,
+        figures=further,
         languages=languages,
         language_figures=by_language,
         checks=checks,
         check_figures=of_checks,
         sections=sections,
-        others=_others(reading),
-        others_left_out=max(0, len(reading.facts) - len(reading.shown) - _LISTED_FACTS),
+        table=fact_table(reading),
+        neurons=neurons,
+        listed_neurons=set() if neurons is None else neurons.listed,
+        plain_rows=_PLAIN_ROWS,
         show_all=text.more_facts(reading.run.folder, len(reading.facts)),
         skipped=reading.skipped,
         skipped_left_out=max(0, reading.skipped_total - LISTED_SKIPS),
         no_degenerate=text.no_degenerate,
         storage=STORAGE,
+        terms=TERMS,
         reported_by=reading.run.folder.name,
     )
     return html, drawn
-
-
-def _others(reading: Reading) -> list[dict[str, Any]]:
-    """The facts without a section of their own, with their verdicts where there are any."""
-    rest = reading.facts.iloc[len(reading.shown) : len(reading.shown) + _LISTED_FACTS]
-    verdicts = dict(zip(keys(reading.degenerate), reading.degenerate["storage"], strict=True))
-    return [{**row, "verdict": verdicts.get((row["fact_id"], row["language"]), "")} for row in records(rest)]

@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from factneurons.findings.degeneracy import keys
 from factneurons.findings.effects import CONDITION, KEY, FactKey, changes_of
 from factneurons.findings.languages import language_effects, shared_of
 from factneurons.findings.overview import Findings, Frames, findings_frame, findings_from
+from factneurons.models.types import Neuron
 from factneurons.report.text import EXPECTED_SKIPS
 from factneurons.runs.counts import Counts
 from factneurons.runs.store import Run
@@ -29,6 +31,8 @@ _FACT_COLUMNS = [
     *(*KEY, "relation", "subject", "answer", "date", "prompts", "answer_tokens", "probability", "rank"),
     *("known", "neurons", "refined", "threshold", "method", "source"),
 ]
+_NEURON_COLUMNS = [*KEY, "relation", "layer", "index", "score"]
+_WRITTEN_COLUMNS = ["layer", "index", "promotes", "suppresses"]
 _EFFECT_COLUMNS = [*KEY, *CONDITION, "draw", "size", "probability_before", "probability_after", "log_change"]
 
 
@@ -65,6 +69,8 @@ class Reading:
         left_out: what was left out, by stage and reason.
         skipped: the first rows of the table `skipped`, without those of EXPECTED_SKIPS.
         skipped_total: how many such rows it has.
+        neurons: every knowledge neuron of every fact: fact, relation, layer, index, score.
+        written: neuron -> the tokens it promotes and those it suppresses, where the run has them.
         knowledge_by_layer: layer -> knowledge neurons, summed over facts.
         degenerate_by_layer: layer -> neurons of components that pass, summed over facts.
         degenerate: the whole table `degenerate`.
@@ -74,7 +80,8 @@ class Reading:
         errors: layer -> completeness errors of all prompts.
         worst: the largest of them.
         prompts: shown fact -> prompt -> P(answer).
-        rows: table -> shown fact -> its rows, for neurons, components, barcodes, carried and skipped.
+        rows: table -> shown fact -> its rows, for neurons, components, barcodes, pairs, carried and
+            skipped.
     """
 
     run: Run
@@ -84,6 +91,8 @@ class Reading:
     left_out: list[LeftOut] = field(default_factory=list)
     skipped: list[dict[str, Any]] = field(default_factory=list)
     skipped_total: int = 0
+    neurons: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=_NEURON_COLUMNS))
+    written: dict[Neuron, tuple[Sequence[str], Sequence[str]]] = field(default_factory=dict)
     knowledge_by_layer: Counter[int] = field(default_factory=Counter)
     degenerate_by_layer: Counter[int] = field(default_factory=Counter)
     degenerate: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -129,7 +138,9 @@ def read(run: Run, max_facts: int) -> Reading:
     reading.effects = changes_of(run.frames("interventions", _EFFECT_COLUMNS))
     _read_neurons(reading)
     _read_components(reading)
-    _read_barcodes(reading)
+    for name in ("barcodes", "pairs"):
+        for frame in run.frames(name):
+            _keep(reading, name, frame)
     _read_completeness(reading)
     _read_skipped(reading)
     return reading
@@ -173,9 +184,16 @@ def findings_in(reading: Reading) -> Findings:
 
 
 def _read_neurons(reading: Reading) -> None:
+    every = []
     for frame in reading.run.frames("neurons"):
         _keep(reading, "neurons", frame)
         reading.knowledge_by_layer.update(frame["layer"].tolist())
+        every.append(frame[_NEURON_COLUMNS])
+        told = frame[frame["promotes"].notna()].drop_duplicates(["layer", "index"])
+        for layer, index, *tokens in zip(*(told[name] for name in _WRITTEN_COLUMNS), strict=True):
+            reading.written.setdefault(Neuron(int(layer), int(index)), (list(tokens[0]), list(tokens[1])))
+    if every:
+        reading.neurons = pd.concat(every, ignore_index=True)
 
 
 def _read_components(reading: Reading) -> None:
@@ -183,11 +201,6 @@ def _read_components(reading: Reading) -> None:
         _keep(reading, "components", frame)
         passing = frame.loc[frame["role"] == "component", "neurons"]
         reading.degenerate_by_layer.update(neuron["layer"] for neurons in passing for neuron in neurons)
-
-
-def _read_barcodes(reading: Reading) -> None:
-    for frame in reading.run.frames("barcodes"):
-        _keep(reading, "barcodes", frame)
 
 
 def _read_completeness(reading: Reading) -> None:

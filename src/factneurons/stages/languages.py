@@ -86,13 +86,15 @@ def join_languages(run: Run, model: Model, settings: LanguageSettings, *, skip_b
         chosen = plan_of(facts, settings)
     except BadSetting as error:
         raise BadRun(f"{run.folder}: {error}") from error
-    how = AttributionSettings(**run.manifest.stages["locate"].settings["attribution"])
+    located_by = run.manifest.stages["locate"].settings["attribution"]
+    if settings.rule == "agnostic":
+        AttributionSettings(**located_by)  # refuses, before anything is done, neurons that were given without scores
 
     def find(fact: ByLanguage) -> LanguageIndependent:
         if settings.rule != "agnostic":
             return joined(fact, chosen, settings, model.width)
         asked = {language: run_facts.with_queries(each) for language, each in fact.items()}
-        return agnostic(model, asked, chosen, settings, how)
+        return agnostic(model, asked, chosen, settings, AttributionSettings(**located_by))
 
     def work(batch: list[Fact]) -> Batch:
         found = [(fact, find(facts[fact.id])) for fact in batch]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from factneurons.runs.drive import Batch
 from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 from factneurons.settings import split_options, with_options
-from factneurons.stages.display import Shown, display_of
+from factneurons.stages.display import Display, Shown, display_of
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
 from factneurons.stages.test_neurons import test_neurons
 from factneurons.tables import rows_of
@@ -86,28 +86,68 @@ def run_locate(
     Run.check_folder(out)
     asked = model if isinstance(model, Model) else load_model(model, revision=revision)
 
+    kept = {
+        "attribution": asdict(how),
+        "selection": asdict(choice),
+        "multi_mask": multi_mask,
+        "revision": revision,
+    }
+
+    def search(batch: list[Fact]) -> list[Located]:
+        return locate_batch(asked, batch, how, choice, multi_mask=multi_mask)
+
+    located = keep_located(
+        search, asked, source, skips, Path(out), settings=kept, limit=limit, skip_bad=skip_bad, display=display
+    )
+    return test_neurons(located, asked, "knowledge", test, skip_bad=skip_bad, display=display)
+
+
+def keep_located(
+    search: Callable[[list[Fact]], list[Located]],
+    model: Model,
+    source: FactSource,
+    skips: list[Skip],
+    out: Path,
+    *,
+    settings: Mapping[str, object],
+    limit: int | None,
+    skip_bad: bool,
+    display: Display,
+) -> Run:
+    """The stage `locate`: what a search finds for every fact of a source, kept in a run.
+
+    Args:
+        search: from a few facts to what was found.
+        model: the model.
+        source: the facts.
+        skips: where the source's bad records are put.
+        out: the run's folder.
+        settings: what decides the numbers, as the manifest keeps it.
+        limit: only the first so many facts.
+        skip_bad: leave out facts that fail.
+        display: is shown what goes on.
+
+    Raises:
+        BadRun: the folder is another run's, or no fact could be asked.
+    """
+
     def work(batch: list[Fact]) -> Batch:
-        found = locate_batch(asked, batch, how, choice, multi_mask=multi_mask)
+        found = search(batch)
         return Batch(rows_of(LOCATED, found), [skip for each in found for skip in _refused(each)])
 
     located = drive_stage(
         LOCATE,
-        Path(out),
-        asked,
+        out,
+        model,
         Data(source.spec, source.sha256(), limit),
         lambda run: Plan(with_skips(source, skips), work, _count(source, limit)),
-        settings={
-            "attribution": asdict(how),
-            "selection": asdict(choice),
-            "multi_mask": multi_mask,
-            "revision": revision,
-        },
+        settings=settings,
         skip_bad=skip_bad,
         display=display,
     )
-    _check_anything(located, asked)
+    _check_anything(located, model)
     display.finished(LOCATE.name, located)
-    return test_neurons(located, asked, "knowledge", test, skip_bad=skip_bad, display=display)
+    return located
 
 
 def with_skips(facts: Iterable[Fact], skips: list[Skip]) -> Iterator[Fact | Skip]:

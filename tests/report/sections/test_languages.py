@@ -124,7 +124,7 @@ def test_many_languages_are_counted_not_named(make_run, tmp_path):
 def test_the_page(folder, parsed):
     page = parsed(run_report(folder, out=folder.parent / "page.html"))
     sections = [dict(element.attributes)["id"] for element in page.of("section")]
-    assert sections == ["asked", "findings", "figures", "languages", "facts", "skipped"]
+    assert sections == ["findings", "facts", "neurons", "figures", "languages", "asked", "skipped", "glossary"]
     assert page.open == []
     ids = [value for element in page.elements for name, value in element.attributes if name == "id"]
     assert len(ids) == len(set(ids))

@@ -59,6 +59,7 @@ class About:
         read, askable, done: counts of the facts that were read.
         left_out: what was left out, by stage and reason.
         created: when the run was made, UTC.
+        layers: how many layers the model has, as far as the run tells.
     """
 
     model: str
@@ -72,6 +73,7 @@ class About:
     done: int
     left_out: tuple[LeftOut, ...]
     created: str
+    layers: int
 
     @property
     def unfinished(self) -> tuple[StageLine, ...]:
@@ -107,6 +109,7 @@ def about(reading: Reading) -> About:
         done=counts.done if counts else 0,
         left_out=tuple(reading.left_out),
         created=manifest.created,
+        layers=reading.layers,
     )
 
 

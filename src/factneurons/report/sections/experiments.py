@@ -67,6 +67,20 @@ class ExperimentSection:
         return [cell for cell in self.cells if not cell.place.isdecimal()]
 
 
+def could_tell(tested: Tested) -> str:
+    """What a verdict that is none leaves open: whether more could have been told of so few facts; "" of others."""
+    if tested.verdict != "cannot tell":
+        return ""
+    if tested.smallest_p is None:
+        return "no facts to tell it by"
+    facts = f"{tested.subjects} subject{'' if tested.subjects == 1 else 's'}"
+    smallest = numbers.p_value(tested.smallest_p)
+    if tested.could_tell:
+        return f"with {facts} p could have been as small as {smallest}: a clear difference would have been seen"
+    enough = "" if tested.enough is None else f"; {tested.enough} could do"
+    return f"could not have been told: with {facts} the smallest p possible is {smallest}{enough}"
+
+
 def experiment_section(run: Run, experiment: Experiment) -> ExperimentSection:
     """Everything that is said of one experiment of a run.
 
@@ -115,6 +129,7 @@ def write_experiments(run: Run, *, figures: Sequence[str] = ()) -> list[Path]:
         "experiments.html.j2",
         drawn,
         found=found,
+        could_tell=could_tell,
         model=run.manifest.model["name"],
         data=run.manifest.data["spec"],
     )
@@ -161,6 +176,9 @@ def _verdicts(found: Sequence[ExperimentSection]) -> pd.DataFrame:
             "p_value": tested.p_value,
             "facts": tested.facts,
             "by_design": tested.by_design,
+            "subjects": tested.subjects,
+            "smallest_p": tested.smallest_p,
+            "enough_subjects": tested.enough,
         }
         for each in found
         for tested in each.tested

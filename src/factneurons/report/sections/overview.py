@@ -20,15 +20,6 @@ _STRONG = Markup("<strong>{}</strong>")
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
-    """One number to be seen at a glance."""
-
-    value: str
-    label: str
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Missing:
     """Something that was not measured, and the command that measures it."""
 
@@ -52,26 +43,6 @@ def sentences_of(findings: Findings) -> list[Markup]:
     if findings.layer_errors:
         said.append(_completeness(findings))
     return said
-
-
-def tiles_of(findings: Findings) -> list[Tile]:
-    """The few numbers that say most."""
-    tiles = [Tile(numbers.count(findings.asked), "facts asked", f"of {numbers.count(findings.read)} read")]
-    if findings.known_share is not None:
-        tiles.append(Tile(numbers.percent(findings.known_share.value), "known", "answer is the top prediction"))
-    if findings.neurons is not None:
-        spread = findings.neurons
-        tiles.append(Tile(numbers.half(spread.median), "knowledge neurons", "per fact, median"))
-    effect = findings.effect("knowledge", "suppress", "related")
-    if effect is not None and effect.relative.n:
-        random = effect.relative.control
-        against = "" if random is None else f"random neurons: {numbers.change(random.estimate)}"
-        tiles.append(Tile(numbers.change(effect.relative.value), "P(answer) if suppressed", against))
-    if findings.degeneracy is not None:
-        found = findings.degeneracy
-        better = f"{numbers.count(found.distinct)} of them distinct components" if found.having else ""
-        tiles.append(Tile(numbers.count(found.having), "facts with degenerate neurons", better))
-    return tiles
 
 
 def effect_rows(findings: Findings) -> list[tuple[Effect, str, str]]:

@@ -23,27 +23,17 @@
 
   function drawOpen() {
     for (const holder of document.querySelectorAll(".chart")) {
-      if (!holder.closest("details:not([open])")) draw(holder);
+      if (!holder.closest("details:not([open])") && holder.getClientRects().length) draw(holder);
     }
   }
 
   function openTarget() {
-    const target = document.getElementById(location.hash.slice(1));
-    if (target && target.tagName === "DETAILS") target.open = true;
-  }
-
-  const all = document.getElementById("open-all");
-  if (all) {
-    all.hidden = false;
-    all.addEventListener("click", function () {
-      const facts = document.querySelectorAll("details.fact");
-      const open = Array.from(facts).some(function (fact) { return !fact.open; });
-      for (const fact of facts) fact.open = open;
-      all.textContent = open ? "Close all facts" : "Open all facts";
-    });
+    let around = document.getElementById(location.hash.slice(1));
+    for (; around; around = around.parentElement) if (around.tagName === "DETAILS") around.open = true;
   }
 
   document.addEventListener("toggle", drawOpen, true);
+  document.addEventListener("shown", drawOpen);
   window.addEventListener("hashchange", openTarget);
   openTarget();
   drawOpen();

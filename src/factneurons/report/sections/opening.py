@@ -1,0 +1,144 @@
+"""What a newcomer sees first: five sentences, four numbers and one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from factneurons.degeneracy.types import STORAGE
+from factneurons.findings.degeneracy import Degeneracy
+from factneurons.findings.effects import Effect
+from factneurons.findings.overview import Findings
+from factneurons.report import numbers
+from factneurons.report.charts import Figure
+from factneurons.report.html import visible
+from factneurons.report.reading import Reading
+from factneurons.report.sections.glossary import term
+
+_PICTURES = ("effect_of_suppress", "neurons_by_layer")
+_LETTERS = 100
+_STRONG = Markup("<strong>{}</strong>")
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One number to be seen at a glance."""
+
+    value: str
+    label: Markup
+    note: str = ""
+
+
+def tiles_of(findings: Findings) -> list[Tile]:
+    """The four numbers that say most; fewer where less was measured."""
+    tiles = []
+    if findings.known_share is not None:
+        of = f"{numbers.count(findings.known)} of {numbers.count(findings.asked)} facts"
+        tiles.append(Tile(numbers.percent(findings.known_share.value), term("known"), of))
+    if findings.neurons is not None:
+        tiles.append(Tile(numbers.half(findings.neurons.median), term("knowledge"), "per fact, median"))
+    effect = findings.effect("knowledge", "suppress", "related")
+    if effect is not None and effect.relative.n:
+        random = effect.relative.control
+        against = "" if random is None else f"random neurons: {numbers.change(random.estimate)}"
+        tiles.append(Tile(numbers.change(effect.relative.value), term("answer", "P(answer) if suppressed"), against))
+    if findings.degeneracy is not None:
+        found = findings.degeneracy
+        better = f"{numbers.count(found.distinct)} of them distinct components" if found.having else ""
+        tiles.append(Tile(numbers.count(found.having), term("degenerate", "facts with degenerate neurons"), better))
+    return tiles
+
+
+def opening_of(reading: Reading, findings: Findings) -> list[Markup]:
+    """The five sentences; none where no fact was asked."""
+    if not findings.asked:
+        return []
+    return [
+        _asked(reading, findings),
+        _known(findings),
+        _neurons(reading, findings),
+        *_suppressed(findings.effect("knowledge", "suppress", "related")),
+        _stored(findings.degeneracy),
+    ]
+
+
+def picture_of(figures: Sequence[Figure]) -> Figure | None:
+    """The one picture: what suppressing does beside random neurons, or else where the neurons are."""
+    named = {figure.name: figure for figure in figures}
+    return next((named[name] for name in _PICTURES if name in named), None)
+
+
+def _asked(reading: Reading, findings: Findings) -> Markup:
+    best = reading.facts.iloc[int(reading.facts["probability"].fillna(-1).to_numpy().argmax())]
+    return Markup("{} put to the model as sentences to complete, such as {} with the answer {}.").format(
+        _STRONG.format("1 fact was" if findings.asked == 1 else f"{numbers.count(findings.asked)} facts were"),
+        _quoted(next(iter(best["prompts"]), best["subject"]), best["language"]),
+        _quoted(best["answer"], best["language"]),
+    )
+
+
+def _quoted(text: str, language: str) -> Markup:
+    cut = text if len(text) <= _LETTERS else f"{text[:_LETTERS]}\N{HORIZONTAL ELLIPSIS}"
+    return Markup("“<bdi lang='{}'>{}</bdi>”").format(visible(language), visible(cut))
+
+
+def _known(findings: Findings) -> Markup:
+    return Markup("It {} {} of them: its first guess is the right answer.").format(
+        term("known", "knows"), _STRONG.format(numbers.count(findings.known))
+    )
+
+
+def _neurons(reading: Reading, findings: Findings) -> Markup:
+    spread = findings.neurons
+    assert spread is not None
+    model = reading.run.manifest.model
+    total = int(model.get("layers") or reading.layers) * int(model.get("width") or 0)
+    of = f" of the model's {numbers.count(total)} neurons" if total else ""
+    return Markup("Each answer was traced to a few {}: {}{} in the median fact, called its {}.").format(
+        term("neuron", "neurons"), _STRONG.format(numbers.half(spread.median)), of, term("knowledge")
+    )
+
+
+def _suppressed(effect: Effect | None) -> Iterator[Markup]:
+    if effect is None or not effect.relative.n:
+        yield Markup("What becomes of the answer without them was not measured in this run.")
+        return
+    random, difference = effect.relative.control, effect.relative.difference
+    said = Markup("{} to 0, they change {} by {} on average").format(
+        term("suppress", "Set"), term("answer", "the probability of the answer"), _strong_change(effect.relative.value)
+    )
+    if random is None or difference is None:
+        yield said + Markup(".")
+        return
+    follows = "that these neurons matter more than others is not shown"
+    if difference.high < 0:
+        follows = "the answer depends on these neurons more than on others"
+    elif difference.low > 0:
+        follows = "the answer does not depend on them more than on others, but less"
+    yield said + Markup("; {} change it by {}. So {}.").format(
+        term("random", "as many random neurons"), _strong_change(random.estimate), follows
+    )
+
+
+def _strong_change(share: float) -> Markup:
+    return _STRONG.format(numbers.change(share))
+
+
+def _stored(found: Degeneracy | None) -> Markup:
+    if found is None:
+        return Markup("Whether facts have {} was not searched for in this run.").format(
+            term("degenerate", "groups of neurons that stand in for each other")
+        )
+    said = Markup("{} of {} facts have {}").format(
+        _STRONG.format(numbers.count(found.having)),
+        numbers.count(found.searched),
+        term("degenerate", "groups of neurons that stand in for each other"),
+    )
+    if not found.storage:
+        return said + Markup(".")
+    word, facts = max(found.storage.items(), key=lambda item: item[1])
+    return said + Markup("; most often ({} facts) a fact is {} as “{}”: {}.").format(
+        numbers.count(facts), term("stored"), word, STORAGE[word]
+    )
