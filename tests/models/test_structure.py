@@ -12,6 +12,13 @@ from factneurons.models import structure
 from factneurons.models.adapters import ADAPTERS, layers_of
 from factneurons.models.structure import find_adapter
 
+PLAIN = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 32,
+}
 SMALL = {
     "vocab_size": 40,
     "hidden_size": 16,
@@ -162,17 +169,23 @@ def test_values_of_any_size_tell_gate_and_up_apart():
 
 
 @pytest.mark.parametrize(
-    ("model_class", "config", "more"),
+    ("model_class", "config"),
     [
-        (tf.LongformerForMaskedLM, tf.LongformerConfig, {"attention_window": 8}),
-        (tf.FNetForMaskedLM, tf.FNetConfig, {}),
-        (tf.FunnelForMaskedLM, tf.FunnelConfig, {"d_model": 16, "n_head": 2, "d_head": 8, "d_inner": 24}),
+        (tf.LongformerForMaskedLM, tf.LongformerConfig(vocab_size=40, attention_window=8, **PLAIN)),
+        (tf.FNetForMaskedLM, tf.FNetConfig(vocab_size=40, **PLAIN)),  # no attention at all
     ],
 )
-def test_structures_that_cannot_be_read_are_refused_in_one_line(model_class, config, more):
-    sizes = {} if "d_model" in more else {key: value for key, value in SMALL.items() if key != "num_key_value_heads"}
-    with pytest.raises(BadModel, match=r"no MLP was found[^\n]*$"):
-        find_adapter(model_class(config(**{**sizes, "vocab_size": 40, **more})).eval())
+def test_relatives_of_bert_without_a_row_are_found(model_class, config):
+    adapter = find_adapter(model_class(config).eval())
+    assert (adapter.down, adapter.up, adapter.gate) == ("output.dense", "intermediate.dense", None)
+
+
+def test_what_fails_on_a_few_tokens_is_refused_in_one_line():
+    config = tf.FunnelConfig(vocab_size=40, d_model=16, n_head=2, d_head=8, d_inner=24)
+    with pytest.raises(
+        BadModel, match=r"^no MLP was found in this funnel model, [^\n]* fails in the model itself: [^\n]*$"
+    ):
+        find_adapter(tf.FunnelForMaskedLM(config).eval())
 
 
 def test_the_search_is_bounded(monkeypatch):
