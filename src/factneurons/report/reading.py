@@ -80,7 +80,8 @@ class Reading:
         errors: layer -> completeness errors of all prompts.
         worst: the largest of them.
         prompts: shown fact -> prompt -> P(answer).
-        rows: table -> shown fact -> its rows, for neurons, components, barcodes, carried and skipped.
+        rows: table -> shown fact -> its rows, for neurons, components, barcodes, pairs, carried and
+            skipped.
     """
 
     run: Run
@@ -137,7 +138,9 @@ def read(run: Run, max_facts: int) -> Reading:
     reading.effects = changes_of(run.frames("interventions", _EFFECT_COLUMNS))
     _read_neurons(reading)
     _read_components(reading)
-    _read_barcodes(reading)
+    for name in ("barcodes", "pairs"):
+        for frame in run.frames(name):
+            _keep(reading, name, frame)
     _read_completeness(reading)
     _read_skipped(reading)
     return reading
@@ -198,11 +201,6 @@ def _read_components(reading: Reading) -> None:
         _keep(reading, "components", frame)
         passing = frame.loc[frame["role"] == "component", "neurons"]
         reading.degenerate_by_layer.update(neuron["layer"] for neurons in passing for neuron in neurons)
-
-
-def _read_barcodes(reading: Reading) -> None:
-    for frame in reading.run.frames("barcodes"):
-        _keep(reading, "barcodes", frame)
 
 
 def _read_completeness(reading: Reading) -> None:

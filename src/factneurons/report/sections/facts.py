@@ -19,6 +19,7 @@ from factneurons.report import numbers, text
 from factneurons.report.charts import Figure
 from factneurons.report.figures import barcode
 from factneurons.report.reading import Reading, records
+from factneurons.report.sections.picture import ComponentLine, FactPicture, NeuronLine, fact_picture
 
 _TOP_NEURONS = 12
 _LISTED_NEURONS = 12
@@ -40,45 +41,6 @@ class PromptLine:
     right: str
     probability: float | None
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class NeuronLine:
-    """One knowledge neuron; `length` of its bar from 0 to 100, `component` it belongs to or empty text.
-
-    `promotes` are the tokens it writes for; empty where the run has none.
-    """
-
-    neuron: Neuron
-    score: float
-    share: float
-    length: float
-    component: str
-    promotes: Sequence[str]
-
-    @property
-    def layer(self) -> int:
-        """Its layer, from 0."""
-        return self.neuron.layer
-
-    @property
-    def index(self) -> int:
-        """Its place in the layer, from 0."""
-        return self.neuron.index
-
-
-@dataclass(frozen=True, slots=True)
-class ComponentLine:
-    """One component or candidate: B1, B2 pass the tests, C1, C2 do not."""
-
-    name: str
-    passes: bool
-    neurons: str
-    size: int
-    birth: float | None
-    death: float | None
-    drop_alone: float | None
-    drop_without_others: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +75,7 @@ class FactSection:
         row: its row of the table `facts`.
         prompts: its prompts.
         neurons: its top knowledge neurons; `more_neurons` are not shown.
+        picture: its neurons by layer; None if there are none.
         barcode: its clusters; None if there are none.
         components: those that pass first.
         degenerate: its row of the table `degenerate`; None if it was not searched.
@@ -128,6 +91,7 @@ class FactSection:
     prompts: Sequence[PromptLine]
     neurons: Sequence[NeuronLine]
     more_neurons: int
+    picture: FactPicture | None
     barcode: Figure | None
     components: Sequence[ComponentLine]
     degenerate: Mapping[str, Any] | None
@@ -175,6 +139,7 @@ def _section(
         prompts=_prompts(reading, key, row),
         neurons=neurons[:_TOP_NEURONS],
         more_neurons=max(0, len(neurons) - _TOP_NEURONS),
+        picture=fact_picture(neurons, components, reading.of("pairs", key), reading.layers),
         barcode=barcode(number, reading.of("barcodes", key)),
         components=components,
         degenerate=degenerate,
