@@ -97,11 +97,16 @@ class Model:
         Raises:
             NotAskable: this model cannot be asked this; `reason` says why.
             BadFact: the text has more than one blank.
+            BadSetting: a prompt or an answer that is no text.
         """
+        check_type("prompt", prompt, Prompt, str)
+        check_type("answer", answer, str)
         tokenizer, longest = self.backbone.tokenizer, self._positions
-        return build_query(
+        query = build_query(
             tokenizer, self.kind, prompt, answer, multi_mask=multi_mask, max_length=longest, subject=subject
         )
+        self.backbone.check_tokens((*query.input_ids, *query.decoder_input_ids, *query.answer_ids))
+        return query
 
     def probability(self, prompt: Prompt | str, answer: str, *, multi_mask: bool = False) -> float:
         """P(answer) in the blank: the product over the answer's tokens, each given the gold ones before it."""
