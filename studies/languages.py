@@ -28,7 +28,7 @@ from factneurons.planted.types import PlantedFact
 from factneurons.statistics import bootstrap_interval
 from factneurons.tables import ResultTable
 
-METHODS = ("amig", "dai", "activation", "random")
+METHODS = ("joint", "amig", "dai", "activation", "random")
 RULES = ("intersection", "agnostic")
 
 

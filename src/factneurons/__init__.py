@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from factneurons.editing.storage import EDIT_FILES, StoredEdit, edits_in
     from factneurons.editing.types import Edit, stack_edits
     from factneurons.errors import FactneuronsError, NotAskable
+    from factneurons.experiments.cells import SUITE_NAMES
     from factneurons.experiments.experiment import Experiment
     from factneurons.experiments.settings import ExperimentSettings
     from factneurons.experiments.study import Study
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from factneurons.stages.locate import run_locate
     from factneurons.stages.located import known_of, model_of
     from factneurons.stages.run import run
+    from factneurons.stages.suite import PlannedCell, Suite, plan_suite, run_suite
     from factneurons.stages.verify import verify_run
     from factneurons.tables import ResultTable
 
@@ -102,6 +104,7 @@ __all__ = [
     "RANDOM_MODELS",
     "REGIMES",
     "SUFFIXES",
+    "SUITE_NAMES",
     "Answered",
     "Attribution",
     "AttributionSettings",
@@ -135,6 +138,7 @@ __all__ = [
     "ParsedLine",
     "PerturbationSettings",
     "Perturbed",
+    "PlannedCell",
     "Planted",
     "PlantingSettings",
     "Prompt",
@@ -146,6 +150,7 @@ __all__ = [
     "Statement",
     "StoredEdit",
     "Study",
+    "Suite",
     "Truth",
     "Verdict",
     "answers_by_language",
@@ -175,6 +180,7 @@ __all__ = [
     "locate",
     "model_of",
     "perturb",
+    "plan_suite",
     "plant",
     "pocket_path",
     "reason_in_words",
@@ -185,6 +191,7 @@ __all__ = [
     "run_languages",
     "run_locate",
     "run_report",
+    "run_suite",
     "stack_edits",
     "test_neurons",
     "train_pocket",
@@ -215,6 +222,7 @@ _MODULES = {
     "editing.storage": ("EDIT_FILES", "StoredEdit", "edits_in"),
     "editing.types": ("Edit", "stack_edits"),
     "errors": ("FactneuronsError", "NotAskable"),
+    "experiments.cells": ("SUITE_NAMES",),
     "experiments.experiment": ("Experiment",),
     "experiments.settings": ("ExperimentSettings",),
     "experiments.study": ("Study",),
@@ -261,6 +269,7 @@ _MODULES = {
     "stages.locate": ("run_locate",),
     "stages.located": ("known_of", "model_of"),
     "stages.run": ("run",),
+    "stages.suite": ("PlannedCell", "Suite", "plan_suite", "run_suite"),
     "stages.verify": ("verify_run",),
     "tables": ("ResultTable",),
 }

@@ -6,6 +6,8 @@ import pytest
 
 import factneurons as fn
 from factneurons.attribution import locate as locate_module
+from factneurons.degeneracy import find as find_module
+from factneurons.degeneracy.find import degenerate_neurons
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.experiments.settings import ExperimentSettings
 from factneurons.experiments.study import Study
@@ -83,3 +85,30 @@ def test_a_fact_without_a_prompt_that_can_be_asked_is_left_out(model):
 def test_impossible_settings(wrong):
     with pytest.raises(BadSetting):
         ExperimentSettings(**wrong)
+
+
+def test_components_of_announced_facts_are_searched_together_and_each_once(model, facts, monkeypatch):
+    searched = []
+    search = find_module.degenerate_search
+
+    def counted(asked, known, *options):
+        searched.append(known.fact.id)
+        return search(asked, known, *options)
+
+    monkeypatch.setattr(find_module, "degenerate_search", counted)
+    own = [fact for fact in facts if fact.language == "en"][:3]
+    study = Study(model, own, FEW)
+    study.expect(own)
+    found = [study.components(fact) for fact in own]
+    assert study.search(study.knowledge(fact, "dai") for fact in own) == found
+    assert sorted(searched) == sorted(fact.id for fact in own)
+    monkeypatch.undo()
+    alone = degenerate_neurons(model, study.knowledge(own[0], "dai"), FEW.search)
+    assert [each.neurons for each in found[0].candidates] == [each.neurons for each in alone.candidates]
+    assert study.degenerate(own[0]) == alone.neurons
+
+
+def test_what_experiments_share_is_made_once(model, facts):
+    study, made = Study(model, facts, FEW), []
+    assert [study.once(("a", "b"), lambda: made.append(1) or len(made)) for _ in range(3)] == [1, 1, 1]
+    assert study.once(("a", "c"), lambda: "other") == "other"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Summary
-from factneurons.experiments.verdicts import cells_of, verdicts_of
+from factneurons.experiments.verdicts import cells_of, judged_together, verdicts_of
 from factneurons.statistics import SIGNIFICANCE, holm, paired_permutation_test
 
 MEASURES = {"loss": "what is lost", "gain": "what is won"}
@@ -176,6 +176,15 @@ def test_facts_about_which_the_design_decides_do_not_enter():
     assert every.p_value == judged(rows, LESS)[0].p_value
     nothing, _ = judged([row(1, 1.0, measure="gain")], where, LESS)
     assert (nothing.verdict, nothing.by_design) == ("cannot tell", 0)
+
+
+def test_claims_of_several_tables_are_corrected_together():
+    one = pd.DataFrame([row(number, -1 - number / 10) for number in range(9)])
+    other = pd.DataFrame([row(number, (-1) ** number * number) for number in range(9)])
+    alone = [judged_together([(table, LESS, "en")])[0].p_value for table in (one, other)]
+    both = judged_together([(one, LESS, "en"), (other, LESS, "en"), (one, LESS, "zh")])
+    assert [each.p_value for each in both[:2]] == pytest.approx(holm(alone))
+    assert (both[2].verdict, both[2].facts, both[2].p_value) == ("cannot tell", 0, None)
 
 
 def test_with_too_few_subjects_nothing_could_have_been_told_and_it_says_how_many_would_do():

@@ -142,6 +142,14 @@ class TestConfig:
         change_config(gpt2_folder, n_head=3)
         assert str(gpt2_folder) in message(BadModel, gpt2_folder)
 
+    @pytest.mark.parametrize("changes", [{"num_hidden_layers": "4"}, {"num_attention_heads": 3}])
+    def test_what_transformers_validates(self, tiny_model_folder, tmp_path, changes):
+        folder = tiny_model_folder("llama", tmp_path)
+        change_config(folder, **changes)
+        text = message(BadModel, folder)
+        assert str(folder) in text
+        assert next(iter(changes)).removesuffix("_heads") in text.replace("attention heads", "num_attention")
+
     def test_own_code_is_not_run(self, gpt2_folder, tmp_path):
         canary = tmp_path / "canary"
         (gpt2_folder / "modeling_own.py").write_text(f"open({str(canary)!r}, 'w')\nclass Own: pass\n")

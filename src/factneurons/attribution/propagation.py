@@ -18,7 +18,7 @@ from factneurons.attribution.scores import Scores
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.attribution.spread import places_of
 from factneurons.errors import BadModel
-from factneurons.models.hooks import Registration
+from factneurons.models.hooks import Registration, stream_of, with_stream
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item, places
 from factneurons.models.passes.fast_path import values_and_gradients
@@ -95,9 +95,9 @@ def _holding(block: nn.Module) -> list[Registration]:
         entered[:] = [inputs[0] if inputs else options["hidden_states"]]
 
     def leave(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
-        hidden = output[0] if isinstance(output, tuple) else output
+        hidden = stream_of(output)
         held = hidden.detach() + (entered[0] - entered[0].detach())
-        return (held, *output[1:]) if isinstance(output, tuple) else held
+        return with_stream(output, held)
 
     return [
         lambda: block.register_forward_pre_hook(enter, with_kwargs=True),

@@ -38,6 +38,7 @@ COMMANDS: dict[str, Command] = {
     "test": Command("test", "Test neurons that another tool found."),
     "degenerate": Command("degenerate", "Find which of a run's neurons back each other up."),
     "experiment": Command("experiment", "The experiments of the papers, one command each."),
+    "suite": Command("suite", "All experiments of the papers on several models, one page."),
     "languages": Command("languages", "Find what the languages of a run's facts share."),
     "check": Command("check", "Judge statements by the neurons of their relation."),
     "edit": Command("edit", "Change a fact through its neurons."),
@@ -64,7 +65,8 @@ def application(wanted: str | None) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
-        epilog="\b\nExit codes: 0 done (what was left out is counted), 2 bad input, 130 and 143 stopped from outside.",
+        epilog="\b\nExit codes: 0 done (what was left out is counted), 1 part of a suite failed, 2 bad input, 130 and "
+        "143 stopped from outside.",
     )
     app.callback()(_options)
     for name, command in COMMANDS.items():

@@ -93,6 +93,15 @@ class FactChecks:
         ).settings
         self._conditions = self._fitted(cases)
 
+    @classmethod
+    def of_study(cls, study: Study) -> FactChecks:
+        """Those of a study, fitted once.
+
+        Raises:
+            BadSetting: as the class.
+        """
+        return study.once(("fact checks",), lambda: cls(study))
+
     def _training(self) -> Iterator[Case]:
         for fact in self._study.facts:
             if not self._is_held_out(fact):
@@ -158,7 +167,7 @@ class FactChecks:
         )
 
         model, settings = self._study.model, self._study.settings
-        found = find_degenerate_sets(model, known, AUTO)
+        found = find_degenerate_sets(model, known, AUTO, self._study.search)
         sets: dict[str, NeuronSets] = {
             "degenerate": neurons_by_relation({group: each.sets for group, each in found.items()}, SHARE),
             "knowledge": neurons_by_relation(

@@ -57,6 +57,15 @@ class PerturbedQuestions:
         for spec in study.settings.perturbed:
             self._read(spec)
 
+    @classmethod
+    def of_study(cls, study: Study) -> PerturbedQuestions:
+        """Those of a study, made once.
+
+        Raises:
+            BadSetting: as the class.
+        """
+        return study.once(("perturbed questions",), lambda: cls(study))
+
     def _read(self, spec: str) -> None:
         facts = {(fact.id, fact.language) for fact in self._study.facts}
         name = Path(spec.partition("?")[0]).stem
@@ -110,13 +119,17 @@ def _alike(one: Prompt, other: Prompt) -> float:
 
 
 def conditions_of(study: Study, fact: Fact) -> dict[str, list[tuple[Neuron, ...]]]:
-    """Condition -> its sets of neurons: one, or one per draw of random neurons.
+    """Condition -> its sets of neurons: one, or one per draw of random neurons; drawn once for all experiments.
 
     Without components there is no "degenerate" and no random for it.
 
     Raises:
         NotAskable: no knowledge neurons, or too few others to compare with.
     """
+    return study.once(("conditions", fact.key), lambda: _conditions_of(study, fact))
+
+
+def _conditions_of(study: Study, fact: Fact) -> dict[str, list[tuple[Neuron, ...]]]:
     from factneurons.attribution.controls import matched_random, strengths
 
     _, tested = study.halves(fact)

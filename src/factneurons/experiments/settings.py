@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from factneurons.attribution.settings import METHOD_NAMES, InterventionSettings
-from factneurons.degeneracy.settings import ClustererName
+from factneurons.degeneracy.settings import ClustererName, DegeneracySettings
 from factneurons.facts.settings import PerturbationSettings
 from factneurons.settings import check, option, refuse
 
@@ -41,6 +41,7 @@ class ExperimentSettings:
         "How neurons are grouped, with commas between: {choices}.",
         choices=get_args(ClustererName),
     )
+    degeneracy: DegeneracySettings = option(DegeneracySettings(), "How a fact's components are looked for.")
     seed: int = option(42, "Decides every random draw.")
 
     def __post_init__(self) -> None:
@@ -49,6 +50,11 @@ class ExperimentSettings:
             refuse("methods", self.methods, "at least one method of attribution")
         if not self.clusterers:
             refuse("clusterers", self.clusterers, "at least one clusterer")
+
+    @property
+    def search(self) -> DegeneracySettings:
+        """The settings of the search for components, with this seed."""
+        return replace(self.degeneracy, seed=self.seed)
 
     @property
     def interventions(self) -> InterventionSettings:

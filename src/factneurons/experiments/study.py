@@ -10,12 +10,13 @@ imported where it works.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons, Measurement
+from factneurons.degeneracy.types import DegenerateNeurons
 from factneurons.errors import NotAskable
 from factneurons.experiments.settings import ExperimentSettings
 from factneurons.facts.related import FactPool, RelatedFacts, few_per_relation
@@ -25,6 +26,8 @@ from factneurons.models.types import Neuron, Query
 
 if TYPE_CHECKING:
     from factneurons.models.model import Model
+
+T = TypeVar("T")
 
 BATCH = 8
 """Facts whose neurons are located together."""
@@ -45,6 +48,8 @@ class Around(RelatedFacts):
 class Study:
     """A model and facts, as experiments look at them.
 
+    What several experiments need is found once, for all that are given the same study.
+
     Args:
         model: the model.
         facts: all facts, in memory.
@@ -62,7 +67,8 @@ class Study:
         self._known: dict[tuple[str, str], KnowledgeNeurons] = {}
         self._passed_over: dict[str, str] = {}
         self._knows: dict[str, bool] = {}
-        self._degenerate: dict[str, tuple[Neuron, ...]] = {}
+        self._components: dict[str, DegenerateNeurons] = {}
+        self._made: dict[tuple[str, ...], object] = {}
         self._next: dict[str, Sequence[Fact]] = {}
 
     def languages(self, fact: Fact) -> dict[str, Fact]:
@@ -144,19 +150,48 @@ class Study:
         return known
 
     def degenerate(self, fact: Fact) -> tuple[Neuron, ...]:
-        """The neurons of a fact's components, sorted, of its knowledge neurons by the first method; () without any.
+        """The neurons of a fact's components, sorted; () without any.
 
         Raises:
             NotAskable: as `knowledge`.
         """
-        from factneurons.degeneracy.find import degenerate_neurons
-        from factneurons.degeneracy.settings import DegeneracySettings
+        return self.components(fact).neurons
 
-        if fact.key not in self._degenerate:
+    def components(self, fact: Fact) -> DegenerateNeurons:
+        """The groups of a fact's knowledge neurons by the first method, and which of them are components.
+
+        Facts that are announced with `expect`, and known, are searched together.
+
+        Raises:
+            NotAskable: as `knowledge`.
+        """
+        if fact.key not in self._components:
             known = self.knowledge(fact, self.settings.methods[0])
-            found = degenerate_neurons(self.model, known, DegeneracySettings(seed=self.settings.seed))
-            self._degenerate[fact.key] = found.neurons
-        return self._degenerate[fact.key]
+            self.search([known, *self._beside(fact)])
+        return self._components[fact.key]
+
+    def search(self, known: Iterable[KnowledgeNeurons]) -> list[DegenerateNeurons]:
+        """The components of these facts' neurons, in their order; those not searched yet are searched together."""
+        from factneurons.degeneracy.find import degenerate_search
+
+        asked = {each.fact.key: each for each in known}
+        todo = [each for key, each in asked.items() if key not in self._components]
+        found = self.model.answer([degenerate_search(self.model, each, self.settings.search) for each in todo])
+        self._components |= {each.fact.key: result for each, result in zip(todo, found, strict=True)}
+        return [self._components[key] for key in asked]
+
+    def _beside(self, fact: Fact) -> Iterator[KnowledgeNeurons]:
+        """The knowledge neurons, where there are any, of the facts that are announced with this one."""
+        for other in self._next.get(fact.key, ()):
+            known = self._known.get((other.key, self.settings.methods[0]))
+            if known is not None and known.neurons and (self.knows(other) or not self.settings.known_only):
+                yield known
+
+    def once(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+        """What `make` returns, made the first time that this key is asked for."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]  # type: ignore[return-value]
 
     def intervene(
         self, fact: Fact, queries: Sequence[Query], neurons: Sequence[Neuron], name: str

@@ -146,8 +146,16 @@ def verdicts_of(table: pd.DataFrame, experiment: Experiment) -> list[Tested]:
         experiment: the experiment.
     """
     languages = sorted(set(table["language"]))
-    pairs = [(claim, language) for claim in experiment.claims for language in languages]
-    compared = [_compared(table[table["language"] == language], claim) for claim, language in pairs]
+    return judged_together([(table, claim, language) for claim in experiment.claims for language in languages])
+
+
+def judged_together(asked: Sequence[tuple[pd.DataFrame, Claim, str]]) -> list[Tested]:
+    """Claims tested as one family: Holm's correction goes over all of them, whatever model or experiment they are of.
+
+    Args:
+        asked: the rows of an experiment, a claim about them, and the language it is tested in.
+    """
+    compared = [_compared(table[table["language"] == language], claim) for table, claim, language in asked]
     entering = [rows[rows["enters"]] for rows in compared]
     p_values = [_p_value(rows) for rows in entering]
     corrected = _corrected(p_values)
@@ -156,8 +164,8 @@ def verdicts_of(table: pd.DataFrame, experiment: Experiment) -> list[Tested]:
             _tested(claim, language, rows, p_value, len(every) - len(rows)),
             **_possible(p_values, place, rows["subject"].nunique()),
         )
-        for place, ((claim, language), every, rows, p_value) in enumerate(
-            zip(pairs, compared, entering, corrected, strict=True)
+        for place, ((_, claim, language), every, rows, p_value) in enumerate(
+            zip(asked, compared, entering, corrected, strict=True)
         )
     ]
 

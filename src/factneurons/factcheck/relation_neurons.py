@@ -9,14 +9,15 @@ pairs, in 'Cracking Factual Knowledge' (ACL 2025) the components of degenerate k
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.find import find_degenerate
 from factneurons.degeneracy.pairs import degenerate_pairs
-from factneurons.degeneracy.types import DegeneratePairs
+from factneurons.degeneracy.types import DegenerateNeurons, DegeneratePairs
 from factneurons.errors import NotAskable
 from factneurons.factcheck.settings import AUTO, COMPONENTS, PAIRS, PROMPT_PAIRS, SOURCES
 from factneurons.factcheck.types import Group
@@ -30,6 +31,9 @@ ENOUGH, ENOUGH_SHARE = 3, 0.1
 
 NeuronSets = Mapping[Group, tuple[Neuron, ...]]
 """Relation and language -> S_r."""
+
+Search = Callable[[Sequence[KnowledgeNeurons]], Iterable[DegenerateNeurons]]
+"""Finds the components of facts, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +100,23 @@ def enough(having: int, facts: int) -> bool:
     return having >= max(ENOUGH, ENOUGH_SHARE * facts)
 
 
-def find_degenerate_sets(model: Model, known: Iterable[KnowledgeNeurons], source: str) -> dict[Group, Degenerate]:
-    """Search the facts of every relation for components and pairs, as far as the source needs them."""
+def find_degenerate_sets(
+    model: Model, known: Iterable[KnowledgeNeurons], source: str, search: Search | None = None
+) -> dict[Group, Degenerate]:
+    """Search the facts of every relation for components and pairs, as far as the source needs them.
+
+    Args:
+        model: the model.
+        known: the facts with their neurons.
+        source: a name of SOURCES.
+        search: finds components; default: `find_degenerate`.
+    """
     check_choice("source", source, SOURCES)
     result = {}
     for group, own in grouped(known).items():
         found: dict[str, list[tuple[Neuron, ...]]] = {}
         if source in (AUTO, COMPONENTS):
-            found[COMPONENTS] = [each.neurons for each in find_degenerate(model, own)]
+            found[COMPONENTS] = [each.neurons for each in (search or partial(find_degenerate, model))(own)]
         if source != COMPONENTS and not enough(sum(map(bool, found.get(COMPONENTS, ()))), len(own)):
             pairs = list(degenerate_pairs(model, own))
             found |= {PAIRS: [each.neurons for each in pairs], PROMPT_PAIRS: [prompt_pairs(each) for each in pairs]}

@@ -1,18 +1,14 @@
-"""Where the MLPs of each architecture are: one row of data per family, and a search by structure for the rest.
+"""Where the MLPs of each architecture are: one row of data per family.
 
 A neuron is an input coordinate of an MLP's down-projection. A row of the table says where the blocks of a
-family are and which submodules of a block are its down-, up- and gate-projection. `find_adapter` checks a
-row against the module itself; a model without a row is searched by the shapes of its matrices, and refused
-if that leaves any doubt.
+family are and which submodules of a block are its down-, up- and gate-projection. `structure.py` chooses the row of
+a model, and searches what has none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import permutations
 
-import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -171,12 +167,13 @@ ADAPTERS: dict[str, Adapter] = {row.family: row for row in _ROWS}
 EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 """Where configurations say how many experts there are."""
 
-_ALSO: dict[str, str] = {
+ALIASES: dict[str, str] = {
     "mt5": "t5 (gated)",
     "umt5": "t5 (gated)",
     "xlm-roberta-xl": "xlm-roberta",
     "camembert": "roberta",
 }
+"""Families that share another one's row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,93 +273,6 @@ def matrix(module: nn.Module) -> Tensor:
     return view
 
 
-def find_adapter(module: nn.Module) -> Adapter:
-    """The adapter of a model: its family's row where that fits, otherwise what the structure shows.
-
-    Raises:
-        BadModel: a mixture of experts, or no MLP found; the message says what was looked for.
-    """
-    config = getattr(module, "config", None)
-    kind = str(getattr(config, "model_type", ""))
-    experts = [getattr(config, name, None) for name in EXPERTS]
-    if any(isinstance(count, int) and count > 1 for count in experts):
-        raise BadModel(f"{kind} is a mixture of experts: a neuron would need an expert's number; not supported")
-    for name in (kind, f"{kind} (gated)", _ALSO.get(kind, "")):
-        row = ADAPTERS.get(name)
-        if row is not None and _fits(module, row):
-            return row
-    return _by_structure(module, kind)
-
-
-def _fits(module: nn.Module, adapter: Adapter) -> bool:
-    try:
-        layers = layers_of(module, adapter)
-    except BadModel:
-        return False
-    factor = 2 if adapter.fused else 1
-    return all(sizes(layer.up)[1] == factor * sizes(layer.down)[0] for layer in layers)
-
-
-def _by_structure(module: nn.Module, kind: str) -> Adapter:
-    base = getattr(module, "base_model", module)
-    found = [
-        candidate
-        for path, blocks in _block_lists(base)
-        for candidate in _candidates(path, blocks, _hidden_size(module))
-    ]
-    fitting = {
-        (row.blocks, row.down, row.up, row.gate): row  # which of two equal activation modules it is does not matter
-        for row in reversed(found)
-        if _fits(module, row) and _reproduces(module, row)
-    }
-    if len(fitting) != 1:
-        seen = ", ".join(f"{row.blocks[0]}: {row.down}" for row in reversed(fitting.values())) or "none"
-        raise BadModel(
-            f"no MLP was found for certain in this {kind or type(module).__name__} model: looked for a list of "
-            f"equal blocks, in each one a matrix back to the hidden size, fed by one or two matrices from it "
-            f"through an activation module (candidates: {seen})"
-        )
-    return next(iter(fitting.values()))
-
-
-def _hidden_size(module: nn.Module) -> int:
-    size = getattr(getattr(module, "config", None), "hidden_size", None)
-    if isinstance(size, int):
-        return size
-    embeddings = getattr(module, "get_input_embeddings", lambda: None)()
-    return int(embeddings.weight.shape[1]) if embeddings is not None else -1
-
-
-def _block_lists(base: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
-    for path, child in base.named_modules():
-        is_list = isinstance(child, nn.ModuleList) and len(child) > 0
-        if is_list and len({type(block) for block in child}) == 1:
-            yield path, child
-
-
-def _candidates(path: str, blocks: nn.ModuleList, hidden: int) -> Iterator[Adapter]:
-    block = blocks[0]
-    projections = {name: sizes(child) for name, child in block.named_modules() if is_projection(child)}
-    quiet = [
-        name
-        for name, child in block.named_modules()
-        if name and not list(child.parameters()) and not isinstance(child, (nn.Dropout, nn.Identity, nn.ModuleList))
-    ]
-    for down, (width, out) in projections.items():
-        if out != hidden:
-            continue
-        ups = [name for name, size in projections.items() if size == (hidden, width) and name != down]
-        fused = [name for name, size in projections.items() if size == (hidden, 2 * width)]
-        for activation in quiet:
-            common = {"family": "found by structure", "verified": False, "activation": activation}
-            for up in ups:
-                yield Adapter(blocks=(path,), down=down, up=up, **common)
-            for gate, up in permutations(ups, 2):
-                yield Adapter(blocks=(path,), down=down, up=up, gate=gate, **common)
-            for up in fused:
-                yield Adapter(blocks=(path,), down=down, up=up, fused=True, **common)
-
-
 def neuron_values(layer: Layer, adapter: Adapter, up_output: Tensor, gate_output: Tensor | None) -> Tensor:
     """The neurons' values from what the in-weights give: act(up), or act(gate) * up in a gated MLP."""
     assert layer.activation is not None
@@ -371,24 +281,3 @@ def neuron_values(layer: Layer, adapter: Adapter, up_output: Tensor, gate_output
     if gate_output is None:
         return layer.activation(up_output)  # type: ignore[no-any-return]
     return layer.activation(gate_output) * up_output  # type: ignore[no-any-return]
-
-
-def _reproduces(module: nn.Module, adapter: Adapter) -> bool:
-    """Whether in-weights and activation really give the down-projection's input, tried on a few tokens."""
-    layer = layers_of(module, adapter)[0]
-    matrix(layer.down)  # without weights in memory nothing can be tried, and this says so
-    seen: dict[str, Tensor] = {}
-    handles = [layer.down.register_forward_pre_hook(lambda _, inputs: seen.__setitem__("value", inputs[0]))]
-    for name, part in (("up", layer.up), ("gate", layer.gate)):
-        if part is not None:
-            handles.append(part.register_forward_hook(lambda _, __, out, name=name: seen.__setitem__(name, out)))
-    try:
-        with torch.no_grad():
-            module(input_ids=torch.tensor([[1, 2, 3]], device=next(module.parameters()).device))
-            value = neuron_values(layer, adapter, seen["up"], seen.get("gate"))
-    except (KeyError, TypeError, RuntimeError, ValueError, IndexError):
-        return False
-    finally:
-        for handle in handles:
-            handle.remove()
-    return value.shape == seen["value"].shape and torch.allclose(value, seen["value"], atol=1e-5)

@@ -14,10 +14,11 @@ from transformers import PreTrainedTokenizerBase
 from transformers.cache_utils import Cache
 
 from factneurons.errors import BadModel
-from factneurons.models.adapters import Adapter, find_adapter, layers_of, sizes
+from factneurons.models.adapters import Adapter, layers_of, sizes
 from factneurons.models.batches import Batch
 from factneurons.models.head import Head, check_head
 from factneurons.models.hooks import Reached, Registration, before, hooked
+from factneurons.models.structure import find_adapter
 from factneurons.models.types import FloatArray, Kind
 
 Change = Callable[[Tensor], Tensor]
@@ -26,14 +27,16 @@ Change = Callable[[Tensor], Tensor]
 
 @dataclass(slots=True)
 class FastPath:
-    """What is known of the fast path on one model; filled in by `passes/fast_path.py`.
+    """What is known of the fast path on one model; filled in by `passes/`.
 
     Attributes:
         fits: whether its numbers are those of the plain loop; None: not tried yet.
+        stores_keys: whether its past is the keys and values of all layers; None: not tried yet.
         warned: whether it was said that some prompts do not fit.
     """
 
     fits: bool | None = None
+    stores_keys: bool | None = None
     warned: bool = False
 
 

@@ -17,7 +17,6 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from factneurons.errors import BadModel
-from factneurons.models.adapters import find_adapter
 from factneurons.models.backbone import Backbone
 from factneurons.models.files import first_line
 from factneurons.models.limits import position_limit
@@ -25,6 +24,7 @@ from factneurons.models.load import AUTO_CLASSES, LOADING_ERRORS, kind_of, load_
 from factneurons.models.passes.corrupted import replacement_token
 from factneurons.models.passes.memory import budget_bytes, row_bytes
 from factneurons.models.source import Source, check_weights, find_source
+from factneurons.models.structure import find_adapter
 from factneurons.models.types import Kind
 
 _GIB = 2**30
@@ -190,13 +190,13 @@ def _empty_backbone(
     try:
         return Backbone(module, tokenizer, name=source.name, kind=kind)
     except BadModel:
-        # Finding an MLP by structure runs the model, which needs numbers: one block of it has them.
+        # Finding an MLP by structure runs the model, which needs numbers: a few blocks of it have them.
         adapter = find_adapter(_short_module(source, kind, config, trust_remote_code))
     return Backbone(module, tokenizer, name=source.name, kind=kind, adapter=adapter)
 
 
 def _short_module(source: Source, kind: Kind, config: PretrainedConfig, trust_remote_code: bool) -> nn.Module:
-    """The same model with random weights, one block (of each sort) and few tokens."""
+    """The same model with random weights, a block of each sort and few tokens."""
     try:
         module: nn.Module = AUTO_CLASSES[kind].from_config(
             _shortened(config), dtype=torch.float32, trust_remote_code=trust_remote_code
@@ -208,16 +208,24 @@ def _short_module(source: Source, kind: Kind, config: PretrainedConfig, trust_re
 
 def _shortened(config: PretrainedConfig) -> PretrainedConfig:
     short = copy.deepcopy(config)
-    for name in _DEPTHS:
-        if isinstance(getattr(short, name, None), int):
-            setattr(short, name, 1)
-    if isinstance(vars(short).get("layer_types"), list):
-        short.layer_types = short.layer_types[:1]
+    depths = {name: depth for name in _DEPTHS if isinstance(depth := getattr(short, name, None), int)}
+    lists = {name: value for name, value in vars(short).items() if isinstance(value, list)}
+    per_layer = {name: value for name, value in lists.items() if len(value) in depths.values()}
+    needed = max((_first_of_each(value) for value in per_layer.values()), default=1)
+    for name, value in per_layer.items():
+        setattr(short, name, value[:needed])
+    for name, depth in depths.items():
+        setattr(short, name, min(depth, needed))
     short.vocab_size = _FEW_TOKENS
     for name, value in vars(short).items():
         if name.endswith("_token_id") and isinstance(value, int) and value >= _FEW_TOKENS:
             setattr(short, name, 0)
     return short
+
+
+def _first_of_each(sorts: list[Any]) -> int:
+    """So many layers from the first on have one of each sort."""
+    return max((sorts.index(sort) + 1 for sort in sorts), default=1)
 
 
 def _missing_weights(source: Source) -> list[str]:

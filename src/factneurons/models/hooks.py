@@ -6,9 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.hooks import RemovableHandle
+
+MODEL_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError,
+    ValueError,
+)  # fmt: skip
+"""What other people's code raises on an input, or a cache, that it does not know."""
 
 Registration = Callable[[], RemovableHandle]
 
@@ -43,6 +49,16 @@ def noting_shape(block: nn.Module) -> tuple[list[int], Registration]:
         shape[:] = (inputs[0] if inputs else options["hidden_states"]).shape[:2]
 
     return shape, before(block, note, keywords=True)
+
+
+def stream_of(output: Any) -> Tensor:
+    """The residual stream in what a block gives back: a tensor, or the first of several things."""
+    return output[0] if isinstance(output, (tuple, list)) else output  # type: ignore[no-any-return]
+
+
+def with_stream(output: Any, stream: Tensor) -> Any:
+    """What a block gives back, with another residual stream."""
+    return type(output)([stream, *output[1:]]) if isinstance(output, (tuple, list)) else stream
 
 
 def after(module: nn.Module, hook: Callable[..., Any]) -> Registration:

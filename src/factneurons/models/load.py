@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
 from transformers import (
@@ -28,6 +29,7 @@ from transformers.utils import logging
 
 from factneurons.errors import BadModel, BadNumber, BadSetting
 from factneurons.models.files import first_line
+from factneurons.models.hooks import MODEL_ERRORS
 from factneurons.models.model import Model
 from factneurons.models.query import SENTINEL
 from factneurons.models.source import Source, find_source
@@ -57,9 +59,7 @@ _FINITE_CHECKED = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _TOKENIZER_FILES = ("*token*", "vocab*", "*.model", "*.tiktoken")
 _FEWEST_TOKENS = 8
 # What transformers raises for files it cannot make a model of.
-LOADING_ERRORS = (
-    OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, SafetensorError
-)  # fmt: skip
+LOADING_ERRORS = (*MODEL_ERRORS, SafetensorError, StrictDataclassError)
 
 
 def load_model(

@@ -28,7 +28,7 @@ from factneurons.facts.source import load_facts
 from factneurons.facts.types import Prompt
 from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
-from factneurons.models.hooks import after
+from factneurons.models.hooks import after, stream_of
 from factneurons.models.model import Model
 from factneurons.models.neurons import existing, out_views
 from factneurons.models.passes.lens import head_input
@@ -134,7 +134,7 @@ def _at_mask(model: Model) -> Tensor:
     if mask is None:
         raise BadModel(f"{backbone.name}: the tokenizer has no mask token, so what its head reads there is unknown")
     seen: list[Tensor] = []
-    keep = after(backbone.layers[-1].block, lambda module, inputs, output: seen.append(_first(output)))
+    keep = after(backbone.layers[-1].block, lambda module, inputs, output: seen.append(stream_of(output)))
     for prompt in _prompts():
         ids = torch.tensor([tokenizer(prompt.filled(mask))["input_ids"]], device=backbone.device)
         backbone.to_head(Batch((), ids, None), hooks=[keep])
@@ -145,7 +145,3 @@ def _at_mask(model: Model) -> Tensor:
 @cache
 def _prompts() -> tuple[Prompt, ...]:
     return tuple(fact.prompts[0] for fact in load_facts(_FACTS))
-
-
-def _first(output: Tensor | tuple[Tensor, ...]) -> Tensor:
-    return output[0] if isinstance(output, tuple) else output

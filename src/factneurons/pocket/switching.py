@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from factneurons.models.adapters import find_adapter, layers_of
+from factneurons.models.adapters import layers_of
 from factneurons.models.hooks import Registration, before
+from factneurons.models.structure import find_adapter
 from factneurons.pocket.recipe import PocketRecipe
 
 _GROUPS, _OFF = 7, 8  # streams of draws of their own

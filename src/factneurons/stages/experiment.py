@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from factneurons.errors import BadRun, NotAskable
@@ -14,7 +14,7 @@ from factneurons.experiments.study import Study
 from factneurons.experiments.suite import experiment_named
 from factneurons.experiments.tables import MEASUREMENTS
 from factneurons.experiments.types import MeasuredFact
-from factneurons.facts.source import load_facts
+from factneurons.facts.source import FactSource, load_facts
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
@@ -22,7 +22,7 @@ from factneurons.runs.drive import Batch, Work
 from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 from factneurons.settings import with_options
-from factneurons.stages.display import Shown, display_of
+from factneurons.stages.display import Display, Shown, display_of
 from factneurons.stages.locate import skip_of
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
 from factneurons.tables import rows_of
@@ -71,29 +71,64 @@ def run_experiment(
     """
     asked = experiment_named(experiment) if isinstance(experiment, str) else experiment
     how = with_options(ExperimentSettings, settings, options)
-    display = display_of(progress)
     Run.check_folder(out)
+    held = held_facts(facts, limit=limit, skip_bad=skip_bad)
+    study = Study(model if isinstance(model, Model) else load_model(model), held.facts, how)
+    return measure(asked, study, held, out, skip_bad=skip_bad, display=display_of(progress))
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFacts:
+    """Facts in memory.
+
+    Attributes:
+        source: where they are from.
+        facts: the facts.
+        skips: what was left out on reading.
+        limit: only the first so many were asked for.
+    """
+
+    source: FactSource
+    facts: tuple[Fact, ...]
+    skips: tuple[Skip, ...]
+    limit: int | None
+
+
+def held_facts(facts: str | Path | Iterable[Fact], *, limit: int | None, skip_bad: bool) -> HeldFacts:
+    """Read facts into memory.
+
+    Raises:
+        BadFact: a bad record, unless it is to be left out.
+    """
     skips: list[Skip] = []
     source = load_facts(facts, skip_bad=skip_bad, on_skip=lambda left_out: skips.append(skip_of(left_out)), limit=limit)
-    held = list(source)
-    study = Study(model if isinstance(model, Model) else load_model(model), held, how)
-    stage = stage_of(asked)
+    return HeldFacts(source, tuple(source), tuple(skips), limit)
+
+
+def measure(
+    experiment: Experiment, study: Study, held: HeldFacts, out: Path | str, *, skip_bad: bool, display: Display
+) -> Run:
+    """Measure one experiment on the facts of a study, which other experiments may share; otherwise `run_experiment`.
+
+    Raises:
+        BadRun: the folder is another run's or no run's, or no fact could be measured.
+    """
+    stage = stage_of(experiment)
     run = drive_stage(
         stage,
         Path(out),
         study.model,
-        Data(source.spec, source.sha256(), limit),
-        lambda run: Plan([*held, *skips], _work(asked, study), len(held) + len(skips)),
-        settings=asdict(how),
-        seed=how.seed,
+        Data(held.source.spec, held.source.sha256(), held.limit),
+        lambda run: Plan([*held.facts, *held.skips], _work(experiment, study), len(held.facts) + len(held.skips)),
+        settings=asdict(study.settings),
+        seed=study.settings.seed,
         skip_bad=skip_bad,
         display=display,
     )
     if not run.counts(stage.name).done:
         reasons = ", ".join(f"{count} {reason}" for reason, count in run.counts(stage.name).skipped.items())
-        raise BadRun(
-            f"{asked.id}: none of the facts of {source.spec} could be measured ({reasons or 'there are none'})"
-        )
+        none = f"none of the facts of {held.source.spec} could be measured"
+        raise BadRun(f"{experiment.id}: {none} ({reasons or 'there are none'})")
     display.finished(stage.name, run)
     return run
 

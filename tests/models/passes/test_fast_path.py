@@ -10,6 +10,7 @@ from factneurons.models.model import Model
 from factneurons.models.passes import fast_path
 from factneurons.models.passes.capture import capture
 from factneurons.models.passes.fast_path import fast_path_fits, values_and_gradients
+from factneurons.models.passes.generation import continuations
 
 ITEMS = [(0, (0,)), (0, (1,)), (1, (0,)), (1, (1,))]
 
@@ -96,6 +97,54 @@ def test_an_encoder_decoder_takes_the_plain_loop_and_says_so_once(
         warnings.simplefilter("error")
         values_and_gradients(model.backbone, captured, points, "probability")
         model.probabilities_with(queries[:1], [[(0, 1)]])
+
+
+def _list_blocks():
+    """Blocks that give back lists."""
+    sizes = {"vocab_size": 48, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32}
+    return tf.OpenAIGPTLMHeadModel(tf.OpenAIGPTConfig(**sizes)), lambda module: [
+        b.mlp.c_proj for b in module.transformer.h
+    ]
+
+
+def _hybrid():
+    """Layers that keep a state which is no keys and values."""
+    sizes = {"vocab_size": 48, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3, "head_dim": 8}
+    attention = {
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "layer_types": ["linear_attention"] * 2 + ["full_attention"],
+    }
+    linear = {
+        "linear_num_value_heads": 2,
+        "linear_num_key_heads": 2,
+        "linear_key_head_dim": 4,
+        "linear_value_head_dim": 4,
+    }
+    config = tf.Qwen3_5TextConfig(**sizes, **attention, **linear)
+    return tf.AutoModelForCausalLM.from_config(config), lambda module: [b.mlp.down_proj for b in module.model.layers]
+
+
+@pytest.mark.parametrize("made", [_list_blocks, _hybrid])
+def test_blocks_of_other_returns_and_states(
+    made, shared_model, new_query, slow_reference, compare, queries_of, random_points
+):
+    torch.manual_seed(0)
+    module, downs = made()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(0.3 * torch.randn_like(parameter) if parameter.dim() > 1 else parameter)
+    tokenizer = shared_model("gpt2").backbone.tokenizer
+    model = Model(module.double(), tokenizer, name="another", kind="causal")
+    queries = queries_of(new_query, "causal")
+    captured = capture(model.backbone, queries, ITEMS)
+    points = random_points(captured)
+    with pytest.warns(UserWarning, match="a past that is not the keys and values of all layers|position ids"):
+        found = values_and_gradients(model.backbone, captured, points, "probability")
+    compare(slow_reference(model, downs(module)), captured, queries, points, found, "probability", 1e-5)
+    prompts = [queries[0].input_ids[:4], queries[1].input_ids[:3]]
+    texts = continuations(model.backbone, prompts, [{}, {}], tokens=3)
+    assert texts == [continuations(model.backbone, [prompt], [{}], tokens=3)[0] for prompt in prompts]
 
 
 @pytest.mark.parametrize("family", ["llama", "bert"])

@@ -19,7 +19,7 @@ from typing import cast
 
 import numpy as np
 
-from factneurons.degeneracy.settings import ClustererName, DegeneracySettings
+from factneurons.degeneracy.settings import ClustererName
 from factneurons.degeneracy.types import AcquisitionCurve
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
@@ -54,7 +54,7 @@ def prepare(study: Study) -> Work:
     from factneurons.degeneracy.distances import GapUnits
     from factneurons.degeneracy.find import degenerate_neurons
 
-    settings = DegeneracySettings(seed=study.settings.seed)
+    settings = study.settings.search
     units = GapUnits(study.model, settings)
 
     def work(fact: Fact) -> Iterator[Measured]:
@@ -64,7 +64,10 @@ def prepare(study: Study) -> Work:
         drops = Drops(suppressed_by(fact, tested))
         for name in study.settings.clusterers:
             variant = replace(settings, clusterer=cast(ClustererName, name))
-            found = degenerate_neurons(study.model, known, variant, units)
+            if variant == settings:
+                found = study.components(fact)
+            else:
+                found = degenerate_neurons(study.model, known, variant, units)
             (curves,) = study.model.answer([acquisition_curves(found, known, drops, variant)])
             there = {curve.which for curve in curves}
             for which in (COMPONENTS, CANDIDATES):

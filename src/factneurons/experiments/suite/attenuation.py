@@ -54,7 +54,7 @@ MEASURES = {
 
 def prepare(study: Study) -> Work:
     """Ask every version with every set of neurons suppressed, values and weights, on one fact."""
-    questions = PerturbedQuestions(study)
+    questions = PerturbedQuestions.of_study(study)
 
     def work(fact: Fact) -> Iterator[Measured]:
         study.require_known(fact)

@@ -57,7 +57,7 @@ MEASURES = {
 
 def prepare(study: Study) -> Work:
     """Ask with every set of neurons doubled what went wrong without, on one fact."""
-    questions = PerturbedQuestions(study)
+    questions = PerturbedQuestions.of_study(study)
 
     def work(fact: Fact) -> Iterator[Measured]:
         versions, names = questions.of(fact), accepted_names(fact)

@@ -27,7 +27,7 @@ from factneurons.facts.types import Fact
 
 def prepare(study: Study) -> Work:
     """Fit every condition; then judge the two statements of a fact whose subject was held out."""
-    checks = FactChecks(study)
+    checks = FactChecks.of_study(study)
 
     def work(fact: Fact) -> Iterator[Measured]:
         case = checks.test_case(fact)

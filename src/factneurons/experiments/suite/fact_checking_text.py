@@ -34,7 +34,7 @@ _VERDICTS = {"right verdicts": 0.0, "right found": 0.0, "wrong believed": 1.0, "
 
 def prepare(study: Study) -> Work:
     """Fit every condition on simple text; then judge a fact's statements in every kind of text."""
-    checks = FactChecks(study)
+    checks = FactChecks.of_study(study)
 
     def work(fact: Fact) -> Iterator[Measured]:
         case = checks.test_case(fact)

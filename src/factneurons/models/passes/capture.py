@@ -12,7 +12,7 @@ from transformers.cache_utils import DynamicCache
 
 from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
-from factneurons.models.hooks import Registration, after, before
+from factneurons.models.hooks import MODEL_ERRORS, Registration, after, before, stream_of
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.types import Query
 
@@ -94,7 +94,7 @@ def capture(backbone: Backbone, queries: Sequence[Query], items: Sequence[Item],
     batch = Batch.of(queries, backbone.device)
     rows, positions, targets = _index(batch, items, backbone.device)
     seen = _Seen(backbone, rows, positions, batch)
-    cache = DynamicCache() if backbone.kind == "causal" else None
+    cache = DynamicCache() if stores_keys(backbone) else None
     with fast_products(backbone.device, backbone.dtype):
         hidden = backbone.to_head(batch, hooks=seen.registrations(), cache=cache)
         at_targets = hidden[rows[:, None], positions]
@@ -114,6 +114,29 @@ def capture(backbone: Backbone, queries: Sequence[Query], items: Sequence[Item],
         values=_stored(cache, "values"),
         outputs=seen.outputs,
     )
+
+
+@torch.no_grad()
+def stores_keys(backbone: Backbone) -> bool:
+    """Whether a causal model's past is the keys and values of all of its layers and no other state; tried once.
+
+    Hybrids of attention and recurrence want caches that are made for them, and keep what no row can start from.
+    """
+    if backbone.kind != "causal":
+        return False
+    if backbone.fast_path.stores_keys is None:
+        cache, ids = DynamicCache(), torch.ones(1, 2, dtype=torch.long, device=backbone.device)
+        try:
+            backbone.to_head(Batch((), ids, None), cache=cache)
+        except torch.OutOfMemoryError:
+            raise
+        except MODEL_ERRORS:
+            cache.layers.clear()
+        stored = [getattr(layer, "keys", None) for layer in cache.layers]
+        backbone.fast_path.stores_keys = len(stored) == backbone.layer_count and all(
+            isinstance(keys, Tensor) and keys.dim() == 4 and keys.shape[-2] == ids.shape[1] for keys in stored
+        )
+    return backbone.fast_path.stores_keys
 
 
 def _index(batch: Batch, items: Sequence[Item], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
@@ -183,4 +206,4 @@ def _first_input(keep: Callable[[Tensor], None]) -> Callable[..., None]:
 
 
 def _output(keep: Callable[[Tensor], None]) -> Callable[..., None]:
-    return lambda module, inputs, output: keep(output[0] if isinstance(output, tuple) else output)
+    return lambda module, inputs, output: keep(stream_of(output))

@@ -1,8 +1,8 @@
 """Greedy text under changes of neurons: many prompts side by side, each with a change of its own, with caches.
 
 Rows are padded on the left and the padding is masked, so a row's text does not depend on what it stands beside. Models
-that take no positions (BLOOM) share passes where their prompts are equally long; those that take no mask or no cache
-are run one row at a time, the whole text for every token.
+that take no positions (BLOOM) share passes where their prompts are equally long; those that take no mask, or whose
+past is not keys and values alone, are run one row at a time, the whole text for every token.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from transformers.cache_utils import DynamicCache
 
 from factneurons.models.backbone import Backbone
 from factneurons.models.hooks import Registration, before, hooked, noting_shape
+from factneurons.models.passes.capture import stores_keys
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.passes.memory import in_parts
 from factneurons.models.types import Neuron
@@ -66,9 +67,13 @@ def _taken(backbone: Backbone) -> Collection[str]:
     return inspect.signature(backbone.module.forward).parameters
 
 
+def _has_cache(backbone: Backbone) -> bool:
+    return "past_key_values" in _taken(backbone) and stores_keys(backbone)
+
+
 def _together(backbone: Backbone, prompts: Sequence[Sequence[int]], tokens: int) -> Iterator[list[int]]:
     takes = set(_taken(backbone))
-    side_by_side = {"attention_mask", "past_key_values"} <= takes
+    side_by_side = "attention_mask" in takes and _has_cache(backbone)
     padded = "position_ids" in takes
     batch: list[int] = []
     for index in sorted(range(len(prompts)), key=lambda index: len(prompts[index])):
@@ -98,7 +103,7 @@ class _Rows:
         padded = [[*[prompt[0]] * (longest - len(prompt)), *prompt] for prompt in prompts]
         shown = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         self._ids, self._mask = torch.tensor(padded, device=device), torch.tensor(shown, device=device)
-        self._cache = DynamicCache() if "past_key_values" in self._takes else None
+        self._cache = DynamicCache() if _has_cache(backbone) else None
         self.first = longest - 1
         """The place of the last prompt token in what is run."""
 

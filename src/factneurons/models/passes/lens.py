@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
-from factneurons.models.hooks import after
+from factneurons.models.hooks import after, with_stream
 
 
 def head_input(backbone: Backbone, batch: Batch, stream: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def head_input(backbone: Backbone, batch: Batch, stream: Tensor) -> Tensor:
     """
 
     def put(module: nn.Module, inputs: Any, output: Any) -> Any:
-        return (stream[None], *output[1:]) if isinstance(output, tuple) else stream[None]
+        return with_stream(output, stream[None])
 
     ids, decoder = batch.input_ids, batch.decoder_input_ids
     token = Batch(batch.queries[:1], ids[:1, :1], None if decoder is None else decoder[:1, :1])

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from factneurons.models.adapters import Layer
 from factneurons.models.backbone import Backbone, Change
 from factneurons.models.batches import Batch
-from factneurons.models.hooks import Registration, after, before
+from factneurons.models.hooks import Registration, after, before, stream_of, with_stream
 from factneurons.models.passes.attention import Prefix, Unsupported, own_attention, prefix_cache
 from factneurons.models.passes.capture import Capture
 
@@ -127,6 +127,8 @@ class _Tokens:
         """Carry the rows up."""
         if "position_ids" not in inspect.signature(self.backbone.module.forward).parameters:
             raise Unsupported("a model without position ids")
+        if not self.captured.keys:
+            raise Unsupported("a past that is not the keys and values of all layers")
         captured, positions = self.captured, self.captured.positions
         longest = int(positions[:, 0].max())
         batch = Batch(captured.batch.queries, captured.batch.input_ids[captured.rows[:, None], positions], None)
@@ -196,11 +198,11 @@ def _joining(carried: _Tokens | _Prompts, number: int, start: Tensor, *, others:
     """A hook on a block: rows that start there join those from below, or take the place of the prompts."""
 
     def hook(module: nn.Module, inputs: Any, output: Any) -> Any:
-        hidden = output[0] if isinstance(output, tuple) else output
+        hidden = stream_of(output)
         residual = carried.captured.residuals[number][:, None]
         rows = carried.rows(number, block_output(carried.backbone.layers[number], residual, start))
         hidden = torch.cat([hidden, rows.to(hidden.device)], carried.axis) if others else rows
-        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+        return with_stream(output, hidden)
 
     return hook
 

@@ -6,6 +6,7 @@ import torch
 
 from factneurons.models.backbone import Backbone
 from factneurons.models.head import tolerance
+from factneurons.models.hooks import MODEL_ERRORS
 from factneurons.models.passes.attention import Unsupported
 from factneurons.models.passes.capture import Capture, capture
 from factneurons.models.passes.gradients import plain_gradients, row_gradients
@@ -13,8 +14,6 @@ from factneurons.models.passes.memory import is_out_of_memory
 from factneurons.models.types import Query
 
 _TOKENS = 4
-# What blocks raise that miss a mask or tokens they count on.
-_MISFITS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 def misfit(backbone: Backbone, captured: Capture) -> str:
@@ -36,7 +35,7 @@ def misfit(backbone: Backbone, captured: Capture) -> str:
             values, gradients = row_gradients(backbone, probe, leaves, "log_probability")
         except Unsupported as reason:
             return str(reason)
-        except _MISFITS as error:
+        except MODEL_ERRORS as error:
             if is_out_of_memory(error):
                 raise
             return f"its blocks do not run on rows alone: {type(error).__name__}"

@@ -1,0 +1,106 @@
+"""`factneurons suite`: every experiment of the papers on several models, with one page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import factneurons as fn
+from factneurons.cli.console import say
+from factneurons.cli.options import Device, FactsSpec, Fields, Limit, SkipBad, listed, settings_as_options
+from factneurons.cli.terminal import Terminal
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "suite": (
+        'factneurons suite --models pocket-gpt2,pocket-llama --facts "bundled?lang=en&sample=60&seed=1" '
+        "--out runs/suite --plan",
+        'factneurons suite --models pocket-gpt2 --facts "bundled?lang=en&sample=20&seed=1" --only robustness,E10 '
+        "--draws 3 --out runs/suite",
+    ),
+}
+
+
+@settings_as_options
+def suite(
+    *,
+    models: Annotated[
+        str,
+        typer.Option(metavar="MODELS", help="Bundled models, folders, or names on the hub, with commas between them."),
+    ],
+    facts: FactsSpec,
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The suite's folder; what was stopped goes on where it was.")
+    ],
+    only: Annotated[
+        str,
+        typer.Option(metavar="NAMES", help=f"Only these cells, with commas between: {listed(fn.SUITE_NAMES)}."),
+    ] = "",
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print every cell, what it needs and what is there, and do nothing.")
+    ] = False,
+    as_published: Annotated[
+        bool,
+        typer.Option("--as-published", help="Use the variants of the papers' code, as far as they are there."),
+    ] = False,
+    settings: Annotated[fn.ExperimentSettings, Fields("methods all_facts multi_mask limit draws unrelated seed")],
+    all_facts: Annotated[
+        bool, typer.Option("--all-facts", help="Also facts that the model does not know; else they are left out.")
+    ] = False,
+    limit: Limit = None,
+    skip_bad: SkipBad = False,
+    device: Device = None,
+) -> None:
+    """Run the experiments of the papers on several models: a grid of cells with verdicts, effects and intervals.
+
+    17 cells a model are those of 'Cracking Factual Knowledge' (--only cracking); the others are of the other papers.
+    Exits with 1 where an experiment failed; the others are done, and the same command tries it again.
+    """
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    chosen = [name.strip() for name in only.split(",") if name.strip()]
+    if plan:
+        _tell(fn.plan_suite(names, facts, out, only=chosen, limit=limit, skip_bad=skip_bad))
+        return
+    made = fn.run_suite(
+        names,
+        facts,
+        out,
+        only=chosen,
+        settings=replace(settings, known_only=not all_facts),
+        as_published=as_published,
+        limit=limit,
+        skip_bad=skip_bad,
+        device=device,
+        progress=Terminal(),
+    )
+    for row in made.results.to_dict("records"):
+        say(_line(row))
+    for model, experiment, why in made.failures:
+        say(f"{model} {experiment} failed: {why}")
+    say(str(made.page))
+    if made.failures:
+        raise typer.Exit(1)
+
+
+def _tell(planned: list[fn.PlannedCell]) -> None:
+    for model in dict.fromkeys(each.model for each in planned):
+        own = [each for each in planned if each.model == model]
+        say(f"{model}: {sum(not each.obstacle for each in own)} cells")
+        for each in own:
+            say(f"  {each.cell.name} ({each.cell.of}): {each.cell.says}")
+            say(f"      needs {each.cell.needs}")
+            say(f"      left out: {each.obstacle}" if each.obstacle else f"      there: {each.there}")
+
+
+def _line(row: Mapping[Any, Any]) -> str:
+    """One cell: its verdict, the difference with its interval where there is one, and how many facts."""
+    effect = ""
+    if row["facts"]:
+        ends = f" [{row['low']:+.3f}, {row['high']:+.3f}]" if math.isfinite(row["low"]) else ""
+        effect = f", {row['difference']:+.3f}{ends}"
+    language = f" ({row['language']})" if row["language"] else ""
+    return f"{row['model']}{language} {row['cell']}: {row['verdict']}{effect}, {row['facts']} facts"

@@ -1,0 +1,182 @@
+"""Where a model's neurons are: its family's row where that fits, else what one trial pass shows of its structure.
+
+A model without a row is searched by the shapes of its matrices: every pair or triple of them that could be an MLP is
+held against the numbers of the trial pass, which is run once for all of them. Doubt is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice, permutations
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from factneurons.errors import BadModel
+from factneurons.models.adapters import (
+    ADAPTERS,
+    ALIASES,
+    EXPERTS,
+    Adapter,
+    is_projection,
+    layers_of,
+    matrix,
+    neuron_values,
+    sizes,
+)
+from factneurons.models.files import first_line
+from factneurons.models.hooks import MODEL_ERRORS, after, hooked
+
+_TRIAL = (1, 2, 3)
+_MOST = 20_000
+"""Candidates that are held against the trial pass at most."""
+_ROUNDINGS = 8
+
+
+def find_adapter(module: nn.Module) -> Adapter:
+    """The adapter of a model: its family's row where that fits, otherwise what the structure shows.
+
+    Raises:
+        BadModel: a mixture of experts, a trial pass that fails, or no MLP found; the message says what was looked for.
+    """
+    config = getattr(module, "config", None)
+    kind = str(getattr(config, "model_type", ""))
+    experts = [getattr(config, name, None) for name in EXPERTS]
+    if any(isinstance(count, int) and count > 1 for count in experts):
+        raise BadModel(f"{kind} is a mixture of experts: a neuron would need an expert's number; not supported")
+    for name in (kind, f"{kind} (gated)", ALIASES.get(kind, "")):
+        row = ADAPTERS.get(name)
+        if row is not None and _fits(module, row):
+            return row
+    return _by_structure(module, kind or type(module).__name__)
+
+
+def _fits(module: nn.Module, adapter: Adapter) -> bool:
+    try:
+        layers = layers_of(module, adapter)
+    except BadModel:
+        return False
+    factor = 2 if adapter.fused else 1
+    return all(sizes(layer.up)[1] == factor * sizes(layer.down)[0] for layer in layers)
+
+
+def _by_structure(module: nn.Module, kind: str) -> Adapter:
+    base = getattr(module, "base_model", module)
+    hidden = _hidden_size(module)
+    lists = [(path, blocks) for path, blocks in _block_lists(base) if any(_candidates(path, blocks[0], hidden))]
+    seen = _trial_pass(module, kind, [blocks[0] for _, blocks in lists]) if lists else {}
+    every = (row for path, blocks in lists for row in _candidates(path, blocks[0], hidden))
+    found = list(islice(every, _MOST + 1))
+    judged = [(row, _deviation(module, row, seen)) for row in found if _fits(module, row)]
+    # Of what fits, what fits to the bit: where all values are tiny, gate and up-projection can hardly be told apart.
+    best = min((error for _, error in judged), default=None)
+    fitting = {
+        (row.blocks, row.down, row.up, row.gate): row  # which of two equal activation modules it is does not matter
+        for row, error in reversed(judged)
+        if error <= _ROUNDINGS and (best or error == 0.0)
+    }
+    if len(found) > _MOST or len(fitting) != 1:
+        candidates = ", ".join(f"{row.blocks[0]}: {row.down}" for row in reversed(fitting.values())) or "none"
+        raise BadModel(
+            f"no MLP was found for certain in this {kind} model: looked for a list of "
+            f"equal blocks, in each one a matrix back to the hidden size, fed by one or two matrices from it "
+            f"through an activation module (candidates: {candidates if len(found) <= _MOST else 'too many'})"
+        )
+    return next(iter(fitting.values()))
+
+
+def _hidden_size(module: nn.Module) -> int:
+    size = getattr(getattr(module, "config", None), "hidden_size", None)
+    if isinstance(size, int):
+        return size
+    embeddings = getattr(module, "get_input_embeddings", lambda: None)()
+    weight = getattr(embeddings, "weight", None)
+    return int(weight.shape[1]) if isinstance(weight, Tensor) and weight.dim() == 2 else -1
+
+
+def _block_lists(base: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
+    for path, child in base.named_modules():
+        is_list = isinstance(child, nn.ModuleList) and len(child) > 0
+        if is_list and len({type(block) for block in child}) == 1:
+            yield path, child
+
+
+def _candidates(path: str, block: nn.Module, hidden: int) -> Iterator[Adapter]:
+    projections = {name: sizes(child) for name, child in block.named_modules() if name and is_projection(child)}
+    quiet = [
+        name
+        for name, child in block.named_modules()
+        if name and not list(child.parameters()) and not isinstance(child, (nn.Dropout, nn.Identity, nn.ModuleList))
+    ]
+    for down, (width, out) in projections.items():
+        if out != hidden:
+            continue
+        ups = [name for name, size in projections.items() if size == (hidden, width) and name != down]
+        fused = [name for name, size in projections.items() if size == (hidden, 2 * width)]
+        for activation in quiet:
+            common = {"family": "found by structure", "verified": False, "activation": activation}
+            for up in ups:
+                yield Adapter(blocks=(path,), down=down, up=up, **common)
+            for gate, up in permutations(ups, 2):
+                yield Adapter(blocks=(path,), down=down, up=up, gate=gate, **common)
+            for up in fused:
+                yield Adapter(blocks=(path,), down=down, up=up, fused=True, **common)
+
+
+@dataclass(slots=True)
+class _Passed:
+    """What a projection was given and gave, when it was called first."""
+
+    given: Tensor
+    gave: Tensor
+
+
+@torch.no_grad()
+def _trial_pass(module: nn.Module, kind: str, blocks: list[nn.Module]) -> dict[nn.Module, _Passed]:
+    """A few tokens through the whole model: what went through the projections of these blocks.
+
+    Raises:
+        BadModel: the weights are not in memory, or the model itself fails; with its own error.
+    """
+    projections = {child for block in blocks for child in block.modules() if is_projection(child)}
+    for projection in projections:
+        matrix(projection)  # without weights in memory nothing can be tried, and this says so
+    seen: dict[nn.Module, _Passed] = {}
+
+    def note(projection: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        if projection not in seen and inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
+            seen[projection] = _Passed(inputs[0].detach().clone(), output.detach().clone())
+
+    ids = torch.tensor([_TRIAL], device=next(module.parameters()).device)
+    options = {"decoder_input_ids": ids} if getattr(module.config, "is_encoder_decoder", False) else {}
+    try:
+        with hooked([after(projection, note) for projection in projections]):
+            module(input_ids=ids, **options)
+    except MODEL_ERRORS as error:
+        raise BadModel(
+            f"no MLP was found in this {kind} model, for a trial pass over {len(_TRIAL)} tokens fails in the model "
+            f"itself: {type(error).__name__}: {first_line(error)}"
+        ) from error
+    return seen
+
+
+def _deviation(module: nn.Module, adapter: Adapter, seen: dict[nn.Module, _Passed]) -> float:
+    """How far in-weights and activation miss the down-projection's input, in roundings of its largest value."""
+    layer = layers_of(module, adapter)[0]
+    parts = [layer.down, layer.up, *([] if layer.gate is None else [layer.gate])]
+    if any(part not in seen for part in parts) or layer.activation is None:
+        return float("inf")
+    true = seen[layer.down].given
+    try:
+        with torch.no_grad():
+            gate = None if layer.gate is None else seen[layer.gate].gave
+            found = neuron_values(layer, adapter, seen[layer.up].gave, gate)
+    except MODEL_ERRORS:  # any module without weights is tried as an activation, and may want other arguments
+        return float("inf")
+    if not isinstance(found, Tensor) or found.shape != true.shape or not true.is_floating_point():
+        return float("inf")
+    rounding = torch.finfo(true.dtype).eps * float(true.abs().max())
+    error = float((found - true).abs().max())
+    return 0.0 if error == 0.0 else error / rounding if rounding > 0.0 else float("inf")

@@ -1,0 +1,55 @@
+"""`factneurons suite`: two bundled models and a few facts end to end, planned and resumed; bad input in one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from factneurons.experiments.cells import CELLS
+
+FACTS = "bundled?relation=capital,animal_class&lang=en&sample=2&seed=1"
+ARGUMENTS = (
+    "suite", "--models", "pocket-gpt2,pocket-llama", "--facts", FACTS, "--methods", "dai", "--draws", "1",
+    "--unrelated", "1", "--only", "languages,E1",
+)  # fmt: skip
+
+
+def test_two_models_end_to_end(command, tmp_path):
+    folder = tmp_path / "suite"
+    out, err, code = command(*ARGUMENTS, "--out", folder)
+    assert code == 0
+    assert "languages/shared is left out" in err
+    assert out[-1] == str(folder / "suite.html")
+    assert len(out) == 2 * 3 + 1
+    assert out[0].startswith("pocket-gpt2 (en) localisation/suppress: cannot tell")
+    assert "pocket-llama/experiments.html#E1" in (folder / "suite.html").read_text(encoding="utf-8")
+    planned, _, code = command(*ARGUMENTS, "--out", folder, "--plan")
+    assert code == 0
+    assert planned[0] == "pocket-gpt2: 3 cells"
+    assert "      there: 2 of 2 facts, 2 measured, done" in planned
+
+
+def test_a_plan_writes_nothing(command, tmp_path):
+    out, _, code = command("suite", "--models", "a,b", "--facts", FACTS, "--out", tmp_path / "suite", "--plan")
+    assert code == 0
+    told = [line for line in out if "there: nothing yet" in line or "left out: " in line]
+    assert len(told) == 2 * len(CELLS)
+    assert not (tmp_path / "suite").exists()
+
+
+def test_an_experiment_that_fails_is_told_and_the_exit_code_says_so(command, tmp_path):
+    out, err, code = command(
+        "suite", "--models", "no/such-folder", "--facts", FACTS, "--only", "overlap", "--out", tmp_path / "suite"
+    )
+    assert code == 1
+    assert out[-2].startswith("no/such-folder E9 failed: ")
+    assert "failed" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [(("--only", "E99"), "only is 'E99'"), (("--methods", "guess"), "guess")]
+)
+def test_bad_options_are_told_in_one_line(command, tmp_path, options, message):
+    _, err, code = command("suite", "--models", "a", "--facts", FACTS, "--out", tmp_path / "suite", *options)
+    assert code == 2
+    assert message in err
+    assert not (tmp_path / "suite").exists()

@@ -1,0 +1,194 @@
+"""The search of models that have no row: one trial pass, every candidate held against it, doubt refused."""
+
+import pytest
+import torch
+import transformers as tf
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutput
+
+from factneurons.errors import BadModel
+from factneurons.models import structure
+from factneurons.models.adapters import ADAPTERS, layers_of
+from factneurons.models.structure import find_adapter
+
+PLAIN = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 32,
+}
+SMALL = {
+    "vocab_size": 40,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 32,
+    "pad_token_id": 0,
+}
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2", "llama", "phi3", "gpt_neox", "opt", "gemma2"])
+def test_structure_alone_finds_what_the_row_says(family, new_model, family_row):
+    """A model of unknown type is searched by shapes and by trying; it must come out where the row points."""
+    module = new_model(family).backbone.module
+    module.config.model_type = "unheard-of"
+    found, row = find_adapter(module), ADAPTERS[family]
+    assert (found.family, found.verified) == ("found by structure", False)
+    assert (found.blocks, found.down, found.up, found.gate, found.fused) == (
+        row.blocks, row.down, row.up, row.gate, row.fused,
+    )  # fmt: skip
+    downs = [layer.down for layer in layers_of(module, found)]
+    assert all(one is other for one, other in zip(downs, family_row[family].downs(module), strict=True))
+
+
+def test_home_made_block_is_found_with_gate_and_up_told_apart(new_model):
+    adapter = new_model("home-made").backbone.adapter
+    assert (adapter.blocks, adapter.down, adapter.up, adapter.gate) == (("tower",), "writer", "reader", "doorkeeper")
+    assert adapter.gated
+
+
+def test_search_by_structure_leaves_no_hooks(new_model, hooks_of):
+    module = new_model("home-made").backbone.module
+    assert hooks_of(module) == {}
+    module.words = nn.Embedding(1, 16)  # tokens 1, 2 and 3 are out of range now: trying it fails
+    with pytest.raises(BadModel, match="a trial pass over 3 tokens fails in the model itself: IndexError: index out"):
+        find_adapter(module)
+    assert hooks_of(module) == {}
+
+
+MIXTURES = {
+    "mixtral": (tf.MixtralForCausalLM, tf.MixtralConfig, {"num_local_experts": 2}),
+    "qwen2_moe": (tf.Qwen2MoeForCausalLM, tf.Qwen2MoeConfig, {"num_experts": 2, "num_experts_per_tok": 1}),
+    "olmoe": (tf.OlmoeForCausalLM, tf.OlmoeConfig, {"num_experts": 2, "num_experts_per_tok": 1}),
+    "phimoe": (tf.PhimoeForCausalLM, tf.PhimoeConfig, {"num_local_experts": 2}),
+    "switch_transformers": (
+        tf.SwitchTransformersForConditionalGeneration,
+        tf.SwitchTransformersConfig,
+        {"num_experts": 2, "d_ff": 24, "d_kv": 8, "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1},
+    ),
+    "ernie4_5_moe": (tf.Ernie4_5_MoeForCausalLM, tf.Ernie4_5_MoeConfig, {"moe_num_experts": 2}),
+}
+
+
+@pytest.mark.parametrize("kind", MIXTURES)
+def test_mixture_of_experts_is_refused(kind):
+    model_class, config, options = MIXTURES[kind]
+    with torch.device("meta"):
+        module = model_class(config(**{**SMALL, **options}))
+    with pytest.raises(BadModel, match=rf"^{kind} is a mixture of experts.*not supported$"):
+        find_adapter(module)
+
+
+class _Block(nn.Module):
+    def __init__(self, parts):
+        super().__init__()
+        self.parts = nn.ModuleDict(parts)
+
+    def forward(self, x):
+        parts = dict(self.parts.items())
+        for name in [name for name in parts if name.startswith("up")]:
+            act = parts.get("act" + name[2:], torch.tanh)
+            x = x + parts["down" + name[2:]](act(parts[name](x)))
+        return x + parts["only"](x) if "only" in parts else x
+
+
+class _Strange(PreTrainedModel):
+    config_class = tf.PretrainedConfig
+
+    def __init__(self, *parts):
+        super().__init__(tf.PretrainedConfig(vocab_size=20))
+        self.words, self.guess = nn.Embedding(20, 8), nn.Linear(8, 20)
+        self.blocks = nn.ModuleList(_Block(part) for part in parts)
+        self.post_init()
+
+    def get_input_embeddings(self):
+        return self.words
+
+    def forward(self, input_ids, **_):
+        x = self.words(input_ids)
+        for block in self.blocks:
+            x = block(x)
+        return CausalLMOutput(logits=self.guess(x))
+
+
+def mlp(number="", act=nn.GELU):
+    parts = {"up" + number: nn.Linear(8, 12), "down" + number: nn.Linear(12, 8)}
+    return {**parts, "act" + number: act()} if act else parts
+
+
+@pytest.mark.parametrize("more", [{}, {"another": nn.GELU()}, {"another": nn.Tanh()}])
+def test_plain_block_of_unknown_names_is_found(more):
+    """A second activation module that does the same leaves no doubt either."""
+    torch.manual_seed(0)
+    module = _Strange({**mlp(), **more}, {**mlp(), **more})
+    adapter = find_adapter(module)
+    assert (adapter.down, adapter.up, adapter.gate) == ("parts.down", "parts.up", None)
+    assert isinstance(layers_of(module, adapter)[1].activation, nn.GELU)
+
+
+@pytest.mark.parametrize(
+    ("parts", "candidates"),
+    [
+        (mlp(act=None), "none"),  # no activation module: the value cannot be told from the in-weights
+        ({"only": nn.Linear(8, 8)}, "none"),  # no MLP
+        ({**mlp(), **mlp("2")}, "blocks: parts.down, blocks: parts.down2"),  # two of them: which one?
+    ],
+)
+def test_doubt_is_refused_saying_what_was_looked_for(parts, candidates):
+    torch.manual_seed(0)
+    with pytest.raises(BadModel, match=r"no MLP was found for certain.*looked for a list of equal blocks") as caught:
+        find_adapter(_Strange(parts))
+    assert f"(candidates: {candidates})" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_row_whose_paths_lead_nowhere_falls_to_structure(new_model):
+    """A family's row is checked against the module itself: a fork with other names is not misread."""
+    module = new_model("gpt2").backbone.module
+    for block in module.transformer.h:
+        block.mlp.c_proj, block.mlp.narrow = nn.Identity(), block.mlp.c_proj
+        block.mlp.c_proj.register_forward_hook(lambda _, inputs, out, block=block: block.mlp.narrow(out))
+    adapter = find_adapter(module)
+    assert adapter.family == "found by structure"
+    assert adapter.down == "mlp.narrow"
+
+
+def test_values_of_any_size_tell_gate_and_up_apart():
+    """Where values are tiny a SiLU is nearly linear, and both orders of its product nearly agree."""
+    torch.manual_seed(0)
+    module = tf.Olmo3ForCausalLM(tf.Olmo3Config(**SMALL, bos_token_id=1, eos_token_id=1))
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(1e-2 if parameter.dim() > 1 else 1.0)
+    adapter = find_adapter(module)
+    assert (adapter.down, adapter.up, adapter.gate) == ("mlp.down_proj", "mlp.up_proj", "mlp.gate_proj")
+
+
+@pytest.mark.parametrize(
+    ("model_class", "config"),
+    [
+        (tf.LongformerForMaskedLM, tf.LongformerConfig(vocab_size=40, attention_window=8, **PLAIN)),
+        (tf.FNetForMaskedLM, tf.FNetConfig(vocab_size=40, **PLAIN)),  # no attention at all
+    ],
+)
+def test_relatives_of_bert_without_a_row_are_found(model_class, config):
+    adapter = find_adapter(model_class(config).eval())
+    assert (adapter.down, adapter.up, adapter.gate) == ("output.dense", "intermediate.dense", None)
+
+
+def test_what_fails_on_a_few_tokens_is_refused_in_one_line():
+    config = tf.FunnelConfig(vocab_size=40, d_model=16, n_head=2, d_head=8, d_inner=24)
+    with pytest.raises(
+        BadModel, match=r"^no MLP was found in this funnel model, [^\n]* fails in the model itself: [^\n]*$"
+    ):
+        find_adapter(tf.FunnelForMaskedLM(config).eval())
+
+
+def test_the_search_is_bounded(monkeypatch):
+    monkeypatch.setattr(structure, "_MOST", 1)
+    with pytest.raises(BadModel, match="candidates: too many"):
+        find_adapter(_Strange({**mlp(), **mlp("2")}))

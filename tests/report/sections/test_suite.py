@@ -1,0 +1,59 @@
+"""The suite's page from measurements that are made up: languages beside each other, published numbers, no links out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+import factneurons as fn
+from factneurons.experiments.cells import chosen_cells
+from factneurons.experiments.suite import EXPERIMENTS
+from factneurons.experiments.types import Measured
+from factneurons.report.sections.suite import SuiteModel, write_suite
+
+CELLS = chosen_cells(["attenuation", "overlap"])
+
+
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    """A suite's folder with one model's run: E6 in two languages."""
+
+    def prepare(study):
+        def work(fact):
+            yield Measured("degenerate", "loss, values", 0.5 if fact.language == "en" else 0.1, "add")
+            yield Measured("random for degenerate", "loss, values", 0.3, "add")
+
+        return work
+
+    monkeypatch.setitem(EXPERIMENTS, "E6", replace(EXPERIMENTS["E6"], prepare=prepare))
+    model = fn.load_model("pocket-gpt2", device="cpu")
+    fn.run_experiment("E6", model, "bundled?relation=capital&limit=16", tmp_path / "one")
+    return tmp_path
+
+
+MODELS = [SuiteModel("one", "one"), SuiteModel("<b>two", "two", {"E6": "<i>broken"})]
+
+
+def test_every_language_is_a_column_and_what_is_missing_is_said(folder):
+    results = write_suite(folder, MODELS, CELLS, "bundled").set_index(["model", "cell", "language"]).sort_index()
+    assert results.loc["one", "attenuation/values", "en"]["difference"] == pytest.approx(0.2)
+    assert results.loc["one", "attenuation/values", "zh"]["difference"] == pytest.approx(-0.2)
+    assert set(results.loc["one", "overlap/degenerate"]["verdict"]) == {"not measured"}
+    assert results.loc["<b>two", "attenuation/weights", ""]["failure"] == "<i>broken"
+    page = (folder / "suite.html").read_text(encoding="utf-8")
+    assert "<b>two" not in page
+    assert "<i>broken" not in page
+    assert "&lt;i&gt;broken" in page
+
+
+def test_tables_beside_the_page_hold_the_same(folder):
+    results = write_suite(folder, MODELS, CELLS, "bundled")
+    assert pd.read_parquet(folder / "suite.parquet").equals(results)
+    assert pd.read_csv(folder / "suite.csv")["cell"].tolist() == results["cell"].tolist()
+    published = pd.read_csv(folder / "suite_published.csv").set_index(["measure", "place", "condition", "model"])
+    assert published.loc[("loss, values", "add", "degenerate", "GPT-2"), "value"].item() == 0.3
+    ours = published.loc[("loss, values", "add", "degenerate", "one")]
+    assert sorted(ours["value"]) == pytest.approx([0.1, 0.5])
+    assert set(ours["provenance"]) == {"measured here"}
