@@ -7,7 +7,7 @@ import torch
 import transformers as tf
 from torch import nn
 
-from factneurons.errors import BadModel, NotAskable
+from factneurons.errors import BadModel, BadSetting, NotAskable
 from factneurons.models.doctor import diagnose
 from factneurons.models.gate import LooksAhead, check_model
 from factneurons.models.hooks import after, hooked
@@ -129,3 +129,13 @@ def test_tokens_without_embedding_are_refused_where_they_are_asked(tiny_model_fo
         with pytest.raises(NotAskable, match="no embedding for the token 'Zorblax'") as caught:
             model.query(prompt, answer)
         assert caught.value.reason == "token-without-embedding"
+
+
+def test_what_is_no_text_is_refused_by_its_name(shared_model):
+    model = shared_model("gpt2")
+    for prompt, answer, name in ((["a ___"], "b", "prompt"), ("a ___", ["b"], "answer"), ("a ___", 4, "answer")):
+        with pytest.raises(BadSetting, match=f"^{name}"):
+            model.query(prompt, answer)
+    for ask in (load_model, diagnose):
+        with pytest.raises(BadSetting, match="given by its name or folder, not as a GPT2LMHeadModel; for a module"):
+            ask(model.backbone.module)

@@ -1,8 +1,8 @@
 """What a model must keep to before it is asked: tried on a few tokens, once, when it is loaded or diagnosed.
 
 A causal model's earlier outputs do not depend on later tokens; what stands beside a prompt in a batch does not change
-it; the probabilities follow from the head's input; and nothing of an MLP passes by the value that is read and changed. The
-first and the last are held by gradients that must be exactly zero, so that small weights hide nothing.
+it; the probabilities follow from the head's input; and nothing of an MLP passes by the value that is read and changed.
+The first and the last are held by gradients that must be exactly zero, so that small weights hide nothing.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from factneurons.models.query import build_query
 from factneurons.models.questions import Asking, Question
 from factneurons.models.suppression import answer_side_by_side, log_probabilities_of
 from factneurons.models.types import Evaluation, FloatArray, Kind, Neuron, Parts, Positions, Query
+from factneurons.settings import refuse
 
 _Found = TypeVar("_Found")
 
@@ -99,8 +100,10 @@ class Model:
             BadFact: the text has more than one blank.
             BadSetting: a prompt or an answer that is no text.
         """
-        check_type("prompt", prompt, Prompt, str)
-        check_type("answer", answer, str)
+        if not isinstance(prompt, (Prompt, str)):
+            refuse("prompt", prompt, "a text or a Prompt; several are asked one by one, or as a Fact")
+        if not isinstance(answer, str):
+            refuse("answer", answer, "a text; several are asked one by one")
         tokenizer, longest = self.backbone.tokenizer, self._positions
         query = build_query(
             tokenizer, self.kind, prompt, answer, multi_mask=multi_mask, max_length=longest, subject=subject
