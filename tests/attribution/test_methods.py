@@ -473,3 +473,15 @@ class TestContrast:
             AttributionSettings(against=" ")
         plain = one(model, query, method="gradient_x_activation").scores
         assert np.array_equal(one(model, contrast, method="gradient_x_activation").scores, plain)
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+def test_inside_a_block_without_gradients(mode, one_of_each, new_model, new_query):
+    queries = [new_query(new_model(one_of_each).kind, answer=2)]
+    expected = attribute_all(new_model(one_of_each), queries, method="amig_joint")[0]
+    model = new_model(one_of_each)
+    with mode():
+        asked = model.probabilities_with(queries, [(), [(0, 1)]])
+        found = attribute_all(model, queries, method="amig_joint")[0]
+    assert np.array_equal(found.scores, expected.scores)
+    assert np.array_equal(asked, model.probabilities_with(queries, [(), [(0, 1)]]))

@@ -62,6 +62,7 @@ _FEWEST_TOKENS = 8
 LOADING_ERRORS = (*MODEL_ERRORS, SafetensorError, StrictDataclassError)
 
 
+@torch.inference_mode(False)
 def load_model(
     name_or_path: str | os.PathLike[str],
     *,
