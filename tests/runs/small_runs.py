@@ -96,7 +96,7 @@ def rows_of(fact):
         "facts": [row],
         "neurons": [
             {**key, "relation": fact.relation, "layer": neuron.layer, "index": neuron.index}
-            | {"score": 0.1, "share": 1.0, "round": 1, "position": place}
+            | {"score": 0.1, "share": 1.0, "round": 1, "position": place, "promotes": None, "suppresses": None}
             for place, neuron in enumerate(neurons, start=1)
         ],
     }

@@ -351,7 +351,6 @@ def attribute(
     return attribute_all(model, [query], settings)[0]
 
 
-@torch.inference_mode(False)
 def attribute_all(
     model: Model, queries: Sequence[Query], settings: AttributionSettings | None = None, **options: object
 ) -> list[Attribution]:
@@ -428,6 +427,7 @@ def _parts(model: Model, queries: Sequence[Query], indices: Sequence[int]) -> It
         yield indices[begin : begin + step]
 
 
+@torch.inference_mode(False)  # whoever calls from inside it wants no gradients of their own
 def _attribute_batch(
     model: Model, method: Method, queries: Sequence[Query], settings: AttributionSettings
 ) -> list[Attribution]:

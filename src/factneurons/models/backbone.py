@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 from transformers.cache_utils import Cache
 
-from factneurons.errors import BadModel
+from factneurons.errors import BadModel, NotAskable
 from factneurons.models.adapters import Adapter, layers_of, sizes
 from factneurons.models.batches import Batch
 from factneurons.models.head import Head, check_head
@@ -102,6 +102,27 @@ class Backbone:
     def hidden_size(self) -> int:
         """The size of the residual stream."""
         return sizes(self.layers[0].down)[1]
+
+    @property
+    def vocabulary(self) -> int:
+        """Token ids below this number are embedded and predicted."""
+        weight = getattr(self.module.get_input_embeddings(), "weight", None)
+        rows = int(self.projection.weight.shape[0])
+        return min(rows, len(weight)) if isinstance(weight, Tensor) else rows
+
+    def check_tokens(self, ids: Iterable[int]) -> None:
+        """Refuse tokens that were added to the tokenizer and not to the model.
+
+        Raises:
+            NotAskable: "token-without-embedding".
+        """
+        strange = max(ids, default=0)
+        if strange >= self.vocabulary:
+            raise NotAskable(
+                "token-without-embedding",
+                f"{self.name} has no embedding for the token {self.tokenizer.convert_ids_to_tokens(strange)!r} "
+                f"({strange}) of its tokenizer: it has {self.vocabulary}",
+            )
 
     @property
     def device(self) -> torch.device:

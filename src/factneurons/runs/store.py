@@ -74,7 +74,7 @@ class Run:
         folder = Path(folder)
         with disk_errors_in_one_line(folder):
             _refuse_foreign(folder)
-            folder.mkdir(parents=True, exist_ok=True)
+            _make(folder, parents=True)
             lock = FolderLock(folder / LOCK)
             try:
                 _refuse_foreign(folder)
@@ -290,9 +290,15 @@ def _refuse_foreign(folder: Path) -> None:
         raise BadRun(f"{folder}: its {MANIFEST} is missing, so nobody knows how its tables were made")
 
 
+def _make(folder: Path, *, parents: bool = False) -> None:
+    """Make a folder that is not there. (With `exist_ok` Python drops every error of the disk where one is there.)"""
+    if not folder.is_dir():
+        folder.mkdir(parents=parents)
+
+
 def _clean_up(folder: Path, lock: FolderLock) -> list[str]:
     for name in (PARTS, UNFINISHED):
-        (folder / name).mkdir(exist_ok=True)
+        _make(folder / name)
     leftovers = clear_unfinished(folder)
     notes = []
     if lock.left_by:
