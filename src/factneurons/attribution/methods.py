@@ -507,7 +507,7 @@ def _unsaid(model: Model, probability: Tensor, settings: AttributionSettings) ->
     return 0.0 if wide_dtype(dtype) == dtype else float(noise_of(model, probability, settings))
 
 
-def _check(model: Model, found: Attribution, settings: AttributionSettings, change: float, unsaid: float) -> None:
+def _check(model: Model, found: Attribution, settings: AttributionSettings, change: float, unsaid: float = 0.0) -> None:
     where = f"{model.name}, prompt {found.query.prompt.text!r}, answer {found.query.answer!r}"
     _check_finite(model, found, where)
     if settings.method == "amig_authors":  # not complete by construction
