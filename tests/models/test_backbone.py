@@ -107,3 +107,11 @@ class TestRefused:
 def test_weights_made_without_gradients_are_refused(new_model):
     with torch.inference_mode(), pytest.raises(BadModel, match="tiny gpt2: its weights were made"):
         new_model("gpt2")
+
+
+def test_layers_of_different_widths_are_refused(new_model):
+    module = new_model("home-made", torch.float32).backbone.module
+    last = module.tower[-1]
+    last.reader, last.doorkeeper, last.writer = nn.Linear(16, 20), nn.Linear(16, 20, bias=False), nn.Linear(20, 16)
+    with pytest.raises(BadModel, match="its layers have different numbers of neurons"):
+        Model(module, None, name="a model", kind="causal")

@@ -1,5 +1,7 @@
 """The search of models that have no row: one trial pass, every candidate held against it, doubt refused."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import transformers as tf
@@ -9,7 +11,11 @@ from transformers.modeling_outputs import CausalLMOutput
 
 from factneurons.errors import BadModel
 from factneurons.models import structure
-from factneurons.models.adapters import ADAPTERS, layers_of
+from factneurons.models.adapters import ADAPTERS, layers_of, neuron_values
+from factneurons.models.limits import position_limit
+from factneurons.models.model import Model
+from factneurons.models.passes.capture import capture
+from factneurons.models.passes.selfcheck import misfit
 from factneurons.models.structure import find_adapter
 
 PLAIN = {
@@ -38,8 +44,8 @@ def test_structure_alone_finds_what_the_row_says(family, new_model, family_row):
     module.config.model_type = "unheard-of"
     found, row = find_adapter(module), ADAPTERS[family]
     assert (found.family, found.verified) == ("found by structure", False)
-    assert (found.blocks, found.down, found.up, found.gate, found.fused) == (
-        row.blocks, row.down, row.up, row.gate, row.fused,
+    assert (found.blocks, found.down, found.up, found.gate, found.fused, found.after_mlp, found.after_residual) == (
+        row.blocks, row.down, row.up, row.gate, row.fused, row.after_mlp, row.after_residual,
     )  # fmt: skip
     downs = [layer.down for layer in layers_of(module, found)]
     assert all(one is other for one, other in zip(downs, family_row[family].downs(module), strict=True))
@@ -84,6 +90,8 @@ def test_mixture_of_experts_is_refused(kind):
 
 
 class _Block(nn.Module):
+    function = staticmethod(torch.sin)
+
     def __init__(self, parts):
         super().__init__()
         self.parts = nn.ModuleDict(parts)
@@ -91,7 +99,7 @@ class _Block(nn.Module):
     def forward(self, x):
         parts = dict(self.parts.items())
         for name in [name for name in parts if name.startswith("up")]:
-            act = parts.get("act" + name[2:], torch.tanh)
+            act = parts.get("act" + name[2:], self.function)
             x = x + parts["down" + name[2:]](act(parts[name](x)))
         return x + parts["only"](x) if "only" in parts else x
 
@@ -133,7 +141,7 @@ def test_plain_block_of_unknown_names_is_found(more):
 @pytest.mark.parametrize(
     ("parts", "candidates"),
     [
-        (mlp(act=None), "none"),  # no activation module: the value cannot be told from the in-weights
+        (mlp(act=None), "none"),  # no activation that is known: the value cannot be told from the in-weights
         ({"only": nn.Linear(8, 8)}, "none"),  # no MLP
         ({**mlp(), **mlp("2")}, "blocks: parts.down, blocks: parts.down2"),  # two of them: which one?
     ],
@@ -192,3 +200,59 @@ def test_the_search_is_bounded(monkeypatch):
     monkeypatch.setattr(structure, "_MOST", 1)
     with pytest.raises(BadModel, match="candidates: too many"):
         find_adapter(_Strange({**mlp(), **mlp("2")}))
+
+
+def test_a_function_that_is_no_module_is_found(monkeypatch):
+    """LFM2 calls its SiLU as a function."""
+    monkeypatch.setattr(_Block, "function", staticmethod(torch.tanh))
+    torch.manual_seed(0)
+    module = _Strange(mlp(act=None))
+    adapter = find_adapter(module)
+    assert (adapter.down, adapter.up, adapter.activation, adapter.function) == ("parts.down", "parts.up", None, "tanh")
+    (layer,) = layers_of(module, adapter)
+    assert layer.activation is None
+    assert torch.equal(neuron_values(layer, adapter, torch.ones(2), None), torch.ones(2).tanh())
+
+
+POST_NORM = {
+    "olmo3": (tf.Olmo3ForCausalLM, tf.Olmo3Config, {}, "post_feedforward_layernorm"),
+    "exaone4": (tf.Exaone4ForCausalLM, tf.Exaone4Config, {"sliding_window": 4}, "post_feedforward_layernorm"),
+    "glm4": (tf.Glm4ForCausalLM, tf.Glm4Config, {"head_dim": 8}, "post_mlp_layernorm"),
+    "apertus": (tf.ApertusForCausalLM, tf.ApertusConfig, {}, None),
+}
+
+
+def gemma3_with_pictures():
+    """A model of pictures and text, asked about text."""
+    text = {**SMALL, "head_dim": 8, "sliding_window": 4, "bos_token_id": 1, "eos_token_id": 1}
+    sizes = {"num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 24}
+    vision = tf.SiglipVisionConfig(**sizes, image_size=8, patch_size=4)
+    tokens = {"image_token_index": 5, "boi_token_index": 6, "eoi_token_index": 7, "mm_tokens_per_image": 4}
+    config = tf.Gemma3Config(text_config=tf.Gemma3TextConfig(**text), vision_config=vision, **tokens)
+    return tf.Gemma3ForConditionalGeneration(config)
+
+
+@pytest.mark.parametrize("kind", [*POST_NORM, "gemma3"])
+def test_what_stands_behind_the_mlp_is_found_and_the_fast_path_fits(kind, new_query):
+    """The fast path's values and gradients are those of whole prompts; `misfit` compares them in every layer."""
+    torch.manual_seed(0)
+    if kind == "gemma3":
+        module, behind = gemma3_with_pictures(), "post_feedforward_layernorm"
+    else:
+        model_class, config, more, behind = POST_NORM[kind]
+        module = model_class(config(**{**SMALL, **more, "bos_token_id": 1, "eos_token_id": 1}))
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    model = Model(module, None, name=kind, kind="causal")
+    adapter = model.backbone.adapter
+    assert (adapter.family, adapter.after_mlp, adapter.after_residual) == ("found by structure", behind, None)
+    query = replace(new_query("causal"), input_ids=(8, 9, 10, 11, 12, 13), answer_ids=(14,))
+    assert misfit(model.backbone, capture(model.backbone, [query], [(0, (0,))])) == ""
+
+
+def test_a_model_of_pictures_is_read_by_its_text():
+    module = gemma3_with_pictures()
+    assert position_limit(module) == 32
+    module.config.text_config.final_logit_softcapping = 2.0
+    assert Model(module, None, name="gemma3", kind="causal").backbone.head.cap == 2.0

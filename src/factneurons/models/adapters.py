@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from transformers.activations import ACT2FN
 from transformers.pytorch_utils import Conv1D
 
 from factneurons.errors import BadModel
@@ -26,7 +27,8 @@ class Adapter:
         up: the up-projection.
         gate: the gate-projection of a gated MLP.
         fused: whether `up` holds the gate's rows first and the up-projection's rows after them.
-        activation: the activation function.
+        activation: the module that is the activation function; None where it is none of the model's modules.
+        function: its name in transformers' `ACT2FN`, where it is none.
         mlp_norm: the normalisation whose output the MLP reads, where there is one.
         after_mlp: a normalisation of the MLP's output before it is added to the residual stream.
         after_residual: a normalisation after that addition (post-norm blocks).
@@ -40,7 +42,8 @@ class Adapter:
     up: str
     gate: str | None = None
     fused: bool = False
-    activation: str = "mlp.act"
+    activation: str | None = "mlp.act"
+    function: str | None = None
     mlp_norm: str | None = None
     after_mlp: str | None = None
     after_residual: str | None = None
@@ -275,9 +278,10 @@ def matrix(module: nn.Module) -> Tensor:
 
 def neuron_values(layer: Layer, adapter: Adapter, up_output: Tensor, gate_output: Tensor | None) -> Tensor:
     """The neurons' values from what the in-weights give: act(up), or act(gate) * up in a gated MLP."""
-    assert layer.activation is not None
+    activation = layer.activation if adapter.function is None else ACT2FN[adapter.function]
+    assert activation is not None
     if adapter.fused:
         gate_output, up_output = up_output.chunk(2, dim=-1)
     if gate_output is None:
-        return layer.activation(up_output)  # type: ignore[no-any-return]
-    return layer.activation(gate_output) * up_output  # type: ignore[no-any-return]
+        return activation(up_output)  # type: ignore[no-any-return]
+    return activation(gate_output) * up_output  # type: ignore[no-any-return]

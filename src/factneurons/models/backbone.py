@@ -83,6 +83,12 @@ class Backbone:
         self.name, self.kind = name, kind
         self.adapter = adapter or find_adapter(module)
         self.layers = layers_of(module, self.adapter)
+        widths = sorted({sizes(layer.down)[0] for layer in self.layers})
+        if len(widths) > 1:
+            raise BadModel(
+                f"{name}: its layers have different numbers of neurons ({widths[0]} to {widths[-1]}), which is not "
+                "supported: a layer's scores are rows of one matrix"
+            )
         self.projection = projection
         self.own, self.turns = Own(), Turns(name)
         self.fast_path = FastPath()
@@ -141,7 +147,7 @@ class Backbone:
         Raises:
             BadModel: the model does something to its logits that the head does not reproduce.
         """
-        head = Head.of(self.projection, self.module.config)
+        head = Head.of(self.projection, self.module.config.get_text_config())
         if not self._head_checked:
             try:
                 with self.turns.turn():

@@ -11,7 +11,9 @@ def position_limit(module: nn.Module) -> int | None:
     RoBERTa and its relatives begin to count after the padding token's index, so their configuration
     promises more positions than can be used.
     """
-    limit = getattr(getattr(module, "config", None), "max_position_embeddings", None)
+    config = getattr(module, "config", None)
+    config = getattr(config, "get_text_config", lambda: config)()  # of a model that reads pictures too
+    limit = getattr(config, "max_position_embeddings", None)
     if not isinstance(limit, int):
         return None
     for name, child in module.named_modules():

@@ -1,13 +1,14 @@
 """Where a model's neurons are: its family's row where that fits, else what one trial pass shows of its structure.
 
 A model without a row is searched by the shapes of its matrices: every pair or triple of them that could be an MLP is
-held against the numbers of the trial pass, which is run once for all of them. Doubt is refused.
+held against the numbers of the trial pass, which is run once for all of them. Doubt is refused. Normalisations behind
+the MLP are found by the same numbers: what reads the down-projection's output, and what gives the block's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, permutations
 from typing import Any
 
@@ -27,12 +28,16 @@ from factneurons.models.adapters import (
     sizes,
 )
 from factneurons.models.files import first_line
-from factneurons.models.hooks import MODEL_ERRORS, after, hooked
+from factneurons.models.hooks import MODEL_ERRORS, after, hooked, stream_of
 
 _TRIAL = (1, 2, 3)
 _MOST = 20_000
 """Candidates that are held against the trial pass at most."""
 _ROUNDINGS = 8
+_FEW = 4
+"""Activation functions that are learned have no more parameters than that."""
+_FUNCTIONS = ("silu", "gelu", "gelu_pytorch_tanh", "relu", "relu2", "quick_gelu", "tanh", "sigmoid", "mish")
+"""What is tried where no module of a block is the activation function: names in transformers' `ACT2FN`."""
 
 
 def find_adapter(module: nn.Module) -> Adapter:
@@ -67,24 +72,50 @@ def _by_structure(module: nn.Module, kind: str) -> Adapter:
     hidden = _hidden_size(module)
     lists = [(path, blocks) for path, blocks in _block_lists(base) if any(_candidates(path, blocks[0], hidden))]
     seen = _trial_pass(module, kind, [blocks[0] for _, blocks in lists]) if lists else {}
-    every = (row for path, blocks in lists for row in _candidates(path, blocks[0], hidden))
-    found = list(islice(every, _MOST + 1))
+    every = [row for path, blocks in lists for row in islice(_candidates(path, blocks[0], hidden), _MOST + 1)]
+    fitting: list[Adapter] = []
+    for functional in (False, True):
+        found = [row for row in every if (row.function is not None) == functional]
+        fitting = fitting or ([] if len(found) > _MOST else _fitting(module, found, seen))
+    if len(fitting) != 1:
+        candidates = ", ".join(f"{row.blocks[0]}: {row.down}" for row in fitting) or "none"
+        raise BadModel(
+            f"no MLP was found for certain in this {kind} model: looked for a list of "
+            f"equal blocks, in each one a matrix back to the hidden size, fed by one or two matrices from it "
+            f"through an activation function (candidates: {candidates if len(every) <= _MOST else 'too many'})"
+        )
+    return _with_norms(module, fitting[0], seen)
+
+
+def _fitting(module: nn.Module, found: list[Adapter], seen: dict[nn.Module, _Passed]) -> list[Adapter]:
+    """What fits; of that what fits to the bit, for tiny values hardly tell gate and up-projection apart."""
     judged = [(row, _deviation(module, row, seen)) for row in found if _fits(module, row)]
-    # Of what fits, what fits to the bit: where all values are tiny, gate and up-projection can hardly be told apart.
     best = min((error for _, error in judged), default=None)
     fitting = {
         (row.blocks, row.down, row.up, row.gate): row  # which of two equal activation modules it is does not matter
         for row, error in reversed(judged)
         if error <= _ROUNDINGS and (best or error == 0.0)
     }
-    if len(found) > _MOST or len(fitting) != 1:
-        candidates = ", ".join(f"{row.blocks[0]}: {row.down}" for row in reversed(fitting.values())) or "none"
-        raise BadModel(
-            f"no MLP was found for certain in this {kind} model: looked for a list of "
-            f"equal blocks, in each one a matrix back to the hidden size, fed by one or two matrices from it "
-            f"through an activation module (candidates: {candidates if len(found) <= _MOST else 'too many'})"
-        )
-    return next(iter(fitting.values()))
+    return list(reversed(fitting.values()))
+
+
+def _with_norms(module: nn.Module, row: Adapter, seen: dict[nn.Module, _Passed]) -> Adapter:
+    """The row with what stands between the down-projection and the end of the block."""
+    layer = layers_of(module, row)[0]
+    written, left = seen[layer.down].gave, seen[layer.block].gave if layer.block in seen else None
+    after_mlp = after_residual = None
+    for path, child in layer.block.named_modules():
+        if not path or child not in seen or is_projection(child):
+            continue
+        if _same(seen[child].given, written):
+            after_mlp = path
+        elif left is not None and _same(seen[child].gave, left):
+            after_residual = path
+    return replace(row, after_mlp=after_mlp, after_residual=after_residual)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one, other)
 
 
 def _hidden_size(module: nn.Module) -> int:
@@ -108,15 +139,15 @@ def _candidates(path: str, block: nn.Module, hidden: int) -> Iterator[Adapter]:
     quiet = [
         name
         for name, child in block.named_modules()
-        if name and not list(child.parameters()) and not isinstance(child, (nn.Dropout, nn.Identity, nn.ModuleList))
+        if name and _counted(child) <= _FEW and not isinstance(child, (nn.Dropout, nn.Identity, nn.ModuleList))
     ]
     for down, (width, out) in projections.items():
         if out != hidden:
             continue
         ups = [name for name, size in projections.items() if size == (hidden, width) and name != down]
         fused = [name for name, size in projections.items() if size == (hidden, 2 * width)]
-        for activation in quiet:
-            common = {"family": "found by structure", "verified": False, "activation": activation}
+        for activation, function in [*((name, None) for name in quiet), *((None, name) for name in _FUNCTIONS)]:
+            common = {"family": "found by structure", "verified": False, "activation": activation, "function": function}
             for up in ups:
                 yield Adapter(blocks=(path,), down=down, up=up, **common)
             for gate, up in permutations(ups, 2):
@@ -125,9 +156,13 @@ def _candidates(path: str, block: nn.Module, hidden: int) -> Iterator[Adapter]:
                 yield Adapter(blocks=(path,), down=down, up=up, fused=True, **common)
 
 
+def _counted(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
 @dataclass(slots=True)
 class _Passed:
-    """What a projection was given and gave, when it was called first."""
+    """What a module was given and gave, when it was called first."""
 
     given: Tensor
     gave: Tensor
@@ -135,7 +170,7 @@ class _Passed:
 
 @torch.no_grad()
 def _trial_pass(module: nn.Module, kind: str, blocks: list[nn.Module]) -> dict[nn.Module, _Passed]:
-    """A few tokens through the whole model: what went through the projections of these blocks.
+    """A few tokens through the whole model: what went through these blocks, their projections and their norms.
 
     Raises:
         BadModel: the weights are not in memory, or the model itself fails; with its own error.
@@ -145,14 +180,18 @@ def _trial_pass(module: nn.Module, kind: str, blocks: list[nn.Module]) -> dict[n
         matrix(projection)  # without weights in memory nothing can be tried, and this says so
     seen: dict[nn.Module, _Passed] = {}
 
-    def note(projection: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        if projection not in seen and inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
-            seen[projection] = _Passed(inputs[0].detach().clone(), output.detach().clone())
+    norms = {child for block in blocks for child in block.modules() if not list(child.children())} - projections
+    noted = {*projections, *(norm for norm in norms if list(norm.parameters())), *blocks}
+
+    def note(part: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        output = stream_of(output) if isinstance(output, (Tensor, tuple, list)) else None
+        if part not in seen and inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
+            seen[part] = _Passed(inputs[0].detach().clone(), output.detach().clone())
 
     ids = torch.tensor([_TRIAL], device=next(module.parameters()).device)
     options = {"decoder_input_ids": ids} if getattr(module.config, "is_encoder_decoder", False) else {}
     try:
-        with hooked([after(projection, note) for projection in projections]):
+        with hooked([after(part, note) for part in noted]):
             module(input_ids=ids, **options)
     except MODEL_ERRORS as error:
         raise BadModel(
@@ -166,7 +205,7 @@ def _deviation(module: nn.Module, adapter: Adapter, seen: dict[nn.Module, _Passe
     """How far in-weights and activation miss the down-projection's input, in roundings of its largest value."""
     layer = layers_of(module, adapter)[0]
     parts = [layer.down, layer.up, *([] if layer.gate is None else [layer.gate])]
-    if any(part not in seen for part in parts) or layer.activation is None:
+    if any(part not in seen for part in parts) or (layer.activation is None and adapter.function is None):
         return float("inf")
     true = seen[layer.down].given
     try:
