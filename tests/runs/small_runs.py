@@ -228,7 +228,13 @@ def share(folder):
     """One worker of several, each of which shows its life often and waits for no other long."""
     workers.BEAT, workers.PATIENCE = 0.1, 0.8
 
+    met = False
+
     def work_slowly(facts):
+        nonlocal met
+        while not met:
+            met = len(list((folder / "workers").iterdir())) == 2
+            time.sleep(0.01)
         time.sleep(0.05)
         return work(facts)
 

@@ -15,7 +15,7 @@ from factneurons.runs.verify import verify
 
 
 def wait_for(condition):
-    for _ in range(1500):
+    for _ in range(3000):
         if condition():
             return
         time.sleep(0.01)
@@ -26,10 +26,8 @@ def wait_for(condition):
 def test_two_workers_make_the_tables_of_one(tmp_path, small, start_script, harm):
     small.write_run(tmp_path / "one", 80)
     folder = tmp_path / "two"
-    first = start_script("share", folder)
+    first, second = start_script("share", folder), start_script("share", folder)  # each begins when both are there
     wait_for(lambda: (folder / "parts").is_dir() and len(list((folder / "parts").iterdir())) > 1)
-    second = start_script("share", folder)
-    wait_for(lambda: len(list((folder / "workers").iterdir())) == 2)
     if harm:
         first.send_signal(harm)
     (done,) = json.loads(second.communicate(timeout=60)[0])
