@@ -4,7 +4,8 @@
     python studies/truth.py FOLDER --docs docs/benchmark.md --readme README.md
 
 What stands between the comments `<!-- benchmark: start -->` and `<!-- benchmark: end -->` is replaced: in the docs by
-all tables, in the README by one row per clusterer: with the neurons that the default finds, and with the true ones.
+all tables, in the README by what a user gets, and one row per clusterer: with the neurons that the default finds, and
+with the true ones.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import pandas as pd
 
 from factneurons.benchmark.run import TABLE
 from factneurons.benchmark.settings import DEFAULT, TRUE
-from factneurons.benchmark.summary import summary
+from factneurons.benchmark.summary import REFERENCES, summary
 from factneurons.benchmark.tables import (
+    MEASURE_NAMES,
     Table,
     confusion_table,
     fill,
@@ -27,7 +29,9 @@ from factneurons.benchmark.tables import (
     source_name,
     sources,
     table_of,
+    with_interval,
 )
+from factneurons.planted.settings import HARD
 
 MARK = "benchmark"
 TITLES = {"localisation": "Which neurons", "grouping": "Which groups", "verdict": "Which verdict"}
@@ -41,10 +45,34 @@ def of_what(table: pd.DataFrame) -> str:
     return f"{facts} facts in {table['model'].nunique()} planted models: {bases}; seeds {seeds}."
 
 
+def group_table(table: pd.DataFrame) -> Table:
+    """What the defaults do with the easy and the hard regimes, and with the true neurons of these."""
+    columns = {
+        "average precision": ("localisation", "", DEFAULT, "average_precision"),
+        "held-out loss": ("localisation", "", DEFAULT, "held_out_loss"),
+        **{
+            f"{MEASURE_NAMES[measure]}, {source_name(source)}": (part, source, REFERENCES[part], measure)
+            for source in (DEFAULT, TRUE)
+            for part, measure in (("grouping", "adjusted_rand_index"), ("verdict", "right"))
+        },
+        "false components": ("verdict", DEFAULT, REFERENCES["verdict"], "false_components"),
+    }
+    rows = []
+    hard = table["regime"].isin(HARD)
+    for group, own in (("easy", table[~hard]), ("hard", table[hard])):
+        if own.empty:
+            continue
+        means = summary(own).set_index(["part", "neurons", "contestant", "measure"])
+        found = (means.loc[key] for key in columns.values())
+        facts = len(own[["model", "fact_id", "language"]].drop_duplicates())
+        rows.append((group, str(facts), *(with_interval(each["mean"], each["low"], each["high"]) for each in found)))
+    return Table("verdict", ("regimes", "facts", *columns), tuple(rows))
+
+
 def all_tables(table: pd.DataFrame) -> str:
     """Every table, and the verdicts of the best clusterer for every source of neurons."""
     summed = summary(table)
-    parts = [of_what(table), "### What a user gets", markdown(regime_table(table))]
+    parts = [of_what(table), "### What a user gets", *map(markdown, (group_table(table), regime_table(table)))]
     for part, title in TITLES.items():
         parts += [f"### {title}", markdown(table_of(summed, part))]
     for source in sources(table):
@@ -63,10 +91,12 @@ def short_table(table: pd.DataFrame) -> str:
     summed = summed[summed["neurons"].isin([DEFAULT, TRUE]) & (summed["measure"] != "f1")]
     grouping, verdict = table_of(summed, "grouping"), table_of(summed, "verdict")
     wanted = [place for place, name in enumerate(grouping.columns) if place == 0 or not name.startswith("F1")]
-    right = {row[0]: row[1:] for row in verdict.rows}
-    columns = (*(grouping.columns[place] for place in wanted), *verdict.columns[1:])
+    told = [place for place, name in enumerate(verdict.columns) if place and not name.startswith("false")]
+    right = {row[0]: [row[place] for place in told] for row in verdict.rows}
+    columns = (*(grouping.columns[place] for place in wanted), *(verdict.columns[place] for place in told))
     rows = tuple((*(row[place] for place in wanted), *right[row[0]]) for row in grouping.rows)
-    return f"{of_what(table)}\n\n{markdown(Table('grouping', columns, rows))}"
+    tables = (group_table(table), Table("grouping", columns, rows))
+    return "\n\n".join([of_what(table), *map(markdown, tables)])
 
 
 def main() -> None:

@@ -89,7 +89,7 @@ def test_the_example_word_for_word(run_example):
     assert all(isinstance(neuron, fn.Neuron) for known in kn for neuron in known.neurons)
     assert list(kn.to_frame().columns)[:5] == ["fact_id", "language", "relation", "layer", "index"]
     assert all(hasattr(found, "components") for found in dkn)
-    assert not model.backbone.interventions
+    assert not model.backbone.own.interventions
     assert names["p"] != a.probability or not names["neurons"]
 
 

@@ -15,6 +15,7 @@ from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, RULES
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
 from factneurons.models.batches import groups
+from factneurons.models.load import load_model
 from factneurons.models.passes.capture import capture
 
 END, MASK = 1, 3
@@ -464,3 +465,37 @@ def test_nothing_is_left_behind_by_an_exception(error, one_of_each, shared_model
                 attribute_all(model, [query], AttributionSettings(method=method))
         assert hooks_of(model.backbone.module) == {}
         assert model.backbone.module.config._attn_implementation == attention
+
+
+@pytest.mark.parametrize("target", ["probability", "log_probability"])
+@pytest.mark.parametrize("method", ["dai", "joint", "amig_mean"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_not_chased(dtype, method, target, shared_model, new_query):
+    """Rounding keeps the error of any number of points above the tolerance; the scores are those of float32."""
+    queries = [new_query("causal", answer=2, seed=seed) for seed in range(3)]
+    true = attribute_all(shared_model("llama", torch.float32), queries, method=method, target=target)
+    with warnings.catch_warnings(action="ignore"):
+        found = attribute_all(shared_model("llama", dtype), queries, method=method, target=target)
+    for half, full in zip(found, true, strict=True):
+        assert half.points.max() <= 48
+        assert np.corrcoef(half.scores.ravel(), full.scores.ravel())[0, 1] > 0.98
+
+
+def test_half_precision_is_not_warned_of_its_rounding():
+    queries = [(model := load_model("pocket-gpt2", dtype="bfloat16")).query("The capital of France is ___.", "Paris")]
+    with warnings.catch_warnings(action="error"):
+        found = attribute_all(model, queries, method="dai")[0]
+    assert found.points.max() == 5
+    with pytest.warns(UserWarning, match="is off by"):  # one point misses more than that
+        attribute_all(model, queries, method="dai", rule="right", points=1)
+
+
+def test_the_noise_of_a_type(shared_model):
+    """A logarithm near 0 is as uncertain as one of the size 1; a probability by a share of itself."""
+    value = torch.tensor([-0.001, -3.0])
+    half, full = shared_model("gpt2", torch.bfloat16), shared_model("gpt2", torch.float32)
+    logarithms, probabilities = (AttributionSettings(target=name) for name in ("log_probability", "probability"))
+    assert engine.noise_of(half, value, logarithms).tolist() == pytest.approx([1 / 16, 3 / 16])
+    assert engine.noise_of(half, value, probabilities).tolist() == pytest.approx([0.001 / 16, 3 / 16])
+    assert engine.noise_of(full, value, logarithms).tolist() == pytest.approx([1e-8, 3e-5])
+    assert engine.noise_of(shared_model("gpt2"), value, logarithms).tolist() == [0.0, 0.0]

@@ -473,3 +473,13 @@ class TestContrast:
             AttributionSettings(against=" ")
         plain = one(model, query, method="gradient_x_activation").scores
         assert np.array_equal(one(model, contrast, method="gradient_x_activation").scores, plain)
+
+
+@pytest.mark.parametrize("method", ["joint", "amig", "relp", "attnlrp", "sequential", "atp_star", "direct_logit"])
+def test_inference_mode_around_a_call_changes_nothing(method, new_model, new_query):
+    outside, inside = new_model("gpt2", torch.float32), new_model("gpt2", torch.float32)
+    query = new_query("causal")
+    expected = attribute_all(outside, [query], method=method)[0].scores
+    with torch.inference_mode():  # the first call tries the fast path too
+        found = attribute_all(inside, [query], method=method)[0].scores
+    assert np.array_equal(found, expected)

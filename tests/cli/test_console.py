@@ -19,6 +19,26 @@ def test_long_lines_are_not_wrapped(capsys):
     assert capsys.readouterr().out.count("\n") == 1
 
 
+def test_control_characters_reach_no_terminal(capsys):
+    hostile = "run\x1b]0;owned\x07\x1b[2J\u202egpj.\x9b31m\tname"
+    console.say(hostile)
+    console.tell(hostile)
+    console.fail(f"{hostile}: there is no such run")
+    with console.short_warnings():
+        warnings.warn(hostile, stacklevel=1)
+    out, err = capsys.readouterr()
+    assert not set(out + err) & set("\x1b\x07\x9b\u202e\r")
+    assert out == "run\\x1b]0;owned\\x07\\x1b[2J\\u202egpj.\\x9b31m\tname\n"
+    assert err.count("\\x1b]0;owned") == 3
+
+
+def test_what_a_message_repeats_is_cut(capsys):
+    console.fail(f"prompt {'word ' * 5_000}: no blank in it")
+    err = capsys.readouterr().err
+    assert len(err) < 2_100
+    assert err.endswith("no blank in it\n")
+
+
 def test_results_go_to_one_place_and_notes_to_the_other(capsys):
     console.say("result")
     console.tell("note")

@@ -70,7 +70,7 @@ class TestEveryFamily:
         # The last layer's other positions reach no output at the target.
         assert by_values == pytest.approx(by_weights, rel=1e-6)
         assert by_values != pytest.approx(before, rel=1e-6)
-        assert not model.backbone.interventions
+        assert not model.backbone.own.interventions
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -113,7 +113,7 @@ def test_a_block_undoes_after_an_error(shared_model, some_edit, bytes_of):
         with pytest.raises(ZeroDivisionError), edit.on(model, by=by):
             raise ZeroDivisionError
         assert bytes_of(model) == before
-    assert not model.backbone.interventions
+    assert not model.backbone.own.interventions
 
 
 def test_size(shared_model, some_edit):

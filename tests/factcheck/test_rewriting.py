@@ -25,7 +25,7 @@ def writing(monkeypatch):
 
     def write(text):
         def generate(model, prompts, **_):
-            asked.extend(prompts)
+            asked.extend(prompt.text for prompt in prompts)
             return [text] * len(prompts)
 
         monkeypatch.setattr(generation, "generate", generate)
@@ -39,7 +39,7 @@ def test_a_sentence_with_its_blank_and_subject_is_used(model, writing):
     assert rewritten(model, LONG, "France", "en", ("Paris", "Rome")).text == "The capital of France is ___."
     (text,) = asked
     assert text.count("Text:") == 4
-    assert text.endswith(f"The capital of France is {MARK}.\nSentence:")
+    assert text.endswith(f"The capital of France is {MARK}.\nSentence: ___")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_fewer_examples_where_all_do_not_fit(model, monkeypatch):
     seen = []
 
     def generate(model, prompts, **_):
-        seen.append(prompts[0].count("Text:"))
+        seen.append(prompts[0].text.count("Text:"))
         if seen[-1] > 2:
             raise NotAskable("prompt-too-long", "too long")
         return [f"France: {MARK}"]

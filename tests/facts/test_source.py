@@ -110,8 +110,11 @@ def test_a_sample_larger_than_the_source_is_all_of_it(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("nonsense:x.jsonl", "unknown scheme 'nonsense'; valid: bundled, counterfact, csv,"),
-        ("facts.xml", "which format is that? Give a file that ends in .jsonl, .csv, .parquet, or a scheme: bundled,"),
+        ("nonsense:x.jsonl", "unknown scheme 'nonsense'; valid: bear, bmlama, bundled, counterfact, csv,"),
+        (
+            "facts.xml",
+            "which format is that? Give a file that ends in .jsonl, .json, .csv, .tsv, .parquet, or a scheme:",
+        ),
         ("bundled?langg=en", "unknown option 'langg'; valid for bundled: dated, joined, lang, limit, relation,"),
         ("templama:x?evidence=yes", "unknown option 'evidence'; valid for templama: dated, form,"),
         ("bundled?lang", "the option 'lang' needs a value"),

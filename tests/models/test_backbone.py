@@ -51,15 +51,15 @@ def test_changes_are_counted_while_they_are_open(new_model, hooks_of):
     backbone = new_model("gpt2").backbone
     hook = before(backbone.layers[0].down, lambda module, inputs: None)
     with backbone.changed([hook]), backbone.changed([hook]):
-        assert len(backbone.interventions) == 2
-    assert not backbone.interventions
+        assert len(backbone.own.interventions) == 2
+    assert not backbone.own.interventions
 
     def broken():
         raise Broken
 
     with pytest.raises(Broken), backbone.changed([hook, broken]):
         pytest.fail("not reached")
-    assert not backbone.interventions
+    assert not backbone.own.interventions
     assert hooks_of(backbone.module) == {}
 
 
@@ -102,3 +102,8 @@ class TestRefused:
         monkeypatch.setattr(model.backbone, "projection", nn.Linear(16, 48).double())
         with pytest.raises(BadModel, match="the forward pass does not use its output embeddings"):
             model.log_probabilities([query])
+
+
+def test_weights_made_without_gradients_are_refused(new_model):
+    with torch.inference_mode(), pytest.raises(BadModel, match="tiny gpt2: its weights were made"):
+        new_model("gpt2")

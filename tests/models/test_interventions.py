@@ -135,7 +135,7 @@ class TestValues:
             with model.scale_values([(1, 2), (1, 3)], 3.0):
                 close(model.log_probabilities([query])[0], both, every_family)
             close(model.log_probabilities([query])[0], outer, every_family)
-        assert not model.backbone.interventions
+        assert not model.backbone.own.interventions
 
     def test_set_then_scaled(self, shared_model, new_query):
         model, query = shared_model("gpt2"), new_query("causal")
@@ -152,7 +152,7 @@ class TestValues:
         with pytest.raises(error), model.suppress([(0, 1)]), model.enhance([(1, 1)], positions="all"):
             throw_after(error, lambda: model.log_probabilities([query]))
         assert hooks_of(model.backbone.module) == {}
-        assert not model.backbone.interventions
+        assert not model.backbone.own.interventions
         assert unchanged(model, weights)
         assert np.array_equal(model.log_probabilities([query]), before)
 
@@ -359,7 +359,7 @@ class TestBadInput:
             with pytest.raises(BadSetting, match=expected):
                 read([(0, 0), neuron])
         assert hooks_of(model.backbone.module) == {}
-        assert not model.backbone.interventions
+        assert not model.backbone.own.interventions
 
     def test_unknown_names_are_answered_with_the_valid_ones(self, shared_model):
         model = shared_model("gpt2")
@@ -367,4 +367,4 @@ class TestBadInput:
             model.suppress([(0, 0)], positions="last").__enter__()
         with pytest.raises(BadSetting, match="parts is 'up': it must be one of: both, out, in"):
             model.scale_weights([(0, 0)], 0.0, parts="up").__enter__()
-        assert not model.backbone.interventions
+        assert not model.backbone.own.interventions

@@ -333,6 +333,14 @@ def test_what_the_tokenizer_adds_is_there_once(bytes_with_ends, begin):
     assert tokens(bytes_with_ends, cloze.input_ids) == ["<s>", "It", "Ġis", "<mask>", ".", "</s>"]
 
 
+@pytest.mark.parametrize("text", ["Paris " * 5_000 + "is in ___ now", "Paris is in ___" + " now" * 5_000])
+def test_a_refusal_repeats_only_the_beginning_of_a_long_prompt(tiny_tokenizer, text):
+    with pytest.raises(NotAskable) as caught:
+        build_query(tiny_tokenizer("gpt2"), "causal", text, "France")
+    assert len(str(caught.value)) < 1_000
+    assert caught.value.reason == "blank-not-at-end"
+
+
 def test_unknown_kind(tiny_tokenizer):
     with pytest.raises(BadSetting, match="causal, cloze, encoder-decoder"):
         build_query(tiny_tokenizer("gpt2"), "masked", "Paris is in ___", "France")

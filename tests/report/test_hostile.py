@@ -1,6 +1,8 @@
 """Texts that try to become something else in the page: every field of a fact, and everything else from outside."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -184,3 +186,59 @@ def test_the_tables_hold_the_texts_unchanged(make_run, tmp_path):
     facts = facts_with(STRINGS[:5])
     folder = make_run(tmp_path / "run", facts=[replace(fact, date=None) for fact in facts], stages=("locate",))
     assert Run.open(folder).table("facts")["subject"].tolist() == [fact.subject for fact in facts]
+
+
+WATCHED = """
+import pickle, subprocess, sys
+from pathlib import Path
+
+import factneurons as fn
+from factneurons.report.page import run_report
+from factneurons.runs.store import Run
+from factneurons.runs.verify import verify
+
+folder, other, happened = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve(), []
+run_report(other)  # what a first report imports and caches is no part of what is watched
+RUNS_CODE = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "pickle.find_class", "socket.connect")
+CHANGES = ("os.remove", "os.rmdir", "os.mkdir", "os.rename", "os.link", "os.symlink", "os.chmod", "os.truncate")
+
+def watch(event, arguments):
+    if event in RUNS_CODE:
+        happened.append(event)
+    writes = event == "open" and (set(str(arguments[1])) & set("wax+") or (arguments[2] or 0) & 3)
+    if writes or event in CHANGES:
+        place = arguments[0]
+        if not isinstance(place, int) and not Path(str(place)).absolute().is_relative_to(folder):
+            happened.append(f"{event} {place}")
+
+sys.addaudithook(watch)
+run = Run.open(folder)
+for name in ("facts", "neurons", "skipped"):
+    run.table(name)
+verify(run)
+run_report(folder)
+print(*happened, sep="\\n")
+"""
+
+
+def test_reading_somebody_elses_run_executes_nothing_and_writes_nothing_outside_it(make_run, tmp_path):
+    """In a process of its own, as what Python is made to do is watched by a hook that cannot be taken away."""
+    folder = make_run(tmp_path / "theirs", stages=("locate",), command="$(touch owned); import os; os.system('id')")
+    mine = make_run(tmp_path / "mine", stages=("locate",))
+    bait = "raise SystemExit('executed')"
+    for name in ("sitecustomize.py", "conftest.py", "factneurons.py", "modeling.py", "parts/__init__.py"):
+        (folder / name).write_text(bait)
+    (folder / "parts" / "notes.pkl").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED, str(folder), str(mine)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr[-700:]) == (0, "", "")
+    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert {path.name for path in after.keys() - before.keys()} == {"report.html"}
+    assert all(after[path] == data for path, data in before.items())
+    assert {path.name for path in tmp_path.iterdir()} == {"theirs", "mine"}

@@ -1,7 +1,9 @@
 """A run's folder: what it accepts, what it gives back, and what it never touches."""
 
+import errno
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -244,6 +246,20 @@ def test_other_folders_among_the_parts_are_not_read(tmp_path, small):
     small.write_run(tmp_path / "run", 8)
     (tmp_path / "run" / "parts" / "backup of 000001-locate").mkdir()
     assert len(Run.open(tmp_path / "run").table("facts")) == 6
+
+
+def test_no_error_of_the_disk_is_dropped_when_a_folder_is_made(tmp_path, small, monkeypatch):
+    small.write_run(tmp_path / "old", 8)
+
+    def fail(folder, *_, **__):
+        raise OSError(errno.EIO, "Input/output error", str(folder))
+
+    monkeypatch.setattr(Path, "mkdir", fail)
+    text = complaint(Run.create_or_resume, tmp_path / "new", small.make_manifest(), small.STAGE)
+    assert "cannot be written: Input/output error" in text
+    old = Run.create_or_resume(tmp_path / "old", small.make_manifest(), small.STAGE)  # no folder of it is missing
+    with old, pytest.raises(BadRun, match="Input/output error"):
+        keep(old, small, named("capital/0099"))
 
 
 def test_a_run_is_released_when_opening_it_fails(tmp_path, small):

@@ -42,6 +42,7 @@ class ChosenScores:
     completeness_ratio: FloatArray
 
 
+@torch.inference_mode(False)
 def attribute_neurons(
     model: Model, queries: Sequence[Query], neurons: Sequence[Neuron], settings: AttributionSettings | None = None
 ) -> ChosenScores:

@@ -20,13 +20,18 @@ from torch import Tensor
 from factneurons.attribution.baselines import Baselines
 from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, Rule, quadrature
 from factneurons.attribution.settings import AttributionSettings
+from factneurons.models.head import wide_dtype
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture
 from factneurons.models.passes.fast_path import values_and_gradients, values_at
 from factneurons.models.passes.memory import row_budget, with_backoff
 
 _RELATIVE = 0.01
-_NOISE = 1e-5
+_NOISE = {torch.float64: 0.0, torch.float32: 1e-5}
+_FALLS = 0.5
+"""Of what rounding leaves more points take nothing; of what an integral misses they take most."""
+_HALF_NOISE = 8.0
+"""In half precision, completeness misses by up to so many roundings of the type however many points are spent."""
 
 
 @dataclass(slots=True)
@@ -92,7 +97,7 @@ class _Integration:
         starts = baselines.starts
         self._starts = starts
         self._steps = [value - start for value, start in zip(captured.activations, starts, strict=True)]
-        self._gradient = [torch.zeros_like(start) for start in starts]
+        self._gradient = [torch.zeros_like(start, dtype=wide_dtype(start.dtype)) for start in starts]
         self.shape = (len(starts), *baselines.real.shape)
         asked = torch.tensor([layers is None or layer in layers for layer in range(len(starts))])
         self._real = baselines.real[None] & asked[:, None, None]
@@ -100,6 +105,7 @@ class _Integration:
         self._sum = torch.zeros(self.shape, dtype=torch.float64)
         self._points = torch.zeros(self.shape, dtype=torch.long)
         self._end = target_value(model, captured, settings)
+        self._chased = Chased(model)
 
     def result(self) -> Integral:
         return Integral(self._gradient, self._start, self._end, self._error(), self._points)
@@ -115,12 +121,13 @@ class _Integration:
     def unfinished(self) -> Tensor:
         """Paths whose error exceeds the tolerance, or a hundredth of the item's largest change of F.
 
-        Errors that float32 cannot resolve are not chased.
+        Errors that the model's precision cannot resolve are not chased.
         """
         change = (self._end[None, :, None] - self._start).abs() * self._real
         largest = change.amax((0, 2), keepdim=True)
         allowed = torch.clamp(_RELATIVE * largest, max=self._settings.tolerance)
-        return self._error() > torch.maximum(allowed, noise_of(self._model, self._end)[None, :, None])
+        allowed = torch.maximum(allowed, noise_of(self._model, self._end, self._settings)[None, :, None])
+        return self._chased.still(self._error(), allowed)
 
     def run(self, wanted: Tensor, rule: Rule) -> None:
         """Integrate the wanted paths [layers, I, P] with a rule; the union over items decides a layer's paths."""
@@ -187,7 +194,8 @@ class _Integration:
         # paths that were wanted for another item of the batch only stay as they are: batching changes nothing
         where = (items[:, None], paths[None, :])
         kept = self._wanted[layer][where]
-        weights = torch.tensor([weight for _, weight in pairs], dtype=gradient.dtype, device=gradient.device)
+        gradient = gradient.to(self._gradient[layer].dtype)
+        weights = gradient.new_tensor([weight for _, weight in pairs])
         weighted = torch.einsum("ipkm,k->ipm", gradient, weights) * kept[..., None].to(gradient)
         self._gradient[layer][where] += weighted
         step = self._steps[layer][where]
@@ -198,9 +206,33 @@ class _Integration:
                 self._start[layer][where] = torch.where(kept, value[:, :, number].double().cpu(), known)
 
 
-def noise_of(model: Model, value: Tensor) -> Tensor:
-    """What the model's precision cannot resolve of F [I]."""
-    return value.abs() * (0.0 if model.backbone.dtype == torch.float64 else _NOISE)
+class Chased:
+    """Which paths get more points: those whose error is too large, and in half precision still falls with them."""
+
+    def __init__(self, model: Model) -> None:
+        self._half = model.backbone.dtype not in _NOISE
+        self._before: Tensor | None = None
+
+    def still(self, error: Tensor, allowed: Tensor | float) -> Tensor:
+        """Asked after every round of points with the errors then, of any shape."""
+        wanted = error > allowed
+        if self._half:
+            wanted = wanted if self._before is None else wanted & (error < _FALLS * self._before)
+            self._before = error
+        return wanted
+
+
+def noise_of(model: Model, value: Tensor, settings: AttributionSettings) -> Tensor:
+    """What the model's precision cannot resolve of F [I].
+
+    Logits are rounded, so a probability is uncertain by a share of itself; a logit or a log-probability by as much
+    as one of the size 1 at least, however near to 0 it is. Float32 has room for both.
+    """
+    dtype = model.backbone.dtype
+    if dtype in _NOISE:
+        return value.abs() * _NOISE[dtype]
+    size = value.abs() if settings.target == "probability" else value.abs().clamp(min=1.0)
+    return size * (_HALF_NOISE * torch.finfo(dtype).eps)
 
 
 def node_weights(rule: Rule) -> list[tuple[float, float]]:

@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 
 from factneurons.attribution.baselines import Baselines
-from factneurons.attribution.engine import node_weights, noise_of, target_value
+from factneurons.attribution.engine import Chased, node_weights, noise_of, target_value
 from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, Rule, quadrature
 from factneurons.attribution.settings import AttributionSettings
+from factneurons.models.head import wide_dtype
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture
 from factneurons.models.passes.fast_path import gated_values_and_gradients
@@ -85,10 +86,11 @@ class _Joint:
         self._model, self._captured, self._settings = model, captured, settings
         self._real, self._baselines = baselines.real, baselines.starts
         self._from_zero = not any(bool(start.any()) for start in baselines.starts)
-        self.scores = [torch.zeros_like(start) for start in baselines.starts]
+        self.scores = [torch.zeros_like(start, dtype=wide_dtype(start.dtype)) for start in baselines.starts]
         self.start = torch.zeros(baselines.real.shape, dtype=torch.float64)
         self.points = torch.zeros(baselines.real.shape, dtype=torch.long)
         self.end = target_value(model, captured, settings)
+        self._chased = Chased(model)
 
     def error(self) -> Tensor:
         total = torch.stack([layer.double().sum(-1).cpu() for layer in self.scores]).sum(0)
@@ -98,7 +100,8 @@ class _Joint:
         """Paths whose error exceeds the tolerance, or a hundredth of the item's largest change of F."""
         largest = ((self.end[:, None] - self.start).abs() * self._real).amax(1, keepdim=True)
         allowed = torch.clamp(_RELATIVE * largest, max=self._settings.tolerance)
-        return self.error() > torch.maximum(allowed, noise_of(self._model, self.end)[:, None])
+        allowed = torch.maximum(allowed, noise_of(self._model, self.end, self._settings)[:, None])
+        return self._chased.still(self.error(), allowed)
 
     def run(self, wanted: Tensor, rule: Rule) -> None:
         """Integrate the wanted paths [I, P], as many rows at a time as fit."""
@@ -123,7 +126,7 @@ class _Joint:
         captured = self._captured.subset(items)
         first = captured.activations[0]
         at = torch.tensor([node for node, _ in nodes], dtype=first.dtype, device=first.device)
-        weights = torch.tensor([weight for _, weight in nodes], dtype=first.dtype, device=first.device)
+        weights = torch.tensor([weight for _, weight in nodes], dtype=wide_dtype(first.dtype), device=first.device)
         gates, rest = [], []
         for layer, start in enumerate(self._baselines):
             shape = (len(pairs), len(nodes), captured.activations[layer].shape[-1])
@@ -134,7 +137,8 @@ class _Joint:
         )
         for layer, gradient in enumerate(gradients):
             where = items.to(gradient.device), paths.to(gradient.device)
-            self.scores[layer][where] += torch.einsum("ikm,k->im", gradient, weights.to(gradient))
+            wide = gradient.to(weights.dtype)
+            self.scores[layer][where] += torch.einsum("ikm,k->im", wide, weights.to(wide.device))
         if nodes[0][0] == 0.0:
             self.start[items, paths] = values[:, 0].double().cpu()
 

@@ -22,7 +22,7 @@ from factneurons.attribution.baselines import (
     zero_baseline,
 )
 from factneurons.attribution.direct import direct_logit, log_probability_increase
-from factneurons.attribution.engine import Integral, integrate
+from factneurons.attribution.engine import Integral, integrate, noise_of
 from factneurons.attribution.joint import integrate_jointly
 from factneurons.attribution.propagation import activation, atp_star, attnlrp, gradient_x_activation, relp
 from factneurons.attribution.quadrature import ADAPTIVE
@@ -35,6 +35,7 @@ from factneurons.draws import random_numbers
 from factneurons.errors import BadNumber
 from factneurons.facts.types import Prompt
 from factneurons.models.batches import groups
+from factneurons.models.head import wide_dtype
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item, capture
 from factneurons.models.passes.memory import budget_bytes, in_parts
@@ -426,6 +427,7 @@ def _parts(model: Model, queries: Sequence[Query], indices: Sequence[int]) -> It
         yield indices[begin : begin + step]
 
 
+@torch.inference_mode(False)  # whoever calls from inside it wants no gradients of their own
 def _attribute_batch(
     model: Model, method: Method, queries: Sequence[Query], settings: AttributionSettings
 ) -> list[Attribution]:
@@ -453,7 +455,8 @@ def _attribute_batch(
             points=found.points[:, own].max(1),
             query=queries[row],
         )
-        _check(model, attribution, settings, float(found.change[own].max()))
+        largest = captured.log_probabilities[own, 0].amax(0, keepdim=True).cpu().exp()
+        _check(model, attribution, settings, float(found.change[own].max()), _unsaid(model, largest, settings))
         result.append(attribution)
     return result
 
@@ -498,13 +501,20 @@ def _check_finite(model: Model, found: Attribution, where: str) -> None:
         raise BadNumber(f"{where}: {bad[0]} NaN or infinite{next(weights, '')}")
 
 
-def _check(model: Model, found: Attribution, settings: AttributionSettings, change: float) -> None:
+def _unsaid(model: Model, probability: Tensor, settings: AttributionSettings) -> float:
+    """The error that nobody is told of: of half precision its rounding, which nobody could ask to be without."""
+    dtype = model.backbone.dtype
+    return 0.0 if wide_dtype(dtype) == dtype else float(noise_of(model, probability, settings))
+
+
+def _check(model: Model, found: Attribution, settings: AttributionSettings, change: float, unsaid: float = 0.0) -> None:
     where = f"{model.name}, prompt {found.query.prompt.text!r}, answer {found.query.answer!r}"
     _check_finite(model, found, where)
     if settings.method == "amig_authors":  # not complete by construction
         return
     error, ratio = found.completeness_error, found.completeness_ratio
-    bad = np.flatnonzero((error > settings.tolerance) | ((ratio > _WARN_RATIO) & (error > 0.01 * change)))
+    wide = (error > settings.tolerance) | ((ratio > _WARN_RATIO) & (error > 0.01 * change))
+    bad = np.flatnonzero(wide & (error > unsaid))
     if len(bad):
         layer = int(bad[np.argmax(error[bad])])
         share = "more than the change itself" if ratio[layer] > 1 else f"{ratio[layer]:.1%} of the change"

@@ -18,7 +18,7 @@ from factneurons.attribution.scores import Scores
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.attribution.spread import places_of
 from factneurons.errors import BadModel
-from factneurons.models.hooks import Registration, stream_of, with_stream
+from factneurons.models.hooks import Registration, after, before, stream_of, with_stream
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item, places
 from factneurons.models.passes.fast_path import values_and_gradients
@@ -100,8 +100,8 @@ def _holding(block: nn.Module) -> list[Registration]:
         return with_stream(output, held)
 
     return [
-        lambda: block.register_forward_pre_hook(enter, with_kwargs=True),
-        lambda: block.register_forward_hook(leave),
+        before(block, enter, keywords=True),
+        after(block, leave),
     ]
 
 

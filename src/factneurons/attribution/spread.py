@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from factneurons.attribution.baselines import units_of
-from factneurons.attribution.engine import Integral, node_weights, noise_of, target_value
+from factneurons.attribution.engine import Chased, Integral, node_weights, noise_of, target_value
 from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, Rule, quadrature
 from factneurons.attribution.settings import AttributionSettings
+from factneurons.models.head import wide_dtype
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item
 from factneurons.models.passes.corrupted import corrupted, replacement_token
@@ -52,7 +53,7 @@ def integrate_over_positions(
     longest = max(len(each.rests) for each in found)
     layers = model.layer_count
     result = Integral(
-        gradient=[value.new_zeros(len(found), longest, value.shape[-1]) for value in captured.activations],
+        gradient=[score.new_zeros(len(found), longest, score.shape[-1]) for score in found[0].scores],
         start=torch.zeros(layers, len(found), longest, dtype=torch.float64),
         end=ends,
         error=torch.zeros(layers, len(found), longest, dtype=torch.float64),
@@ -94,7 +95,9 @@ class _Paths:
         self.start = torch.zeros(shape, dtype=torch.float64)
         self.points = torch.zeros(shape, dtype=torch.long)
         paths = len(self.rests)
-        self.scores = [value.new_zeros(paths, value.shape[-1]) for value in captured.activations]
+        self.scores = [
+            value.new_zeros(paths, value.shape[-1], dtype=wide_dtype(value.dtype)) for value in captured.activations
+        ]
 
     def error(self) -> Tensor:
         sums = torch.stack([layer.double().sum(-1).cpu() for layer in self.scores])
@@ -103,12 +106,13 @@ class _Paths:
 
     def run(self) -> None:
         """With the fixed rule, or with more points where the error is too large."""
-        adaptive = self._settings.rule == ADAPTIVE
+        adaptive, chased = self._settings.rule == ADAPTIVE, Chased(self._model)
         first = quadrature("radau", ADAPTIVE_LEVELS[0]) if adaptive else self._fixed()
         self._integrate(torch.ones_like(self.start, dtype=torch.bool), first)
         for count in ADAPTIVE_LEVELS[1:] if adaptive else ():
             allowed = min(_RELATIVE * float((self._end - self.start).abs().max()), self._settings.tolerance)
-            wanted = self.error() > max(allowed, float(noise_of(self._model, self._end)))
+            noise = float(noise_of(self._model, self._end, self._settings))
+            wanted = chased.still(self.error(), max(allowed, noise))
             if not bool(wanted.any()):
                 break
             self._integrate(wanted, quadrature("radau", count))
@@ -128,6 +132,7 @@ class _Paths:
             )
             for layer, slope in enumerate(slopes):
                 if slope is not None:
+                    slope = slope.to(self.scores[layer].dtype)
                     weights = slope.new_tensor([weight for _, weight in pairs])
                     self.scores[layer][path] = torch.einsum("km,k->m", slope, weights)
             self.start[group, path] = float(values[0])

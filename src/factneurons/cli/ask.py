@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 import factneurons as fn
-from factneurons.cli.console import say
+from factneurons.cli.console import harmless, say
 from factneurons.cli.options import (
     MODEL_HELP,
     Device,
@@ -85,18 +85,18 @@ def show(found: fn.Answered, most: int) -> None:
     width = None if sys.stdout.isatty() else _WIDTH
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, width=width)
     with console.capture() as shown:
-        console.print(found.title, style="bold")
+        console.print(harmless(found.title), style="bold")
         for part in found.parts(most):
-            console.print(f"\n{part.title}", style="bold")
+            console.print(f"\n{harmless(part.title)}", style="bold")
             table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
             for place, name in enumerate(part.head):
-                table.add_column(Text(name), no_wrap=place < len(part.head) - 2)
+                table.add_column(Text(harmless(name)), no_wrap=place < len(part.head) - 2)
             for row in part.rows:
-                table.add_row(*map(Text, row))
+                table.add_row(*(Text(harmless(cell)) for cell in row))
             console.print(table)
             if part.note:
-                console.print(part.note, style="dim")
+                console.print(harmless(part.note), style="dim")
         for note in found.notes:
-            console.print(f"\n{note}", style="dim")
+            console.print(f"\n{harmless(note)}", style="dim")
     for line in shown.get().splitlines():
-        say(line.rstrip())
+        sys.stdout.write(f"{line.rstrip()}\n")  # its colours are control characters too

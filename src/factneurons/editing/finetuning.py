@@ -57,6 +57,7 @@ _LONGEST_STEP = 1.0
 Report = Callable[[str], None]
 
 
+@torch.inference_mode(False)
 def finetune_neurons(
     model: Model,
     neurons: Iterable[tuple[int, int]] | None,

@@ -83,6 +83,7 @@ class _Linear:
         return np.where(result <= (1 - _SATISFIED) * np.abs(self.bound), 0.0, result)
 
 
+@torch.inference_mode(False)
 def least_change(
     model: Model, neurons: Sequence[Neuron], wanted: Sequence[Query], kept: Sequence[Query], *, margin: float
 ) -> LeastChange:

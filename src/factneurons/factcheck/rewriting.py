@@ -87,13 +87,14 @@ def rewritten(model: Model, prompt: Prompt, subject: str, language: str, candida
     raise refused or NotAskable("no-examples", f"there are no examples of rewriting in the language {language!r}")
 
 
-def _asked(prompt: Prompt, language: str) -> Iterator[str]:
-    """What the model reads: all examples and the text, then fewer examples."""
+def _asked(prompt: Prompt, language: str) -> Iterator[Prompt]:
+    """What the model reads: all examples and the text, then fewer examples; the answer's place is the one blank."""
     examples = EXAMPLES.get(language, ())
     for count in range(len(examples), 0, -1):
         question, answer = _WORDS[language]
         shown = "".join(question.format(long) + answer.format(short) for long, short in examples[:count])
-        yield shown + question.format(prompt.text.replace(BLANK, MARK))
+        before, _, _ = answer.partition("{}")
+        yield Prompt(shown + question.format(prompt.text.replace(BLANK, MARK)) + before + BLANK)
 
 
 def _read(text: str, subject: str, candidates: Sequence[str]) -> Prompt:

@@ -42,6 +42,19 @@ def check_text(value: object, name: str) -> str:
     return value
 
 
+def check_wrong_answers(answer: str, aliases: tuple[str, ...], wrong_answers: tuple[str, ...]) -> None:
+    """Refuse a wrong answer that is right.
+
+    Raises:
+        BadRecord: one of them is the answer or an alias.
+    """
+    right = {answer.strip(), *(alias.strip() for alias in aliases)}
+    for wrong in wrong_answers:
+        if wrong.strip() in right:
+            detail = f"the wrong answer {shown(wrong)} is also given as a right one"
+            raise BadRecord("wrong_answer_is_right", detail)
+
+
 class Fields:
     """The fields of one JSON object. `path` names the object within its record, for messages.
 
@@ -69,6 +82,10 @@ class Fields:
     def names(self) -> tuple[str, ...]:
         """The names of the fields."""
         return tuple(self._fields)
+
+    def as_mapping(self) -> Mapping[str, Any]:
+        """The fields by name, as they are."""
+        return self._fields
 
     def value(self, name: str) -> Any:
         """The field as it is."""

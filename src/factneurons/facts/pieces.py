@@ -5,12 +5,13 @@ Nothing here holds more of a file than one record, whatever the file's size.
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import IO, NoReturn, cast
 
 from factneurons.facts.fields import Fields
 from factneurons.facts.problems import BadRecord, shown
@@ -19,6 +20,7 @@ LONGEST = 16 * 2**20
 """Bytes of the longest line or record that is read."""
 
 _CHUNK = 2**20
+PACKED = ".gz"
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 # A whole string, or the start of one that has not ended yet, or a character that opens, closes or divides.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["\[\]{},]', re.DOTALL)
@@ -105,9 +107,39 @@ def _refuse_constant(name: str) -> NoReturn:
     raise BadRecord("not_a_number", f"{name} is no JSON number")
 
 
+def opened(path: Path) -> IO[bytes]:
+    """A file to be read as bytes; one whose name ends in .gz is unpacked on the way."""
+    return cast(IO[bytes], gzip.open(path)) if path.suffix.lower() == PACKED else path.open("rb")
+
+
+def records(path: Path) -> Iterator[Piece]:
+    """The records of a file, whether it is one JSON list or JSON lines.
+
+    It is JSON lines if its first line is a whole value: an object, or a list that another line follows.
+    """
+    return lines(path) if _has_lines(path) else members(path)
+
+
+def _has_lines(path: Path) -> bool:
+    with opened(path) as file:
+        first = b""
+        while not first.strip():
+            first = file.readline(_CHUNK)
+            if not first:
+                return False
+        opens = first.lstrip()[:1]
+        if not first.endswith(b"\n") and len(first) == _CHUNK:
+            return opens == b"{"
+        try:
+            json.loads(first)
+        except (ValueError, RecursionError):
+            return False
+        return opens == b"{" or any(rest.strip() for rest in file)
+
+
 def lines(path: Path) -> Iterator[Piece]:
     """The lines of a file that hold anything, without their line ends."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         number = 0
         while line := file.readline(LONGEST + 1):
             number += 1
@@ -119,7 +151,7 @@ def lines(path: Path) -> Iterator[Piece]:
                 yield Piece(where, line.rstrip(b"\r\n"))
 
 
-def _skip_line(file: BinaryIO) -> None:
+def _skip_line(file: IO[bytes]) -> None:
     while (rest := file.readline(_CHUNK)) and not rest.endswith(b"\n"):
         pass
 
@@ -134,7 +166,7 @@ def members(path: Path) -> Iterator[Piece]:
     A member of an object comes as an object with one field. A file that is neither, or that ends too
     early, gives a last piece with a problem.
     """
-    with path.open("rb") as file:
+    with opened(path) as file:
         splitter = _Splitter(path)
         while chunk := file.read(_CHUNK):
             yield from splitter.feed(chunk)

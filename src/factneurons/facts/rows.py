@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from factneurons.facts.pieces import LONGEST, decode
+from factneurons.facts.pieces import LONGEST, decode, opened, records
 from factneurons.facts.problems import BadRecord, shown
 
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -28,7 +28,7 @@ class _Lines:
     """The lines of a file as text for `csv.reader`; goes on after a line that cannot be decoded."""
 
     def __init__(self, path: Path) -> None:
-        self.file = path.open("rb")
+        self.file = opened(path)
         self.first = True
 
     def __iter__(self) -> _Lines:
@@ -48,15 +48,31 @@ class _Lines:
         return decode(line)
 
 
-def csv_rows(path: Path) -> Iterator[Row]:
+def json_rows(path: Path) -> Iterator[Row]:
+    """The objects of a JSON list or of JSON lines; their fields are the columns."""
+    for number, piece in enumerate(records(path), start=1):
+        try:
+            yield Row(piece.where, number, piece.fields().as_mapping())
+        except BadRecord as problem:
+            yield Row(piece.where, number, {}, problem)
+
+
+def csv_rows(path: Path, delimiter: str = ",", *, quoted: bool = True) -> Iterator[Row]:
     """The rows of a CSV file with a header line (RFC 4180; a byte order mark, as Excel writes it, is fine).
+
+    Args:
+        path: the file, plain or packed with gzip.
+        delimiter: what stands between two cells.
+        quoted: whether quotation marks around a cell are no part of it.
 
     Raises:
         BadRecord: the header cannot be used. A row that cannot be read comes as a row with a problem.
     """
     lines = _Lines(path)
     with lines.file:
-        reader = csv.reader(lines, strict=True)
+        reader = csv.reader(
+            lines, strict=True, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+        )
         names: list[str] | None = None
         number, broken_lines = 0, 0
         while True:
@@ -85,6 +101,8 @@ def _header(cells: list[str], problem: BadRecord | None, where: str) -> list[str
     if problem is not None:
         raise problem.at(where)
     names = [cell.strip() for cell in cells]
+    if len(names) == 1 and "\t" in names[0]:
+        raise BadRecord("unreadable", "this looks tab-separated: name the file .tsv, or read it as tsv:FILE", where)
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:
         raise BadRecord("duplicate_field", f"two columns are called {shown(double)}", where)

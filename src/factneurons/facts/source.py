@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+import zlib
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -14,6 +15,7 @@ from urllib.parse import unquote
 
 from factneurons.errors import BadSetting
 from factneurons.facts.formats.registry import FORMATS, SUFFIXES
+from factneurons.facts.pieces import PACKED
 from factneurons.facts.problems import BadRecord, shown
 from factneurons.facts.reading import (
     Format,
@@ -88,7 +90,7 @@ class FactSource:
                     yield fact
                     if reading.read == self._limit:
                         return
-        except OSError as error:
+        except (OSError, EOFError, zlib.error) as error:  # the latter two: packed data that is cut off or damaged
             raise BadSetting(f"{self.spec}: cannot be read: {error}") from error
 
     def _selected(self, reading: Reading) -> Generator[Fact, None, None]:
@@ -173,7 +175,8 @@ def load_facts(
     """Facts from a file, a data set, the bundled facts, or memory.
 
     Args:
-        spec: "bundled"; the path of a .jsonl, .csv or .parquet file; "SCHEME:FILE", for instance
+        spec: "bundled"; the path of a .jsonl, .json, .csv, .tsv or .parquet file (a text packed as .gz too);
+            "SCHEME:FILE", for instance
             "templama:val.jsonl" (docs/facts.md lists the schemes); options follow after a question mark,
             "bundled?relation=capital,currency&lang=zh". Or facts made by hand, or a source, which keeps its own limit
             and goes on after bad records if it did.
@@ -220,9 +223,7 @@ def _parse_path(path: Path) -> tuple[Format, Request]:
 
 
 def _parse_spec(spec: str) -> tuple[Format, Request]:
-    if Path(spec).suffix.lower() in SUFFIXES and is_there(
-        Path(spec).is_file
-    ):  # a name may hold a colon or a question mark
+    if suffix_of(Path(spec)) in SUFFIXES and is_there(Path(spec).is_file):  # a name may hold a colon or a question mark
         return _parse_path(Path(spec))
     place, _, query = spec.partition("?")
     scheme = _SCHEME.fullmatch(place)
@@ -237,11 +238,16 @@ def _parse_spec(spec: str) -> tuple[Format, Request]:
 
 
 def _format_of_path(path: Path, spec: str) -> Format:
-    name = SUFFIXES.get(path.suffix.lower())
+    name = SUFFIXES.get(suffix_of(path))
     if name is None:
         suffixes, schemes = ", ".join(SUFFIXES), ", ".join(sorted(FORMATS))
         raise BadSetting(f"{spec}: which format is that? Give a file that ends in {suffixes}, or a scheme: {schemes}")
     return FORMATS[name]
+
+
+def suffix_of(path: Path) -> str:
+    """The end of a file's name that says its format; `.gz` behind it says that it is packed, nothing else."""
+    return (path.with_suffix("") if path.suffix.lower() == PACKED else path).suffix.lower()
 
 
 def _options(source_format: Format, query: str, spec: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -13,16 +13,14 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 from transformers.cache_utils import Cache
 
-from factneurons.errors import BadModel
+from factneurons.errors import BadModel, NotAskable
 from factneurons.models.adapters import Adapter, layers_of, sizes
 from factneurons.models.batches import Batch
 from factneurons.models.head import Head, check_head
 from factneurons.models.hooks import Reached, Registration, before, hooked
 from factneurons.models.structure import find_adapter
+from factneurons.models.threads import Change, Own, Turns
 from factneurons.models.types import FloatArray, Kind
-
-Change = Callable[[Tensor], Tensor]
-"""From a layer's neuron values [..., width] to what they are changed to."""
 
 
 @dataclass(slots=True)
@@ -51,8 +49,8 @@ class Backbone:
         adapter: where its neurons are.
         layers: its layers; an encoder-decoder's encoder comes first.
         projection: the module of its vocabulary projection.
-        interventions: the changes of neurons that are open, each by layer where rows can carry it, else None.
-        rows_only: whether the running pass carries rows, which are changed on their way.
+        own: what this thread has under way with it.
+        turns: who may run it now.
         fast_path: what is known of the fast path.
 
     Args:
@@ -78,16 +76,16 @@ class Backbone:
         projection = getattr(module, "get_output_embeddings", lambda: None)()
         if projection is None:
             raise BadModel(f"{name} is no language model: it has no output embeddings to predict tokens with")
+        if any(parameter.is_inference() for parameter in module.parameters()):
+            raise BadModel(f"{name}: its weights were made in torch.inference_mode, so nothing has gradients; leave it")
         self.module: Any = module.eval().requires_grad_(False)
         self.tokenizer: Any = tokenizer
         self.name, self.kind = name, kind
         self.adapter = adapter or find_adapter(module)
         self.layers = layers_of(module, self.adapter)
         self.projection = projection
-        self.interventions: list[Mapping[int, Change] | None] = []
-        self.rows_only = False
+        self.own, self.turns = Own(), Turns(name)
         self.fast_path = FastPath()
-        self._targets: tuple[Tensor, Tensor] | None = None  # of the running pass, in an encoder and elsewhere
         self._head_checked = False
 
     @property
@@ -104,6 +102,27 @@ class Backbone:
     def hidden_size(self) -> int:
         """The size of the residual stream."""
         return sizes(self.layers[0].down)[1]
+
+    @property
+    def vocabulary(self) -> int:
+        """Token ids below this number are embedded and predicted."""
+        weight = getattr(self.module.get_input_embeddings(), "weight", None)
+        rows = int(self.projection.weight.shape[0])
+        return min(rows, len(weight)) if isinstance(weight, Tensor) else rows
+
+    def check_tokens(self, ids: Iterable[int]) -> None:
+        """Refuse tokens that were added to the tokenizer and not to the model.
+
+        Raises:
+            NotAskable: "token-without-embedding".
+        """
+        strange = max(ids, default=0)
+        if strange >= self.vocabulary:
+            raise NotAskable(
+                "token-without-embedding",
+                f"{self.name} has no embedding for the token {self.tokenizer.convert_ids_to_tokens(strange)!r} "
+                f"({strange}) of its tokenizer: it has {self.vocabulary}",
+            )
 
     @property
     def device(self) -> torch.device:
@@ -125,7 +144,8 @@ class Backbone:
         head = Head.of(self.projection, self.module.config)
         if not self._head_checked:
             try:
-                check_head(head, self.module, self.projection, self.kind)
+                with self.turns.turn():
+                    check_head(head, self.module, self.projection, self.kind)
             except BadModel as error:
                 raise BadModel(f"{self.name}: {error}") from None
             self._head_checked = True
@@ -171,7 +191,7 @@ class Backbone:
             options["position_ids"] = position_ids
         else:  # nothing is masked; saying so keeps transformers from guessing at padding
             options["attention_mask"] = torch.ones_like(batch.input_ids)
-        with hooked([*hooks, before(self.projection, stop)]), self._running(batch):
+        with self.turns.turn(), hooked([*hooks, before(self.projection, stop)]), self._running(batch):
             try:
                 self.module(**options)
             except Reached:
@@ -183,32 +203,32 @@ class Backbone:
     @contextmanager
     def _running(self, batch: Batch) -> Iterator[None]:
         """Tell open changes where the target positions of the running batch are."""
-        if self.interventions and not self.rows_only:
-            self._targets = (batch.positions_mask(encoder=True), batch.positions_mask(encoder=False))
+        if self.own.interventions and not self.own.rows_only:
+            self.own.targets = (batch.positions_mask(encoder=True), batch.positions_mask(encoder=False))
         try:
             yield
         finally:
-            self._targets = None
+            self.own.targets = None
 
     @contextmanager
     def changed(self, hooks: Iterable[Registration], at_targets: Mapping[int, Change] | None = None) -> Iterator[None]:
-        """Hold hooks that change neurons for the time of the block.
+        """Hold hooks that change neurons for the time of the block; other threads do not see it.
 
         Args:
             hooks: what changes them in a whole pass; silent while `rows_only`.
             at_targets: the same for values [..., width] at target positions, by layer; None: the fast path is not
                 used until the block ends.
         """
-        self.interventions.append(at_targets)
+        self.own.interventions.append(at_targets)
         try:
             with hooked(hooks):
                 yield
         finally:
-            self.interventions.pop()
+            self.own.interventions.pop()
 
     def open_change(self, layer: int) -> Change | None:
         """What the open interventions do to a layer's values at target positions, one after the other."""
-        found = [each[layer] for each in self.interventions if each is not None and layer in each]
+        found = [each[layer] for each in self.own.interventions if each is not None and layer in each]
         if not found:
             return None
         return lambda value: reduce(lambda values, change: change(values), found, value)
@@ -216,14 +236,14 @@ class Backbone:
     @contextmanager
     def carrying_rows(self) -> Iterator[None]:
         """A pass in which hooks of interventions stay silent."""
-        self.rows_only = True
+        self.own.rows_only = True
         try:
             yield
         finally:
-            self.rows_only = False
+            self.own.rows_only = False
 
     def target_mask(self, layer: int, rows: int, tokens: int) -> Tensor:
         """Where a layer's target positions are in the running pass, [rows, tokens] of bool."""
-        if self._targets is not None:
-            return self._targets[0 if self.in_encoder(layer) else 1]
+        if self.own.targets is not None:
+            return self.own.targets[0 if self.in_encoder(layer) else 1]
         return (torch.arange(tokens) == tokens - 1).expand(rows, -1)

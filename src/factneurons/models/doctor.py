@@ -15,21 +15,32 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
+from transformers.quantizers.auto import AutoHfQuantizer
 
 from factneurons.errors import BadModel
 from factneurons.models.backbone import Backbone
 from factneurons.models.files import first_line
+from factneurons.models.gate import check_model
 from factneurons.models.limits import position_limit
-from factneurons.models.load import AUTO_CLASSES, LOADING_ERRORS, kind_of, load_config, load_tokenizer, quiet
+from factneurons.models.load import (
+    AUTO_CLASSES,
+    LOADING_ERRORS,
+    as_it_looks,
+    check_tokenizer,
+    load_config,
+    load_tokenizer,
+    quiet,
+)
 from factneurons.models.passes.corrupted import replacement_token
 from factneurons.models.passes.memory import budget_bytes, row_bytes
 from factneurons.models.source import Source, check_weights, find_source
-from factneurons.models.structure import find_adapter
 from factneurons.models.types import Kind
 
 _GIB = 2**30
 _DEPTHS = ("num_hidden_layers", "num_layers", "num_decoder_layers", "encoder_layers", "decoder_layers")
 _FEW_TOKENS = 64
+_MOST_TRIED = 50_000_000
+"""Weights of a block of a known family up to which it is filled with random numbers and tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +184,12 @@ def diagnose(
             tokenizer = load_tokenizer(source, None, trust_remote_code)
         except BadModel as error:
             problems.append(str(error))
-        kind = kind_of(source, config, tokenizer)
-        backbone = _empty_backbone(source, kind, config, tokenizer, trust_remote_code)
-    problems += _missing_weights(source)
+
+        def build(kind: Kind) -> Backbone:
+            return _empty_backbone(source, kind, config, tokenizer, trust_remote_code)
+
+        backbone = as_it_looks(build, source, config, tokenizer)
+        problems += _problems(source, backbone.kind, config, tokenizer)
     return _diagnosis(backbone, tokenizer, problems, prompt_tokens, points)
 
 
@@ -188,11 +202,15 @@ def _empty_backbone(
     except LOADING_ERRORS as error:
         raise BadModel(f"{source.name} cannot be built from its config.json: {first_line(error)}") from error
     try:
-        return Backbone(module, tokenizer, name=source.name, kind=kind)
+        backbone = Backbone(module, tokenizer, name=source.name, kind=kind)
+        if _block_weights(backbone) > _MOST_TRIED:
+            return backbone
     except BadModel:
-        # Finding an MLP by structure runs the model, which needs numbers: a few blocks of it have them.
-        adapter = find_adapter(_short_module(source, kind, config, trust_remote_code))
-    return Backbone(module, tokenizer, name=source.name, kind=kind, adapter=adapter)
+        pass
+    # To try it, and to find an MLP by structure, the model is run, which needs numbers: a few blocks of it have them.
+    short = Backbone(_short_module(source, kind, config, trust_remote_code), tokenizer, name=source.name, kind=kind)
+    check_model(short)
+    return Backbone(module, tokenizer, name=source.name, kind=kind, adapter=short.adapter)
 
 
 def _short_module(source: Source, kind: Kind, config: PretrainedConfig, trust_remote_code: bool) -> nn.Module:
@@ -228,12 +246,26 @@ def _first_of_each(sorts: list[Any]) -> int:
     return max((sorts.index(sort) + 1 for sort in sorts), default=1)
 
 
-def _missing_weights(source: Source) -> list[str]:
+def _problems(source: Source, kind: Kind, config: PretrainedConfig, tokenizer: Any) -> list[str]:
+    """What `load_model` would refuse besides, one line each."""
+    found = []
+    try:
+        if tokenizer is not None:
+            check_tokenizer(source.name, kind, config, tokenizer)
+    except BadModel as error:
+        found.append(str(error))
     try:
         check_weights(source.name, source.folder)
     except BadModel as error:
-        return [str(error)]
-    return []
+        found.append(str(error))
+    quantisation = getattr(config, "quantization_config", None)
+    if quantisation is not None:
+        try:
+            quantizer = AutoHfQuantizer.from_config(quantisation, pre_quantized=True)
+            quantizer.validate_environment(device_map=None, weights_only=True)
+        except LOADING_ERRORS as error:
+            found.append(f"{source.name} is quantised and cannot be loaded here: {first_line(error)}")
+    return found
 
 
 def _diagnosis(

@@ -53,6 +53,7 @@ def generate(
         raise BadSetting(f"{len(prompts)} prompts need one neuron set each, not {len(sets)}")
     backbone, limit = model.backbone, position_limit(model.backbone.module)
     ids = [prompt_ids(backbone.tokenizer, prompt, max_length=limit) for prompt in prompts]
+    backbone.check_tokens(token for own in ids for token in own)
     factors = [dict.fromkeys(checked(backbone, own), factor) for own in sets]
     written = continuations(backbone, ids, factors, tokens=tokens, everywhere=positions == "all", limit=limit)
     return [str(backbone.tokenizer.decode(own, skip_special_tokens=True)) for own in written]

@@ -99,7 +99,7 @@ class Head:
 
     @torch.no_grad()
     def _values(self, hidden: Tensor, targets: Tensor, target: Target) -> Tensor:
-        result = hidden.new_empty(len(hidden), dtype=_wide(hidden.dtype))
+        result = hidden.new_empty(len(hidden), dtype=wide_dtype(hidden.dtype))
         for part, logits, wanted in self._chunks(hidden, targets):
             chosen = logits.gather(1, wanted)[:, 0]
             if target != "logit":
@@ -109,7 +109,7 @@ class Head:
 
     @torch.no_grad()
     def _value_and_gradient(self, hidden: Tensor, targets: Tensor, target: Target) -> tuple[Tensor, Tensor]:
-        values = hidden.new_empty(len(hidden), dtype=_wide(hidden.dtype))
+        values = hidden.new_empty(len(hidden), dtype=wide_dtype(hidden.dtype))
         gradients = torch.empty_like(hidden)
         for part, logits, wanted in self._chunks(hidden, targets):
             chosen = logits.gather(1, wanted)
@@ -184,6 +184,6 @@ def tolerance(dtype: torch.dtype) -> float:
     return _TOLERANCE.get(dtype, _COARSE)
 
 
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    """Probabilities are held in float32 at least: scores of 1e-7 vanish in half precision."""
+def wide_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Probabilities and sums are held in float32 at least: scores of 1e-7 vanish in half precision."""
     return dtype if dtype in (torch.float32, torch.float64) else torch.float32

@@ -1,7 +1,8 @@
-"""Hooks that are always taken off again, and the exception that ends a forward pass early."""
+"""Hooks that act in their own thread and are always taken off again, and the exception that ends a pass early."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,7 +39,7 @@ def hooked(registrations: Iterable[Registration]) -> Iterator[None]:
 
 def before(module: nn.Module, hook: Callable[..., Any], *, keywords: bool = False) -> Registration:
     """A hook that sees, and may replace, the module's input."""
-    return lambda: module.register_forward_pre_hook(hook, with_kwargs=keywords)
+    return lambda: module.register_forward_pre_hook(_in_this_thread(hook), with_kwargs=keywords)
 
 
 def noting_shape(block: nn.Module) -> tuple[list[int], Registration]:
@@ -63,9 +64,15 @@ def with_stream(output: Any, stream: Tensor) -> Any:
 
 def after(module: nn.Module, hook: Callable[..., Any]) -> Registration:
     """A hook that sees, and may replace, the module's output."""
-    return lambda: module.register_forward_hook(hook)
+    return lambda: module.register_forward_hook(_in_this_thread(hook))
 
 
 def after_any(hook: Callable[..., Any]) -> Registration:
     """The same for every module that is called meanwhile, whether or not it is a model's part."""
-    return lambda: register_module_forward_hook(hook)
+    return lambda: register_module_forward_hook(_in_this_thread(hook))
+
+
+def _in_this_thread(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """The hook, silent in passes that other threads run through the same modules meanwhile."""
+    owner = threading.get_ident()
+    return lambda *given: hook(*given) if threading.get_ident() == owner else None

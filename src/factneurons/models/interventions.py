@@ -70,7 +70,7 @@ def _hooks(
     shape, noting = noting_shape(backbone.layers[layer].block)
 
     def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
-        if backbone.rows_only:
+        if backbone.own.rows_only:
             return None
         old = inputs[0].view(*shape, -1)  # some blocks run their MLP on [rows * tokens, hidden]
         new = on_columns(old)
@@ -100,23 +100,24 @@ def changed_weights(
     """Multiply the in- and out-weights of neurons for the time of the block; biases stay.
 
     Raises:
-        BadSetting: unknown `parts`.
+        BadSetting: unknown `parts`, or another thread has changed weights.
         BadModel: the weights are quantised or not in memory.
     """
     check_choice("parts", parts, _PARTS)
     out, inward = _PARTS[parts]
     views: list[tuple[Tensor, Tensor]] = []
-    try:
-        for neuron in checked(backbone, neurons):
-            for view in [
-                *(out_views(backbone, neuron) if out else ()),
-                *(in_views(backbone, neuron) if inward else ()),
-            ]:
-                views.append((view, view.detach().clone()))
-                with torch.no_grad():
-                    view.mul_(factor)
-        yield
-    finally:
-        with torch.no_grad():
-            for view, original in reversed(views):
-                view.copy_(original)
+    with backbone.turns.writing():
+        try:
+            for neuron in checked(backbone, neurons):
+                for view in [
+                    *(out_views(backbone, neuron) if out else ()),
+                    *(in_views(backbone, neuron) if inward else ()),
+                ]:
+                    views.append((view, view.detach().clone()))
+                    with torch.no_grad():
+                        view.mul_(factor)
+            yield
+        finally:
+            with torch.no_grad():
+                for view, original in reversed(views):
+                    view.copy_(original)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -29,12 +29,15 @@ from transformers.utils import logging
 
 from factneurons.errors import BadModel, BadNumber, BadSetting
 from factneurons.models.files import first_line
+from factneurons.models.gate import LooksAhead, check_model
 from factneurons.models.hooks import MODEL_ERRORS
 from factneurons.models.model import Model
 from factneurons.models.query import SENTINEL
 from factneurons.models.source import Source, find_source
 from factneurons.models.types import DTYPES, Kind
 from factneurons.settings import check_choice
+
+_Made = TypeVar("_Made")
 
 AUTO_CLASSES: dict[Kind, Any] = {
     "cloze": AutoModelForMaskedLM,
@@ -96,13 +99,17 @@ def load_model(
     with quiet():
         config = load_config(source, trust_remote_code)
         known = load_tokenizer(source, tokenizer, trust_remote_code)
-        kind = kind_of(source, config, known)
-        _check_tokenizer(source.name, kind, config, known)
-        module = _load_module(source, kind, config, dtype, device_map, trust_remote_code)
-    _check_finite(source.name, module)
-    if place is not None:
-        module = module.to(place)
-    return Model(module, known, name=source.name, kind=kind)
+
+        def load(kind: Kind) -> Model:
+            check_tokenizer(source.name, kind, config, known)
+            module = _load_module(source, kind, config, dtype, device_map, trust_remote_code)
+            _check_finite(source.name, module)
+            model = Model(module if place is None else module.to(place), known, name=source.name, kind=kind)
+            check_model(model.backbone)
+            return model
+
+        with torch.inference_mode(False):  # weights made inside it could carry no gradient
+            return as_it_looks(load, source, config, known)
 
 
 def _device(device: str | torch.device | None, device_map: object) -> torch.device | None:
@@ -178,12 +185,8 @@ def load_tokenizer(
     return loaded
 
 
-def kind_of(source: Source, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase | None) -> Kind:
-    """How a model is asked: its class decides, then what transformers can make of its configuration.
-
-    Raises:
-        BadModel: neither a masked, nor a causal, nor an encoder-decoder language model.
-    """
+def _possible(source: Source, config: PretrainedConfig) -> list[Kind]:
+    """The kinds of language model that transformers can make of a configuration."""
     auto_map = source.config.get("auto_map")
     own = auto_map if isinstance(auto_map, dict) else {}
     possible = [
@@ -191,6 +194,16 @@ def kind_of(source: Source, config: PretrainedConfig, tokenizer: PreTrainedToken
     ]
     if getattr(config, "is_encoder_decoder", False):
         possible = [kind for kind in possible if kind == "encoder-decoder"]
+    return possible
+
+
+def kind_of(source: Source, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase | None) -> Kind:
+    """How a model is asked: its class decides, then what transformers can make of its configuration.
+
+    Raises:
+        BadModel: neither a masked, nor a causal, nor an encoder-decoder language model.
+    """
+    possible = _possible(source, config)
     for architecture in getattr(config, "architectures", None) or ():
         for ending, kind in _ENDINGS.items():
             if architecture.endswith(ending) and kind in possible:
@@ -206,7 +219,29 @@ def kind_of(source: Source, config: PretrainedConfig, tokenizer: PreTrainedToken
     return possible[0]
 
 
-def _check_tokenizer(name: str, kind: Kind, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+def as_it_looks(
+    load: Callable[[Kind], _Made], source: Source, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase | None
+) -> _Made:
+    """What `load` makes of the kind a model says it is, or of a masked one where it looks both ways.
+
+    Raises:
+        BadModel: no language model, one that is refused, or one that looks both ways and has no masked head or mask.
+    """
+    kind = kind_of(source, config, tokenizer)
+    try:
+        return load(kind)
+    except LooksAhead:
+        if "cloze" not in _possible(source, config) or tokenizer is None or tokenizer.mask_token is None:
+            raise
+    return load("cloze")
+
+
+def check_tokenizer(name: str, kind: Kind, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a tokenizer without what the kind is asked with, or of another model.
+
+    Raises:
+        BadModel: no mask or sentinel, or more tokens than the model has.
+    """
     if kind == "cloze" and tokenizer.mask_token is None:
         raise BadModel(f"{name} is a masked model, but its tokenizer has no mask token")
     if kind == "encoder-decoder" and SENTINEL not in tokenizer.get_vocab():

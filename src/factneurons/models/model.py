@@ -21,6 +21,7 @@ from factneurons.models.query import build_query
 from factneurons.models.questions import Asking, Question
 from factneurons.models.suppression import answer_side_by_side, log_probabilities_of
 from factneurons.models.types import Evaluation, FloatArray, Kind, Neuron, Parts, Positions, Query
+from factneurons.settings import refuse
 
 _Found = TypeVar("_Found")
 
@@ -97,11 +98,18 @@ class Model:
         Raises:
             NotAskable: this model cannot be asked this; `reason` says why.
             BadFact: the text has more than one blank.
+            BadSetting: a prompt or an answer that is no text.
         """
+        if not isinstance(prompt, (Prompt, str)):
+            refuse("prompt", prompt, "a text or a Prompt; several are asked one by one, or as a Fact")
+        if not isinstance(answer, str):
+            refuse("answer", answer, "a text; several are asked one by one")
         tokenizer, longest = self.backbone.tokenizer, self._positions
-        return build_query(
+        query = build_query(
             tokenizer, self.kind, prompt, answer, multi_mask=multi_mask, max_length=longest, subject=subject
         )
+        self.backbone.check_tokens((*query.input_ids, *query.decoder_input_ids, *query.answer_ids))
+        return query
 
     def probability(self, prompt: Prompt | str, answer: str, *, multi_mask: bool = False) -> float:
         """P(answer) in the blank: the product over the answer's tokens, each given the gold ones before it."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from factneurons.errors import BadModel, NotAskable
+from factneurons.facts.problems import shown
 from factneurons.facts.types import BLANK, MASK_TOKENS, Prompt, foreign_blank
 from factneurons.facts.words import NO_SPACES
 from factneurons.models.types import Against, Kind, Query
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 SENTINEL = "<extra_id_0>"
 """The token that stands for the blank in an encoder-decoder's text."""
+
+_SHOWN = 300
+"""Letters of a prompt or an answer that a refusal repeats at most."""
 
 _SPACES = " \t\N{NO-BREAK SPACE}"
 _INVISIBLE = ("Cc", "Cf", "Zs", "Zl", "Zp")
@@ -65,8 +69,8 @@ class _Question:
 
     def refuse(self, reason: str, because: str) -> NotAskable:
         """The error that says which question cannot be asked, and why."""
-        answer = "" if self.free else f" with answer {self.answer!r}"
-        return NotAskable(reason, f"prompt {self.prompt.text!r}{answer}: {because}")
+        answer = "" if self.free else f" with answer {shown(self.answer, _SHOWN)}"
+        return NotAskable(reason, f"prompt {shown(self.prompt.text, _SHOWN)}{answer}: {because}")
 
 
 def build_query(
@@ -149,7 +153,7 @@ def contrasted(kind: Kind, query: Query, other: Query) -> Query:
     """
     pairs = zip(query.answer_ids, other.answer_ids, strict=False)
     token = next((number for number, (own, its) in enumerate(pairs) if own != its), None)
-    where = f"prompt {query.prompt.text!r}: {query.answer!r} against {other.answer!r}"
+    where = f"prompt {shown(query.prompt.text, _SHOWN)}: {query.answer!r} against {other.answer!r}"
     if token is None:
         raise NotAskable("no-contrast", f"{where}: one answer begins with the other")
     if _read_before(kind, query, token) != _read_before(kind, other, token):
@@ -356,7 +360,7 @@ def _check_causal(question: _Question) -> None:
     if any(not _is_closing(character) for character in question.right):
         raise question.refuse(
             "blank-not-at-end",
-            f"a causal model cannot read {question.right.strip()!r} right of the blank; "
+            f"a causal model cannot read {shown(question.right.strip(), _SHOWN)} right of the blank; "
             "ask with a pattern that ends with the blank, for instance a question",
         )
     if not question.left.strip():

@@ -25,7 +25,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
 )
 
-from factneurons.errors import BadModel
+from factneurons.errors import BadModel, BadSetting
 from factneurons.facts.problems import shown
 from factneurons.models.adapters import EXPERTS
 from factneurons.models.bundled import pocket_path
@@ -68,7 +68,13 @@ def find_source(
     Raises:
         BadModel: not found, not reachable, no model folder, own code without permission, a mixture of
             experts, or (with `weights`) no readable safetensors.
+        BadSetting: neither a text nor a path.
     """
+    if not isinstance(name_or_path, (str, os.PathLike)):
+        raise BadSetting(
+            f"a model is given by its name or folder, not as a {type(name_or_path).__name__}; for a module in memory: "
+            "Model(module, tokenizer, name=..., kind=...)"
+        )
     name = os.fspath(name_or_path)
     folder = _folder(name, revision, trust_remote_code, weights)
     config = read_config(name, folder)

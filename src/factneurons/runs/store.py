@@ -76,8 +76,8 @@ class Run:
         folder = Path(folder)
         with disk_errors_in_one_line(folder):
             _refuse_foreign(folder)
-            for name in _FOLDERS:
-                (folder / name).mkdir(parents=True, exist_ok=True)
+            for name in ("", *_FOLDERS):
+                _make(folder / name, parents=not name)
             share = Share(folder)
             try:
                 with share.leases.alone(MANIFEST):
@@ -312,6 +312,16 @@ def _refuse_foreign(folder: Path) -> None:
         raise BadRun(f"{folder} is not empty and is not a run (it has no {MANIFEST}): choose another --out")
     if parts.exists() and any(parts.iterdir()):
         raise BadRun(f"{folder}: its {MANIFEST} is missing, so nobody knows how its tables were made")
+
+
+def _make(folder: Path, *, parents: bool = False) -> None:
+    """Make a folder that is not there. (With `exist_ok` Python drops every error of the disk where one is there.)"""
+    try:
+        if not folder.is_dir():
+            folder.mkdir(parents=parents)
+    except FileExistsError:  # another worker has made it just now
+        if not folder.is_dir():
+            raise
 
 
 def _read(path: Path, table: Table[Any], columns: Sequence[str] | None = None) -> pa.Table:

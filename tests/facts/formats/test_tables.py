@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,3 +95,73 @@ def test_a_mapped_column_that_is_not_there_is_named(write: Callable[..., Path]) 
     path = write("facts.csv", HEADER + ROW)
     with pytest.raises(BadFact, match="there is no column 'nonsense', only id, relation"):
         list(load_facts(f"{path}?columns=date:nonsense"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "options", "aliases"),
+    [
+        ('"[""Bar"", ""Barville"", ""B""]"', "", ("Bar", "B")),
+        ("\"['Bar', 'B']\"", "", ("Bar", "B")),
+        ("Bar|B", "", ("Bar", "B")),
+        ('"Bar, B"', "&separator=, ", ("Bar", "B")),
+    ],
+)
+def test_lists_inside_cells(cell: str, options: str, aliases: tuple[str, ...], write: Callable[..., Path]) -> None:
+    path = write("facts.csv", f"id,r,s,a,p,more\n1,r,Fooland,Barville,It is ___.,{cell}\n")
+    columns = "columns=relation:r,subject:s,answer:a,prompt:p,aliases:more"
+    assert [fact.aliases for fact in load_facts(f"{path}?{columns}{options}")] == [aliases]
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [("wrong_answers", "'Rome, Barville' holds the right one: is it a list"), ("candidates", "")],
+)
+def test_a_list_with_the_right_answer_in_it_is_no_wrong_answer(
+    column: str, said: str, write: Callable[..., Path]
+) -> None:
+    path = write(
+        "facts.csv", f'id,relation,subject,answer,prompt,{column}\n1,r,S,Barville,It is ___.,"Rome, Barville"\n'
+    )
+    if said:
+        with pytest.raises(BadFact, match=said):
+            list(load_facts(path))
+    else:
+        assert [fact.wrong_answers for fact in load_facts(f"{path}?separator=, ")] == [("Rome",)]
+
+
+def test_a_cell_that_only_looks_like_a_list_is_refused(write: Callable[..., Path]) -> None:
+    path = write(
+        "facts.csv", "id,relation,subject,answer,prompt,aliases\n1,r,S,A,It is ___.,[B\n2,r,S,A,It is ___.,[B]\n"
+    )
+    with pytest.raises(BadFact, match=r"facts.csv:3: .*looks like a list and is none"):
+        list(load_facts(path))
+
+
+def test_patterns_of_others_are_filled(write: Callable[..., Path]) -> None:
+    path = write("facts.csv", "id,relation,subject,answer,prompt\n1,r,Fooland,B,[X] has [Y].\n2,r,Bar,B,{} has ___.\n")
+    assert [fact.prompts[0].text for fact in load_facts(path)] == ["Fooland has ___.", "Bar has ___."]
+
+
+def test_json_lines_and_lists_tabs_and_packed_files(write: Callable[..., Path], tmp_path: Path) -> None:
+    record = {"case": 1, "edit": {"about": "Fooland", "answers": ["B", "Bar"]}, "q": "It is", "q2": "Is it"}
+    columns = (
+        "columns=id:case,relation:=r,subject:edit.about,answer:edit.answers.0,aliases:edit.answers,prompts:q+q2+q3?"
+    )
+    tabs = "id\trelation\tsubject\tanswer\tprompt\n1\tr\tFooland\tB\tIt is, of all, ___.\n"
+    paths = [
+        write("a.jsonl", [record]),
+        write("b.json", [record, {**record, "case": 2}]),
+        write("c.json", json.dumps([record], indent=1)),
+        write("d.jsonl.gz", gzip.compress(json.dumps(record).encode())),
+    ]
+    for path in paths:
+        fact = next(iter(load_facts(f"{path}?{columns}&blank=end")))
+        assert (fact.id, fact.subject, fact.answer, fact.aliases) == ("1", "Fooland", "B", ("Bar",))
+        assert [prompt.text for prompt in fact.prompts] == ["It is ___", "Is it ___"]
+    for path in (write("e.tsv", tabs), write("f.tsv.gz", gzip.compress(tabs.encode()))):
+        assert [fact.answer for fact in load_facts(path)] == ["B"]
+    with pytest.raises(BadFact, match="this looks tab-separated"):
+        list(load_facts(write("g.csv", tabs)))
+    for packed in (gzip.compress(tabs.encode())[:-9], b"no gzip at all"):
+        with pytest.raises(BadSetting, match="cannot be read"):
+            list(load_facts(write("h.tsv.gz", packed)))

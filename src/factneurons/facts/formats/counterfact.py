@@ -1,4 +1,4 @@
-"""CounterFact: one JSON list of edits.
+"""CounterFact: one JSON list of edits, or one edit per line.
 
 A record has `case_id`, `requested_rewrite` with `prompt` ({} for the subject), `relation_id`, `subject`,
 `target_true.str` and `target_new.str`, and `paraphrase_prompts`. The true answer is asked; the new one,
@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from factneurons.facts.fields import Fields
-from factneurons.facts.formats.own import check_wrong_answers
-from factneurons.facts.pieces import members
+from factneurons.facts.fields import Fields, check_wrong_answers
+from factneurons.facts.pieces import records
 from factneurons.facts.problems import BadRecord, shown
 from factneurons.facts.reading import Format, Option, Reading, Request, choice
 from factneurons.facts.types import Fact, Prompt
@@ -22,7 +21,7 @@ _SUBJECT = "{}"
 
 def read(request: Request, reading: Reading) -> Iterator[Fact]:
     """One fact per edit."""
-    for piece in members(request.path):
+    for piece in records(request.path):
         with reading.record(piece.where) as slot:
             record = piece.fields()
             slot.fact_id = fact_id = record.identifier("case_id")

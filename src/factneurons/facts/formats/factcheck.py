@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from factneurons.facts.fields import Fields
-from factneurons.facts.formats.own import check_wrong_answers
+from factneurons.facts.fields import Fields, check_wrong_answers
 from factneurons.facts.formats.templama import ANSWER, subject_of
 from factneurons.facts.pieces import lines, members
 from factneurons.facts.problems import BadRecord, shown

@@ -1,14 +1,18 @@
-"""Our own format: one fact per line, as JSON. docs/facts.md describes it, fact.schema.json defines it."""
+"""Our own format: one fact per line, as JSON. docs/facts.md describes it, fact.schema.json defines it.
+
+With the option `columns` the lines have other people's fields, and are read as rows of a table.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from factneurons.facts.fields import Fields, check_text
+from factneurons.facts.fields import Fields, check_text, check_wrong_answers
+from factneurons.facts.formats.tables import OPTIONS, facts_from_rows, no_column
 from factneurons.facts.pieces import lines
-from factneurons.facts.problems import BadRecord, shown
 from factneurons.facts.reading import Format, Reading, Request
+from factneurons.facts.rows import Row, json_rows
 from factneurons.facts.types import Fact, Prompt
 
 SCHEMA = Path(__file__).parents[1] / "schema" / "fact.schema.json"
@@ -28,11 +32,19 @@ FIELDS = (
 )
 
 
+_NEEDED = {"id", "relation", "subject", "answer", "prompts"}
+
+
 def read(request: Request, reading: Reading) -> Iterator[Fact]:
     """One fact per line."""
+    if request.options.get("columns"):
+        yield from facts_from_rows(json_rows(request.path), request, reading)
+        return
     for piece in lines(request.path):
         with reading.record(piece.where) as slot:
             record = piece.fields()
+            if reading.records == 1 and len(_NEEDED - set(record.names())) > 1:  # not ours at all
+                raise no_column("prompts", Row(piece.where, 1, record.as_mapping()))
             slot.fact_id = record.text("id")
             yield fact_from_fields(record, piece.where, reading)
 
@@ -64,19 +76,6 @@ def fact_from_fields(record: Fields, where: str, reading: Reading) -> Fact:
     )
 
 
-def check_wrong_answers(answer: str, aliases: tuple[str, ...], wrong_answers: tuple[str, ...]) -> None:
-    """Refuse a wrong answer that is right.
-
-    Raises:
-        BadRecord: one of them is the answer or an alias.
-    """
-    right = {answer.strip(), *(alias.strip() for alias in aliases)}
-    for wrong in wrong_answers:
-        if wrong.strip() in right:
-            detail = f"the wrong answer {shown(wrong)} is also given as a right one"
-            raise BadRecord("wrong_answer_is_right", detail)
-
-
 def _translations(record: Fields) -> dict[str, str]:
     if "translations" not in record:
         return {}
@@ -90,4 +89,4 @@ def _files(request: Request) -> tuple[Path, ...]:
     return (request.file(),)
 
 
-FORMAT = Format("jsonl", "FILE", "Facts as JSON lines", read, _files)
+FORMAT = Format("jsonl", "FILE", "Facts as JSON lines", read, _files, OPTIONS)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from factneurons.facts.fields import check_text, kind
-from factneurons.facts.pieces import members
+from factneurons.facts.pieces import records
 from factneurons.facts.problems import BadRecord, shown
 from factneurons.facts.reading import Format, Reading, Request
 from factneurons.facts.types import BLANK, Fact, Prompt
@@ -21,7 +21,7 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 def read(request: Request, reading: Reading) -> Iterator[Fact]:
     """One fact per bag."""
-    for piece in members(request.path):
+    for piece in records(request.path):
         with reading.record(piece.where) as slot:
             texts, answer, label = _bag(piece.json())
             relation = label.partition("(")[0]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from factneurons.facts.formats import (
+    bear,
     bundled,
     counterfact,
     csv_file,
+    edit_chains,
     factcheck,
     hub,
     lama,
@@ -17,6 +19,8 @@ from factneurons.facts.formats import (
     pararel,
     parquet_file,
     perturbed,
+    presets,
+    relation_files,
     templama,
 )
 from factneurons.facts.reading import Format
@@ -27,6 +31,8 @@ FORMATS: Mapping[str, Format] = {
         bundled.FORMAT,
         own.FORMAT,
         csv_file.FORMAT,
+        csv_file.TSV_FORMAT,
+        csv_file.JSON_FORMAT,
         parquet_file.FORMAT,
         hub.FORMAT,
         lama.FORMAT,
@@ -39,9 +45,21 @@ FORMATS: Mapping[str, Format] = {
         factcheck.FORMAT,
         factcheck.SENTENCES_FORMAT,
         counterfact.FORMAT,
+        edit_chains.MQUAKE_FORMAT,
+        edit_chains.RIPPLE_FORMAT,
+        relation_files.LRE_FORMAT,
+        relation_files.KLAR_FORMAT,
+        bear.FORMAT,
+        *presets.FORMATS,
     )
 }
 """Scheme -> format."""
 
-SUFFIXES: Mapping[str, str] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+SUFFIXES: Mapping[str, str] = {
+    ".jsonl": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+}
 """The end of a file's name -> the scheme it is read with if none is given."""

@@ -149,14 +149,15 @@ def own_attention(backbone: Backbone, prefix: Prefix) -> Iterator[None]:
         Unsupported: the block ended and not every layer's attention had come here.
     """
     config = backbone.module.config
-    old = config._attn_implementation
-    token = _PREFIX.set(prefix)
-    try:
-        config._attn_implementation = _ROWS if prefix.keys else _PLAIN
-        yield
-    finally:
-        config._attn_implementation = old
-        _PREFIX.reset(token)
+    with backbone.turns.turn():
+        old = config._attn_implementation
+        token = _PREFIX.set(prefix)
+        try:
+            config._attn_implementation = _ROWS if prefix.keys else _PLAIN
+            yield
+        finally:
+            config._attn_implementation = old
+            _PREFIX.reset(token)
     if prefix.calls != backbone.layer_count:
         raise Unsupported("attention that does not go through the registry")
 

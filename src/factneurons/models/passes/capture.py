@@ -81,6 +81,7 @@ Item = tuple[int, tuple[int, ...]]
 """A query's row in the batch, and the indices of the answer tokens whose positions are meant."""
 
 
+@torch.inference_mode(False)  # what is kept may be asked for gradients later
 @torch.no_grad()
 def capture(backbone: Backbone, queries: Sequence[Query], items: Sequence[Item], *, contrast: bool = False) -> Capture:
     """Run queries once and keep what rows that change only these items' target positions can share.

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from factneurons.models.backbone import Backbone, Change
+from factneurons.models.backbone import Backbone
 from factneurons.models.passes.capture import Capture
 from factneurons.models.passes.plain import run_changed
 from factneurons.models.passes.rows import run_rows
+from factneurons.models.threads import Change
 from factneurons.models.types import Target
 
 GatedResult = tuple[Tensor, list[Tensor]]

@@ -143,7 +143,8 @@ class _Rows:
             options |= {"past_key_values": self._cache, "use_cache": True}
         if "logits_to_keep" in self._takes:
             options["logits_to_keep"] = 1
-        return self._backbone.module(**options).logits[:, -1].argmax(-1)  # type: ignore[no-any-return]
+        with self._backbone.turns.turn():
+            return self._backbone.module(**options).logits[:, -1].argmax(-1)  # type: ignore[no-any-return]
 
 
 def _changes(

@@ -8,6 +8,7 @@ all rounds but one, so that what differs by noise only is left as it is.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,10 @@ _FASTER = 1.1
 _ROUNDS = 9
 _MISSED = 1
 
+_LOCK = threading.RLock()
+_restored: list[Any] = []
+"""What open blocks found, the setting belonging to the whole process."""
+
 
 @contextmanager
 def fast_products(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
@@ -31,13 +36,16 @@ def fast_products(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
     if setting is None:
         yield
         return
-    matmul = _LIBRARY.matmul
-    old = matmul.fp32_precision
+    with _LOCK:
+        _restored.append(_LIBRARY.matmul.fp32_precision)
+        _LIBRARY.matmul.fp32_precision = setting
     try:
-        matmul.fp32_precision = setting
         yield
     finally:
-        matmul.fp32_precision = old
+        with _LOCK:  # blocks of several threads overlap: the last to end puts back what the first one found
+            first = _restored[0]
+            _restored.pop()
+            _LIBRARY.matmul.fp32_precision = setting if _restored else first
 
 
 def routing() -> str:

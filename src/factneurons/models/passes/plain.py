@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from factneurons.models.backbone import Backbone, Change
+from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import Registration, before
 from factneurons.models.passes.capture import Capture, places
+from factneurons.models.threads import Change
 from factneurons.models.types import Neuron
 
 _TOKENS = 4096

@@ -22,11 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from factneurons.models.adapters import Layer
-from factneurons.models.backbone import Backbone, Change
+from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import Registration, after, before, stream_of, with_stream
 from factneurons.models.passes.attention import Prefix, Unsupported, own_attention, prefix_cache
 from factneurons.models.passes.capture import Capture
+from factneurons.models.threads import Change
 
 
 @dataclass(frozen=True, slots=True)

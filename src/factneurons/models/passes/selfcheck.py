@@ -16,6 +16,7 @@ from factneurons.models.types import Query
 _TOKENS = 4
 
 
+@torch.inference_mode(False)
 def misfit(backbone: Backbone, captured: Capture) -> str:
     """Compare value and gradient of every layer halfway to zero; a blocks' shape that differs shows here.
 
