@@ -4,6 +4,7 @@ As a script it is a process that forks writers and kills them, so that a test pa
     small_runs.py random FOLDER KILLS SEED     kill writers of one run at random moments, then let one finish
     small_runs.py events FOLDER                one run per step of writing, killed at that step
     small_runs.py hold FOLDER                  open a run for writing, say so, and wait to be killed
+    small_runs.py share FOLDER                 be one of the workers of a run
     small_runs.py modules FOLDER               the modules that a run needs
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
+from factneurons.runs import workers
 from factneurons.runs.drive import Batch, drive
 from factneurons.runs.manifest import DataIdentity, Manifest, ModelIdentity
 from factneurons.runs.skips import Skip
@@ -222,13 +224,37 @@ def hold(folder):
         signal.pause()
 
 
+def share(folder):
+    """One worker of several, each of which shows its life often and waits for no other long."""
+    workers.BEAT, workers.PATIENCE = 0.1, 0.8
+
+    met = False
+
+    def work_slowly(facts):
+        nonlocal met
+        while not met:
+            met = len(list((folder / "workers").iterdir())) == 2
+            time.sleep(0.01)
+        time.sleep(0.05)
+        return work(facts)
+
+    write_run(folder, 80, 4, work_slowly)
+    return [Run.open(folder).manifest.stages[STAGE].state]
+
+
 def modules(folder):
     write_run(folder, 8)
     return sorted(sys.modules)
 
 
 def main(name, folder, *numbers):
-    commands = {"random": kill_at_random, "events": kill_at_every_step, "hold": hold, "modules": modules}
+    commands = {
+        "random": kill_at_random,
+        "events": kill_at_every_step,
+        "hold": hold,
+        "share": share,
+        "modules": modules,
+    }
     result = commands[name](Path(folder), *map(int, numbers))
     sys.stdout.write(json.dumps(result))
 

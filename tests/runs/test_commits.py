@@ -46,7 +46,7 @@ def test_what_is_written_is_read_again_in_order(folder, commit, small):
     written = [commit(number, facts[place : place + 2]) for number, place in ((1, 0), (2, 2), (1_000_000, 4))]
     found = list(read_commits(folder))
     assert [each for each, _ in found] == written
-    assert [inner.name for _, inner in found] == ["000001-locate", "000002-locate", "1000000-locate"]
+    assert [inner.name.rpartition("-")[0] for _, inner in found] == ["000001-locate", "000002-locate", "1000000-locate"]
     for place, (each, inner) in zip((0, 2, 4), found, strict=True):
         assert [name.key for name in each.facts] == [fact.key for fact in facts[place : place + 2]]
         assert {path.name for path in inner.iterdir()} == {RECORD, *(f"{table}.parquet" for table in each.parts)}
@@ -113,9 +113,9 @@ def test_a_disk_that_refuses_leaves_nothing_of_it(step, folder, commit, small, m
 
 def test_a_changed_or_missing_record_is_named(folder, commit, small):
     commit(1, small.make_facts(2))
-    record = folder / PARTS / "000001-locate" / RECORD
+    record = next((folder / PARTS).iterdir()) / RECORD
     record.write_bytes(record.read_bytes().replace(b'"number": 1', b'"number": 2'))
-    with pytest.raises(BadRun, match=r"000001-locate/commit\.json is damaged or was changed"):
+    with pytest.raises(BadRun, match=r"000001-locate-[0-9a-f]{12}/commit\.json is damaged or was changed"):
         list(read_commits(folder))
     record.unlink()
     with pytest.raises(BadRun, match=r"commit\.json: cannot be read"):

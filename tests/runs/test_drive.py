@@ -279,7 +279,7 @@ def test_progress_is_told_after_every_batch(run, small, facts):
     drive(run, small.STAGE, facts[:6], small.work, batch_size=3)
     progress = Recorder()
     drive(run, small.STAGE, facts, small.work, batch_size=7, progress=progress, total=20)
-    assert [(pace.done, pace.before, pace.total) for pace in progress.paces] == [(7, 6, 20), (14, 6, 20)]
+    assert [(pace.done, pace.before, pace.total) for pace in progress.paces] == [(1, 6, 20), (8, 6, 20), (14, 6, 20)]
     assert all(pace.facts_per_second > 0 for pace in progress.paces)
 
 

@@ -58,8 +58,12 @@ def test_a_run_needs_the_data_types_of_the_rooms_below_and_no_more(tmp_path, sta
 def test_a_killed_writer_is_told_of_and_its_lock_is_free(tmp_path, small, start_script):
     holder = start_script("hold", tmp_path / "run")
     assert holder.stdout.readline() == "open\n"
-    with pytest.raises(BadRun, match=f"is being written by process {holder.pid} on"):
-        Run.create_or_resume(tmp_path / "run", small.make_manifest(), small.STAGE)
+    with Run.create_or_resume(tmp_path / "run", small.make_manifest(), small.STAGE) as run:
+        assert run.notes == []  # two that live are workers of one run
+    with pytest.raises(
+        BadRun, match=f"is being worked on by process {holder.pid} on .* with no limit, this is with limit 3"
+    ):
+        Run.create_or_resume(tmp_path / "run", small.make_manifest(extent={"limit": 3}), small.STAGE)
     assert Run.open(tmp_path / "run").manifest.stages[small.STAGE].state == "running"
     holder.kill()
     holder.wait()

@@ -15,6 +15,12 @@ def folder(tmp_path, small):
     return tmp_path / "run"
 
 
+def part_of(folder, number):
+    """The part whose first fact is the number-th of its stage."""
+    (part,) = (folder / "parts").glob(f"{number:06d}-locate-*")
+    return part
+
+
 def flip_a_bit(path, place):
     data = bytearray(path.read_bytes())
     data[place] ^= 1
@@ -28,13 +34,13 @@ def test_a_run_as_written_is_whole(folder):
 @pytest.mark.parametrize("name", ["facts.parquet", "neurons.parquet", "skipped.parquet"])
 @pytest.mark.parametrize("place", [0, 200, -1])
 def test_one_changed_bit_of_a_part_is_named(folder, name, place):
-    part = folder / "parts" / "000001-locate" / name
+    part = part_of(folder, 1) / name
     flip_a_bit(part, place)
     assert verify(Run.open(folder)) == [f"{part}: it was changed after it was written"]
 
 
 def test_a_missing_and_a_foreign_part_are_named(folder):
-    part = folder / "parts" / "000002-locate" / "facts.parquet"
+    part = part_of(folder, 5) / "facts.parquet"
     part.rename(part.with_name("old.parquet"))
     assert verify(Run.open(folder)) == [
         f"{part}: it is missing",
@@ -43,7 +49,7 @@ def test_a_missing_and_a_foreign_part_are_named(folder):
 
 
 def test_a_changed_record_is_named(folder):
-    record = folder / "parts" / "000002-locate" / "commit.json"
+    record = part_of(folder, 5) / "commit.json"
     content = json.loads(record.read_text())
     content["parts"]["facts"]["rows"] += 1
     record.write_text(json.dumps(content))
@@ -51,11 +57,10 @@ def test_a_changed_record_is_named(folder):
     assert problems[0] == f"{record}: it is missing or was changed"
 
 
-@pytest.mark.parametrize(("number", "gap"), [(2, ["commit 000002 is missing"]), (3, [])])
-def test_a_missing_commit_is_noticed(folder, number, gap):
-    shutil.rmtree(folder / "parts" / f"{number:06d}-locate")
+@pytest.mark.parametrize("number", [5, 9])
+def test_a_missing_commit_is_noticed(folder, number):
+    shutil.rmtree(part_of(folder, number))
     assert verify(Run.open(folder)) == [
-        *(f"{folder}: {line}" for line in gap),
         f"{folder}: stage 'locate' has fewer facts on disk than its manifest says",
     ]
 

@@ -28,7 +28,7 @@ from factneurons.cli.terminal import Terminal
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "test": (
         'factneurons test pocket-gpt2 --facts "bundled?relation=capital&lang=en" '
-        "--neurons runs/capital/parts/000001-locate/neurons.parquet --out runs/theirs",
+        "--neurons runs/capital/parts/000001-locate-267936ccb7e1/neurons.parquet --out runs/theirs",
     ),
 }
 

@@ -1,9 +1,13 @@
 """Commits: the rows of a few finished facts, put into a run at once or not at all.
 
-A commit is a folder parts/NUMBER-STAGE with one Parquet file per table that got rows, and commit.json, which
+A commit is a folder parts/NUMBER-STAGE-KEY with one Parquet file per table that got rows, and commit.json, which
 names the files with their hashes and the facts they finish. It is written under unfinished/, flushed, and
 then appears under its own name by a single rename. So no reader ever sees half of it, and what a killed
 writer left under unfinished/ can be thrown away. No name in it comes from the data.
+
+NUMBER is the place of its first fact in the stage's stream, so that commits are read in the order of the stream,
+whoever made them when. KEY is a hash of what its facts say. A folder is never renamed onto one that holds files: two
+workers who did the same facts want the same name, and what comes second is thrown away.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -31,7 +35,7 @@ from factneurons.runs.tables import TABLES, table_named
 from factneurons.tables import Row
 
 PARTS, UNFINISHED, RECORD = "parts", "unfinished", "commit.json"
-_NAME = re.compile(r"(\d{6,})-([a-z][a-z0-9_]*)")
+_NAME = re.compile(r"(\d{6,})-([a-z][a-z0-9_]*)(?:-[0-9a-f]{12}(-merged)?)?")
 
 
 class FactName(NamedTuple):
@@ -55,12 +59,13 @@ class Commit:
     """What commit.json says.
 
     Attributes:
-        number: commits of a run are numbered from 1 without gaps.
+        number: the place of its first fact in the stream, from 1 on: commits are read in that order.
         stage: the stage that made it.
         facts: the facts it finishes, with results or skipped.
         records: the keys of what was skipped before it became a fact of this stage.
         parts: table -> its file's rows and hash.
         counts: what it adds to the stage's counts.
+        merges: the names of the commits that this one stands for; they are not read any more.
     """
 
     number: int
@@ -69,11 +74,13 @@ class Commit:
     records: tuple[str, ...]
     parts: Mapping[str, Part]
     counts: Counts
+    merges: tuple[str, ...] = ()
 
     @property
     def folder_name(self) -> str:
         """The name of its folder under parts/."""
-        return f"{self.number:06d}-{self.stage}"
+        key = key_of([*(name.key for name in self.facts), *self.records])
+        return f"{self.number:06d}-{self.stage}-{key}" + ("-merged" if self.merges else "")
 
     @classmethod
     def from_bytes(cls, data: bytes, path: Path) -> Commit:
@@ -92,16 +99,23 @@ class Commit:
             tuple(content["records"]),
             {table: Part(**part) for table, part in content["parts"].items()},
             Counts(**content["counts"]),
+            tuple(content.get("merges", ())),
         )
 
 
+def key_of(keys: Iterable[str]) -> str:
+    """What some facts are called together: a short hash of their keys, in their order."""
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:12]
+
+
 def commit_folders(folder: Path) -> list[tuple[int, Path]]:
-    """The commits of a run as (number, folder), in the order they were made.
+    """The commits of a run as (number, folder), in the order of their numbers, without those that were merged.
 
     Raises:
-        BadRun: the folder that holds them is missing.
+        BadRun: the folder that holds them is missing, or the record of a merged one is damaged.
     """
     found = []
+    merged: set[str] = set()
     parts = folder / PARTS
     if not parts.is_dir():
         raise BadRun(f"{folder} is no whole run: its folder {PARTS} is missing")
@@ -109,7 +123,28 @@ def commit_folders(folder: Path) -> list[tuple[int, Path]]:
         match = _NAME.fullmatch(inner.name)
         if match:
             found.append((int(match[1]), inner))
-    return sorted(found)
+            if match[3]:
+                merged.update(read_commit(inner).merges)
+    return sorted(each for each in found if each[1].name not in merged)
+
+
+def read_commit(inner: Path) -> Commit:
+    """The record of one commit.
+
+    Raises:
+        BadRun: it is missing or damaged.
+    """
+    path = inner / RECORD
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadRun(f"{path}: cannot be read: {error.strerror}") from error
+    return Commit.from_bytes(data, path)
+
+
+def stage_of(inner: Path) -> str:
+    """The stage of a commit, from the name of its folder."""
+    return inner.name.split("-")[1]
 
 
 def read_commits(folder: Path, stage: str | None = None) -> Iterator[tuple[Commit, Path]]:
@@ -119,13 +154,21 @@ def read_commits(folder: Path, stage: str | None = None) -> Iterator[tuple[Commi
         BadRun: a commit's record is missing or damaged.
     """
     for _, inner in commit_folders(folder):
-        if stage is None or inner.name.partition("-")[2] == stage:
-            path = inner / RECORD
-            try:
-                data = path.read_bytes()
-            except OSError as error:
-                raise BadRun(f"{path}: cannot be read: {error.strerror}") from error
-            yield Commit.from_bytes(data, path), inner
+        if stage is None or stage_of(inner) == stage:
+            yield read_commit(inner), inner
+
+
+def new_commits(folder: Path, stage: str, known: Container[str]) -> Iterator[tuple[str, Commit]]:
+    """Names and records of the commits of a stage whose names are not known yet, whoever made them."""
+    for _, inner in commit_folders(folder):
+        if inner.name not in known and stage_of(inner) == stage:
+            yield inner.name, read_commit(inner)
+
+
+def next_number(folder: Path) -> int:
+    """A number after those of all commits."""
+    folders = commit_folders(folder)
+    return folders[-1][0] + 1 if folders else 1
 
 
 def write_commit(
@@ -135,8 +178,11 @@ def write_commit(
     facts: Sequence[Fact],
     rows: Mapping[str, Sequence[Row]],
     skips: Sequence[Skip],
+    worker: str = "",
 ) -> Commit:
     """Put rows and skips into the run in one step, and return the record.
+
+    If the same facts are there already, by another worker, nothing is written.
 
     Raises:
         BadNumber: a number that is none, in a column that may not be empty.
@@ -158,35 +204,52 @@ def write_commit(
         {name: Part(len(everything[name]), hashlib.sha256(data).hexdigest()) for name, data in files.items()},
         _count(facts, everything, skips),
     )
-    files_by_name = {f"{name}.parquet": data for name, data in files.items()}
-    files_by_name[RECORD] = json.dumps(sealed(asdict(commit))).encode()
-    with disk_errors_in_one_line(folder):
-        _publish(folder, commit.folder_name, files_by_name)
+    publish(folder, commit, files, worker)
     return commit
 
 
-def clear_unfinished(folder: Path) -> int:
-    """Throw away what a killed writer left half written, and return the number of files."""
-    leftovers = folder / UNFINISHED
-    count = sum(item.is_file() for item in leftovers.rglob("*"))
-    for inner in list(leftovers.iterdir()):
+def publish(folder: Path, commit: Commit, files: Mapping[str, bytes], worker: str = "") -> None:
+    """Put a commit into the run in one step; nothing, if it is there already.
+
+    Raises:
+        FactneuronsError: no space left; nothing of this commit is kept, everything before it is.
+    """
+    files_by_name = {f"{name}.parquet": data for name, data in files.items()}
+    files_by_name[RECORD] = json.dumps(sealed(asdict(commit))).encode()
+    with disk_errors_in_one_line(folder):
+        _publish(folder, commit.folder_name, files_by_name, f"{worker}.{commit.folder_name}")
+
+
+def clear_unfinished(folder: Path, living: Collection[str] = ()) -> int:
+    """Throw away what killed writers left half written, and return the number of files.
+
+    What is half written is called WORKER.NAME; that of the living is left alone.
+    """
+    count = 0
+    for inner in list((folder / UNFINISHED).iterdir()):
+        if inner.name.partition(".")[0] in living:
+            continue
         if inner.is_dir() and not inner.is_symlink():
-            shutil.rmtree(inner)
+            count += sum(item.is_file() for item in inner.rglob("*"))
+            shutil.rmtree(inner, ignore_errors=True)
         else:
-            inner.unlink()
+            count += 1
+            inner.unlink(missing_ok=True)
     return count
 
 
-def _publish(folder: Path, name: str, files: Mapping[str, bytes]) -> None:
-    temporary = folder / UNFINISHED / name
+def _publish(folder: Path, name: str, files: Mapping[str, bytes], scratch: str) -> None:
+    temporary, final = folder / UNFINISHED / scratch, folder / PARTS / name
     try:
         temporary.mkdir()
         for file_name, data in files.items():
             write_new(temporary / file_name, data)
         sync_folder(temporary)
-        os.replace(temporary, folder / PARTS / name)
-    except BaseException:
+        os.replace(temporary, final)
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError) and (final / RECORD).exists():  # another worker did the same facts
+            return
         raise
     sync_folder(folder / PARTS)
 

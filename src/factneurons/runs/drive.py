@@ -1,6 +1,8 @@
 """Drive a stage: take facts from a stream, skip what is done, work in batches, keep every finished batch.
 
-The stream is never held: memory grows only by one short key per fact.
+The stream is cut into the same batches whoever reads it and whatever is done already, so that several workers can
+divide it: each takes the lease of a batch that nobody has, and the stage is done when all batches are. The stream is
+never held: memory grows only by one short key per fact.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from typing import Protocol
 
 from factneurons.errors import BadFact, BadModel, BadNumber, BadRun, BadSetting, FactneuronsError, NotAskable
 from factneurons.facts.types import Fact
+from factneurons.runs.commits import key_of, new_commits
 from factneurons.runs.counts import Counts, Summary
+from factneurons.runs.leases import Lease
 from factneurons.runs.skips import Skip
 from factneurons.runs.stop import StopSignals
 from factneurons.runs.store import Run
@@ -39,7 +43,7 @@ class Pace:
     """How far a stage is.
 
     Attributes:
-        done: facts dealt with by this call.
+        done: facts dealt with since the call began, by all workers.
         before: facts that were found done already.
         total: how many facts there are, if anyone knows.
         seconds: since the call began.
@@ -98,6 +102,8 @@ _REASONS: tuple[tuple[type[FactneuronsError], str], ...] = (
 )
 _SKIPS_PER_COMMIT = 500
 _UPDATE_EVERY = 1000
+_LOOK_AGAIN = 0.2
+"""Seconds until batches that others work on are looked at again, when nothing else is left to do."""
 
 
 def drive(
@@ -110,6 +116,7 @@ def drive(
     skip_bad: bool = False,
     progress: Progress | None = None,
     total: int | None = None,
+    passed: Callable[[Fact], None] = lambda fact: None,
 ) -> Summary:
     """Work on every fact of a stream that the stage has not dealt with yet, and keep the results.
 
@@ -122,18 +129,17 @@ def drive(
         skip_bad: record facts that fail in `skipped` and go on, instead of stopping at the first one.
         progress: is told how far it is.
         total: how many facts the stream holds, if known; only for the time left.
+        passed: is told of every fact of the stream that turned out to be done by somebody else.
 
     Raises:
         Interrupted: Ctrl-C or SIGTERM; the running batch was finished and kept.
         FactneuronsError: from the stream, or from the work on one fact; everything finished was kept.
     """
     check_number("batch_size", batch_size, whole=True, least=1)
-    driver = _Driver(run, stage, work, skip_bad, progress or Silent(), total)
+    driver = _Driver(run, stage, work, skip_bad, progress or Silent(), total, passed)
     with StopSignals(run.folder, driver.progress.stopping) as stop:
         try:
-            for batch in driver.batches(facts, batch_size, stop):
-                driver.finish(batch)
-                stop.raise_if_asked()
+            driver.work_through(facts, batch_size, stop)
         except BaseException:
             with suppress(FactneuronsError):
                 run.set_state(stage, "interrupted")
@@ -144,8 +150,24 @@ def drive(
 
 @dataclass(slots=True)
 class _Pending:
-    facts: list[Fact] = field(default_factory=list)
-    records: list[Skip] = field(default_factory=list)
+    """One batch of the stream, or what is left to do of it.
+
+    Attributes:
+        number: the place of its first item in the stream, from 1 on.
+        items: facts, and records that never became one.
+    """
+
+    number: int
+    items: list[tuple[str, Fact | Skip]] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """What all workers call it."""
+        return key_of(key for key, _ in self.items)
+
+    def count(self, kind: type[Fact] | type[Skip]) -> int:
+        """How many facts, or records, it holds."""
+        return sum(isinstance(item, kind) for _, item in self.items)
 
 
 @dataclass(slots=True)
@@ -166,19 +188,53 @@ class _Outcome:
 class _Driver:
     """One call of `drive`, while it lasts."""
 
-    def __init__(self, run: Run, stage: str, work: Work, skip_bad: bool, progress: Progress, total: int | None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        stage: str,
+        work: Work,
+        skip_bad: bool,
+        progress: Progress,
+        total: int | None,
+        passed: Callable[[Fact], None],
+    ) -> None:
         self.run, self.stage, self.work, self.skip_bad = run, stage, work, skip_bad
-        self.progress, self.total = progress, total
+        self.progress, self.total, self.passed = progress, total, passed
         self.began = time.monotonic()
         self.counts = Counts()
-        self.before = self.repeated = 0
-        self.keys_by_name = {(name.fact_id, name.language): name.key for name in run.fact_names(stage)}
-        self.records = run.done(stage).difference(self.keys_by_name.values())
-        self.fresh: set[str] = set()
+        self.before = self.repeated = self.own = 0
+        self.keys_by_name: dict[tuple[str, str], str] = {}
+        self.done: set[str] = set()
+        self.streamed: set[str] = set()
+        self.commits: set[str] = set()
+        self.look()
+        self.counts, self.found = Counts(), frozenset(self.done)
+
+    def look(self) -> None:
+        """See what was committed since the last look, by this worker and by others."""
+        for name, commit in new_commits(self.run.folder, self.stage, self.commits):
+            self.commits.add(name)
+            if self.done.issuperset([*(fact.key for fact in commit.facts), *commit.records]):
+                continue  # parts that were merged meanwhile
+            self.keys_by_name.update({(fact.fact_id, fact.language): fact.key for fact in commit.facts})
+            self.done.update((fact.key for fact in commit.facts), commit.records)
+            self.counts += commit.counts
+
+    def work_through(self, facts: Iterable[Fact | Skip], size: int, stop: StopSignals) -> None:
+        """Every batch of the stream; those that others work on are come back to."""
+        others: list[_Pending] = []
+        for batch in self.batches(facts, size, stop):
+            if not self.attempt(batch):
+                others = [each for each in [*others, batch] if self._left(each)]
+            stop.raise_if_asked()
+        while others := [batch for batch in others if not self.attempt(batch)]:
+            self._show()
+            time.sleep(_LOOK_AGAIN)
+            stop.raise_if_asked()
 
     def batches(self, facts: Iterable[Fact | Skip], size: int, stop: StopSignals) -> Iterator[_Pending]:
-        """Batches of what is still to do. If the stream fails, what came before is still handed out."""
-        pending = _Pending()
+        """The stream in batches. If it fails, what came before is still handed out."""
+        pending = _Pending(1)
         failure: FactneuronsError | None = None
         stream = iter(facts)
         while True:
@@ -191,57 +247,65 @@ class _Driver:
                 failure = error
                 break
             stop.raise_if_asked()
-            if len(pending.facts) == size or len(pending.records) == _SKIPS_PER_COMMIT:
+            if pending.count(Fact) == size or pending.count(Skip) == _SKIPS_PER_COMMIT:
                 yield pending
-                pending = _Pending()
-        if pending.facts or pending.records:
+                pending = _Pending(len(self.streamed) + 1)
+        if pending.items:
             yield pending
         if failure is not None:
             raise failure
 
     def _take(self, item: Fact | Skip, pending: _Pending) -> None:
-        if isinstance(item, Skip):
-            self._take_record(item, pending)
-            return
-        known = self.keys_by_name.get((item.id, item.language))
         key = item.key
-        if known == key:
-            self._pass_over(key)
-        elif known is None:
-            self.keys_by_name[item.id, item.language] = key
-            self.fresh.add(key)
-            pending.facts.append(item)
-        else:
+        if isinstance(item, Fact) and self.keys_by_name.setdefault((item.id, item.language), key) != key:
             where = f"{item.source}: " if item.source else ""
             message = f"{where}fact {item.id!r} ({item.language}) is there twice, with different content"
             if not self.skip_bad:
                 raise BadFact(message)
-            self._take_record(Skip("duplicate-fact", message, source=item.source), pending)
-
-    def _take_record(self, record: Skip, pending: _Pending) -> None:
-        key = record.key
-        if key in self.records:
-            self._pass_over(key)
-            return
-        self.records.add(key)
-        self.fresh.add(key)
-        pending.records.append(record)
-
-    def _pass_over(self, key: str) -> None:
-        if key in self.fresh:
+            item = Skip("duplicate-fact", message, source=item.source)
+            key = item.key
+        if key in self.streamed:
             self.repeated += 1
             return
-        self.before += 1
-        if self.before % _UPDATE_EVERY == 0:
-            self._show()
+        self.streamed.add(key)
+        pending.items.append((key, item))
+        if key in self.found:
+            self.before += 1
+            if self.before % _UPDATE_EVERY == 0:
+                self._show()
 
-    def finish(self, pending: _Pending) -> None:
+    def _left(self, batch: _Pending) -> _Pending:
+        """What is still to do of a batch."""
+        places = [place for place, (key, _) in enumerate(batch.items) if key not in self.done]
+        return _Pending(batch.number + places[0] if places else batch.number, [batch.items[place] for place in places])
+
+    def attempt(self, batch: _Pending) -> bool:
+        """Do what is left of a batch, unless another worker is at it; whether all of it is done then."""
+        left = self._left(batch)
+        if left.items:
+            with self.run.lease(self.stage, batch.key) as lease:
+                self.look()
+                left = self._left(batch)
+                if lease is not None and left.items:
+                    self.finish(left, lease)
+                    return not self._left(batch).items
+        if not left.items:
+            for _, item in batch.items:
+                if isinstance(item, Fact):
+                    self.passed(item)
+        return not left.items
+
+    def finish(self, batch: _Pending, lease: Lease) -> None:
         """Work on a batch and commit it; if one fact makes it fail, find out which."""
-        outcome = _Outcome(skips=list(pending.records))
-        failure = None
-        if pending.facts:
-            failure = self._work_on(pending.facts, outcome)
-        self._commit(outcome)
+        outcome = _Outcome(skips=[item for _, item in batch.items if isinstance(item, Skip)])
+        facts = [item for _, item in batch.items if isinstance(item, Fact)]
+        failure = self._work_on(facts, outcome) if facts else None
+        if lease.held() and (outcome.facts or outcome.skips):
+            self.own += self.run.commit(
+                self.stage, outcome.facts, outcome.rows, outcome.skips, batch.number
+            ).counts.read
+            self.look()
+            self._show()
         if failure is not None:
             raise failure
 
@@ -275,12 +339,7 @@ class _Driver:
         reason = next(code for kind, code in _REASONS if isinstance(error, kind))
         return Skip.of(fact, reason, str(error), askable=True)
 
-    def _commit(self, outcome: _Outcome) -> None:
-        if outcome.facts or outcome.skips:
-            commit = self.run.commit(self.stage, outcome.facts, outcome.rows, outcome.skips)
-            self.counts += commit.counts
-            self._show()
-
     def _show(self) -> None:
         seconds = time.monotonic() - self.began
         self.progress.update(Pace(self.counts.read, self.before, self.total, seconds))
+        self.run.say(done=self.own, seconds=seconds, total=self.total)

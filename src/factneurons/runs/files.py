@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from factneurons.errors import BadRun, FactneuronsError
 
@@ -134,6 +134,25 @@ def disk_errors_in_one_line(folder: Path) -> Iterator[None]:
         raise BadRun(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
+def try_lock(file: IO[bytes]) -> bool:
+    """Lock an open file until it is closed, or say that another process has it.
+
+    Raises:
+        OSError: the file system knows no locks.
+    """
+    try:
+        if sys.platform == "win32":
+            file.seek(1 << 30)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+        raise
+    return True
+
+
 class FolderLock:
     """The right to write into a folder, held by one process at a time.
 
@@ -156,20 +175,12 @@ class FolderLock:
 
     def _take(self, path: Path) -> None:
         try:
-            if sys.platform == "win32":
-                self._file.seek(1 << 30)
-                msvcrt.locking(self._file.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = try_lock(self._file)
         except OSError as error:
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                holder = self._holder() or "another process"
-                raise BadRun(
-                    f"{path.parent} is being written by {holder}: wait for it, or choose another --out"
-                ) from error
-            raise BadRun(
-                f"{path.parent}: no file locks here ({error.strerror}): put the run on another disk"
-            ) from error
+            raise BadRun(f"{path.parent}: no file locks here ({error.strerror}): put it on another disk") from error
+        if not free:
+            holder = self._holder() or "another process"
+            raise BadRun(f"{path.parent} is being written by {holder}: wait for it, or choose another --out")
         self.left_by = self._holder()
         self._write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now()}).encode())
 

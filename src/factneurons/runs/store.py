@@ -1,9 +1,9 @@
-"""A run: a folder with a manifest and tables, written by one process and read by any."""
+"""A run: a folder with a manifest and tables, written by one worker or by several, and read by anybody."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,23 +19,24 @@ from factneurons.runs.commits import (
     UNFINISHED,
     Commit,
     FactName,
-    clear_unfinished,
-    commit_folders,
+    next_number,
     read_commits,
     write_commit,
 )
 from factneurons.runs.counts import Counts, Summary
-from factneurons.runs.files import FolderLock, disk_errors_in_one_line, replace_file
+from factneurons.runs.files import disk_errors_in_one_line, replace_file
+from factneurons.runs.leases import LEASES, Lease
 from factneurons.runs.manifest import Manifest, State, joined
+from factneurons.runs.sharing import Share
 from factneurons.runs.skips import Skip
 from factneurons.runs.tables import table_named
+from factneurons.runs.workers import WORKERS
 from factneurons.tables import Row, Table
 
-MANIFEST, LOCK = "manifest.json", "lock"
-_OWN_NAMES = {MANIFEST, LOCK, PARTS, UNFINISHED}
+MANIFEST = "manifest.json"
+_FOLDERS = (PARTS, UNFINISHED, WORKERS, LEASES)
+_OWN_NAMES = {MANIFEST, "lock", *_FOLDERS}  # older versions had a lock
 _ROWS_AT_ONCE = 50_000
-_SAVE_EVERY = 5.0
-"""Seconds between two updates of the counts in the manifest while a stage is running."""
 
 
 class Run:
@@ -43,23 +44,23 @@ class Run:
 
     Attributes:
         folder: the run's folder.
-        manifest: what is known of it; while it is open for writing, the counts may be newer than on disk.
+        manifest: what is known of it; the counts are those of when a stage was last started or ended.
         notes: what a user should be told about opening it: what was resumed, cleaned up or has changed.
         summaries: what calls that made it did, by stage; {} where it was only opened.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, lock: FolderLock | None, notes: Sequence[str]) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, share: Share | None, notes: Sequence[str]) -> None:
         self.folder = folder
         self.manifest = manifest
         self.notes = list(notes)
         self.summaries: dict[str, Summary] = {}
-        self._lock = lock
-        self._next_number = 1
-        self._saved = time.monotonic()
+        self._share = share
 
     @classmethod
     def create_or_resume(cls, folder: Path | str, manifest: Manifest, stage: str) -> Self:
         """Open a run for writing `stage`: a new one, or one that was begun with the same settings.
+
+        Others may be writing the same stage; this process then is one worker more.
 
         Args:
             folder: a folder that does not exist, is empty, or is a run.
@@ -67,28 +68,32 @@ class Run:
             stage: the stage that is about to be driven.
 
         Raises:
-            BadRun: the folder holds something else, a live process writes into it, or it was made with
-                another model, other data or other settings (the first differing field is named).
+            BadRun: the folder holds something else, it was made with another model, other data or other
+                settings (the first differing field is named), or a worker of another version, or with
+                another extent, is at work in it.
             FactneuronsError: no space left.
         """
         folder = Path(folder)
         with disk_errors_in_one_line(folder):
             _refuse_foreign(folder)
-            _make(folder, parents=True)
-            lock = FolderLock(folder / LOCK)
+            for name in ("", *_FOLDERS):
+                _make(folder / name, parents=not name)
+            share = Share(folder)
             try:
-                _refuse_foreign(folder)
-                notes = _clean_up(folder, lock)
-                path = folder / MANIFEST
-                if path.exists():
-                    old = Manifest.from_bytes(path.read_bytes(), path)
-                    manifest, told = joined(old, manifest, stage, folder)
-                    notes += told
-                run = cls(folder, manifest, lock, notes)
-                run._count_from_commits()
-                run._save()
+                with share.leases.alone(MANIFEST):
+                    notes = share.clear_killed()
+                    _refuse_foreign(folder)
+                    path = folder / MANIFEST
+                    if path.exists():
+                        old = Manifest.from_bytes(path.read_bytes(), path)
+                        manifest, told = joined(old, manifest, stage, folder)
+                        notes += told
+                    share.join(stage, manifest.stages[stage].starts[-1].extent)
+                    run = cls(folder, manifest, share, notes)
+                    run._count_from_commits()
+                    run._save()
             except BaseException:
-                lock.release()
+                share.leave()
                 raise
         return run
 
@@ -126,28 +131,42 @@ class Run:
         facts: Sequence[Fact],
         rows: Mapping[str, Sequence[Row]],
         skips: Sequence[Skip] = (),
+        number: int | None = None,
     ) -> Commit:
-        """Keep the results of some facts: all of them or, if anything fails, none.
+        """Keep the results of some facts: all of them or, if anything fails or they are kept already, none.
 
         Args:
             stage: the stage they belong to.
             facts: the facts that are finished by this; each has at least one row or skip.
             rows: table -> rows; every row's fact_id and language are those of one of the facts.
             skips: what was left out of these facts, and records that never became facts.
+            number: the place of the first of them in the stage's stream, from 1 on; None: after everything there is.
 
         Raises:
             BadRun: the run was opened for reading.
             BadNumber: a number that is none, in a column that may not be empty.
             FactneuronsError: no space left; everything committed before is kept.
         """
-        self._must_write(stage)
-        commit = write_commit(self.folder, self._next_number, stage, facts, rows, skips)
-        self._next_number += 1
-        counts = self.manifest.stages[stage].counts + commit.counts
-        self.manifest = self.manifest.with_stage(stage, counts=counts)
-        if time.monotonic() - self._saved > _SAVE_EVERY:
-            self._save()
-        return commit
+        share = self._must_write(stage)
+        number = next_number(self.folder) if number is None else number
+        return write_commit(self.folder, number, stage, facts, rows, skips, share.name)
+
+    @contextmanager
+    def lease(self, stage: str, key: str) -> Iterator[Lease | None]:
+        """The right to work on some facts; None while another worker that lives has it."""
+        share = self._must_write(stage)
+        with disk_errors_in_one_line(self.folder):
+            lease = share.leases.take(f"{stage}-{key}")
+        try:
+            yield lease
+        finally:
+            if lease is not None:
+                lease.give_back()
+
+    def say(self, **what: object) -> None:
+        """Tell the other workers what this one is doing."""
+        if self._share is not None:
+            self._share.doing(what)
 
     def done(self, stage: str) -> set[str]:
         """The keys of the facts (and of skipped records) that a stage has dealt with."""
@@ -226,19 +245,26 @@ class Run:
     def set_state(self, stage: str, state: State) -> None:
         """Write down that a stage is running, done or interrupted, with its counts.
 
+        What another worker brought to its end is not interrupted.
+
         Raises:
             BadRun: the run was opened for reading.
             FactneuronsError: no space left; the manifest on disk is the old one.
         """
-        self._must_write(stage)
-        self.manifest = self.manifest.with_stage(stage, state=state)
-        self._save()
+        share = self._must_write(stage)
+        path = self.folder / MANIFEST
+        with disk_errors_in_one_line(self.folder), share.leases.alone(MANIFEST):
+            self.manifest = Manifest.from_bytes(path.read_bytes(), path)
+            self._count_from_commits()
+            if state != "interrupted" or self.manifest.stages[stage].state == "running":
+                self.manifest = self.manifest.with_stage(stage, state=state)
+            self._save()
 
     def close(self) -> None:
         """Give up the right to write. Closing twice does nothing."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        if self._share is not None:
+            self._share.leave()
+            self._share = None
 
     def __enter__(self) -> Self:
         return self
@@ -248,11 +274,12 @@ class Run:
     ) -> None:
         self.close()
 
-    def _must_write(self, stage: str) -> None:
-        if self._lock is None:
+    def _must_write(self, stage: str) -> Share:
+        if self._share is None:
             raise BadRun(f"{self.folder} is open for reading only")
         if stage not in self.manifest.stages:
             raise BadRun(f"{self.folder} was not opened for the stage {stage!r}")
+        return self._share
 
     def _part_files(self, name: str) -> Iterator[Path]:
         for commit, inner in read_commits(self.folder):
@@ -265,13 +292,10 @@ class Run:
             counts[commit.stage] = counts.get(commit.stage, Counts()) + commit.counts
         for stage in self.manifest.stages:
             self.manifest = self.manifest.with_stage(stage, counts=counts.get(stage, Counts()))
-        folders = commit_folders(self.folder)
-        self._next_number = folders[-1][0] + 1 if folders else 1
 
     def _save(self) -> None:
         with disk_errors_in_one_line(self.folder):
             replace_file(self.folder / MANIFEST, self.manifest.to_bytes(), self.folder / UNFINISHED)
-        self._saved = time.monotonic()
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -292,20 +316,12 @@ def _refuse_foreign(folder: Path) -> None:
 
 def _make(folder: Path, *, parents: bool = False) -> None:
     """Make a folder that is not there. (With `exist_ok` Python drops every error of the disk where one is there.)"""
-    if not folder.is_dir():
-        folder.mkdir(parents=parents)
-
-
-def _clean_up(folder: Path, lock: FolderLock) -> list[str]:
-    for name in (PARTS, UNFINISHED):
-        _make(folder / name)
-    leftovers = clear_unfinished(folder)
-    notes = []
-    if lock.left_by:
-        notes.append(f"the last writer of {folder}, {lock.left_by}, was killed; what it finished is kept")
-    if leftovers:
-        notes.append(f"{leftovers} half-written files of it were removed")
-    return notes
+    try:
+        if not folder.is_dir():
+            folder.mkdir(parents=parents)
+    except FileExistsError:  # another worker has made it just now
+        if not folder.is_dir():
+            raise
 
 
 def _read(path: Path, table: Table[Any], columns: Sequence[str] | None = None) -> pa.Table:

@@ -81,7 +81,7 @@ def find_degenerate(
 
     def plan(run: Run) -> Plan:
         facts = RunFacts(run, model, run.done(DEGENERATE.name))
-        return Plan(facts, _work(model, facts, settings, carried), facts.total())
+        return Plan(facts, _work(model, facts, settings, carried), facts.total(), facts.forget)
 
     searched = drive_stage(
         DEGENERATE,

@@ -138,6 +138,10 @@ class RunFacts:
             del self._taken[next(iter(self._taken))]
         return self.with_queries(known)
 
+    def forget(self, fact: Fact) -> None:
+        """What is known of a fact that another worker has done is needed no more."""
+        self._known.pop(fact.key, None)
+
     def _queries(self, fact: Fact) -> Iterator[Query]:
         """The prompts of a fact that the model can be asked, made one by one as they are taken."""
         for prompt in fact.prompts:  # refusals were told and counted when it was located

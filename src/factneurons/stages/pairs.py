@@ -29,7 +29,7 @@ def find_pairs(run: Run, model: Model, wanted: Collection[Name], *, skip_bad: bo
 
     def plan(run: Run) -> Plan:
         facts = RunFacts(run, model, run.done(PAIRS.name))
-        return Plan((fact for fact in facts if name_of(fact) in wanted), _work(model, facts), len(wanted))
+        return Plan((fact for fact in facts if name_of(fact) in wanted), _work(model, facts), len(wanted), facts.forget)
 
     return drive_stage(
         PAIRS, run, model, Data.of(run), plan, settings=PairSettings(), skip_bad=skip_bad, display=display

@@ -72,11 +72,13 @@ class Plan:
         facts: the stream; a Skip in it is a record that was left out.
         work: up to `BATCH` facts into rows.
         total: how many facts the stream holds, if that is known.
+        passed: is told of facts that other workers did.
     """
 
     facts: Iterable[Fact | Skip]
     work: Work
     total: int | None = None
+    passed: Callable[[Fact], None] = lambda fact: None
 
 
 def drive_stage(
@@ -130,6 +132,7 @@ def drive_stage(
                 skip_bad=skip_bad,
                 progress=progress,
                 total=todo.total,
+                passed=todo.passed,
             )
     done = Run.open(folder)
     done.summaries.update({**before, stage.name: summary})

@@ -36,7 +36,7 @@ def test_neurons(
 
     def plan(run: Run) -> Plan:
         facts = RunFacts(run, model, run.done(stage.name))
-        return Plan(facts, _work(run, model, facts, settings, neurons), facts.total())
+        return Plan(facts, _work(run, model, facts, settings, neurons), facts.total(), facts.forget)
 
     tested = drive_stage(
         stage, run, model, Data.of(run), plan, settings=settings, seed=settings.seed, skip_bad=skip_bad, display=display
