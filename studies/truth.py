@@ -63,9 +63,11 @@ def group_table(table: pd.DataFrame) -> Table:
         if own.empty:
             continue
         means = summary(own).set_index(["part", "neurons", "contestant", "measure"])
-        found = (means.loc[key] for key in columns.values())
+        known = means.reindex(list(columns.values()))
         facts = len(own[["model", "fact_id", "language"]].drop_duplicates())
-        rows.append((group, str(facts), *(with_interval(each["mean"], each["low"], each["high"]) for each in found)))
+        rows.append(
+            (group, str(facts), *(with_interval(each.mean, each.low, each.high) for each in known.itertuples()))
+        )
     return Table("verdict", ("regimes", "facts", *columns), tuple(rows))
 
 

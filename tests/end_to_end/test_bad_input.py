@@ -161,7 +161,7 @@ def test_unknown_names_and_impossible_values(options, words, gpt2, facts_file, t
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ("nosuch:facts.jsonl", "unknown scheme 'nosuch'; valid: bundled, "),
+        ("nosuch:facts.jsonl", "unknown scheme 'nosuch'; valid: bear, bmlama, bundled, "),
         ("facts.txt", "which format is that?"),
         ("missing.jsonl", "there is no file missing.jsonl"),
         ("templama:missing.jsonl", "there is no file missing.jsonl"),

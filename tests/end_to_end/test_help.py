@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from itertools import product
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -118,6 +119,8 @@ def place(tmp_path_factory, gpt2, bert, facts_file):
         shutil.copytree(model, folder / "weights" / name)
     lines = facts_file.read_text(encoding="utf-8").splitlines()
     (folder / "facts.jsonl").write_text("\n".join(lines[:4]), encoding="utf-8")
+    rows = [f"{json.loads(line)['id']},0,1" for line in lines[:4]]
+    (folder / "theirs.csv").write_text("\n".join(["fact_id,layer,index", *rows]), encoding="utf-8")
     (folder / "new.jsonl").write_text(lines[4], encoding="utf-8")
     (folder / "statements.txt").write_text("The capital of France is Paris.\nI like cheese.\n", encoding="utf-8")
     (folder / "val.jsonl").write_text("\n".join(map(json.dumps, TEMPLAMA)), encoding="utf-8")
@@ -174,6 +177,12 @@ def _measure_little(run):
     return experiment_run
 
 
+def _suite(models, facts, out, *, only, settings, **options):
+    """A suite takes minutes, and small models know no fact; here only what the command hands on is looked at."""
+    assert set(only) <= set(fn.SUITE_NAMES)
+    return SimpleNamespace(results=pd.DataFrame(), failures=[], page=out / "suite.html")
+
+
 @pytest.fixture
 def quick(monkeypatch, place):
     """Small models, few facts and few steps, with the very lines of the examples."""
@@ -190,6 +199,7 @@ def quick(monkeypatch, place):
     monkeypatch.setattr(stages, "load_facts", few)
     monkeypatch.setattr(fn, "load_facts", few)
     monkeypatch.setattr(fn, "run_experiment", _measure_little(fn.run_experiment))
+    monkeypatch.setattr(fn, "run_suite", _suite)
     monkeypatch.setattr(fn, "plant", _plant)
     monkeypatch.setattr("factneurons.benchmark.run.run_benchmark", _benchmark)
     monkeypatch.setattr(benchmark, "write_results", _benchmark_results)
@@ -214,4 +224,4 @@ def test_every_example_works(quick, run, place):
     assert (place / "runs/capital/report.html").is_file()
     assert (place / "capital.html").is_file()
     assert (place / "models/small/model.safetensors").is_file()
-    assert (place / "models/own/recall.csv").is_file()
+    assert (place / "models/trained/recall.csv").is_file()

@@ -22,6 +22,7 @@ FORMAT = {
     "neurons": {
         "fact_id": "string", "language": "string", "relation": "string", "layer": "int64", "index": "int64",
         "score": "double", "share": "double", "round": "int64", "position": "int64",
+        "promotes": TEXTS, "suppresses": TEXTS,
     },
     "completeness": {
         "fact_id": "string", "language": "string", "prompt": "string", "layer": "int64", "error": "double",

@@ -111,7 +111,7 @@ KNOWLEDGE_NEURONS: Table[_Scored] = Table(
                "the tokens that a positive value of it promotes most, read off its out-weights, the highest first; null"
                " in an encoder that feeds a decoder, and in runs of older versions",
                lambda each: each.written and each.written.promotes, optional=True),
-        Column("suppresses", TEXTS, "the tokens that it suppresses most, likewise",
+        Column("suppresses", TEXTS, "the tokens that it suppresses most, likewise; null there too",
                lambda each: each.written and each.written.suppresses, optional=True),
     ),
     order=("position",),

@@ -20,7 +20,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "pocket path": ("factneurons pocket path pocket-gpt2",),
     "pocket train": (
         "factneurons pocket train pocket-gpt2 --out models/small --size s",
-        "factneurons pocket train --facts facts.jsonl --architecture llama --size s --out models/own",
+        "factneurons pocket train --facts facts.jsonl --architecture llama --size s --out models/trained",
     ),
 }
 

@@ -26,10 +26,7 @@ from factneurons.cli.options import (
 from factneurons.cli.terminal import Terminal
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
-    "test": (
-        'factneurons test pocket-gpt2 --facts "bundled?relation=capital&lang=en" '
-        "--neurons runs/capital/parts/000001-locate-267936ccb7e1/neurons.parquet --out runs/theirs",
-    ),
+    "test": ("factneurons test pocket-gpt2 --facts facts.jsonl --neurons theirs.csv --out runs/theirs",),
 }
 
 
