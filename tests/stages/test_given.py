@@ -33,7 +33,7 @@ def ours(model, facts, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def theirs(model, facts, ours, tmp_path_factory):
-    (part,) = (ours.folder / "parts").glob("*-locate/neurons.parquet")
+    (part,) = (ours.folder / "parts").glob("*-locate-*/neurons.parquet")
     return given.test_neurons(model, facts, part, tmp_path_factory.mktemp("runs") / "theirs", **QUICK)
 
 
