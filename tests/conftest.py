@@ -168,6 +168,11 @@ FAMILIES: dict[str, Family] = {
     ),
     "llama": _llama_like(tf.LlamaForCausalLM, tf.LlamaConfig),
     "mistral": _llama_like(tf.MistralForCausalLM, tf.MistralConfig),
+    "mixtral": Family(
+        "causal", _made(tf.MixtralForCausalLM, tf.MixtralConfig),
+        lambda module: [block.mlp.experts.down for block in module.model.layers],
+        {**_SHARED, "intermediate_size": WIDTH // 3, "num_local_experts": 3, "num_experts_per_tok": 2}, exact=False,
+    ),
     "qwen2": _llama_like(tf.Qwen2ForCausalLM, tf.Qwen2Config),
     "qwen3": _llama_like(tf.Qwen3ForCausalLM, tf.Qwen3Config, head_dim=8),
     "gemma": _llama_like(tf.GemmaForCausalLM, tf.GemmaConfig, head_dim=8),

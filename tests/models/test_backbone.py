@@ -28,6 +28,8 @@ def test_parameters_are_frozen_and_dropout_is_off(new_model):
 def test_norm_gain_is_that_of_what_the_mlp_reads(every_family, shared_model, asked, seen_in):
     """Norm output = normalised input times gain plus bias, and it is the up-projection's input."""
     model = shared_model(every_family, exact_norms=False)
+    if model.backbone.adapter.experts:
+        pytest.skip("a part of its up-projection reads at a time")
     for number, seen in enumerate(seen_in(model, asked(every_family))):
         norm, gain = model.backbone.layers[number].mlp_norm, model.backbone.norm_gain(number)
         assert gain.shape == (model.backbone.hidden_size,)

@@ -141,7 +141,7 @@ class TestRefused:
 
     def test_mixture_of_experts(self, config_folder):
         with pytest.raises(BadModel, match="mixture of experts"):
-            diagnose(config_folder("mixtral"))
+            diagnose(config_folder("qwen2_moe"))
 
     def test_no_mlp(self, config_folder):
         with pytest.raises(BadModel, match="no MLP"):

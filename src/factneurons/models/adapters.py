@@ -33,6 +33,7 @@ class Adapter:
         after_mlp: a normalisation of the MLP's output before it is added to the residual stream.
         after_residual: a normalisation after that addition (post-norm blocks).
         norm_offset: what a normalisation adds to its stored weight to get its gain.
+        experts: whether the MLPs are mixtures of experts, which `experts.join_experts` has put side by side.
         verified: whether the row is held against the contract in the tests.
     """
 
@@ -48,6 +49,7 @@ class Adapter:
     after_mlp: str | None = None
     after_residual: str | None = None
     norm_offset: float = 0.0
+    experts: bool = False
     verified: bool = True
 
     @property
@@ -115,6 +117,15 @@ _ROWS = (
     ),
     _LLAMA,
     _like(_LLAMA, "mistral"),
+    _like(
+        _LLAMA,
+        "mixtral",
+        down="mlp.experts.down",
+        up="mlp.experts.up",
+        gate="mlp.experts.gate",
+        activation="mlp.experts.act_fn",
+        experts=True,
+    ),
     _like(_LLAMA, "qwen2"),
     _like(_LLAMA, "qwen3"),
     _like(_LLAMA, "gemma", norm_offset=1.0),
@@ -175,8 +186,13 @@ ALIASES: dict[str, str] = {
     "umt5": "t5 (gated)",
     "xlm-roberta-xl": "xlm-roberta",
     "camembert": "roberta",
+    "qwen3_moe": "mixtral",
+    "olmoe": "mixtral",
 }
 """Families that share another one's row."""
+
+MIXTURES = tuple(name for name in (*ADAPTERS, *ALIASES) if ADAPTERS[ALIASES.get(name, name)].experts)
+"""Mixtures of experts that can be asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from transformers.cache_utils import Cache
 from factneurons.errors import BadModel, NotAskable
 from factneurons.models.adapters import Adapter, layers_of, sizes
 from factneurons.models.batches import Batch
+from factneurons.models.experts import JoinedExperts, join_experts
 from factneurons.models.head import Head, check_head
 from factneurons.models.hooks import Reached, Registration, before, hooked
 from factneurons.models.structure import find_adapter
@@ -81,6 +82,7 @@ class Backbone:
         self.module: Any = module.eval().requires_grad_(False)
         self.tokenizer: Any = tokenizer
         self.name, self.kind = name, kind
+        join_experts(module)
         self.adapter = adapter or find_adapter(module)
         self.layers = layers_of(module, self.adapter)
         widths = sorted({sizes(layer.down)[0] for layer in self.layers})
@@ -103,6 +105,11 @@ class Backbone:
     def width(self) -> int:
         """Neurons per layer."""
         return sizes(self.layers[0].down)[0]
+
+    @property
+    def experts(self) -> int:
+        """Experts per layer; a neuron's is its index // (width // experts). 1 where there is no mixture."""
+        return next((part.count for part in self.layers[0].block.modules() if isinstance(part, JoinedExperts)), 1)
 
     @property
     def hidden_size(self) -> int:

@@ -54,6 +54,7 @@ class Diagnosis:
         family: the adapter's name.
         verified: whether that adapter is held against the contract in the tests, or was found by structure.
         layers: layers with an MLP; width: neurons in each; hidden_size: of the residual stream.
+        experts: experts per layer, side by side in its width; 1 where there is no mixture.
         gated: whether a neuron's value is act(gate) * up.
         parameters: number of weights; vocabulary: size of the output; positions: longest input (None: no limit).
         several_tokens: how answers of several tokens are asked.
@@ -78,6 +79,7 @@ class Diagnosis:
     layers: int
     width: int
     hidden_size: int
+    experts: int
     gated: bool
     parameters: int
     vocabulary: int
@@ -117,11 +119,13 @@ class Diagnosis:
         """The diagnosis as text, one line per statement."""
         found = "verified in the tests" if self.verified else "not verified"
         product = "act(gate) * up" if self.gated else "act(up)"
+        experts = f", {self.experts} experts of {self.width // self.experts}" if self.experts > 1 else ""
+        product += " * the router's weight" if self.experts > 1 else ""
         limit = "no fixed limit of positions" if self.positions is None else f"{self.positions} positions"
         asked_with = f"{self.prompt_tokens} prompt tokens, {self.points} points"
         return [
             f"{self.name}: a {self.kind} language model ({self.architecture})",
-            f"neurons: {self.layers} layers of {self.width} ({self.neurons:,} in all), the value is {product}",
+            f"neurons: {self.layers} layers of {self.width}{experts} ({self.neurons:,} in all), the value is {product}",
             f"family: {self.family} ({found})",
             f"size: {self.parameters:,} parameters, hidden size {self.hidden_size}, "
             f"vocabulary {self.vocabulary:,}, {limit}",
@@ -289,6 +293,7 @@ def _diagnosis(
         layers=backbone.layer_count,
         width=backbone.width,
         hidden_size=backbone.hidden_size,
+        experts=backbone.experts,
         gated=backbone.adapter.gated,
         parameters=parameters,
         vocabulary=vocabulary,

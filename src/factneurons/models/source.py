@@ -27,7 +27,7 @@ from transformers.models.auto.modeling_auto import (
 
 from factneurons.errors import BadModel, BadSetting
 from factneurons.facts.problems import shown
-from factneurons.models.adapters import EXPERTS
+from factneurons.models.adapters import EXPERTS, MIXTURES
 from factneurons.models.bundled import pocket_path
 from factneurons.models.files import SINGLE, first_line, weight_files
 
@@ -196,10 +196,9 @@ def _check_experts(name: str, config: dict[str, Any]) -> None:
     for part in (config, nested if isinstance(nested, dict) else {}):
         for key in EXPERTS:
             count = part.get(key)
-            if isinstance(count, int) and count > 1:
+            if isinstance(count, int) and count > 1 and part.get("model_type") not in MIXTURES:
                 raise BadModel(
-                    f"{name} is a mixture of experts ({key} = {count}): a neuron would need an expert's number, "
-                    "which is not supported"
+                    f"{name} is a mixture of experts ({key} = {count}) that is not supported; {', '.join(MIXTURES)} are"
                 )
 
 

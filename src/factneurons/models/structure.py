@@ -20,6 +20,7 @@ from factneurons.models.adapters import (
     ADAPTERS,
     ALIASES,
     EXPERTS,
+    MIXTURES,
     Adapter,
     is_projection,
     layers_of,
@@ -49,12 +50,15 @@ def find_adapter(module: nn.Module) -> Adapter:
     config = getattr(module, "config", None)
     kind = str(getattr(config, "model_type", ""))
     experts = [getattr(config, name, None) for name in EXPERTS]
-    if any(isinstance(count, int) and count > 1 for count in experts):
-        raise BadModel(f"{kind} is a mixture of experts: a neuron would need an expert's number; not supported")
+    mixture = any(isinstance(count, int) and count > 1 for count in experts)
+    if mixture and kind not in MIXTURES:
+        raise BadModel(f"{kind} is a mixture of experts that is not supported; {', '.join(MIXTURES)} are")
     for name in (kind, f"{kind} (gated)", ALIASES.get(kind, "")):
         row = ADAPTERS.get(name)
         if row is not None and _fits(module, row):
             return row
+    if mixture:
+        raise BadModel(f"not every layer of this {kind} model is a mixture of experts, which is not supported")
     return _by_structure(module, kind or type(module).__name__)
 
 

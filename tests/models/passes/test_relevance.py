@@ -41,6 +41,8 @@ def test_values_stay_bit_for_bit(one_of_each, rules, shared_model, new_query, ho
 def test_relp_conserves_the_logit(every_family, new_model, new_query):
     """Without biases, what enters the first block has as much relevance as the logit is large."""
     model = without_biases(new_model(every_family))
+    if model.backbone.adapter.experts:
+        pytest.skip("no rule for routers: test_experts.py")
     query = new_query(model.kind)
     entered = []
 

@@ -72,6 +72,8 @@ def frozen_norms() -> Iterator[None]:
 @contextmanager
 def _shared_rules(backbone: Backbone) -> Iterator[None]:
     kinds = {type(layer.activation) for layer in backbone.layers}
+    if backbone.adapter.experts:
+        raise BadModel(f"{backbone.name}: relevance has no rule for the router of a mixture of experts")
     if type(None) in kinds:
         raise BadModel(f"{backbone.name}: its activation function is no module, so relevance cannot pass through it")
     # some heads call an activation that is no submodule: a hook on all modules reaches it
