@@ -89,7 +89,7 @@ def load_model(
 
     Raises:
         BadModel: not found, no language model, pickled or incomplete weights, a tokenizer that does not
-            fit, a mixture of experts, own code without permission, or no MLP that could be found.
+            fit, experts that cannot be put side by side, own code without permission, or no MLP that could be found.
         BadNumber: NaN or infinity in the weights.
         BadSetting: an unknown dtype or device.
     """

@@ -35,7 +35,7 @@ from factneurons.runs.tables import TABLES, table_named
 from factneurons.tables import Row
 
 PARTS, UNFINISHED, RECORD = "parts", "unfinished", "commit.json"
-_NAME = re.compile(r"(\d{6,})-([a-z][a-z0-9_]*)(?:-[0-9a-f]{12}(-merged)?)?")
+_NAME = re.compile(r"(\d{6,})-([a-z][a-z0-9_]*)(?:-[0-9a-f]{12})?")
 
 
 class FactName(NamedTuple):
@@ -65,7 +65,6 @@ class Commit:
         records: the keys of what was skipped before it became a fact of this stage.
         parts: table -> its file's rows and hash.
         counts: what it adds to the stage's counts.
-        merges: the names of the commits that this one stands for; they are not read any more.
     """
 
     number: int
@@ -74,13 +73,12 @@ class Commit:
     records: tuple[str, ...]
     parts: Mapping[str, Part]
     counts: Counts
-    merges: tuple[str, ...] = ()
 
     @property
     def folder_name(self) -> str:
         """The name of its folder under parts/."""
         key = key_of([*(name.key for name in self.facts), *self.records])
-        return f"{self.number:06d}-{self.stage}-{key}" + ("-merged" if self.merges else "")
+        return f"{self.number:06d}-{self.stage}-{key}"
 
     @classmethod
     def from_bytes(cls, data: bytes, path: Path) -> Commit:
@@ -99,7 +97,6 @@ class Commit:
             tuple(content["records"]),
             {table: Part(**part) for table, part in content["parts"].items()},
             Counts(**content["counts"]),
-            tuple(content.get("merges", ())),
         )
 
 
@@ -109,13 +106,12 @@ def key_of(keys: Iterable[str]) -> str:
 
 
 def commit_folders(folder: Path) -> list[tuple[int, Path]]:
-    """The commits of a run as (number, folder), in the order of their numbers, without those that were merged.
+    """The commits of a run as (number, folder), in the order of their numbers.
 
     Raises:
-        BadRun: the folder that holds them is missing, or the record of a merged one is damaged.
+        BadRun: the folder that holds them is missing.
     """
     found = []
-    merged: set[str] = set()
     parts = folder / PARTS
     if not parts.is_dir():
         raise BadRun(f"{folder} is no whole run: its folder {PARTS} is missing")
@@ -123,9 +119,7 @@ def commit_folders(folder: Path) -> list[tuple[int, Path]]:
         match = _NAME.fullmatch(inner.name)
         if match:
             found.append((int(match[1]), inner))
-            if match[3]:
-                merged.update(read_commit(inner).merges)
-    return sorted(each for each in found if each[1].name not in merged)
+    return sorted(found)
 
 
 def read_commit(inner: Path) -> Commit:

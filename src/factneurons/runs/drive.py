@@ -214,8 +214,6 @@ class _Driver:
         """See what was committed since the last look, by this worker and by others."""
         for name, commit in new_commits(self.run.folder, self.stage, self.commits):
             self.commits.add(name)
-            if self.done.issuperset([*(fact.key for fact in commit.facts), *commit.records]):
-                continue  # parts that were merged meanwhile
             self.keys_by_name.update({(fact.fact_id, fact.language): fact.key for fact in commit.facts})
             self.done.update((fact.key for fact in commit.facts), commit.records)
             self.counts += commit.counts

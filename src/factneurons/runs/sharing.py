@@ -66,10 +66,6 @@ class Share:
             notes.append(f"{leftovers} half-written files of it were removed")
         return notes
 
-    def others(self) -> list[str]:
-        """The other workers that live, in words; waits for a sign of life of those on other machines."""
-        return [str(sign) for sign in self._workers if sign.name != self.name and self._workers.beats(sign.name)]
-
     def leave(self) -> None:
         """Give up the right to write. Leaving twice does nothing."""
         self._worker.leave()
