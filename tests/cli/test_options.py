@@ -21,6 +21,7 @@ from factneurons.cli.verify import verify
 from factneurons.errors import BadSetting
 from factneurons.facts.formats.registry import FORMATS, SUFFIXES
 from factneurons.models.bundled import POCKET_MODELS
+from factneurons.models.load import load_model
 from factneurons.settings import check, option
 
 COMMANDS = (locate, degenerate, report, doctor, verify, describe_command)
@@ -42,29 +43,30 @@ def test_the_help_of_models_names_a_bundled_one():
     assert any(name in options.MODEL_HELP for name in POCKET_MODELS)
 
 
-SHARED = {
-    "device": options.Device,
-    "device_map": options.DeviceMap,
-    "limit": options.Limit,
-    "revision": options.Revision,
-    "trust_remote_code": options.RemoteCode,
-}
-
-
-@pytest.mark.parametrize("name", SHARED)
-def test_an_option_is_the_same_wherever_it_is(name):
-    defaults = set()
-    for command in COMMANDS:
-        parameters = inspect.signature(command).parameters
-        if name in parameters:
-            assert get_type_hints(command, include_extras=True)[name] == SHARED[name], command.__name__
-            defaults.add(parameters[name].default)
-    assert len(defaults) == 1
-
-
 def written(parameter, hint):
     """What typer is told of a parameter: beside its type, or as its default where it is a record's field."""
     return parameter.default if isinstance(parameter.default, OptionInfo) else get_args(hint)[1]
+
+
+@pytest.mark.parametrize("name", ["device", "device_map", "limit", "revision", "trust_remote_code"])
+def test_an_option_is_the_same_wherever_it_is(name):
+    told, defaults = set(), set()
+    for command in COMMANDS:
+        parameter = inspect.signature(command).parameters.get(name)
+        if parameter is not None:
+            told.add(written(parameter, get_type_hints(command, include_extras=True)[name]).help)
+            own = isinstance(parameter.default, OptionInfo)
+            defaults.add(parameter.default.default if own else parameter.default)
+    assert len(told) == len(defaults) == 1
+
+
+def test_a_model_is_loaded_as_the_options_say(monkeypatch):
+    asked = []
+    monkeypatch.setattr("factneurons.load_model", lambda name, **given: asked.append((name, given)))
+    options.Loading(dtype="bfloat16", device="cpu", trust_remote_code=True).model("a model")
+    given = {"dtype": "bfloat16", "device": "cpu", "device_map": None, "revision": None, "trust_remote_code": True}
+    assert asked == [("a model", given)]
+    assert set(given) <= set(inspect.signature(load_model).parameters)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -15,13 +15,9 @@ import factneurons as fn
 from factneurons.cli.console import harmless, say
 from factneurons.cli.options import (
     MODEL_HELP,
-    Device,
-    DeviceMap,
-    Dtype,
     Fields,
+    Loading,
     MultiMask,
-    RemoteCode,
-    Revision,
     settings_as_options,
 )
 
@@ -49,21 +45,10 @@ def ask(
     tokens: Annotated[int, typer.Option(min=1, help="How many tokens each of them pushes up and down are named.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
     multi_mask: MultiMask = False,
-    dtype: Dtype = "float32",
-    device: Device = None,
-    device_map: DeviceMap = None,
-    revision: Revision = None,
-    trust_remote_code: RemoteCode = False,
+    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code")],
 ) -> None:
     """Ask a model a question: how likely is an answer, which neurons carry it, and what happens when they change?"""
-    loaded = fn.load_model(
-        model,
-        dtype=dtype,
-        device=device,
-        device_map=device_map,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-    )
+    loaded = loading.model(model)
     found = fn.ask(
         loaded,
         prompt,

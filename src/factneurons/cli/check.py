@@ -12,10 +12,8 @@ import typer
 import factneurons as fn
 from factneurons.cli import show
 from factneurons.cli.options import (
-    Device,
-    DeviceMap,
     Fields,
-    RemoteCode,
+    Loading,
     RunFolder,
     RunModel,
     SkipBad,
@@ -53,9 +51,7 @@ def check(
         str | None, typer.Option(metavar="FACTS", help="Where the run's facts are now. Default: where they were.")
     ] = None,
     model: RunModel = None,
-    device: Device = None,
-    device_map: DeviceMap = None,
-    trust_remote_code: RemoteCode = False,
+    loading: Annotated[Loading, Fields("device device_map trust_remote_code")],
 ) -> None:
     """Tell right from wrong statements by a run's neurons, and compare with asking the model.
 
@@ -63,7 +59,7 @@ def check(
     """
     fn.CheckerSettings(condition=condition)
     lines = list(_lines(statements)) if statements is not None else []
-    loaded = fn.model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
+    loaded = loading.model_of(run, model)
     checked = fn.run_check(run, loaded, settings=settings, facts=facts, skip_bad=skip_bad, progress=Terminal())
     show.comparison(run, checked)
     show.fitted(checked)

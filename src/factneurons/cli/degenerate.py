@@ -7,10 +7,8 @@ from typing import Annotated
 import factneurons as fn
 from factneurons.cli import show
 from factneurons.cli.options import (
-    Device,
-    DeviceMap,
     Fields,
-    RemoteCode,
+    Loading,
     RunFolder,
     RunModel,
     SkipBad,
@@ -36,16 +34,14 @@ def degenerate(
     skip_bad: SkipBad = False,
     tests: Annotated[fn.InterventionSettings, Fields("draws unrelated seed")],
     model: RunModel = None,
-    device: Device = None,
-    device_map: DeviceMap = None,
-    trust_remote_code: RemoteCode = False,
+    loading: Annotated[Loading, Fields("device device_map trust_remote_code")],
 ) -> None:
     """Find the degenerate knowledge neurons of a run's facts, and test them.
 
     Degenerate: groups of a fact's neurons that can each be spared, that each suffice, and that are only together
     needed.
     """
-    loaded = fn.model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
+    loaded = loading.model_of(run, model)
     fn.run_degenerate(
         run,
         loaded,

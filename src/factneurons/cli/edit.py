@@ -13,12 +13,8 @@ from factneurons.cli import show
 from factneurons.cli.options import (
     FACTS_HELP,
     MODEL_HELP,
-    Device,
-    DeviceMap,
-    Dtype,
     Fields,
-    RemoteCode,
-    Revision,
+    Loading,
     settings_as_options,
 )
 from factneurons.errors import BadSetting
@@ -94,11 +90,7 @@ def edit(
     draws: Draws = 5,
     dry_run: DryRun = False,
     save_model: SaveModel = False,
-    dtype: Dtype = "float32",
-    device: Device = None,
-    device_map: DeviceMap = None,
-    revision: Revision = None,
-    trust_remote_code: RemoteCode = False,
+    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code")],
 ) -> None:
     """Change a fact through the out-weights of its neurons, and measure what the change does.
 
@@ -113,14 +105,7 @@ def edit(
     given = fn.facts_to_edit(around, fact, settings, answer=answer, languages=_names(languages))
     answers, own = fn.answers_by_language(around, given[0], to or ()), neurons_of(neurons)
     fn.check_answers(given, answers, settings.kind)
-    loaded = fn.load_model(
-        model,
-        dtype=dtype,
-        device=device,
-        device_map=device_map,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-    )
+    loaded = loading.model(model)
     evaluation = fn.evaluate_edit(loaded, given, around, settings, to=answers, neurons=own, draws=draws, by=by)
     effects = fn.effects_of(evaluation.table)
     show.evaluated(evaluation, effects)

@@ -15,14 +15,11 @@ from factneurons.cli import show
 from factneurons.cli.console import say
 from factneurons.cli.examples import shown
 from factneurons.cli.options import (
-    Device,
-    DeviceMap,
     FactsSpec,
     Fields,
     Limit,
+    Loading,
     ModelName,
-    RemoteCode,
-    Revision,
     SkipBad,
     settings_as_options,
 )
@@ -66,20 +63,9 @@ def _command(experiment: fn.Experiment) -> Callable[..., None]:
         limit: Limit = None,
         skip_bad: SkipBad = False,
         png: Annotated[bool, typer.Option("--png", help="Write the figures as PNG too, under FOLDER/figures.")] = False,
-        device: Device = None,
-        device_map: DeviceMap = None,
-        revision: Revision = None,
-        trust_remote_code: RemoteCode = False,
+        loading: Annotated[Loading, Fields("device device_map revision trust_remote_code")],
     ) -> None:
-        fn.load_facts(facts, limit=limit)  # a missing file is told before a large model is loaded
-        fn.Run.check_folder(out)
-        loaded = fn.load_model(
-            model,
-            device=device,
-            device_map=device_map,
-            revision=revision,
-            trust_remote_code=trust_remote_code,
-        )
+        loaded = loading.model_for_run(model, facts, out, limit)
         run = fn.run_experiment(
             experiment,
             loaded,

@@ -14,13 +14,10 @@ from factneurons.cli import show
 from factneurons.cli.console import tell
 from factneurons.cli.edit import MODEL, EditedModel, Neurons, SaveModel, check_folder, neurons_of
 from factneurons.cli.options import (
-    Device,
-    Dtype,
     FactsSpec,
     Fields,
     Limit,
-    RemoteCode,
-    Revision,
+    Loading,
     settings_as_options,
 )
 from factneurons.errors import BadRun, BadSetting
@@ -71,10 +68,7 @@ def finetune(
     limit: Limit = None,
     settings: Annotated[fn.FinetuneSettings, _FIELDS],
     save_model: SaveModel = False,
-    dtype: Dtype = "float32",
-    device: Device = None,
-    revision: Revision = None,
-    trust_remote_code: RemoteCode = False,
+    loading: Annotated[Loading, Fields("dtype device revision trust_remote_code")],
 ) -> None:
     """Train only the in- and out-weights and biases of some neurons on facts; everything else keeps every bit.
 
@@ -88,7 +82,7 @@ def finetune(
     check_folder(out, save_model)
     given = neurons_of(neurons) if run is None else _of_run(run, degenerate)
     asked = list(fn.load_facts(facts, limit=limit))
-    loaded = fn.load_model(model, dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
+    loaded = loading.model(model)
     if given is None and not whole_model:
         located = fn.locate(loaded, asked, method=method, multi_mask=settings.multi_mask).located
         given = sorted({neuron for each in located if each.known is not None for neuron in each.known.neurons})

@@ -10,10 +10,8 @@ import typer
 import factneurons as fn
 from factneurons.cli import show
 from factneurons.cli.options import (
-    Device,
-    DeviceMap,
     Fields,
-    RemoteCode,
+    Loading,
     RunFolder,
     RunModel,
     SkipBad,
@@ -40,9 +38,7 @@ def languages(
     skip_bad: SkipBad = False,
     tests: Annotated[fn.InterventionSettings, Fields("draws unrelated seed")],
     model: RunModel = None,
-    device: Device = None,
-    device_map: DeviceMap = None,
-    trust_remote_code: RemoteCode = False,
+    loading: Annotated[Loading, Fields("device device_map trust_remote_code")],
 ) -> None:
     """Find the language-independent neurons of a run's facts, and test them in every language.
 
@@ -50,7 +46,7 @@ def languages(
     """
     if only is not None:
         settings = replace(settings, languages=tuple(name.strip() for name in only.split(",")))
-    loaded = fn.model_of(run, model, device=device, device_map=device_map, trust_remote_code=trust_remote_code)
+    loaded = loading.model_of(run, model)
     fn.run_languages(
         run,
         loaded,

@@ -10,16 +10,12 @@ import typer
 import factneurons as fn
 from factneurons.cli import show
 from factneurons.cli.options import (
-    Device,
-    DeviceMap,
-    Dtype,
     FactsSpec,
     Fields,
     Limit,
+    Loading,
     ModelName,
     MultiMask,
-    RemoteCode,
-    Revision,
     SkipBad,
     settings_as_options,
 )
@@ -48,23 +44,10 @@ def locate(
     limit: Limit = None,
     skip_bad: SkipBad = False,
     tests: Annotated[fn.InterventionSettings, Fields("draws unrelated seed")],
-    dtype: Dtype = "float32",
-    device: Device = None,
-    device_map: DeviceMap = None,
-    revision: Revision = None,
-    trust_remote_code: RemoteCode = False,
+    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code")],
 ) -> None:
     """Find the knowledge neurons of facts, and test them against random ones."""
-    fn.load_facts(facts, limit=limit)  # a missing file is told before a large model is loaded
-    fn.Run.check_folder(out)
-    loaded = fn.load_model(
-        model,
-        dtype=dtype,
-        device=device,
-        device_map=device_map,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-    )
+    loaded = loading.model_for_run(model, facts, out, limit)
     fn.run_locate(
         loaded,
         facts,
@@ -74,7 +57,7 @@ def locate(
         tests=tests,
         multi_mask=multi_mask,
         limit=limit,
-        revision=revision,
+        revision=loading.revision,
         skip_bad=skip_bad,
         progress=Terminal({"locate": show.located, "test_knowledge": show.effects_of_knowledge}),
     )

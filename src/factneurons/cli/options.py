@@ -12,7 +12,7 @@ typer has them:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -21,13 +21,42 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 
 import factneurons as fn
-from factneurons.settings import Option, options_of
+from factneurons.settings import Option, option, options_of
 
 
 def listed(names: Iterable[str]) -> str:
     """Names with commas between them."""
     return ", ".join(names)
 
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How a command loads its model: what `load_model` takes beside the name."""
+
+    dtype: str = option("float32", "One of: {choices}.", choices=fn.DTYPES)
+    device: str | None = option(None, "cpu, cuda, cuda:1 or mps. Default: cuda where there is one.")
+    device_map: str | None = option(None, "Spread the layers over devices, for instance auto.")
+    revision: str | None = option(None, "Models of the hub: a branch, tag or commit.")
+    trust_remote_code: bool = option(False, "Let Python files that come with a model run.")
+
+    def model(self, name: str) -> fn.Model:
+        """The model of this name."""
+        return fn.load_model(name, **asdict(self))
+
+    def model_of(self, run: Path, model: str | None) -> fn.Model:
+        """The model that made a run, where it is now."""
+        return fn.model_of(
+            run, model, device=self.device, device_map=self.device_map, trust_remote_code=self.trust_remote_code
+        )
+
+    def model_for_run(self, name: str, facts: str, out: Path, limit: int | None) -> fn.Model:
+        """The model of this name; what can be refused without it is, before a large one is loaded."""
+        fn.load_facts(facts, limit=limit)
+        fn.Run.check_folder(out)
+        return self.model(name)
+
+
+_HELP = {each.name: each.help for each in options_of(Loading)}
 
 _SCHEMES = ", ".join(name for name in fn.FORMATS if f".{name}" not in fn.SUFFIXES)
 FACTS_HELP = (
@@ -38,19 +67,17 @@ MODEL_HELP = "A bundled model (pocket-gpt2), a folder, or a name on the Hugging 
 ModelName = Annotated[str, typer.Option("--model", metavar="MODEL", help=MODEL_HELP)]
 FactsSpec = Annotated[str, typer.Option("--facts", metavar="FACTS", help=FACTS_HELP)]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run: what --out of locate was.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 or mps. Default: cuda where there is one.")]
-DeviceMap = Annotated[str | None, typer.Option(help="Spread the layers over devices, for instance auto.")]
-RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Let Python files that come with a model run.")]
+Device = Annotated[str | None, typer.Option(help=_HELP["device"])]
+RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help=_HELP["trust_remote_code"])]
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave out bad records and facts that fail, count them, and go on.")
 ]
 Limit = Annotated[int | None, typer.Option(help="Only the first so many facts.")]
 MultiMask = Annotated[bool, typer.Option("--multi-mask", help="Masked models: one mask for each token of an answer.")]
-Dtype = Annotated[str, typer.Option(help=f"One of: {listed(fn.DTYPES)}.")]
 RunModel = Annotated[
     str | None, typer.Option(metavar="MODEL", help="Where the run's model is now. Default: where it was.")
 ]
-Revision = Annotated[str | None, typer.Option(help="Models of the hub: a branch, tag or commit.")]
+Revision = Annotated[str | None, typer.Option(help=_HELP["revision"])]
 
 
 class Fields:

@@ -13,14 +13,12 @@ from factneurons.cli.console import say
 from factneurons.cli.options import (
     FACTS_HELP,
     MODEL_HELP,
-    Device,
-    DeviceMap,
-    Dtype,
+    Fields,
     Limit,
+    Loading,
     MultiMask,
-    RemoteCode,
-    Revision,
     SkipBad,
+    settings_as_options,
 )
 from factneurons.cli.terminal import Terminal
 
@@ -41,7 +39,9 @@ _RESULTS = {
 }
 
 
+@settings_as_options
 def run(
+    *,
     model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
     facts: Annotated[str, typer.Argument(metavar="FACTS", help=FACTS_HELP)],
     out: Annotated[
@@ -50,33 +50,20 @@ def run(
     multi_mask: MultiMask = False,
     limit: Limit = None,
     skip_bad: SkipBad = False,
-    dtype: Dtype = "float32",
-    device: Device = None,
-    device_map: DeviceMap = None,
-    revision: Revision = None,
-    trust_remote_code: RemoteCode = False,
+    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code")],
 ) -> None:
     """Locate, test, look for degenerate neurons, join languages where there are several, and write the report.
 
     With the default settings; for others run the stages one by one: locate, degenerate, languages, report.
     """
-    fn.load_facts(facts, limit=limit)  # a missing file is told before a large model is loaded
-    fn.Run.check_folder(out)
-    loaded = fn.load_model(
-        model,
-        dtype=dtype,
-        device=device,
-        device_map=device_map,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-    )
+    loaded = loading.model_for_run(model, facts, out, limit)
     made = fn.run(
         loaded,
         facts,
         out,
         multi_mask=multi_mask,
         limit=limit,
-        revision=revision,
+        revision=loading.revision,
         skip_bad=skip_bad,
         progress=Terminal(_RESULTS),
     )

@@ -11,15 +11,11 @@ import factneurons as fn
 from factneurons.cli import show
 from factneurons.cli.options import (
     MODEL_HELP,
-    Device,
-    DeviceMap,
-    Dtype,
     FactsSpec,
     Fields,
     Limit,
+    Loading,
     MultiMask,
-    RemoteCode,
-    Revision,
     SkipBad,
     settings_as_options,
 )
@@ -50,23 +46,10 @@ def test(
     multi_mask: MultiMask = False,
     limit: Limit = None,
     skip_bad: SkipBad = False,
-    dtype: Dtype = "float32",
-    device: Device = None,
-    device_map: DeviceMap = None,
-    revision: Revision = None,
-    trust_remote_code: RemoteCode = False,
+    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code")],
 ) -> None:
     """Test neurons that another tool found against random ones, as our own are; degenerate and report go on with it."""
-    fn.load_facts(facts, limit=limit)  # a missing file is told before a large model is loaded
-    fn.Run.check_folder(out)
-    loaded = fn.load_model(
-        model,
-        dtype=dtype,
-        device=device,
-        device_map=device_map,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-    )
+    loaded = loading.model_for_run(model, facts, out, limit)
     fn.test_neurons(
         loaded,
         facts,
@@ -75,7 +58,7 @@ def test(
         tests=tests,
         multi_mask=multi_mask,
         limit=limit,
-        revision=revision,
+        revision=loading.revision,
         skip_bad=skip_bad,
         progress=Terminal({"locate": show.located, "test_knowledge": show.effects_of_knowledge}),
     )
