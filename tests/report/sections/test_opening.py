@@ -35,6 +35,18 @@ def with_difference(findings, low, high):
     return replace(findings, effects=tuple(effects))
 
 
+def test_the_example_is_a_prompt_that_was_asked(reading, findings):
+    """Not one of a fact's other prompts, which this model may not be able to read."""
+    asked = {prompt: key for key, prompts in reading.prompts.items() for prompt in prompts}
+    first = opening_of(reading, findings)[0]
+    (said,) = [prompt for prompt in asked if f">{Markup.escape(prompt)}</bdi>" in first]
+    assert reading.prompts[asked[said]][said] == max(
+        value for key, prompts in reading.prompts.items() if key[1] == "en" for value in prompts.values()
+    )
+    nothing = opening_of(replace(reading, prompts={}), findings)[0]
+    assert Markup(nothing).striptags().endswith("sentences to complete.")
+
+
 def test_five_sentences_four_numbers_one_picture(reading, findings):
     sentences = said(reading, findings)
     assert len(sentences) == 5

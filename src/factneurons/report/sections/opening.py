@@ -19,6 +19,7 @@ from factneurons.report.sections.glossary import term
 
 _PICTURES = ("effect_of_suppress", "neurons_by_layer")
 _LETTERS = 100
+_LANGUAGE = "en"
 _STRONG = Markup("<strong>{}</strong>")
 
 
@@ -71,12 +72,20 @@ def picture_of(figures: Sequence[Figure]) -> Figure | None:
 
 
 def _asked(reading: Reading, findings: Findings) -> Markup:
-    best = reading.facts.iloc[int(reading.facts["probability"].fillna(-1).to_numpy().argmax())]
-    return Markup("{} put to the model as sentences to complete, such as {} with the answer {}.").format(
-        _STRONG.format("1 fact was" if findings.asked == 1 else f"{numbers.count(findings.asked)} facts were"),
-        _quoted(next(iter(best["prompts"]), best["subject"]), best["language"]),
-        _quoted(best["answer"], best["language"]),
-    )
+    """How many facts, and of the shown ones the surest prompt that was asked, in the page's language if any."""
+    facts = _STRONG.format("1 fact was" if findings.asked == 1 else f"{numbers.count(findings.asked)} facts were")
+    said = Markup("{} put to the model as sentences to complete").format(facts)
+    asked = [
+        (key[1] == _LANGUAGE, probability, key, prompt)
+        for key, prompts in reading.prompts.items()
+        for prompt, probability in prompts.items()
+    ]
+    if not asked:
+        return said + "."
+    *_, (fact_id, language), prompt = max(asked)
+    own = reading.facts[(reading.facts["fact_id"] == fact_id) & (reading.facts["language"] == language)]
+    example = _quoted(prompt, language), _quoted(own["answer"].iloc[0], language)
+    return said + Markup(", such as {} with the answer {}.").format(*example)
 
 
 def _quoted(text: str, language: str) -> Markup:
