@@ -6,7 +6,6 @@ import os
 import pytest
 
 from factneurons.errors import BadRun
-from factneurons.runs.commits import read_commits
 from factneurons.runs.store import Run
 from factneurons.runs.verify import verify
 
@@ -18,8 +17,7 @@ def test_kill_at_random_moments_and_resume(tmp_path, small, start_script):
     assert report["hits"] >= 6, "too few writers were killed in time for this test to mean anything"
     assert small.snapshot(tmp_path / "killed") == small.snapshot(tmp_path / "whole")
     run = Run.open(tmp_path / "killed")
-    commits = read_commits(run.folder, small.STAGE)
-    names = [(fact.fact_id, fact.language) for commit, _ in commits for fact in commit.facts]
+    names = [(fact.fact_id, fact.language) for fact in run.fact_names(small.STAGE)]
     assert len(names) == len(set(names)) == 200
     assert verify(run) == []
     assert list((tmp_path / "killed" / "unfinished").iterdir()) == []

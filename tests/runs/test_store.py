@@ -12,7 +12,6 @@ import pytest
 
 from factneurons.errors import BadFact, BadNumber, BadRun, BadSetting
 from factneurons.facts.types import Fact, Prompt
-from factneurons.runs.commits import read_commits
 from factneurons.runs.counts import Counts
 from factneurons.runs.files import sealed, sha256_of, unsealed
 from factneurons.runs.skips import Skip
@@ -156,7 +155,7 @@ def test_hostile_ids_name_no_path(tmp_path, run, small):
         fact = named(fact_id)
         run.commit(small.STAGE, [fact], {}, [Skip.of(fact, "reason", "detail")])
     assert set(run.table("skipped").fact_id) == set(HOSTILE)
-    assert {name.fact_id for each, _ in read_commits(run.folder, small.STAGE) for name in each.facts} == set(HOSTILE)
+    assert {name.fact_id for name in run.fact_names(small.STAGE)} == set(HOSTILE)
     assert {path for path in tmp_path.rglob("*") if run.folder not in path.parents} == before
     inside = {path.relative_to(run.folder).as_posix() for path in run.folder.rglob("*") if path.is_file()}
     parts = {

@@ -18,6 +18,7 @@ from factneurons.runs.commits import (
     PARTS,
     UNFINISHED,
     Commit,
+    FactName,
     next_number,
     read_commits,
     write_commit,
@@ -174,6 +175,11 @@ class Run:
             keys.update(name.key for name in commit.facts)
             keys.update(commit.records)
         return keys
+
+    def fact_names(self, stage: str) -> Iterator[FactName]:
+        """Key, id and language of every fact that a stage has dealt with, one commit in memory at a time."""
+        for commit, _ in read_commits(self.folder, stage):
+            yield from commit.facts
 
     def counts(self, stage: str) -> Counts:
         """The counts of a stage, summed over what is on disk now; all 0 for a stage that never started."""
