@@ -161,7 +161,8 @@ CELLS: tuple[SuiteCell, ...] = (
         "consistency/agreement", "E14", "Prompts agree more than prompts whose scores are dealt out anew."
     ),
     SuiteCell(
-        "consistency/neighbours", "E14", "A prompt falls with its own neurons more than with a neighbour's."
+        "consistency/neighbours", "E14",
+        "With as many neurons, a prompt falls with its own more than with a neighbour's.",
     ),
 )  # fmt: skip
 """Every cell, in the order of the page."""
