@@ -35,6 +35,7 @@ _EDITED = (
     "change rate",
     "success rate",
     "success@5",
+    "writes new answer",
     "MRR, new answer",
     "P(new answer)",
     "P(old answer)",

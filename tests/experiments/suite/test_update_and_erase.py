@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from factneurons.editing.build import edit
+from factneurons.editing.held_out import statement_queries
 from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR
 from factneurons.experiments.study import Around
-from factneurons.experiments.suite.update_and_erase import EXPERIMENT, new_answer
+from factneurons.experiments.suite.update_and_erase import EXPERIMENT, _Erasing, new_answer
 from factneurons.facts.related import RelatedFacts
 
 
@@ -101,6 +102,27 @@ def test_erasing_is_told_as_every_change_is(editable, fact, measured_by):
         assert found["erase relation", f"erased log P, {place}", ""] == pytest.approx(np.mean(after - before), abs=1e-4)
         relative = np.exp(after).mean() / np.exp(before).mean() - 1
         assert found["erase relation", f"erased, {place}", ""] == pytest.approx(relative, abs=1e-4)
+
+
+def test_erasing_is_told_with_accuracy_and_perplexity(editable, fact, measured_by):
+    found, model = measured_by(EXPERIMENT, editable, fact), editable.model
+    tested, others = editable.halves(fact)[1], editable.unrelated(fact)[0]
+    assert found["before", "accuracy", "own relation"] == np.mean([each.rank == 1 for each in model.evaluate(tested)])
+    statement = tested[0].prompt.filled(fact.answer)
+    (whole,) = statement_queries(model, statement)
+    neurons = _Erasing(editable)._of(fact)[0]
+    before = model.log_probabilities([whole])[0]
+    with edit(model, fact, kind="suppress", neurons=neurons).on(model):
+        right = np.mean([each.rank == 1 for each in model.evaluate(tested)])
+        kept = np.mean([each.rank == 1 for each in model.evaluate([query for _, query in others])])
+        after = model.log_probabilities([whole])[0]
+    assert found["erase relation", "accuracy", "own relation"] == right
+    assert found["erase relation", "accuracy", "other relations"] == kept
+    lost = found["before", "accuracy", "own relation"] - right
+    assert found["erase relation", "accuracy lost", "own relation"] == pytest.approx(lost)
+    surprise = (before - after) / len(whole.answer_ids)
+    assert found["erase relation", "erased surprise", "own relation"] == pytest.approx(surprise, abs=1e-4)
+    assert (f"{RANDOM_FOR}erase relation", "erased surprise", "other relations") in found
 
 
 def test_unrelated_facts_of_edits_are_known(editable, fact):
