@@ -128,7 +128,6 @@ class FactChecks:
             self._wrong_answers,
             seed=settings.seed,
             multi_mask=settings.multi_mask,
-            apart=True,
         )
 
     def test_case(self, fact: Fact) -> Case:
