@@ -21,7 +21,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "--out runs/suite --plan",
         'factneurons suite --models pocket-gpt2 --facts "bundled?lang=en&sample=20&seed=1" --only robustness,E10 '
         "--draws 3 --out runs/suite",
-        'factneurons suite --models models/s,models/m,models/l --facts facts.jsonl --only ladder --out runs/sizes',
+        "factneurons suite --models models/s,models/m,models/l --facts facts.jsonl --only ladder --out runs/sizes",
     ),
 }
 
