@@ -42,6 +42,8 @@ ANSWER_TOKENS = ("mean", "sum", "first")
 UNITS = ("tokens", "words", "all")
 NORMALISATIONS = ("none", "layer", "global")
 
+CONTROL_NAMES = ("matched", "authors")
+
 ACTIONS = {"suppress": 0.0, "enhance": 2.0}
 """What is done to neurons: name -> what their values are multiplied by."""
 
@@ -148,6 +150,11 @@ class InterventionSettings:
     draws: int = option(20, "Random neuron sets per fact that the found ones are compared with.", least=1)
     unrelated: int = option(5, "Facts of other relations that are asked per fact, to see what moves.", least=0)
     seed: int = option(42, "Decides every random draw.")
+    control: str = option(
+        "matched",
+        "Random neurons: matched in layer and strength, or authors (from all neurons, with replacement).",
+        choices=CONTROL_NAMES,
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -331,11 +331,16 @@ def _table(results: Sequence[CheckResult], of: str) -> None:
         f"{left_out}; 95 % intervals, subjects resampled"
     )
     columns = [name for name in _CHECKED if any(name in each.measures for each in results)]
-    say("  " + f"{'':24}" + "".join(f"{name:22}" for name in columns).rstrip())
+    say("  " + f"{'':30}" + "".join(f"{name:22}" for name in columns).rstrip())
     for each in results:
         found = (each.measures.get(name) for name in columns)
         cells = ("-" if one is None else in_line(one.interval, "{:.3f}".format, "(1 subject)") for one in found)
-        say("  " + (f"{each.title:24}" + "".join(f"{cell:22}" for cell in cells)).rstrip())
+        say("  " + (f"{each.title:30}" + "".join(f"{cell:22}" for cell in cells)).rstrip())
+        if each.by_design:
+            say(
+                f"    cannot tell by design: {each.by_design} of {counted(each.facts, 'fact')} are checked in the very "
+                "prompt that decides whether they are known"
+            )
 
 
 def fitted(checked: fn.Checked) -> None:
