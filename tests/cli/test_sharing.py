@@ -15,7 +15,7 @@ from factneurons.runs.store import Run
 from factneurons.runs.verify import verify
 
 FACTS = "bundled?relation=capital&lang=en"
-OPTIONS = ("--model", "pocket-gpt2", "--facts", FACTS, "--limit", "12", "--draws", "1")
+OPTIONS = ("--model", "pocket-gpt2", "--facts", FACTS, "--limit", "9", "--method", "direct_logit", "--draws", "1")
 MEASURED = {"seconds", "cpu_seconds"}
 
 
