@@ -22,7 +22,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 }
 
 _FIELDS = Fields(
-    "clusterer span max_span similarity scale gate fold_norm_gain "
+    "clusterer span max_span connection similarity scale gate fold_norm_gain "
     "comparison.missing persistence tau1 cover filter t_low t_sufficient t_high halving seed"
 )
 

@@ -46,14 +46,10 @@ def union(sets: Iterable[Sequence[Neuron]]) -> tuple[Neuron, ...]:
 
 
 def random_sets(study: Study, facts: Sequence[Fact], neurons: Sequence[Neuron], name: str) -> list[tuple[Neuron, ...]]:
-    """Random neurons matched in number, layers and strength on these facts' prompts; [] where too few are left."""
-    from factneurons.attribution.controls import matched_random, strengths
-
+    """Random neurons to compare with, by default matched on these facts' prompts; [] where too few are left."""
     queries = [query for fact in facts for query in study.halves(fact)[0]]
     try:
-        settings = study.settings
-        strength = strengths(study.model, queries)
-        return matched_random(strength, neurons, draws=settings.draws, seed=settings.seed, name=name)
+        return study.random(queries, neurons, name)
     except NotAskable:
         return []
 
