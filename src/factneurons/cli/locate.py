@@ -38,7 +38,9 @@ def locate(
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="The run's folder; a run that was stopped goes on where it was.")
     ],
-    settings: Annotated[fn.AttributionSettings, Fields("method rule points target against answer_tokens units")],
+    settings: Annotated[
+        fn.AttributionSettings, Fields("method rule points target against positions answer_tokens units")
+    ],
     selection: Annotated[fn.SelectionSettings, Fields("selector threshold agreement share beta rounds")],
     multi_mask: MultiMask = False,
     limit: Limit = None,

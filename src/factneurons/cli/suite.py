@@ -21,6 +21,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "--out runs/suite --plan",
         'factneurons suite --models pocket-gpt2 --facts "bundled?lang=en&sample=20&seed=1" --only robustness,E10 '
         "--draws 3 --out runs/suite",
+        "factneurons suite --models models/s,models/m,models/l --facts facts.jsonl --only ladder --out runs/sizes",
     ),
 }
 
@@ -30,7 +31,11 @@ def suite(
     *,
     models: Annotated[
         str,
-        typer.Option(metavar="MODELS", help="Bundled models, folders, or names on the hub, with commas between them."),
+        typer.Option(
+            metavar="MODELS",
+            help="Bundled models, folders, or names on the hub, with commas between them. A folder of models' folders, "
+            "as FOLDER/steps of pocket train --keep-checkpoints, stands for all of them.",
+        ),
     ],
     facts: FactsSpec,
     out: Annotated[
