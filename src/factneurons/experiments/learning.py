@@ -37,7 +37,7 @@ def given_to_learn(study: Study) -> frozenset[tuple[str, str]]:
 def _given_to_learn(study: Study) -> frozenset[tuple[str, str]]:
     there = {(fact.id, fact.language) for fact in study.facts}
     given = [(fact.id, fact.language) for spec in study.settings.new for fact in load_facts(spec)]
-    found = there.intersection(given)
+    found = frozenset(there.intersection(given))
     if given and not found:
         raise BadSetting(
             f"new is {','.join(study.settings.new)!r}: none of its {len(given)} facts is among the facts; give both, "
