@@ -20,6 +20,7 @@ from factneurons.cli.options import (
     listed,
     settings_as_options,
 )
+from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
 from factneurons.errors import BadSetting
 
@@ -30,6 +31,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 _STDIN = "-"
 
 
+@shared
 @settings_as_options
 def check(
     run: RunFolder,

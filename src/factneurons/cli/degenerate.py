@@ -14,6 +14,7 @@ from factneurons.cli.options import (
     SkipBad,
     settings_as_options,
 )
+from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -26,6 +27,7 @@ _FIELDS = Fields(
 )
 
 
+@shared
 @settings_as_options
 def degenerate(
     run: RunFolder,

@@ -17,6 +17,7 @@ from factneurons.cli.options import (
     SkipBad,
     settings_as_options,
 )
+from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -26,6 +27,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 _FIELDS = Fields("rule at_least only thresholds held_out tau beta_prompts beta_languages seed")
 
 
+@shared
 @settings_as_options
 def languages(
     run: RunFolder,

@@ -20,6 +20,7 @@ from factneurons.cli.options import (
     SkipBad,
     settings_as_options,
 )
+from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -39,6 +40,7 @@ _RESULTS = {
 }
 
 
+@shared
 @settings_as_options
 def run(
     *,

@@ -13,6 +13,7 @@ import typer
 import factneurons as fn
 from factneurons.cli.console import say
 from factneurons.cli.options import Device, FactsSpec, Fields, Limit, SkipBad, listed, settings_as_options
+from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -26,6 +27,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 }
 
 
+@shared
 @settings_as_options
 def suite(
     *,
