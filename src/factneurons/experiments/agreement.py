@@ -135,17 +135,10 @@ class AgreementControl:
         study = self._study
         try:
             neurons = study.knowledge(pair.fact, study.settings.methods[0]).neurons
-            sets = [neurons, *self._random(pair, neurons)]
+            sets = [neurons, *study.random(study.halves(pair.fact)[0], neurons, pair.fact.key)]
         except NotAskable:
             return
         yield from self._suppressed(pair, sets)
-
-    def _random(self, pair: Pair, neurons: tuple[Neuron, ...]) -> list[tuple[Neuron, ...]]:
-        from factneurons.attribution.controls import matched_random, strengths
-
-        settings = self._study.settings
-        strength = strengths(self._study.model, self._study.halves(pair.fact)[0])
-        return matched_random(strength, neurons, draws=settings.draws, seed=settings.seed, name=pair.fact.key)
 
     def _suppressed(self, pair: Pair, sets: list[tuple[Neuron, ...]]) -> Iterator[Measured]:
         from factneurons.editing.build import edit

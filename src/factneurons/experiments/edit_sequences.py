@@ -138,10 +138,7 @@ class EditSequences:
         return edit(self._study.model, fact, how, to=change.new, neurons=neurons, relation=relation)
 
     def _random(self, fact: Fact, change: Change) -> tuple[Neuron, ...]:
-        from factneurons.attribution.controls import matched_random, strengths
-
-        strength, seed = strengths(self._study.model, self._study.halves(fact)[0]), self._study.settings.seed
-        return matched_random(strength, change.neurons, draws=1, seed=seed, name=fact.key)[0]
+        return self._study.random(self._study.halves(fact)[0], change.neurons, fact.key)[0]
 
     def _others(self, fact: Fact, block: Sequence[Fact]) -> list[Query]:
         """Facts of other relations, not edited themselves, whose answer comes first before any edit."""

@@ -114,14 +114,9 @@ def by_weights(
     Raises:
         NotAskable: too few other neurons to compare with.
     """
-    from factneurons.attribution.controls import matched_random, strengths
     from factneurons.editing.build import edit
 
-    settings, strength = study.settings, strengths(study.model, queries)
-    random = [
-        matched_random(strength, own, draws=settings.draws, seed=settings.seed, name=f"{fact.key}/{number}")
-        for number, own in enumerate(turns)
-    ]
+    random = [study.random(queries, own, f"{fact.key}/{number}") for number, own in enumerate(turns)]
     groups = [(None, tuple(queries)), *((other, (query,)) for other, query in study.unrelated(fact)[0])]
     asked = [query for _, own in groups for query in own]
     before, found = study.model.probabilities(asked), []

@@ -293,8 +293,6 @@ class _Erasing:
         return self._sets[key]
 
     def _find(self, key: tuple[str, str]) -> list[tuple[Neuron, ...]]:
-        from factneurons.attribution.controls import matched_random, strengths
-
         study, counts, queries = self._study, Counter[Neuron](), list[Query]()
         facts = self._relations[key][:_SAMPLE]
         study.expect(facts)
@@ -307,14 +305,7 @@ class _Erasing:
             counts.update(found.neurons)
             queries += found.queries
         neurons = tuple(sorted(counts, key=lambda neuron: (-counts[neuron], neuron))[:_ERASED])
-        random = matched_random(
-            strengths(study.model, queries),
-            neurons,
-            draws=study.settings.draws,
-            seed=study.settings.seed,
-            name="/".join(key),
-        )
-        return [neurons, *random]
+        return [neurons, *study.random(queries, neurons, "/".join(key))]
 
 
 @dataclass(frozen=True, slots=True)
