@@ -28,16 +28,16 @@ def study():
     )
 
 
-@pytest.fixture
-def sequences(study, monkeypatch):
-    monkeypatch.setattr(edit_sequences, "LENGTHS", (1, 2, 4))
-
+@pytest.fixture(scope="module")
+def sequences(study):
     def changes(fact):
         if fact.answer == TO[fact.relation]:
             raise NotAskable("no-other-answer", "x")
         return [Change("least change", "least-change", study.knowledge(fact, "dai").neurons[:20], TO[fact.relation])]
 
-    return EditSequences(study, Around(study), changes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edit_sequences, "LENGTHS", (1, 2, 4))
+        yield EditSequences(study, Around(study), changes)
 
 
 def test_the_numbers_are_those_of_edits_made_by_hand(sequences, study):

@@ -5,6 +5,9 @@ suppressed as facts can. Here the agreement of a noun with its determiner, in mi
 one book, and she likes all of these" comes "books", not "book". The noun is named before in the other number, so that
 copying it is wrong. A pair is used if the model prefers the right form in the prompts that its neurons are found with;
 the others are counted. English only.
+
+"book" begins "books" in many vocabularies, so that P("book") could never be below P("books"): models that write from
+left to right are asked for the form with the full stop after it.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
 
 AGREEMENT = "agreement"
+LANGUAGE = "en"
 
 _FRAMES = {
     "singular": (
@@ -59,22 +63,30 @@ class Pair:
         return self.fact.wrong_answers[0]
 
 
-def pairs() -> list[Pair]:
-    """All pairs, two for every noun."""
+def pairs(stop: str = "") -> list[Pair]:
+    """All pairs, two for every noun; `stop` is the part of the text after the blank that is asked with the form."""
     text = files("factneurons.experiments").joinpath("agreement.csv").read_text(encoding="utf-8")
-    return [_pair(number, forms) for forms in csv.DictReader(text.splitlines()) for number in _FRAMES]
+    return [_pair(number, forms, stop) for forms in csv.DictReader(text.splitlines()) for number in _FRAMES]
 
 
-def _pair(number: str, forms: dict[str, str]) -> Pair:
+def _pair(number: str, forms: dict[str, str], stop: str) -> Pair:
     right = forms[number]
     (other,) = (form for name, form in forms.items() if name != number)
     prompts = [
-        Prompt(frame.format(other=other, determiner=determiner))
+        Prompt(frame.format(other=other, determiner=determiner).removesuffix(stop))
         for frame, determiners in zip(_FRAMES[number], (_DETERMINERS[number], _DETERMINERS[number][::-1]), strict=True)
         for determiner in determiners
     ]
     return Pair(
-        Fact(f"agreement/{right}", f"agreement_{number}", right, right, "en", tuple(prompts), wrong_answers=(other,))
+        Fact(
+            f"agreement/{right}",
+            f"agreement_{number}",
+            right,
+            f"{right}{stop}",
+            LANGUAGE,
+            tuple(prompts),
+            wrong_answers=(f"{other}{stop}",),
+        )
     )
 
 
@@ -87,15 +99,12 @@ class AgreementControl:
 
     def __init__(self, study: Study) -> None:
         self._study, self._left_out = study, Counter[str]()
-        self._usable = [pair for pair in pairs() if self._prefers(pair)]
+        stop = "" if study.model.kind == "cloze" else "."
+        self._usable = [pair for pair in pairs(stop) if self._prefers(pair)]
         self._usable.sort(key=lambda pair: rank(f"{study.settings.seed}/{pair.fact.id}"))
-        self._next = {
-            fact.key: pair
-            for fact, pair in zip(
-                sorted(study.facts, key=lambda fact: rank(f"{study.settings.seed}/agreement/{fact.key}")), self._usable,
-                strict=False,
-            )
-        }  # fmt: skip
+        facts = [fact for fact in study.facts if fact.language == LANGUAGE]
+        facts.sort(key=lambda fact: rank(f"{study.settings.seed}/agreement/{fact.key}"))
+        self._next = {fact.key: pair for fact, pair in zip(facts, self._usable, strict=False)}
 
     @classmethod
     def of_study(cls, study: Study) -> AgreementControl:
@@ -125,7 +134,9 @@ class AgreementControl:
         return ahead
 
     def of(self, fact: Fact) -> Iterator[Measured]:
-        """What suppressing the neurons of the pair that goes with a fact does to it, and random ones."""
+        """What suppressing the neurons of the pair that goes with a fact does to it, and random ones; English facts."""
+        if fact.language != LANGUAGE:
+            return
         yield Measured(AGREEMENT, "agreement pairs", float(len(self._usable)))
         for reason, count in sorted(self._left_out.items()):
             yield Measured(AGREEMENT, "agreement pairs left out", float(count), reason)
