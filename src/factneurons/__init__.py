@@ -82,7 +82,8 @@ if TYPE_CHECKING:
     from factneurons.stages.locate import run_locate
     from factneurons.stages.located import known_of, model_of
     from factneurons.stages.run import run
-    from factneurons.stages.suite import PlannedCell, Suite, plan_suite, run_suite
+    from factneurons.stages.suite import Suite, run_suite
+    from factneurons.stages.suite_plan import Estimate, PlannedCell, plan_suite
     from factneurons.stages.verify import verify_run
     from factneurons.tables import ResultTable
 
@@ -120,6 +121,7 @@ __all__ = [
     "EditEffect",
     "EditEvaluation",
     "EditSettings",
+    "Estimate",
     "Experiment",
     "ExperimentSettings",
     "Fact",
@@ -269,7 +271,8 @@ _MODULES = {
     "stages.locate": ("run_locate",),
     "stages.located": ("known_of", "model_of"),
     "stages.run": ("run",),
-    "stages.suite": ("PlannedCell", "Suite", "plan_suite", "run_suite"),
+    "stages.suite": ("Suite", "run_suite"),
+    "stages.suite_plan": ("Estimate", "PlannedCell", "plan_suite"),
     "stages.verify": ("verify_run",),
     "tables": ("ResultTable",),
 }
