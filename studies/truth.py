@@ -4,9 +4,8 @@
     python studies/truth.py FOLDER --docs docs/benchmark.md --readme README.md
 
 What stands between the comments `<!-- benchmark: start -->` and `<!-- benchmark: end -->` is replaced: in the docs by
-all tables, in the README by what a user gets, and one row per clusterer: with the neurons that the default finds, and
-with the true ones. Facts that nobody planted have comments of their own, `undesigned`, in the docs. What the benchmark
-was not of stays as it was.
+all tables, in the README by what a user gets. Facts that nobody planted have comments of their own, `undesigned`, in the
+docs. What the benchmark was not of stays as it was.
 """
 
 from __future__ import annotations
@@ -100,17 +99,8 @@ def undesigned_tables(table: pd.DataFrame) -> str:
 
 
 def short_table(table: pd.DataFrame) -> str:
-    """One row per clusterer: with the neurons that the default finds, and with the true ones."""
-    summed = summary(table)
-    summed = summed[summed["neurons"].isin([DEFAULT, TRUE]) & (summed["measure"] != "f1")]
-    grouping, verdict = table_of(summed, "grouping"), table_of(summed, "verdict")
-    wanted = [place for place, name in enumerate(grouping.columns) if place == 0 or not name.startswith("F1")]
-    told = [place for place, name in enumerate(verdict.columns) if place and not name.startswith("false")]
-    right = {row[0]: [row[place] for place in told] for row in verdict.rows}
-    columns = (*(grouping.columns[place] for place in wanted), *(verdict.columns[place] for place in told))
-    rows = tuple((*(row[place] for place in wanted), *right[row[0]]) for row in grouping.rows)
-    tables = (group_table(table), Table("grouping", columns, rows))
-    return "\n\n".join([of_what(table), *map(markdown, tables)])
+    """What a user gets: one row for the easy regimes, one for the hard ones."""
+    return "\n\n".join([of_what(table), markdown(group_table(table))])
 
 
 def main() -> None:

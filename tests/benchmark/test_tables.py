@@ -148,4 +148,4 @@ def test_the_command_fills_them(table, tmp_path, monkeypatch):
     assert "6 facts in 3 planted models: pocket-gpt2; seeds 0, 1, 2." in docs
     assert "| random | 0.10 [0.10, 0.10] |" in docs
     assert "### Verdicts of ntc, true neurons" in docs
-    assert "| clusterer | adjusted Rand index, true neurons | right verdicts, true neurons |" in readme
+    assert "| regimes | facts | average precision |" in readme

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 import factneurons as fn
-from factneurons.errors import NotAskable
-from factneurons.experiments.learning import new_fact, random_sets, union
+from factneurons.errors import BadSetting, NotAskable
+from factneurons.experiments.learning import given_to_learn, new_fact, random_sets, union
 from factneurons.experiments.settings import ExperimentSettings
 from factneurons.experiments.study import Study
 from factneurons.facts.related import RelatedFacts
@@ -27,6 +27,20 @@ def test_a_known_fact_gets_another_answer_of_its_relation(study):
     assert new.answer not in (fact.answer, *fact.aliases)
     with pytest.raises(NotAskable, match="no other answer"):
         new_fact(study, RelatedFacts([fact]), fact)
+
+
+def test_facts_are_given_as_new_by_their_ids(study, tmp_path):
+    def given(facts):
+        fn.write_jsonl(facts, tmp_path / "new.jsonl")
+        return given_to_learn(
+            Study(study.model, study.facts, replace(study.settings, new=(str(tmp_path / "new.jsonl"),)))
+        )
+
+    elsewhere = replace(study.facts[0], id="somewhere else")
+    assert given([study.facts[2], elsewhere]) == {(study.facts[2].id, "en")}
+    assert given_to_learn(study) == frozenset()
+    with pytest.raises(BadSetting, match="none of its 1 facts is among the facts; give both"):
+        given([elsewhere])
 
 
 def test_an_unknown_fact_keeps_its_own(study):

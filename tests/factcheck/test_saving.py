@@ -8,6 +8,8 @@ import pytest
 from factneurons.errors import BadSetting
 from factneurons.factcheck.checker import FactChecker
 from factneurons.factcheck.conditions import CONDITIONS
+from factneurons.factcheck.types import Statement
+from factneurons.facts.types import Prompt
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
@@ -60,9 +62,11 @@ def test_a_file_is_no_folder(fitted, tmp_path):
         fitted["asking"].save(tmp_path / "file")
 
 
-def test_a_checker_saved_by_an_older_version_still_loads(gpt2, statements):
+def test_a_checker_saved_by_an_older_version_still_loads(gpt2):
     """Written by the code before settings were one record: knowledge neurons of capitals, pocket-gpt2."""
     checker = FactChecker.load(Path(__file__).parent / "data" / "checker", gpt2)
     assert (checker.settings.condition, checker.settings.share) == ("knowledge", 0.4)
     assert checker.relation_neurons_ == {("capital", "en"): ((2, 296), (3, 130))}
-    assert checker.score_statements(statements)[:2] == pytest.approx([0.06145847, 0.00030733], rel=1e-4)
+    prompt = Prompt("The capital of Belgium is ___.")
+    statements = [Statement(prompt, candidate, "capital") for candidate in ("Brussels", "Lisbon")]
+    assert checker.score_statements(statements) == pytest.approx([0.06145847, 0.00030733], rel=1e-4)

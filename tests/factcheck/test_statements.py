@@ -72,7 +72,7 @@ def test_a_fact_is_known_by_other_prompts_than_it_is_checked_in(gpt2, capitals):
     wrong = WrongAnswers(capitals)
     for each in capitals:
         asked = queries_of(gpt2, each)
-        case = case_of(gpt2, each, wrong, seed=3, apart=True)
+        case = case_of(gpt2, each, wrong, seed=3)
         assert case.apart == (len(asked) > 1)
         if case.apart:
             assert case.queries[0] in asked[1::2]
@@ -82,6 +82,6 @@ def test_a_fact_is_known_by_other_prompts_than_it_is_checked_in(gpt2, capitals):
 
 def test_one_prompt_cannot_do_both_apart(gpt2):
     single = fact("France", wrong_answers=("Rome",))
-    case = case_of(gpt2, single, WrongAnswers([]), apart=True)
+    case = case_of(gpt2, single, WrongAnswers([]))
     assert not case.apart
     assert case.known

@@ -8,7 +8,9 @@ from factneurons.factcheck.conditions import HEADLINE
 from factneurons.findings.checks import MEASURES, judged_of, results_of, training_rows
 
 
-def rows(count=20, *, condition="probability", draw=0, known=True, right=0.9, wrong=0.1, relation="r", first=0):
+def rows(
+    count=20, *, condition="probability", draw=0, known=True, right=0.9, wrong=0.1, relation="r", first=0, apart=True
+):
     """Two statements each of some facts; every fifth subject is in the test."""
     return [
         {
@@ -18,6 +20,7 @@ def rows(count=20, *, condition="probability", draw=0, known=True, right=0.9, wr
             "subject": f"s{number}",
             "split": "train" if number % 5 else "test",
             "known": known,
+            "apart": apart,
             "prompt": "p ___",
             "candidate": "c",
             "truth": truth,
@@ -99,3 +102,19 @@ def test_thresholds_are_those_of_the_relation():
     assert by_relation["r"] > 0.1 > by_relation["q"]
     assert (judged.judged[:, 0] == judged.truth).all()
     assert np.isfinite(judged.probabilities).all()
+
+
+@pytest.mark.parametrize("missing", [False, None])
+def test_what_the_design_decides_is_counted_of_asking_alone(missing):
+    """Runs of earlier versions have null: their statements may be in the prompt that makes the fact known."""
+    few = {"first": 40, "relation": "s", "apart": missing}
+    table = [row for name in HEADLINE for more in ({}, few) for row in rows(20, condition=name, **more)]
+    results = {each.judged.condition: each for each in results_of(pd.DataFrame(table), draws=20)}
+    assert {name: each.by_design for name, each in results.items()} == {
+        name: 4 * (name == "asking") for name in HEADLINE
+    }
+    assert all(each.could_tell for each in results.values())
+    only = [row for name in HEADLINE for row in rows(20, condition=name, **few)]
+    (asking,) = (each for each in results_of(pd.DataFrame(only), draws=20) if each.judged.condition == "asking")
+    assert not asking.could_tell
+    assert asking.title == "asking the model (by design)"

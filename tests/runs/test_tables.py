@@ -77,8 +77,8 @@ FORMAT = {
     },
     "checks": {
         "fact_id": "string", "language": "string", "relation": "string", "subject": "string", "split": "string",
-        "known": "bool", "prompt": "string", "candidate": "string", "truth": "bool", "condition": "string",
-        "draw": "int64", "score": "double", "speakers": NUMBERS,
+        "known": "bool", "apart": "bool", "prompt": "string", "candidate": "string", "truth": "bool",
+        "condition": "string", "draw": "int64", "score": "double", "speakers": NUMBERS,
     },
     "measurements": {
         "fact_id": "string", "language": "string", "relation": "string", "subject": "string", "experiment": "string",

@@ -57,12 +57,41 @@ def test_a_changed_record_is_named(folder):
     assert problems[0] == f"{record}: it is missing or was changed"
 
 
-@pytest.mark.parametrize("number", [5, 9])
-def test_a_missing_commit_is_noticed(folder, number):
+@pytest.mark.parametrize(
+    ("number", "problem"),
+    [
+        (5, "stage 'locate' is done, but lacks what was at places 5 to 8 of its data"),
+        (9, "stage 'locate' has fewer facts on disk than its manifest says"),
+    ],
+)
+def test_a_missing_commit_is_noticed(folder, number, problem):
     shutil.rmtree(part_of(folder, number))
-    assert verify(Run.open(folder)) == [
-        f"{folder}: stage 'locate' has fewer facts on disk than its manifest says",
-    ]
+    assert verify(Run.open(folder)) == [f"{folder}: {problem}"]
+
+
+def test_a_gap_that_others_are_still_to_fill_is_none(tmp_path, small):
+    facts = small.make_facts(12)
+    with Run.create_or_resume(tmp_path / "run", small.make_manifest(), small.STAGE) as run:
+        run.commit(small.STAGE, facts[8:12], **vars_of(small.work(facts[8:12])), number=9)
+        assert verify(run) == []
+        run.set_state(small.STAGE, "done")
+        assert verify(run) == [
+            f"{tmp_path / 'run'}: stage 'locate' is done, but lacks what was at places 1 to 8 of its data"
+        ]
+
+
+def test_places_that_moved_are_no_gap(tmp_path, small):
+    """Facts that were located between others later take places that were other facts' before."""
+    facts = small.make_facts(24)
+    with Run.create_or_resume(tmp_path / "run", small.make_manifest(), small.STAGE) as run:
+        for number, own in ((1, facts[:8]), (9, facts[16:20]), (9, facts[8:16]), (21, facts[20:])):
+            run.commit(small.STAGE, own, **vars_of(small.work(own)), number=number)
+        run.set_state(small.STAGE, "done")
+        assert verify(run) == []
+
+
+def vars_of(batch):
+    return {"rows": batch.rows, "skips": batch.skips}
 
 
 def test_a_changed_manifest_is_named(folder):

@@ -6,6 +6,7 @@ import pytest
 
 from factneurons.errors import BadRun, BadSetting
 from factneurons.factcheck.checker import FactChecker
+from factneurons.models.prompts import queries_of
 from factneurons.stages.check import run_check
 from factneurons.stages.locate import run_locate
 
@@ -27,8 +28,19 @@ def test_every_fact_has_a_true_and_a_false_statement_under_every_condition(check
     assert (rows.count() == 2).all()
     assert (rows.sum() == 1).all()
     assert set(checked.checks["condition"]) >= {"knowledge", "random", "asking", "probability"}
-    assert checked.unknown == int((~checked.table("facts")["known"]).sum())
+    by_fact = checked.checks.groupby("fact_id")
+    assert checked.unknown == int((~by_fact["known"].first()).sum())
     assert checked.summary.counts.done == len(checked.facts) == 8
+
+
+def test_statements_are_in_other_prompts_than_those_that_make_facts_known(checked, gpt2):
+    for fact in checked.facts:
+        own = checked.checks[checked.checks["fact_id"] == fact.id]
+        asked = queries_of(gpt2, fact)
+        stated = set(own["prompt"])
+        assert own["apart"].all() == (len(asked) > 1)
+        assert stated <= {query.prompt.text for query in asked[1::2] or asked}
+        assert own["known"].all() == any(each.rank == 1 for each in gpt2.evaluate(asked[::2]))
 
 
 def test_subjects_of_the_test_are_in_no_training_set(checked):

@@ -10,10 +10,15 @@ can be spared. Sets asked of the model: about twice the number of neurons for ea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from factneurons.attribution.drops import Drops, NeuronSet
 from factneurons.models.questions import Asking
+
+_STEPS = 8
+"""Steps that are asked at once: most are never reached, and few at a time fill no pass."""
 
 
 def sufficient_sets(everything: NeuronSet, drops: Drops, most_lost: float) -> Asking[list[NeuronSet]]:
@@ -53,7 +58,20 @@ def without_spare(left: NeuronSet, everything: NeuronSet, drops: Drops, most_los
         spare = [order[place] for place in np.argsort(lost, kind="stable") if lost[place] <= most_lost]
         if not spare:
             break
-        steps = [left - frozenset(spare[: count + 1]) for count in range(len(spare))]
-        kept = (yield from drops.asked([everything - step for step in steps])) <= most_lost
-        left = steps[int(np.argmin(kept)) - 1 if not kept.all() else len(steps) - 1]
+        left = yield from _last_sufficient(
+            [left - frozenset(spare[: count + 1]) for count in range(len(spare))], everything, drops, most_lost
+        )
     return left
+
+
+def _last_sufficient(
+    steps: Sequence[NeuronSet], everything: NeuronSet, drops: Drops, most_lost: float
+) -> Asking[NeuronSet]:
+    """The last of ever smaller sets before the first that suffices no more; the first one does suffice."""
+    for begin in range(0, len(steps), _STEPS):
+        asked = [everything - step for step in steps[begin : begin + _STEPS]]
+        lost = yield from drops.asked(asked)
+        failing = np.flatnonzero(~(lost <= most_lost))
+        if len(failing):
+            return steps[begin + int(failing[0]) - 1]
+    return steps[-1]

@@ -22,7 +22,7 @@ from factneurons.report.numbers import in_line
 from factneurons.report.sections.edits import in_words, size_of_random
 from factneurons.report.text import EXPECTED_SKIPS, language_rule, no_degenerate, not_shared, shared_verdict
 from factneurons.runs.counts import Summary, counted
-from factneurons.runs.reading import measurements_of
+from factneurons.runs.reading import measurements_of, positions_of
 from factneurons.statistics import LEAST_PROBABILITY, Finding, Interval
 
 ACTIONS = {"suppress": "suppressed (values set to 0)", "enhance": "enhanced (values doubled)"}
@@ -54,7 +54,8 @@ def located(run: fn.Run, summary: Summary) -> None:
     for row in run.rows("facts"):
         known += row["known"]
         neurons.append(row["neurons"])
-    say(f"{run.folder}: {total.done} of {counted(total.read, 'fact')} located{took(summary)}")
+    where = "" if (positions := positions_of(run)) == "target" else f" at positions {positions!r}"
+    say(f"{run.folder}: {total.done} of {counted(total.read, 'fact')} located{where}{took(summary)}")
     if neurons:
         none = f", none in {counted(neurons.count(0), 'fact')}" if 0 in neurons else ""
         say(
@@ -330,11 +331,16 @@ def _table(results: Sequence[CheckResult], of: str) -> None:
         f"{left_out}; 95 % intervals, subjects resampled"
     )
     columns = [name for name in _CHECKED if any(name in each.measures for each in results)]
-    say("  " + f"{'':24}" + "".join(f"{name:22}" for name in columns).rstrip())
+    say("  " + f"{'':30}" + "".join(f"{name:22}" for name in columns).rstrip())
     for each in results:
         found = (each.measures.get(name) for name in columns)
         cells = ("-" if one is None else in_line(one.interval, "{:.3f}".format, "(1 subject)") for one in found)
-        say("  " + (f"{each.title:24}" + "".join(f"{cell:22}" for cell in cells)).rstrip())
+        say("  " + (f"{each.title:30}" + "".join(f"{cell:22}" for cell in cells)).rstrip())
+        if each.by_design:
+            say(
+                f"    cannot tell by design: {each.by_design} of {counted(each.facts, 'fact')} are checked in the very "
+                "prompt that decides whether they are known"
+            )
 
 
 def fitted(checked: fn.Checked) -> None:

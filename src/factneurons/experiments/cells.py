@@ -116,6 +116,14 @@ CELLS: tuple[SuiteCell, ...] = (
         "fact-checking/asking", "E8",
         "On complex text, degenerate neurons judge better than asking the model.", components=True,
     ),
+    SuiteCell(
+        "complexity/components", "E11",
+        "More facts have components than where the same neurons are grouped at random.",
+    ),
+    SuiteCell(
+        "complexity/groups", "E11",
+        "A knowledge neuron comes with more components than where the same neurons are grouped at random.",
+    ),
     SuiteCell("localisation/suppress", "E1", "Suppressing them lowers it more than random neurons do."),
     SuiteCell("localisation/enhance", "E1", "Enhancing them raises it more than random neurons do."),
     SuiteCell("localisation/specificity", "E1", "The fact moves more than unrelated facts do."),
@@ -153,7 +161,8 @@ CELLS: tuple[SuiteCell, ...] = (
         "consistency/agreement", "E14", "Prompts agree more than prompts whose scores are dealt out anew."
     ),
     SuiteCell(
-        "consistency/neighbours", "E14", "A prompt falls with its own neurons more than with a neighbour's."
+        "consistency/neighbours", "E14",
+        "With as many neurons, a prompt falls with its own more than with a neighbour's.",
     ),
 )  # fmt: skip
 """Every cell, in the order of the page."""
@@ -164,8 +173,10 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "cracking": SETTINGS,
     "robustness": ("attenuation", "enhancement", "fact-checking"),
     "evolvability": ("overlap", "fine-tuning"),
+    "ladder": ("complexity", "attenuation", "enhancement", "statements", "fact-checking"),
 }
-"""Names for several groups: the 17 cells of 'Cracking Factual Knowledge', and its two arguments that are there."""
+"""Names for several groups: the 17 cells of 'Cracking Factual Knowledge', and its arguments: robustness, evolvability,
+and complexity with what it is held against (`ladder`)."""
 
 SUITE_NAMES = (*FRAMEWORKS, *GROUPS, *dict.fromkeys(cell.of for cell in CELLS))
 """What cells can be chosen by."""

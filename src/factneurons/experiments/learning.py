@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from factneurons.errors import NotAskable
+from factneurons.errors import BadSetting, NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR
 from factneurons.experiments.study import Study
 from factneurons.facts.related import RelatedFacts
+from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 
@@ -22,6 +23,27 @@ NO_COMPONENTS = "no-degenerate-neurons"
 
 LEAST_OCCURRENCE = 1e-4
 """Neurons of many facts are kept if this share of all occurrences is theirs, as in the released code."""
+
+
+def given_to_learn(study: Study) -> frozenset[tuple[str, str]]:
+    """The ids, with their languages, of the facts that the settings say are to be learned; empty if they do not say.
+
+    Raises:
+        BadSetting: none of them is among the facts of the study.
+    """
+    return study.once(("facts to learn",), lambda: _given_to_learn(study))
+
+
+def _given_to_learn(study: Study) -> frozenset[tuple[str, str]]:
+    there = {(fact.id, fact.language) for fact in study.facts}
+    given = [(fact.id, fact.language) for spec in study.settings.new for fact in load_facts(spec)]
+    found = frozenset(there.intersection(given))
+    if given and not found:
+        raise BadSetting(
+            f"new is {','.join(study.settings.new)!r}: none of its {len(given)} facts is among the facts; give both, "
+            'for instance --facts "finetune:new.jsonl?old=old.jsonl"'
+        )
+    return found
 
 
 def new_fact(study: Study, around: RelatedFacts, fact: Fact) -> Fact:
@@ -46,14 +68,10 @@ def union(sets: Iterable[Sequence[Neuron]]) -> tuple[Neuron, ...]:
 
 
 def random_sets(study: Study, facts: Sequence[Fact], neurons: Sequence[Neuron], name: str) -> list[tuple[Neuron, ...]]:
-    """Random neurons matched in number, layers and strength on these facts' prompts; [] where too few are left."""
-    from factneurons.attribution.controls import matched_random, strengths
-
+    """Random neurons to compare with, by default matched on these facts' prompts; [] where too few are left."""
     queries = [query for fact in facts for query in study.halves(fact)[0]]
     try:
-        settings = study.settings
-        strength = strengths(study.model, queries)
-        return matched_random(strength, neurons, draws=settings.draws, seed=settings.seed, name=name)
+        return study.random(queries, neurons, name)
     except NotAskable:
         return []
 

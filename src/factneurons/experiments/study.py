@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons, Measurement
 from factneurons.degeneracy.types import DegenerateNeurons
 from factneurons.errors import NotAskable
@@ -201,6 +200,18 @@ class Study:
 
         return intervene(self.model, Asked(fact, tuple(queries)), neurons, name, self.pool, self.settings.interventions)
 
+    def random(self, queries: Sequence[Query], neurons: Sequence[Neuron], name: str) -> list[tuple[Neuron, ...]]:
+        """As many sets of random neurons as the settings say, to compare these with; `name` decides the draws.
+
+        Raises:
+            NotAskable: too few other neurons to compare with.
+        """
+        from factneurons.attribution.controls import CONTROLS, strengths
+
+        how = self.settings
+        draw = CONTROLS[how.control]
+        return draw(strengths(self.model, queries), neurons, draws=how.draws, seed=how.seed, name=name)
+
     def expect(self, facts: Sequence[Fact]) -> None:
         """Announce facts that come next."""
         self._next = {fact.key: tuple(facts) for fact in facts}
@@ -218,8 +229,8 @@ class Study:
         found = locate_batch(
             self.model,
             [half for _, half in halves],
-            AttributionSettings(method=method),
-            SelectionSettings(),
+            self.settings.scoring(method),
+            self.settings.selection,
             multi_mask=self.settings.multi_mask,
         )
         for (fact, _), each in zip(halves, found, strict=True):

@@ -44,7 +44,7 @@ class CheckedFacts:
 
     Attributes:
         all: the facts, as their source has them (with wrong answers).
-        known: (id, language) of those that the model knows.
+        known: (id, language) of those that the model knows, by the prompts that decide it (`statements.deciding`).
         neurons: (id, language) -> knowledge neurons.
         held_out: (relation, language) -> subjects that are kept for the test.
     """

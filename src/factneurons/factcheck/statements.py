@@ -1,7 +1,8 @@
 """What is checked: a prompt with a candidate in its blank; and the statements that facts give.
 
 Every fact gives two statements in one prompt: its answer, which is right, and one wrong answer of the same relation.
-Which prompt and which wrong answer is a fixed draw. Source: 'Journey to the Center of the Knowledge Neurons'
+Which prompt and which wrong answer is a fixed draw. Prompts that make a fact a known one are others: asked about one of
+those, a model is right by design. Source: 'Journey to the Center of the Knowledge Neurons'
 (AAAI 2024), its fact-checking experiment; the split is by subject, so that the years of one subject stay together.
 """
 
@@ -34,8 +35,8 @@ class Case:
         false: the statement with a wrong answer, in the same prompt.
         queries: both as the model is asked them.
         rank: the best rank of the answer over the prompts that decide whether it is known; 1: the model knows it.
-        apart: whether the statements' prompt is none of these; if it may be one, asking the model is right about a
-            known fact by construction.
+        apart: whether the statements' prompt is none of these; else the design decides whether asking the model is
+            right, not the model.
     """
 
     fact: Fact
@@ -43,7 +44,7 @@ class Case:
     false: Statement
     queries: tuple[Query, Query]
     rank: int
-    apart: bool = False
+    apart: bool
 
     @property
     def known(self) -> bool:
@@ -88,9 +89,8 @@ def case_of(
     *,
     seed: int = 42,
     multi_mask: bool = False,
-    apart: bool = False,
 ) -> Case:
-    """The statements of a fact as this model can be asked them.
+    """The statements of a fact as this model can be asked them, in a prompt that does not decide whether it is known.
 
     Args:
         model: the model.
@@ -98,26 +98,27 @@ def case_of(
         wrong_answers: where its wrong answer comes from.
         seed: decides which prompt and which wrong answer are taken.
         multi_mask: masked models: one mask for each token of an answer.
-        apart: one half of the prompts decides whether the fact is known, and the statements are in one of the others;
-            a single prompt has to do both. Otherwise every prompt may do both.
 
     Raises:
         NotAskable: no prompt can be asked, or with no wrong answer ("no-wrong-answer").
     """
     asked = queries_of(model, fact, multi_mask=multi_mask)
-    apart = apart and len(asked) > 1
-    deciding, stated = (asked[::2], asked[1::2]) if apart else (asked, asked)
-    best = min(each.rank for each in model.evaluate(deciding))
+    best = min(each.rank for each in model.evaluate(deciding(asked)))
     wrong = wrong_answers.of(fact, seed)
-    for query in sorted(stated, key=lambda query: rank(f"{seed}/{fact.key}/{query.prompt.text}")):
+    for query in sorted(asked[1::2] or asked, key=lambda query: rank(f"{seed}/{fact.key}/{query.prompt.text}")):
         for name in wrong:
             try:
                 false = model.query(query.prompt, name, multi_mask=multi_mask)
             except NotAskable:
                 continue
             made = (_statement(fact, query.prompt, candidate) for candidate in (fact.answer, name))
-            return Case(fact, next(made), next(made), (query, false), best, apart)
+            return Case(fact, next(made), next(made), (query, false), best, apart=len(asked) > 1)
     raise NotAskable("no-wrong-answer", f"none of its {len(wrong)} wrong answers can be asked in its prompts")
+
+
+def deciding(queries: Sequence[Query]) -> Sequence[Query]:
+    """Of a fact's queries those that decide whether it is known: every second one, the first included."""
+    return queries[::2]
 
 
 def _statement(fact: Fact, prompt: Prompt, candidate: str) -> Statement:

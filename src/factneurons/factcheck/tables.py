@@ -18,8 +18,14 @@ CHECKS: Table[Scored] = Table(
                lambda scored: scored.statement.subject),
         Column("split", TEXT, "train: thresholds rest on it; test: it is judged", lambda scored: scored.split,
                choices=("train", "test")),
-        Column("known", FLAG, "whether the model knows the fact: its answer comes first in one of its prompts",
+        Column("known", FLAG,
+               "whether the model knows the fact: its answer comes first in one of the prompts that decide it, every"
+               " second one",
                lambda scored: scored.known),
+        Column("apart", FLAG,
+               "whether the statement is in another prompt than these; false: the fact has one prompt, so the design"
+               " decides whether asking the model is right; null: in runs of earlier versions, where it may be any",
+               lambda scored: scored.apart, optional=True),
         Column("prompt", TEXT, "the prompt, the blank written ___", lambda scored: scored.statement.prompt.text),
         Column("candidate", TEXT, "what stands in the blank", lambda scored: scored.statement.candidate),
         Column("truth", FLAG, "whether that is right", lambda scored: scored.truth),

@@ -51,11 +51,12 @@ class Scored:
         statement: the statement.
         truth: whether it is right.
         split: "train" or "test".
-        known: whether the model knows the fact.
+        known: whether the model knows the fact, by the prompts that decide it.
         condition: the condition's name.
         score: the score; NaN: none.
         draw: the draw of random neurons.
         top_neurons: the neurons that say most, with their shares.
+        apart: whether the statement's prompt is none of those that decide whether the fact is known.
     """
 
     statement: Statement
@@ -66,3 +67,4 @@ class Scored:
     score: float
     draw: int = 0
     top_neurons: Sequence[tuple[Neuron, float]] = ()
+    apart: bool = True

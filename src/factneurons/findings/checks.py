@@ -3,6 +3,9 @@
 Thresholds and probabilities are chosen on training statements of facts that the model knows, and judged on test
 statements; the subjects of the two are different ones. Facts that the model does not know are a table of their own.
 All conditions of a table judge the same statements. Random neurons: the mean over their draws.
+
+About a statement in the very prompt that makes its fact a known one (or an unknown one), asking the model is right (or
+wrong) by design: such facts are counted, and where there are no others nothing can be told of asking.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ DRAWS = 500
 
 RANDOM = "random"
 """The condition of random neurons."""
+
+ASKING = "asking"
+"""The condition about which the design may decide."""
 
 _FIXED = 2
 _FACT = ["fact_id", "language"]
@@ -66,17 +72,24 @@ class CheckResult:
         facts: how many facts they are about.
         left_out: facts of the test that some condition of the table has no score for.
         measures: name of MEASURES -> its value, beside that of random neurons.
+        by_design: about how many of the facts the design decides, not the model.
     """
 
     judged: Judged
     facts: int
     left_out: int
     measures: dict[str, Finding]
+    by_design: int = 0
 
     @property
     def title(self) -> str:
-        """What the condition is called."""
-        return title_of(self.judged.condition)
+        """What the condition is called; and that nothing can be told of it, where the design decides all."""
+        return title_of(self.judged.condition) + ("" if self.could_tell else " (by design)")
+
+    @property
+    def could_tell(self) -> bool:
+        """Whether the model decides about any fact."""
+        return self.by_design < self.facts
 
 
 def title_of(condition: str) -> str:
@@ -151,8 +164,17 @@ def results_of(checks: pd.DataFrame, *, draws: int = DRAWS) -> list[CheckResult]
         for each in own:
             if each.condition in measured:
                 facts = each.frame.groupby(_FACT).ngroups
-                result.append(CheckResult(each, facts, total - facts, _beside_random(measured, each.condition, known)))
+                beside = _beside_random(measured, each.condition, known)
+                result.append(CheckResult(each, facts, total - facts, beside, _by_design(each)))
     return result
+
+
+def _by_design(judged: Judged) -> int:
+    """How many facts are asked about in the prompt that decides whether they are known."""
+    if judged.condition != ASKING:
+        return 0
+    facts = judged.frame.drop_duplicates(_FACT)
+    return int((facts["apart"] != True).sum())  # noqa: E712  # missing in runs of earlier versions: it may be the same
 
 
 def _beside_random(measured: Mapping[str, Mapping[str, Interval]], condition: str, known: bool) -> dict[str, Finding]:

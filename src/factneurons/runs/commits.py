@@ -80,6 +80,11 @@ class Commit:
         key = key_of([*(name.key for name in self.facts), *self.records])
         return f"{self.number:06d}-{self.stage}-{key}"
 
+    @property
+    def size(self) -> int:
+        """How many places of the stream it takes."""
+        return len(self.facts) + len(self.records)
+
     @classmethod
     def from_bytes(cls, data: bytes, path: Path) -> Commit:
         """Read commit.json.

@@ -37,6 +37,7 @@ def _problems(run: Run, model_files: Mapping[str, str] | None, data_sha256: str 
 
 def _problems_of_commits(run: Run) -> Iterator[str]:
     counts: dict[str, Counts] = {}
+    places: dict[str, list[tuple[int, int]]] = {}
     for _, folder in commit_folders(run.folder):
         try:
             commit = Commit.from_bytes((folder / RECORD).read_bytes(), folder / RECORD)
@@ -44,10 +45,28 @@ def _problems_of_commits(run: Run) -> Iterator[str]:
             yield f"{folder / RECORD}: it is missing or was changed"
             continue
         counts[commit.stage] = counts.get(commit.stage, Counts()) + commit.counts
+        places.setdefault(commit.stage, []).append((commit.number, commit.size))
         yield from _problems_of_parts(commit, folder)
     for stage, record in run.manifest.stages.items():
-        if counts.get(stage, Counts()).read < record.counts.read:
+        gaps = _gaps(places.get(stage, [])) if record.state == "done" else []
+        for first, last in gaps:
+            yield f"{run.folder}: stage {stage!r} is done, but lacks what was at places {first} to {last} of its data"
+        if not gaps and counts.get(stage, Counts()).read < record.counts.read:
             yield f"{run.folder}: stage {stage!r} has fewer facts on disk than its manifest says"
+
+
+def _gaps(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The first and last places of what is missing between commits, of which number and size are given.
+
+    Of a stage that began before the one it reads was whole, places have moved: nothing is missing where there are as
+    many facts as places.
+    """
+    gaps, following = [], 1
+    for number, size in sorted(places):
+        if number > following:
+            gaps.append((following, number - 1))
+        following = max(following, number + size)
+    return gaps if sum(size for _, size in places) < following - 1 else []
 
 
 def _problems_of_parts(commit: Commit, folder: Path) -> Iterator[str]:

@@ -17,6 +17,7 @@ from factneurons.factcheck.parsing import ParsedLine, Parser
 from factneurons.factcheck.relation_neurons import Degenerate, NeuronSets
 from factneurons.factcheck.relation_sets import (
     CheckedFacts,
+    Name,
     NeuronsOf,
     RelationSets,
     degenerate_sets,
@@ -26,7 +27,7 @@ from factneurons.factcheck.relation_sets import (
 )
 from factneurons.factcheck.scoring import score_statements
 from factneurons.factcheck.settings import AUTO, COMPONENTS, CheckSettings
-from factneurons.factcheck.statements import Case, WrongAnswers, case_of, held_out_subjects
+from factneurons.factcheck.statements import Case, WrongAnswers, case_of, deciding, held_out_subjects
 from factneurons.factcheck.tables import CHECKS
 from factneurons.factcheck.thresholds import choose_thresholds
 from factneurons.factcheck.types import Group, Scored
@@ -34,9 +35,10 @@ from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.findings.checks import training_rows
 from factneurons.models.model import Model
+from factneurons.models.prompts import ask
 from factneurons.runs.counts import Summary
 from factneurons.runs.drive import Batch
-from factneurons.runs.reading import degenerate_neurons_of, located_facts
+from factneurons.runs.reading import degenerate_neurons_of, located_facts, positions_of
 from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 from factneurons.settings import with_options
@@ -64,7 +66,7 @@ class Checked:
         sets: condition -> S_r by relation; of "random" the first draw.
         settings: how statements were attributed.
         points_error: the completeness error that goes with them, see `scoring.Points`.
-        unknown: how many facts the model does not know.
+        unknown: how many facts the model does not know, by the prompts that decide it.
         checks: the table `checks`.
         multi_mask: how the model was asked.
         checkers: condition -> a fitted checker, saved in the run; none where the model knows no training fact.
@@ -125,14 +127,20 @@ def run_check(
         **options: fields of `settings` by name, for instance `source="pairs", draws=5`.
 
     Raises:
-        BadRun: the run's facts are not where they were, or it was checked with other settings before.
+        BadRun: the run's facts are not where they were, it was checked with other settings before, or its neurons
+            are meant elsewhere than where the answer is read off.
         BadSetting: an unknown option or an impossible value.
     """
     asked = with_options(CheckSettings, settings, options)
     display = display_of(progress)
     located, found = opened(run, model, display)
+    if (positions := positions_of(located)) != "target":
+        raise BadRun(
+            f"{located.folder}: its neurons are meant at positions {positions!r}, and a check reads neurons where the "
+            "answer is read off; locate with --positions target"
+        )
     multi_mask = bool(located.manifest.stages["locate"].settings["multi_mask"])
-    checked = _facts_of(located, facts, asked)
+    checked = _facts_of(located, found, facts, asked, multi_mask)
     with_pairs, degenerate = _degenerate(located, found, checked, asked, skip_bad, display)
     sets = relation_sets(found, checked, degenerate, asked, multi_mask)
     work = _Work(found, checked, sets, asked, multi_mask)
@@ -142,7 +150,7 @@ def run_check(
         found,
         Data.of(located),
         lambda run: Plan(checked.all, work, len(checked.all)),
-        settings=asdict(asked) | {"neurons": sets.digest()},
+        settings=asdict(asked) | {"neurons": sets.digest(), "statements": "apart from what makes facts known"},
         seed=asked.seed,
         skip_bad=skip_bad,
         display=display,
@@ -165,7 +173,9 @@ def run_check(
     )
 
 
-def _facts_of(run: Run, given: str | Path | Iterable[Fact] | None, asked: CheckSettings) -> CheckedFacts:
+def _facts_of(
+    run: Run, model: Model, given: str | Path | Iterable[Fact] | None, asked: CheckSettings, multi_mask: bool
+) -> CheckedFacts:
     """Read the facts of a run anew.
 
     Raises:
@@ -174,13 +184,21 @@ def _facts_of(run: Run, given: str | Path | Iterable[Fact] | None, asked: CheckS
     source = load_facts(str(run.manifest.data["spec"]) if given is None else given, skip_bad=True)
     if source.sha256() != run.manifest.data["sha256"]:
         raise BadRun(f"{source.spec} is not what {run.folder} was made of; --facts says where its facts are now")
-    known, neurons = set(), {}
+    in_any, neurons = set(), {}
     for fact, row, own in located_facts(run):
         neurons[name_of(fact)] = [each.neuron for each in own]
         if row["known"]:
-            known.add(name_of(fact))
+            in_any.add(name_of(fact))
     facts = [fact for fact in source if name_of(fact) in neurons]
-    return CheckedFacts(facts, frozenset(known), neurons, held_out_subjects(facts, asked.test_share, asked.seed))
+    known = _known(model, [fact for fact in facts if name_of(fact) in in_any], multi_mask)
+    return CheckedFacts(facts, known, neurons, held_out_subjects(facts, asked.test_share, asked.seed))
+
+
+def _known(model: Model, facts: Sequence[Fact], multi_mask: bool) -> frozenset[Name]:
+    """The facts whose answer comes first in one of the prompts that decide it."""
+    asked = [(name_of(fact), query) for fact in facts for query in deciding(ask(model, fact, multi_mask=multi_mask)[0])]
+    ranks = model.evaluate([query for _, query in asked])
+    return frozenset(name for (name, _), each in zip(asked, ranks, strict=True) if each.rank == 1)
 
 
 def _degenerate(
@@ -242,13 +260,13 @@ class _Work:
         for row, statement in enumerate(statements):
             case = cases[row // 2]
             split = self._facts.split(case.fact)
-            known = (statement.fact_id, statement.language) in self._facts.known
             truth = row % 2 == 0
             for place, (name, draw, _) in enumerate(self._conditions):
                 most = top_neurons(found.contributions[row][place]) if split == "test" and not draw else ()
-                yield Scored(statement, truth, split, known, name, float(found.scores[row, place]), draw, most)
+                score = float(found.scores[row, place])
+                yield Scored(statement, truth, split, case.known, name, score, draw, most, case.apart)
             for name, scores in answers.items():
-                yield Scored(statement, truth, split, known, name, float(scores[row]))
+                yield Scored(statement, truth, split, case.known, name, float(scores[row]), apart=case.apart)
 
 
 def _fitted(

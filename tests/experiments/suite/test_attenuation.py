@@ -90,3 +90,20 @@ def test_a_model_whose_answer_is_impossible_is_counted(study, measured_by, monke
     assert found["none", "left out, values", "add"] == 1
     assert found[f"{RANDOM_FOR}knowledge", "left out, weights", "add"] == 2
     assert not any(measure.startswith("loss") for _, measure, _ in found)
+
+
+def test_below_the_floor_there_is_no_relative_loss_but_one_in_nats(study, measured_by, monkeypatch):
+    def tiny(self, queries, sets, *_, **__):
+        table = np.full((len(queries), len(sets)), 2e-4)
+        table[:, 0] = 0.5  # nothing suppressed
+        return table * (1.0 - 0.5 * np.arange(len(queries))[:, None] / len(queries))
+
+    monkeypatch.setattr(type(study.model), "probabilities_with", tiny)
+    found = measured_by(EXPERIMENT, study, study.facts[0])
+    assert ("none", "loss, values", "add") in found
+    assert ("none", "left out, values", "add") not in found
+    for condition, draws in (("knowledge", 1), (f"{RANDOM_FOR}knowledge", 2)):
+        assert (condition, "loss, values", "add") not in found
+        assert found[condition, "left out, values", "add"] == draws
+        assert found[condition, "log loss, values", "add"] == pytest.approx(found["none", "log loss, values", "add"])
+        assert found[condition, "P, values", "add"] < 0.001

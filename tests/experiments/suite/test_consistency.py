@@ -13,6 +13,7 @@ from factneurons.errors import NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR
 from factneurons.experiments.study import Study
 from factneurons.experiments.suite.consistency import EXPERIMENT, NEIGHBOUR, OWN, RANDOM, SELECTIONS
+from factneurons.experiments.suite.localisation import matched
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,35 @@ def test_every_way_to_select_is_tried(numbers):
     for name in [*sizes, OWN, NEIGHBOUR]:
         if sizes.get(name, 1):
             assert (f"{RANDOM_FOR}{name}", "related, suppress", "") in values
+
+
+def test_sets_are_compared_with_as_many_best_neurons(numbers, model, facts):
+    study, values = numbers
+    located, _ = study.halves(facts[0])
+    scored = [fn.attribute(model, query.prompt, query.answer, method="dai").scores for query in located]
+    best = []
+    for scores in scored:
+        layers, indices = np.nonzero((scores > 0) & (scores >= 0.2 * scores.max()))
+        found = sorted(zip(layers.tolist(), indices.tolist(), strict=True), key=lambda neuron: -scores[neuron])
+        best.append(found)
+    changes = defaultdict(list)
+    for number, query in enumerate(located):
+        own, neighbour = best[number], best[(number + 1) % len(best)]
+        size = min(len(own), len(neighbour))
+        before = model.probabilities([query])[0]
+        for condition, neurons in ((OWN, own), (NEIGHBOUR, neighbour)):
+            after = model.probabilities_with([query], [sorted(neurons[:size])])[0][0]
+            changes[condition].append((size, after / before - 1))
+    for condition, own in changes.items():
+        sizes, relative = np.mean(own, axis=0)
+        assert values[matched(condition), "neurons", ""] == sizes
+        assert values[matched(condition), "related, suppress", ""] == pytest.approx(relative, abs=1e-3)
+    smallest = min(size for name in SELECTIONS.values() if (size := values[name, "neurons", ""]))
+    for name in SELECTIONS.values():
+        if values[name, "neurons", ""]:
+            assert values[matched(name), "neurons", ""] == smallest
+    of_claims = {claim.condition for claim in EXPERIMENT.claims if "as many" in claim.text}
+    assert of_claims == {matched(OWN), matched(SELECTIONS["consistency"])}
 
 
 def test_two_prompts_are_too_few(model, facts, few):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import factneurons as fn
@@ -85,3 +87,10 @@ def test_no_components_are_told(model, study, monkeypatch):
     assert {(row.condition, row.place) for row in told if row.measure == "left out"} == {
         ("degenerate", "no-degenerate-neurons"), ("knowledge, cut", "no-degenerate-neurons")
     }  # fmt: skip
+
+
+def test_new_facts_may_be_given(study, model, tmp_path):
+    new = [fact for fact in study.facts if not is_new(study, fact)][:1]
+    fn.write_jsonl(new, tmp_path / "new.jsonl")
+    given = Study(model, study.facts, replace(study.settings, new=(str(tmp_path / "new.jsonl"),)))
+    assert [fact for fact in study.facts if is_new(given, fact)] == new

@@ -18,6 +18,7 @@ def rows(condition, right, wrong, draws=1):
             "subject": f"s{number}",
             "split": "train" if number % 4 else "test",
             "known": True,
+            "apart": True,
             "prompt": "p ___",
             "candidate": "c",
             "truth": truth,

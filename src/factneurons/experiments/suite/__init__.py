@@ -6,6 +6,7 @@ from factneurons.experiments.experiment import Experiment
 from factneurons.experiments.suite import (
     acquisition,
     attenuation,
+    complexity,
     consistency,
     critical_checks,
     cross_lingual,
@@ -31,6 +32,7 @@ _SUITE = (
     fact_checking_text,
     overlap,
     partial_tuning,
+    complexity,
     update_and_erase,
     critical_checks,
     consistency,

@@ -9,8 +9,9 @@ P is the mean over a fact's questions, and over the versions of each. The paper 
 suppressed at the answer's positions, weights at every position: with in- and out-weights at 0 a neuron writes nothing
 anywhere, which is its value at 0 everywhere, so that all sets of neurons are asked in one batch either way.
 
-A ratio to a P(Q) that suppression has brought to nearly 0 says little; the log loss ln P(Q) - ln P(Q*) stands beside
-it, and so does P(Q).
+A ratio to a P(Q) that suppression has brought to nearly 0 says nothing: below `LEAST_PROBABILITY` there is no loss, as
+with every relative change here. These are counted, and the log loss ln P(Q) - ln P(Q*) tells of them; it stands beside
+every loss, and so does P(Q).
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ from factneurons.experiments.perturbed_questions import (
 from factneurons.experiments.study import Study
 from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
-from factneurons.models.types import FloatArray, Positions, Query, check_finite
+from factneurons.models.types import FloatArray, Query, Reach, check_finite
+from factneurons.statistics import LEAST_PROBABILITY
 
-CHANGES: dict[str, Positions] = {"values": "target", "weights": "all"}
+CHANGES: dict[str, Reach] = {"values": "target", "weights": "all"}
 """What is suppressed -> at which positions neurons are silent then."""
 
 MEASURES = {
@@ -44,7 +46,8 @@ MEASURES = {
         "loss": "share of P(answer) that the perturbation costs, {} of the neurons at 0; by kind of perturbation",
         "log loss": "ln P(answer) of the question minus that of the perturbed one, in nats, {} at 0",
         "P": "P(answer) of the unperturbed question, {} at 0",
-        "left out": "1 if P(answer) is 0, so that there is no loss, {} at 0; of random neurons the number of draws",
+        "left out": f"1 if P(answer) of the question is below {LEAST_PROBABILITY}, {{}} at 0, so that there is no loss;"
+        " log loss tells of it; of random neurons the number of draws; no row: none",
     }.items()
 } | {
     "versions": "perturbed versions that were asked; by kind of perturbation",
@@ -83,16 +86,19 @@ def _losses(
     for edit in dict.fromkeys(version.edit for version in versions):
         own = [version for version in versions if version.edit == edit]
         numbers = np.array([_of_draw(own, probabilities) for probabilities in draws])
-        there = numbers[np.isfinite(numbers).all(axis=1)]
-        if len(there) < len(numbers):
-            yield Measured(condition, f"left out, {change}", float(len(numbers) - len(there)), edit)
-        if len(there):
-            for name, value in zip(("loss", "log loss", "P"), there.mean(axis=0).tolist(), strict=True):
-                yield Measured(condition, f"{name}, {change}", value, edit)
+        for name, values in zip(("loss", "log loss", "P"), numbers.T, strict=True):
+            there = values[np.isfinite(values)]
+            if len(there):
+                yield Measured(condition, f"{name}, {change}", float(there.mean()), edit)
+            if name == "loss" and len(there) < len(draws):
+                yield Measured(condition, f"left out, {change}", float(len(draws) - len(there)), edit)
 
 
 def _of_draw(versions: Sequence[Version], probabilities: dict[Query, float]) -> FloatArray:
-    """Loss, log loss and P(Q), [3], every question as much as any other; not finite where P is 0."""
+    """Loss, log loss and P(Q), [3], every question as much as any other.
+
+    No loss (NaN) of a P(Q) below `LEAST_PROBABILITY`, and no finite log loss where P is 0.
+    """
     by_question: dict[Query, list[float]] = defaultdict(list)
     for version in versions:
         by_question[version.clean].append(probabilities[version.perturbed])
@@ -101,7 +107,8 @@ def _of_draw(versions: Sequence[Version], probabilities: dict[Query, float]) -> 
         perturbed = np.mean([np.mean(own) for own in by_question.values()])
         logs = np.mean([np.mean(np.log(own)) for own in by_question.values()])
         mean = clean.mean()
-        return np.array([(mean - perturbed) / mean, np.log(clean).mean() - logs, mean])
+        loss = (mean - perturbed) / mean if mean >= LEAST_PROBABILITY else np.nan
+        return np.array([loss, np.log(clean).mean() - logs, mean])
 
 
 def _claims(change: str) -> Iterator[Claim]:

@@ -11,12 +11,16 @@ does to
 each against random neurons of the same layers and strength. The prompts of the first row are measured one by one, each
 with its own P before: their numbers are means over prompts (counts: sums). Those of the prompts held back are of their
 mean P, as in E1.
+
+More neurons do more, so sets are compared with as many, as methods are in E1: of each the best by its own scores, as
+many as the smaller of a prompt's and its neighbour's set has, and as the smallest of the three selections that found
+any. What whole sets do is told as well.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -28,6 +32,7 @@ from factneurons.experiments.changes import MEASURES as CHANGES
 from factneurons.experiments.changes import asked_around, changes
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Study
+from factneurons.experiments.suite.localisation import matched
 from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
 from factneurons.models.prompts import each_alone
@@ -62,7 +67,7 @@ def prepare(study: Study) -> Work:
             raise NotAskable("too-few-prompts", f"{fact.id!r}: at least three prompts are needed, two to locate with")
         first: list[Attribution] = []
         for method in dict.fromkeys([*study.settings.methods, RANDOM]):
-            settings = AttributionSettings(method=method)
+            settings = study.settings.scoring(method)
             attributions = attribute_all(study.model, each_alone(located), settings)
             sets = _sets(fact, settings, attributions)
             if any(sets):
@@ -82,9 +87,10 @@ def _threshold(fact: Fact, settings: AttributionSettings) -> float:
 
 
 def _sets(fact: Fact, settings: AttributionSettings, attributions: Sequence[Attribution]) -> list[tuple[Neuron, ...]]:
-    """The neurons of every prompt."""
+    """The neurons of every prompt, best first."""
     threshold = _threshold(fact, settings)
-    return [tuple(coarse_set(each.scores, "fraction", threshold)) for each in attributions]
+    found = (coarse_set(each.scores, "fraction", threshold) for each in attributions)
+    return [tuple(sorted(own, key=lambda neuron: (-own[neuron], neuron))) for own in found]
 
 
 def _agreement(method: str, found: Consistency) -> Iterator[Measured]:
@@ -103,11 +109,11 @@ def _agreement(method: str, found: Consistency) -> Iterator[Measured]:
 
 def _prompt_by_prompt(study: Study, fact: Fact, attributions: Sequence[Attribution]) -> Iterator[Measured]:
     """Every prompt asked with its own set changed, and with that of the next prompt; means over prompts."""
-    sets = _sets(fact, AttributionSettings(method=attributions[0].method), attributions)
+    sets = _sets(fact, study.settings.scoring(attributions[0].method), attributions)
     values: dict[tuple[str, str], list[float]] = defaultdict(list)
     for number, attribution in enumerate(attributions):
-        neighbour = sets[(number + 1) % len(sets)]
-        for condition, neurons in ((OWN, sets[number]), (NEIGHBOUR, neighbour)):
+        pair = {OWN: sets[number], NEIGHBOUR: sets[(number + 1) % len(sets)]}
+        for condition, neurons in (pair | _as_many(pair)).items():
             for each in _changed(study, fact, (attribution.query,), condition, neurons):
                 values[each.condition, each.measure].append(each.value)
     for (condition, measure), found in values.items():
@@ -118,10 +124,20 @@ def _selections(
     study: Study, fact: Fact, tested: Sequence[Query], attributions: Sequence[Attribution]
 ) -> Iterator[Measured]:
     """The prompts held back, with the neurons that the others come to in each way."""
-    threshold = _threshold(fact, AttributionSettings(method=attributions[0].method))
-    for agreement in AGREEMENTS:
-        neurons = choose(attributions, SelectionSettings(agreement=agreement), threshold).neurons
-        yield from _changed(study, fact, tested, SELECTIONS[agreement], neurons)
+    threshold = _threshold(fact, study.settings.scoring(attributions[0].method))
+    sets = {
+        SELECTIONS[agreement]: choose(attributions, SelectionSettings(agreement=agreement), threshold).neurons
+        for agreement in AGREEMENTS
+    }
+    for condition, neurons in (sets | _as_many(sets)).items():
+        yield from _changed(study, fact, tested, condition, neurons)
+
+
+def _as_many(sets: Mapping[str, Sequence[Neuron]]) -> dict[str, tuple[Neuron, ...]]:
+    """The best of every set that has any, as many as the smallest of them has; nothing to compare: {}."""
+    found = {condition: tuple(neurons) for condition, neurons in sets.items() if neurons}
+    size = min(map(len, found.values()), default=0)
+    return {matched(condition): neurons[:size] for condition, neurons in found.items()} if len(found) > 1 else {}
 
 
 def _changed(
@@ -145,11 +161,11 @@ EXPERIMENT = Experiment(
         Claim("Facts are inconsistent: CS is below 0.3.", f"{STATIC} - CS", "amig", "greater"),
         Claim("Prompts agree more than prompts whose scores are dealt out anew.", "CS", "amig", "greater", RANDOM),
         Claim(
-            "A prompt falls with its own neurons more than with a neighbour's.",
+            "With as many neurons, a prompt falls with its own more than with a neighbour's.",
             "related, suppress",
-            OWN,
+            matched(OWN),
             "less",
-            NEIGHBOUR,
+            matched(NEIGHBOUR),
         ),
         Claim(
             "A neighbour's neurons carry a prompt more than random ones do.",
@@ -166,18 +182,18 @@ EXPERIMENT = Experiment(
             f"{RANDOM_FOR}{SELECTIONS['consistency']}",
         ),
         Claim(
-            "Consistency-aware neurons are more specific than the union.",
+            "With as many neurons, consistency-aware ones are more specific than those of the union.",
             "specificity",
-            SELECTIONS["consistency"],
+            matched(SELECTIONS["consistency"]),
             "greater",
-            SELECTIONS["union"],
+            matched(SELECTIONS["union"]),
         ),
         Claim(
-            "Consistency-aware neurons are more specific than refined ones.",
+            "With as many neurons, consistency-aware ones are more specific than refined ones.",
             "specificity",
-            SELECTIONS["consistency"],
+            matched(SELECTIONS["consistency"]),
             "greater",
-            SELECTIONS["refine"],
+            matched(SELECTIONS["refine"]),
         ),
     ),
     prepare=prepare,

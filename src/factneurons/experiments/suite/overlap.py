@@ -1,6 +1,7 @@
 """E9: does full fine-tuning on new facts change degenerate neurons?
 
-'Cracking Factual Knowledge' (ACL 2025), evolvability by overlap. All parameters learn new answers of the facts; then
+'Cracking Factual Knowledge' (ACL 2025), evolvability by overlap. All parameters learn new answers of the
+facts, or the facts that are given as new while the others are compared; then
 
     c = |w after - w before| / |w before|           of a neuron's in-weights, and of its out-weights
     dN = {neurons: sqrt(c_in^2 + c_out^2) > theta}  the changed neurons
@@ -24,6 +25,7 @@ from factneurons.experiments.learning import (
     DEGENERATE,
     KNOWLEDGE,
     NO_COMPONENTS,
+    given_to_learn,
     new_fact,
     random_for,
     random_sets,
@@ -89,23 +91,15 @@ def chance_of(overlap: int, size: int, changed: int, everything: int) -> float:
 def prepare(study: Study) -> Work:
     """Fine-tune once on all facts that can be asked; then compare each fact's neurons with the changed ones."""
     around = RelatedFacts(study.facts)
-    facts, new = [], []
-    for fact in study.facts:
-        try:
-            study.require_known(fact)
-            new.append(new_fact(study, around, fact))
-        except NotAskable:
-            continue
-        facts.append(fact)
-    if not facts:
+    facts, new = _looked_at_and_new(study, around)
+    if not (facts and new):
         return _nothing_to_learn(study)
     neurons, change, learned = _fine_tuned(study, new)
     changed = changed_sets(neurons, change)
     together = list(_together(study, facts, changed, len(neurons)))
 
     def work(fact: Fact) -> Iterator[Measured]:
-        study.require_known(fact)
-        new_fact(study, around, fact)
+        _check(study, around, fact)
         yield Measured("all", "learned", learned)
         for condition, own in _sets(study, fact).items():
             if not own:
@@ -127,10 +121,41 @@ def prepare(study: Study) -> Work:
     return work
 
 
+def _looked_at_and_new(study: Study, around: RelatedFacts) -> tuple[list[Fact], list[Fact]]:
+    """The facts whose neurons are compared, and those that are learned: these with other answers, or the given ones."""
+    given = given_to_learn(study)
+    facts, new = [], []
+    for fact in study.facts:
+        try:
+            if (fact.id, fact.language) not in given:
+                _check(study, around, fact)
+                facts.append(fact)
+            if not given or (fact.id, fact.language) in given:
+                new.append(new_fact(study, around, fact))
+        except NotAskable:
+            continue
+    return facts, new
+
+
+def _check(study: Study, around: RelatedFacts, fact: Fact) -> None:
+    """Leave out a fact whose neurons are not compared.
+
+    Raises:
+        NotAskable: it is one that is learned ("to-be-learned"), it is not known, or it has no other answer.
+    """
+    given = given_to_learn(study)
+    if (fact.id, fact.language) in given:
+        raise NotAskable("to-be-learned", "it is one of the facts that the model is fine-tuned on")
+    study.require_known(fact)
+    if not given:
+        new_fact(study, around, fact)
+
+
 def _nothing_to_learn(study: Study) -> Work:
     def work(fact: Fact) -> Iterator[Measured]:
-        study.require_known(fact)
-        new_fact(study, RelatedFacts(study.facts), fact)
+        _check(study, RelatedFacts(study.facts), fact)
+        if given_to_learn(study):
+            raise NotAskable("nothing-to-learn", "none of the facts that are given as new can be asked")
         yield from ()
 
     return work
@@ -214,5 +239,6 @@ EXPERIMENT = Experiment(
         ),
     ),
     prepare=prepare,
+    options=("new",),
     charts=(Chart("Share of neurons that fine-tuning changes", ("overlap",), across="place"),),
 )

@@ -1,8 +1,8 @@
 """E10: can a few neurons learn new facts without losing old ones?
 
-'Cracking Factual Knowledge' (ACL 2025), evolvability by partial fine-tuning. Half of the subjects are old: their facts
-are known, and their neurons are found. The facts of the others are new, with answers that the model does not give. Only
-these neurons' in- and out-weights and biases learn them, everything else keeps every bit:
+'Cracking Factual Knowledge' (ACL 2025), evolvability by partial fine-tuning. Half of the subjects are old, or all facts
+that are not given as new: their facts are known, and their neurons are found. The others are new, with answers that the
+model does not give. Only these neurons' in- and out-weights and biases learn them, everything else keeps every bit:
 
     degenerate       of the components of all old facts
     knowledge        all knowledge neurons of the old facts
@@ -31,6 +31,7 @@ from factneurons.experiments.learning import (
     DEGENERATE,
     KNOWLEDGE,
     NO_COMPONENTS,
+    given_to_learn,
     new_fact,
     random_for,
     random_sets,
@@ -61,7 +62,9 @@ _TOKENS = 20
 
 
 def is_new(study: Study, fact: Fact) -> bool:
-    """Whether a fact is one to be learned: by its subject, so that all years of one subject are on one side."""
+    """Whether a fact is one to be learned: as given, or by its subject, so that its years are all on one side."""
+    if given := given_to_learn(study):
+        return (fact.id, fact.language) in given
     return int(rank(f"{study.settings.seed}/{fact.subject}")[-1], 16) % 2 == 0
 
 
@@ -209,5 +212,6 @@ EXPERIMENT = Experiment(
     measures=MEASURES,
     claims=tuple(_claims()),
     prepare=prepare,
+    options=("new",),
     charts=(Chart("Prompts answered rightly", (NEW, REPHRASED, OLD)),),
 )

@@ -125,8 +125,9 @@ def _sentences(checks: pd.DataFrame, known: Sequence[CheckResult]) -> Iterator[s
     )
     if not knows:
         yield "The model knows none of these facts, so there are no neurons to ask and no thresholds."
-    if known:
-        best = max(known, key=lambda each: each.measures["F1"].value)
+    told = [each for each in known if each.could_tell]
+    if told:
+        best = max(told, key=lambda each: each.measures["F1"].value)
         yield f"The best F1 is that of {best.title}: {numbers.in_line(best.measures['F1'].interval, '{:.3f}'.format)}."
     named = {each.judged.condition: each for each in known}
     for name in ("degenerate", "knowledge"):
