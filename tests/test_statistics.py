@@ -272,3 +272,38 @@ def test_the_smallest_p_value_is_that_of_the_clearest_difference():
         clearest = paired_permutation_test([1.0] * clusters, [0.0] * clusters)
         assert smallest_p_value(clusters) <= clearest.p_value
         assert smallest_p_value(clusters) == clearest.p_value or not clearest.exact
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [([1, 2, 3, 4, 5], [2, 1, 4, 3, 9]), ([3, 1, 2], [1, 1, 5]), ([1, 2, 3, 4], [7, 7, 7, 8])]
+)
+def test_the_exact_rank_test_agrees_with_counting_scipys_correlations(first, second):
+    from itertools import permutations
+
+    from scipy.stats import spearmanr
+
+    found = statistics.rank_test(first, second)
+    true = spearmanr(first, second).statistic
+    all_orders = [abs(spearmanr(first, order).statistic) for order in permutations(second)]
+    assert found.correlation == pytest.approx(true)
+    assert found.p_value == pytest.approx(np.mean([each >= abs(true) - 1e-9 for each in all_orders]))
+    assert found.n == len(first)
+
+
+@pytest.mark.parametrize("pairs", range(1, 7))
+def test_the_smallest_rank_p_value_is_that_of_a_perfect_order(pairs):
+    perfect = statistics.rank_test(range(pairs), [each**2 for each in range(pairs)])
+    assert perfect.p_value == pytest.approx(statistics.smallest_rank_p_value(pairs))
+
+
+def test_what_does_not_vary_goes_together_with_nothing():
+    assert statistics.rank_test([1, 2, 3, 4], [5, 5, 5, 5]) == statistics.RankTest(0.0, 1.0, 4)
+
+
+def test_the_sampled_rank_test_comes_near_the_exact_one():
+    first, second = range(7), [2, 0, 1, 4, 3, 6, 5]
+    exact, sampled = statistics.rank_test(first, second), statistics.rank_test(first, second, draws=3000)
+    assert sampled.p_value == pytest.approx(exact.p_value, abs=0.01)
+    assert sampled.correlation == exact.correlation
+    with pytest.raises(BadSetting, match="pairs are needed"):
+        statistics.rank_test([1, 2], [1])

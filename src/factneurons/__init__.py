@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from factneurons.pocket.training import train_pocket
     from factneurons.report.page import run_report
     from factneurons.report.reading import findings_of
+    from factneurons.runs.status import RunStatus, run_status
     from factneurons.runs.store import Run
     from factneurons.stages.check import Checked, run_check
     from factneurons.stages.degenerate import run_degenerate
@@ -146,6 +147,7 @@ __all__ = [
     "RelatedFacts",
     "ResultTable",
     "Run",
+    "RunStatus",
     "SelectionSettings",
     "Statement",
     "StoredEdit",
@@ -191,6 +193,7 @@ __all__ = [
     "run_languages",
     "run_locate",
     "run_report",
+    "run_status",
     "run_suite",
     "stack_edits",
     "test_neurons",
@@ -259,6 +262,7 @@ _MODULES = {
     "pocket.training": ("train_pocket",),
     "report.page": ("run_report",),
     "report.reading": ("findings_of",),
+    "runs.status": ("RunStatus", "run_status"),
     "runs.store": ("Run",),
     "stages.check": ("Checked", "run_check"),
     "stages.degenerate": ("run_degenerate",),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import permutations, product
 from typing import Literal
 
 import numpy as np
@@ -108,6 +108,21 @@ class PairedTest:
     exact: bool
     n: int
     clusters: int
+
+
+@dataclass(frozen=True, slots=True)
+class RankTest:
+    """A permutation test of Spearman's rank correlation.
+
+    Attributes:
+        correlation: Spearman's rho, -1 to 1; 0 where one side does not vary.
+        p_value: two-sided: share of the orders in which both go together at least as well; never 0.
+        n: how many pairs entered.
+    """
+
+    correlation: float
+    p_value: float
+    n: int
 
 
 def mean(values: npt.ArrayLike) -> float:
@@ -249,6 +264,51 @@ def smallest_p_value(clusters: int, *, draws: int = 10_000) -> float:
         draws: as there.
     """
     return 2 / 2**clusters if 2**clusters <= draws else 1 / (1 + draws)
+
+
+def rank_test(first: npt.ArrayLike, second: npt.ArrayLike, *, draws: int = 10_000, seed: int = 42) -> RankTest:
+    """Do two sequences rise together? Spearman's rho; the second is put into every order.
+
+    If there are no more than `draws` orders (seven pairs), all are counted and the test is exact; otherwise
+    p = (1 + hits) / (1 + draws) over random orders. Equal values share the mean of their ranks.
+
+    Args:
+        first: [n].
+        second: [n], paired with the first.
+        draws: how many random orders.
+        seed: of the orders.
+
+    Raises:
+        BadNumber: no pairs, or a NaN or an infinity among them.
+        BadSetting: arrays of different lengths.
+    """
+    left, right = _array(first), _array(second)
+    if left.shape != right.shape:
+        raise BadSetting(f"pairs are needed, not {left.shape} and {right.shape} values")
+    _usable(left + right, drop_missing=False)
+    ranks, others = _ranks(left), _ranks(right)
+    ranks, others = ranks - ranks.mean(), others - others.mean()
+    scale = float(np.sqrt((ranks**2).sum() * (others**2).sum()))
+    together = float(ranks @ others)
+    exact = math.factorial(len(ranks)) <= draws
+    if exact:
+        orders = np.array(list(permutations(others.tolist())))
+    else:
+        orders = np.random.default_rng(seed).permuted(np.tile(others, (draws, 1)), axis=1)
+    hits = int(np.count_nonzero(np.abs(orders @ ranks) >= abs(together) - 1e-9))  # ranks are halves at the finest
+    p_value = hits / len(orders) if exact else (1 + hits) / (1 + draws)
+    return RankTest(together / scale if scale else 0.0, p_value, len(ranks))
+
+
+def smallest_rank_p_value(pairs: int, *, draws: int = 10_000) -> float:
+    """The smallest p that `rank_test` can give of so many pairs: 2 / n! where all orders are counted, at most 1.
+
+    Args:
+        pairs: how many, at least 1.
+        draws: as there.
+    """
+    orders = math.factorial(pairs)
+    return min(1.0, 2 / orders) if orders <= draws else 1 / (1 + draws)
 
 
 def holm(p_values: npt.ArrayLike) -> Numbers:
@@ -394,6 +454,13 @@ def _random_flips(sums: Numbers, draws: int, seed: int) -> Numbers:
     at_once = max(1, _CELLS // len(sums))
     chunks = [min(at_once, draws - start) for start in range(0, draws, at_once)]
     return np.concatenate([(2.0 * generator.integers(0, 2, size=(rows, len(sums))) - 1.0) @ sums for rows in chunks])
+
+
+def _ranks(values: Numbers) -> Numbers:
+    """1 for the least; equal values share the mean of their ranks."""
+    _, members, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts - 1) / 2)[members], dtype=np.float64)
 
 
 def _array(values: npt.ArrayLike) -> Numbers:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factneurons.attribution.controls import matched_random, strengths
+from factneurons.attribution.controls import CONTROLS, matched_random, strengths, uniform_random
+from factneurons.attribution.settings import CONTROL_NAMES
 from factneurons.errors import NotAskable
 from factneurons.models.types import Neuron
 
@@ -109,3 +110,22 @@ def test_strength_is_value_times_out_weights(one_of_each, shared_model, new_quer
         values = [abs(model.activations([query])[0][neuron]) for query in queries]
         length = np.linalg.norm(model.out_weights([neuron])[0])
         assert found[neuron] == pytest.approx(np.mean(values) * length, rel=1e-5)
+
+
+def test_as_in_the_released_code_every_neuron_is_as_likely_as_any_other():
+    """With replacement: a neuron drawn twice stands there once, and found ones may be drawn."""
+    found = [Neuron(0, 0), Neuron(0, 1), Neuron(1, 1)]
+    sets = uniform_random(np.zeros((2, 3)), found, draws=3000, seed=1, name="x")
+    assert sets == uniform_random(np.ones((2, 3)), found, draws=3000, seed=1, name="x")
+    sizes = Counter(len(drawn) for drawn in sets)
+    expected = {3: 6 * 5 * 4 / 6**3, 2: 3 * 6 * 5 / 6**3, 1: 6 / 6**3}  # of three throws of a die, how many differ
+    for size, share in expected.items():
+        assert abs(sizes[size] / 3000 - share) < 4 * (share * (1 - share) / 3000) ** 0.5
+    counts = Counter(neuron for drawn in sets for neuron in drawn)
+    likely = 1 - (5 / 6) ** 3
+    assert set(counts) == {Neuron(layer, index) for layer in range(2) for index in range(3)}
+    assert all(abs(count / 3000 - likely) < 4 * (likely * (1 - likely) / 3000) ** 0.5 for count in counts.values())
+
+
+def test_controls_are_the_names_of_the_settings():
+    assert tuple(CONTROLS) == CONTROL_NAMES

@@ -46,6 +46,30 @@ def brute_force(neurons, out, read, *, span, max_span, gate):
     return distances
 
 
+@pytest.mark.parametrize("span", ["adjacent", "residual"])
+def test_as_in_the_released_code_a_gated_neurons_weights_are_exchanged(span):
+    """The gate's row of the earlier neuron times the out-weights of the later one, pair by pair."""
+    neurons, out, read = make_weights(3, 12, 2)
+    swapped_out = np.stack([vectors[0] for vectors in read])
+    swapped_read = np.stack([[vector] for vector in out])
+    expected = brute_force(neurons, swapped_out, swapped_read, span=span, max_span=3, gate="both")
+    found = distance_matrix(neurons, out, read, span=span, connection="authors")
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert not np.allclose(found, distance_matrix(neurons, out, read, span=span), equal_nan=True)
+
+
+def test_without_a_gate_the_released_code_connects_as_defined():
+    neurons, out, read = make_weights(4, 12, 1)
+    found = distance_matrix(neurons, out, read, connection="authors")
+    np.testing.assert_array_equal(found, distance_matrix(neurons, out, read))
+
+
+@pytest.mark.parametrize("option", [{"gate": "up"}, {"scale": "layer-gap"}, {"fold_norm_gain": True}])
+def test_the_released_connection_takes_nothing_else(option):
+    with pytest.raises(BadSetting, match=f"{next(iter(option))} is .* with connection 'authors'"):
+        DegeneracySettings(connection="authors", **option)
+
+
 def make_weights(seed, count, parts, layers=5):
     rng = np.random.default_rng(seed)
     neurons = [Neuron(int(layer), place) for place, layer in enumerate(rng.integers(0, layers, count))]

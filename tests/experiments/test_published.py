@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from factneurons.attribution.settings import AttributionSettings
 from factneurons.experiments.cells import chosen_cells
 from factneurons.experiments.experiment import RANDOM_FOR
 from factneurons.experiments.published import LITERAL, PUBLISHED, as_published, published_in
@@ -40,4 +41,8 @@ def test_the_preset_takes_the_authors_variants_and_keeps_the_rest():
     assert (how.methods[0], how.perturbation.rule, how.perturbation.most) == ("amig_authors", "authors", 1)
     assert (how.search.clusterer, how.search.filter, how.search.seed) == ("ntc_authors", "authors", 7)
     assert (how.draws, how.seed) == (3, 7)
+    scoring = how.scoring("amig_authors")
+    assert (scoring.rule, scoring.points, how.selection.agreement) == ("left", 10, "union")
+    assert how.scoring("dai") == AttributionSettings(method="dai")
+    assert (how.interventions.control, how.search.connection) == ("authors", "authors")
     assert as_published().draws == ExperimentSettings().draws

@@ -80,7 +80,7 @@ def test_the_page_shows_the_grid_and_published_numbers_escaped(studies, gpt2, tm
     assert "plotting code" in page
     assert "RuntimeError: out of &lt;memory&gt;" in page
     assert {path.name for path in suite.folder.glob("suite*")} == {
-        "suite.html", "suite.csv", "suite.parquet", "suite_published.csv"
+        "suite.html", "suite.csv", "suite.parquet", "suite_ladders.csv", "suite_published.csv"
     }  # fmt: skip
 
 
@@ -122,3 +122,15 @@ def test_bad_requests(studies, tmp_path, models, only, message):
     with pytest.raises(BadSetting, match=message):
         run_suite(models, FACTS, tmp_path / "suite", only=only)
     assert not (tmp_path / "suite").exists()
+
+
+def test_a_folder_of_models_stands_for_all_of_them_in_order(tmp_path):
+    steps = tmp_path / "small" / "steps"
+    for name in ("000200", "000100"):
+        (steps / name).mkdir(parents=True)
+        (steps / name / "config.json").write_text("{}")
+    (tmp_path / "small" / "config.json").write_text("{}")
+    plan = plan_suite([str(steps), str(tmp_path / "small")], FACTS, tmp_path / "suite", only=["E11"])
+    assert list(dict.fromkeys(each.model for each in plan)) == [
+        str(steps / "000100"), str(steps / "000200"), str(tmp_path / "small")
+    ]  # fmt: skip

@@ -1,7 +1,8 @@
 """Random neurons to compare with: of the same layers and about the same strength as the found ones.
 
 For each found neuron one of the same layer, not found itself, from the same decile of |value| x |out-weights|
-on the query: neurons that are silent on a prompt would make any comparison look good.
+on the query: neurons that are silent on a prompt would make any comparison look good. The released code of
+'Cracking Factual Knowledge' (ACL 2025) draws from all neurons alike, with replacement.
 """
 
 from __future__ import annotations
@@ -53,6 +54,23 @@ def matched_random(
     generator = random_numbers(f"{seed}/{name}")
     layers = [_Pool(strength[layer], layer, indices) for layer, indices in by_layer.items()]
     return [tuple(neuron for pool in layers for neuron in pool.draw(generator)) for _ in range(draws)]
+
+
+def uniform_random(
+    strength: Strengths, neurons: Iterable[Neuron], *, draws: int, seed: int, name: str
+) -> list[tuple[Neuron, ...]]:
+    """As many neurons as were found, from any layer, found ones too; one that is drawn twice stands there once.
+
+    Arguments and returns as of `matched_random`.
+    """
+    generator = random_numbers(f"{seed}/{name}")
+    layers, width = strength.shape
+    places = generator.integers(layers * width, size=(draws, len(set(neurons)))).tolist()
+    return [tuple(dict.fromkeys(Neuron(*divmod(place, width)) for place in own)) for own in places]
+
+
+CONTROLS = {"matched": matched_random, "authors": uniform_random}
+"""How random neurons are drawn, by the names of `settings.CONTROL_NAMES`."""
 
 
 class _Pool:

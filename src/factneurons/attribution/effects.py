@@ -15,7 +15,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.attribution.controls import matched_random, strengths
+from factneurons.attribution.controls import CONTROLS, strengths
 from factneurons.attribution.settings import ACTIONS, InterventionSettings
 from factneurons.attribution.types import Measurement
 from factneurons.facts.related import FactPool
@@ -67,7 +67,7 @@ def intervention(
     settings: InterventionSettings,
 ) -> Asking[list[Measurement]]:
     """The same as a search, to be advanced beside others; too few other neurons are told before it begins."""
-    random_sets = matched_random(
+    random_sets = CONTROLS[settings.control](
         strengths(model, asked.queries), neurons, draws=settings.draws, seed=settings.seed, name=asked.fact.key
     )
     sets: list[tuple[Neuron, ...]] = [tuple(neurons), *random_sets]

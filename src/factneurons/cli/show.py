@@ -28,7 +28,7 @@ from factneurons.report.text import (
     shared_verdict,
 )
 from factneurons.runs.counts import Summary, counted
-from factneurons.runs.reading import measurements_of
+from factneurons.runs.reading import measurements_of, positions_of
 from factneurons.statistics import LEAST_PROBABILITY, Finding, Interval
 
 ACTIONS = {"suppress": "suppressed (values set to 0)", "enhance": "enhanced (values doubled)"}
@@ -60,7 +60,8 @@ def located(run: fn.Run, summary: Summary) -> None:
     for row in run.rows("facts"):
         known += row["known"]
         neurons.append(row["neurons"])
-    say(f"{run.folder}: {total.done} of {counted(total.read, 'fact')} located{took(summary)}")
+    where = "" if (positions := positions_of(run)) == "target" else f" at positions {positions!r}"
+    say(f"{run.folder}: {total.done} of {counted(total.read, 'fact')} located{where}{took(summary)}")
     if neurons:
         none = f", none in {counted(neurons.count(0), 'fact')}" if 0 in neurons else ""
         say(

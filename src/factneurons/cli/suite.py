@@ -13,6 +13,7 @@ import typer
 import factneurons as fn
 from factneurons.cli.console import say
 from factneurons.cli.options import Device, FactsSpec, Fields, Limit, SkipBad, listed, settings_as_options
+from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -21,16 +22,22 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "--out runs/suite --plan",
         'factneurons suite --models pocket-gpt2 --facts "bundled?lang=en&sample=20&seed=1" --only robustness,E10 '
         "--draws 3 --out runs/suite",
+        "factneurons suite --models models/s,models/m,models/l --facts facts.jsonl --only ladder --out runs/sizes",
     ),
 }
 
 
+@shared
 @settings_as_options
 def suite(
     *,
     models: Annotated[
         str,
-        typer.Option(metavar="MODELS", help="Bundled models, folders, or names on the hub, with commas between them."),
+        typer.Option(
+            metavar="MODELS",
+            help="Bundled models, folders, or names on the hub, with commas between them. A folder of models' folders, "
+            "as FOLDER/steps of pocket train --keep-checkpoints, stands for all of them.",
+        ),
     ],
     facts: FactsSpec,
     out: Annotated[
@@ -47,7 +54,9 @@ def suite(
         bool,
         typer.Option("--as-published", help="Use the variants of the papers' code, as far as they are there."),
     ] = False,
-    settings: Annotated[fn.ExperimentSettings, Fields("methods all_facts multi_mask limit draws unrelated seed")],
+    settings: Annotated[
+        fn.ExperimentSettings, Fields("methods all_facts multi_mask limit draws unrelated perturbed new seed")
+    ],
     all_facts: Annotated[
         bool, typer.Option("--all-facts", help="Also facts that the model does not know; else they are left out.")
     ] = False,

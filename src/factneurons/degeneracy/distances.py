@@ -23,7 +23,15 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from factneurons.degeneracy.settings import DEFAULT_SPAN, DegeneracySettings, Gate, Scale, Similarity, Span
+from factneurons.degeneracy.settings import (
+    DEFAULT_SPAN,
+    Connection,
+    DegeneracySettings,
+    Gate,
+    Scale,
+    Similarity,
+    Span,
+)
 from factneurons.errors import BadNumber, BadSetting
 from factneurons.models.model import Model
 from factneurons.models.types import FloatArray, IntArray, Neuron
@@ -49,7 +57,7 @@ def neuron_distances(
     Args:
         model: whose weights are read.
         neurons: n different neurons.
-        settings: span, max_span, gate, similarity, scale, fold_norm_gain and seed are read.
+        settings: span, max_span, gate, similarity, connection, scale, fold_norm_gain and seed are read.
         units: of `scale="layer-gap"`, to be shared by the facts of one model; None: measured anew.
 
     Raises:
@@ -65,6 +73,7 @@ def neuron_distances(
         max_span=settings.max_span,
         gate=settings.gate,
         similarity=settings.similarity,
+        connection=settings.connection,
         unit=_UNITS[settings.scale](units or GapUnits(model, settings)),
         norm_gains={layer: model.backbone.norm_gain(layer) for layer in layers} if settings.fold_norm_gain else None,
         encoder_layers=[layer for layer in layers if model.backbone.in_encoder(layer)],
@@ -133,6 +142,7 @@ def distance_matrix(
     max_span: int = 3,
     gate: Gate = "both",
     similarity: Similarity = "dot",
+    connection: Connection = "definition",
     unit: Callable[[int], float] | None = None,
     norm_gains: Mapping[int, npt.NDArray[np.floating]] | None = None,
     encoder_layers: Collection[int] = (),
@@ -148,6 +158,8 @@ def distance_matrix(
         max_span: with "adjacent", the largest layer gap that a chain may bridge.
         gate: with two parts, |w| is the root of the sum of both squares ("both"), or one part's.
         similarity: w is the "dot" product, or the "cosine" of the two vectors.
+        connection: "definition", or of neurons with two parts "authors": w is the earlier neuron's gate part times the
+            later one's out-weights, so that both are exchanged ('Cracking Factual Knowledge', released code).
         unit: layer gap -> the |w| that counts as 1; None: 1 for every gap.
         norm_gains: layer -> [d], folded into the in-weights of that layer's neurons.
         encoder_layers: the encoder's layers of an encoder-decoder: its two halves have residual streams of
@@ -157,12 +169,15 @@ def distance_matrix(
         [n, n] float64, symmetric, 0 on the diagonal, infinite where nothing connects two neurons.
 
     Raises:
-        BadSetting: an unknown span, gate or similarity, shapes that do not fit, a neuron given twice.
+        BadSetting: an unknown span, gate, similarity or connection, shapes that do not fit, a neuron given twice.
         BadNumber: a weight that is NaN or infinite.
     """
     check_choice("span", span, get_args(Span))
+    check_choice("connection", connection, get_args(Connection))
     _check_weights(neurons, out_weights, in_weights)
     rows = _rows_by_layer(neurons)
+    if connection == "authors" and in_weights.shape[1] == 2:
+        out_weights, in_weights = in_weights[:, 0], out_weights[:, None]
 
     def step(lower: int, upper: int) -> FloatArray:
         if (lower in encoder_layers) != (upper in encoder_layers):

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from factneurons.settings import check, check_number, option
+from factneurons.settings import check, check_number, option, refuse
 from factneurons.statistics import SIGNIFICANCE
 
 ClustererName = Literal[
@@ -26,6 +26,7 @@ ClustererName = Literal[
 Span = Literal["residual", "adjacent"]
 Gate = Literal["both", "gate", "up"]
 Similarity = Literal["dot", "cosine"]
+Connection = Literal["definition", "authors"]
 Scale = Literal["none", "layer-gap"]
 Persistence = Literal["linear", "log"]
 ThresholdRule = Literal["fraction", "absolute", "quantile"]
@@ -97,6 +98,11 @@ class DegeneracySettings:
     span: Span = option(DEFAULT_SPAN, "Which layers are connected: residual (any two) or adjacent.")
     max_span: int = option(3, "adjacent: the largest layer gap that a chain may bridge.", least=1)
     gate: Gate = option("both", "What a gated neuron reads with: both (root of the sum of their squares), gate or up.")
+    connection: Connection = option(
+        "definition",
+        "definition: what the earlier neuron writes times what the later one reads; authors: of gated neurons what the "
+        "earlier one's gate reads times what the later one writes, as in the released code.",
+    )
     similarity: Similarity = option("dot", "Connection weights: dot (product) or cosine.")
     scale: Scale = option("none", "none, or layer-gap: weights in units of those between random neurons as far apart.")
     fold_norm_gain: bool = option(False, "Fold the normalisation's gain into what a neuron reads.")
@@ -135,6 +141,14 @@ class DegeneracySettings:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.connection == "authors":
+            taken = {
+                "gate": self.gate != "up",
+                "scale": self.scale == "none",
+                "fold_norm_gain": not self.fold_norm_gain,
+            }
+            for name in (name for name, fits in taken.items() if not fits):
+                refuse(name, getattr(self, name), "its default with connection 'authors', which has the gate's alone")
         if self.tau1_rule != "absolute":
             check_number(f"tau1 with tau1_rule {self.tau1_rule!r}", self.tau1, least=0, most=1)
 

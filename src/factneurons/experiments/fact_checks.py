@@ -174,7 +174,7 @@ class FactChecks:
             ),
         }
         matched = {**sets["knowledge"], **sets["degenerate"]}
-        drawn = random_sets(model, matched, queries, draws=settings.draws, seed=settings.seed)
+        drawn = random_sets(model, matched, queries, draws=settings.draws, seed=settings.seed, control=settings.control)
         return sets | {f"{RANDOM_FOR}degenerate/{number}": each for number, each in enumerate(drawn)}
 
     def _scores(self, statements: Sequence[Statement], queries: Sequence[Query]) -> dict[str, Numbers]:

@@ -130,15 +130,11 @@ def conditions_of(study: Study, fact: Fact) -> dict[str, list[tuple[Neuron, ...]
 
 
 def _conditions_of(study: Study, fact: Fact) -> dict[str, list[tuple[Neuron, ...]]]:
-    from factneurons.attribution.controls import matched_random, strengths
-
     _, tested = study.halves(fact)
-    strength, draws, seed = strengths(study.model, tested), study.settings.draws, study.settings.seed
     found: dict[str, list[tuple[Neuron, ...]]] = {NONE: [()]}
     sets = {KNOWLEDGE: study.knowledge(fact, study.settings.methods[0]).neurons, DEGENERATE: study.degenerate(fact)}
     for name, neurons in sets.items():
         if neurons:
             found[name] = [tuple(neurons)]
-            random = matched_random(strength, neurons, draws=draws, seed=seed, name=f"{name}/{fact.key}")
-            found[f"{RANDOM_FOR}{name}"] = random
+            found[f"{RANDOM_FOR}{name}"] = study.random(tested, neurons, f"{name}/{fact.key}")
     return found

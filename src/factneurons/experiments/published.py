@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.attribution.settings import AttributionSettings, SelectionSettings
+from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings
 from factneurons.experiments.settings import ExperimentSettings
 from factneurons.facts.settings import EDITS, PerturbationSettings
 
@@ -113,6 +114,15 @@ def as_published(settings: ExperimentSettings | None = None) -> ExperimentSettin
     return replace(
         settings or ExperimentSettings(),
         methods=("amig_authors", "amig", "dai", "activation"),
+        control="authors",
+        attribution=AttributionSettings("amig_authors", rule="left", points=10),
+        selection=SelectionSettings(agreement="union"),
         perturbation=PerturbationSettings(rule="authors"),
-        degeneracy=DegeneracySettings(clusterer="ntc_authors", span="adjacent", filter="authors"),
+        degeneracy=DegeneracySettings(
+            clusterer="ntc_authors",
+            span="adjacent",
+            connection="authors",
+            filter="authors",
+            comparison=ComparisonSettings(missing=1000.0),
+        ),
     )

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from factneurons.attribution.settings import METHOD_NAMES, InterventionSettings
+from factneurons.attribution.settings import (
+    CONTROL_NAMES,
+    METHOD_NAMES,
+    AttributionSettings,
+    InterventionSettings,
+    SelectionSettings,
+)
 from factneurons.degeneracy.settings import ClustererName, DegeneracySettings
 from factneurons.facts.settings import PerturbationSettings
 from factneurons.settings import check, option, refuse
@@ -27,6 +33,15 @@ class ExperimentSettings:
         choices=METHOD_NAMES,
     )
     draws: int = option(20, "Random neuron sets per fact that the found ones are compared with.", least=1)
+    control: str = option(
+        "matched",
+        "Random neurons: matched in layer and strength, or authors (from all neurons, with replacement).",
+        choices=CONTROL_NAMES,
+    )
+    attribution: AttributionSettings = option(
+        AttributionSettings(), "How the method it names scores neurons; the other methods have their defaults."
+    )
+    selection: SelectionSettings = option(SelectionSettings(), "How the neurons of a fact are chosen from the scores.")
     unrelated: int = option(5, "Facts of other relations that are asked per fact, to see what moves.", least=0)
     multi_mask: bool = option(False, "Masked models: one mask for each token of an answer.")
     known_only: bool = option(True, "Leave out facts that the model does not know, and count them.")
@@ -35,6 +50,11 @@ class ExperimentSettings:
         (),
         "Facts with perturbed prompts, whose ids are those of the facts, instead of perturbing them here: for instance "
         "perturbed:FOLDER/replace.jsonl; several with commas between them.",
+    )
+    new: tuple[str, ...] = option(
+        (),
+        "Facts to be learned, which are among the facts by their ids: for instance finetune:FOLDER/new.jsonl; several "
+        "with commas between them. All others are old ones. Default: half of the subjects, or all of them in E9.",
     )
     clusterers: tuple[str, ...] = option(
         get_args(ClustererName),
@@ -51,6 +71,10 @@ class ExperimentSettings:
         if not self.clusterers:
             refuse("clusterers", self.clusterers, "at least one clusterer")
 
+    def scoring(self, method: str) -> AttributionSettings:
+        """How a method scores neurons."""
+        return self.attribution if self.attribution.method == method else AttributionSettings(method=method)
+
     @property
     def search(self) -> DegeneracySettings:
         """The settings of the search for components, with this seed."""
@@ -59,4 +83,4 @@ class ExperimentSettings:
     @property
     def interventions(self) -> InterventionSettings:
         """The settings of the intervention test."""
-        return InterventionSettings(self.draws, self.unrelated, self.seed)
+        return InterventionSettings(self.draws, self.unrelated, self.seed, self.control)

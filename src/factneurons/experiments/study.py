@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons, Measurement
 from factneurons.degeneracy.types import DegenerateNeurons
 from factneurons.errors import NotAskable
@@ -54,10 +55,16 @@ class Study:
         model: the model.
         facts: all facts, in memory.
         settings: how the experiment is made.
+
+    Attributes:
+        checkpoint: the name of a training -> where it is kept while it goes on, for the time of a block; None: nowhere.
     """
+
+    checkpoint: Callable[[str], AbstractContextManager[Path | None]]
 
     def __init__(self, model: Model, facts: Sequence[Fact], settings: ExperimentSettings) -> None:
         self.model, self.settings = model, settings
+        self.checkpoint = lambda name: nullcontext()
         self.facts = tuple(facts)
         self.pool = FactPool(few_per_relation(self.facts), self.ask_around)
         self._by_id: dict[str, dict[str, Fact]] = defaultdict(dict)
@@ -201,6 +208,18 @@ class Study:
 
         return intervene(self.model, Asked(fact, tuple(queries)), neurons, name, self.pool, self.settings.interventions)
 
+    def random(self, queries: Sequence[Query], neurons: Sequence[Neuron], name: str) -> list[tuple[Neuron, ...]]:
+        """As many sets of random neurons as the settings say, to compare these with; `name` decides the draws.
+
+        Raises:
+            NotAskable: too few other neurons to compare with.
+        """
+        from factneurons.attribution.controls import CONTROLS, strengths
+
+        how = self.settings
+        draw = CONTROLS[how.control]
+        return draw(strengths(self.model, queries), neurons, draws=how.draws, seed=how.seed, name=name)
+
     def expect(self, facts: Sequence[Fact]) -> None:
         """Announce facts that come next."""
         self._next = {fact.key: tuple(facts) for fact in facts}
@@ -218,8 +237,8 @@ class Study:
         found = locate_batch(
             self.model,
             [half for _, half in halves],
-            AttributionSettings(method=method),
-            SelectionSettings(),
+            self.settings.scoring(method),
+            self.settings.selection,
             multi_mask=self.settings.multi_mask,
         )
         for (fact, _), each in zip(halves, found, strict=True):

@@ -11,15 +11,15 @@ Both directions are one family: a claim gets one p-value, and it counts whicheve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from factneurons.errors import BadNumber
-from factneurons.experiments.experiment import RANDOM_FOR, Claim, Experiment
+from factneurons.experiments.experiment import RANDOM_FOR, Claim, Direction, Experiment
 from factneurons.statistics import (
     NO_NUMBER,
     SIGNIFICANCE,
@@ -158,27 +158,38 @@ def judged_together(asked: Sequence[tuple[pd.DataFrame, Claim, str]]) -> list[Te
     compared = [_compared(table[table["language"] == language], claim) for table, claim, language in asked]
     entering = [rows[rows["enters"]] for rows in compared]
     p_values = [_p_value(rows) for rows in entering]
-    corrected = _corrected(p_values)
-    return [
-        replace(
-            _tested(claim, language, rows, p_value, len(every) - len(rows)),
-            **_possible(p_values, place, rows["subject"].nunique()),
-        )
-        for place, ((_, claim, language), every, rows, p_value) in enumerate(
-            zip(asked, compared, entering, corrected, strict=True)
-        )
-    ]
+    after = corrected(p_values)
+    found = []
+    for place, ((_, claim, language), every, rows) in enumerate(zip(asked, compared, entering, strict=True)):
+        subjects = rows["subject"].nunique()
+        smallest, enough = at_best(p_values, place, subjects, smallest_p_value)
+        told = _tested(claim, language, rows, after[place], len(every) - len(rows))
+        found.append(replace(told, subjects=subjects, smallest_p=smallest, enough=enough))
+    return found
 
 
-def _possible(p_values: Sequence[float | None], place: int, subjects: int) -> dict[str, Any]:
-    """What could have been told of one claim at best: `subjects`, `smallest_p` and `enough` of its `Tested`."""
+def at_best(
+    p_values: Sequence[float | None], place: int, count: int, smallest: Callable[[int], float]
+) -> tuple[float | None, int | None]:
+    """What one of several tests could have told at best, the others as they are.
 
-    def at_best(count: int) -> float:
-        own = [smallest_p_value(count) if number == place else p for number, p in enumerate(p_values)]
-        return _corrected(own)[place] or 0.0
+    Args:
+        p_values: of all tests, uncorrected; None: not tested.
+        place: which of them.
+        count: how many things it rests on.
+        smallest: how many things -> the smallest p-value that they can give.
 
-    enough = next((count for count in range(1, _MOST_SUBJECTS) if at_best(count) <= SIGNIFICANCE), None)
-    return {"subjects": subjects, "smallest_p": at_best(subjects) if subjects else None, "enough": enough}
+    Returns:
+        The smallest corrected p-value that it could have had (None without any thing), and the fewest things with which
+        it could have been at most `SIGNIFICANCE` (None: more than 63).
+    """
+
+    def corrected_at_best(things: int) -> float:
+        own = [smallest(things) if number == place else p for number, p in enumerate(p_values)]
+        return corrected(own)[place] or 0.0
+
+    enough = next((things for things in range(1, _MOST_SUBJECTS) if corrected_at_best(things) <= SIGNIFICANCE), None)
+    return corrected_at_best(count) if count else None, enough
 
 
 def _compared(table: pd.DataFrame, claim: Claim) -> pd.DataFrame:
@@ -205,10 +216,18 @@ def _p_value(compared: pd.DataFrame) -> float | None:
     return test.p_value
 
 
-def _corrected(p_values: Sequence[float | None]) -> list[float | None]:
+def corrected(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's correction over the tests that there are."""
     there = [p for p in p_values if p is not None]
-    corrected = iter(holm(there)) if there else iter(())
-    return [None if p is None else float(next(corrected)) for p in p_values]
+    adjusted = iter(holm(there)) if there else iter(())
+    return [None if p is None else float(next(adjusted)) for p in p_values]
+
+
+def verdict_of(effect: float | None, p_value: float | None, expected: Direction) -> Verdict:
+    """Holds, fails or cannot tell, by the corrected p-value and the sign of the effect."""
+    if effect is None or p_value is None or p_value > SIGNIFICANCE:
+        return "cannot tell"
+    return "holds" if (effect > 0) == (expected == "greater") else "fails"
 
 
 def _difference(compared: pd.DataFrame) -> Interval | None:
@@ -220,7 +239,7 @@ def _difference(compared: pd.DataFrame) -> Interval | None:
 
 def _tested(claim: Claim, language: str, compared: pd.DataFrame, p_value: float | None, by_design: int) -> Tested:
     difference = _difference(compared)
-    verdict: Verdict = "cannot tell by design" if by_design and compared.empty else "cannot tell"
-    if difference is not None and p_value is not None and p_value <= SIGNIFICANCE:
-        verdict = "holds" if (difference.estimate > 0) == (claim.direction == "greater") else "fails"
+    verdict = verdict_of(None if difference is None else difference.estimate, p_value, claim.direction)
+    if by_design and compared.empty:
+        verdict = "cannot tell by design"
     return Tested(claim, language, verdict, difference, p_value, len(compared), by_design)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from factneurons.attribution.controls import matched_random, strengths
+from factneurons.attribution.controls import CONTROLS, strengths
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.find import find_degenerate
 from factneurons.degeneracy.pairs import degenerate_pairs
@@ -130,9 +130,15 @@ def prompt_pairs(found: DegeneratePairs) -> tuple[Neuron, ...]:
 
 
 def random_sets(
-    model: Model, sets: NeuronSets, queries: Mapping[Group, Sequence[Query]], *, draws: int, seed: int
+    model: Model,
+    sets: NeuronSets,
+    queries: Mapping[Group, Sequence[Query]],
+    *,
+    draws: int,
+    seed: int,
+    control: str = "matched",
 ) -> list[NeuronSets]:
-    """Random neurons in the place of every relation's, matched in layer and strength on the relation's queries.
+    """Random neurons in the place of every relation's, by a name of `CONTROLS` on the relation's queries.
 
     Returns:
         `draws` of them; a relation in whose layers too few other neurons are left is missing in all.
@@ -141,7 +147,7 @@ def random_sets(
     for group, neurons in sets.items():
         strength = strengths(model, queries[group])
         try:
-            found = matched_random(strength, neurons, draws=draws, seed=seed, name="/".join(group))
+            found = CONTROLS[control](strength, neurons, draws=draws, seed=seed, name="/".join(group))
         except NotAskable:
             continue
         for place, own in enumerate(found):

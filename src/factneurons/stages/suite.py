@@ -59,12 +59,14 @@ class Suite:
         folder: where it is kept; a folder inside for each model.
         page: the page about it.
         results: a row per cell, model and language; docs/experiments.md has the columns.
+        ladders: what models of one family tell together, by size and by training (E11); likewise.
         failures: (model, experiment's id, reason) of what could not be measured; a later call tries again.
     """
 
     folder: Path
     page: Path
     results: pd.DataFrame
+    ladders: pd.DataFrame
     failures: tuple[tuple[str, str, str], ...]
 
 
@@ -88,7 +90,8 @@ def run_suite(
     `factneurons suite`.
 
     Args:
-        models: models, or names or folders of them; one is held at a time where names are given.
+        models: models, or names or folders of them; one is held at a time where names are given. A folder of models'
+            folders, as of checkpoints, stands for all of them, in the order of their names.
         facts: facts, or where they are, as `load_facts` takes it. All are held in memory.
         out: the suite's folder.
         only: frameworks, groups or experiments, as `chosen_cells` takes them; default: all.
@@ -109,6 +112,7 @@ def run_suite(
     how = with_options(ExperimentSettings, settings, options)
     how = published_settings(how) if as_published else how
     held = held_facts(facts, limit=limit, skip_bad=skip_bad)
+    models = _each(models)
     folders = _folders(models, Path(out))
     cells = [cell for cell in chosen_cells(only) if not _obstacle(cell, held)]
     if not cells:
@@ -125,8 +129,8 @@ def run_suite(
         failures += made.run(model, device, [cell.experiment for cell in {c.of: c for c in cells}.values()])
     told = [SuiteModel(name, folder.name, {of: why for own, of, why in failures if own == name})
             for name, folder in folders.items()]  # fmt: skip
-    results = write_suite(Path(out), told, cells, held.source.spec)
-    return Suite(Path(out), Path(out) / PAGE, results, tuple(failures))
+    results, ladders = write_suite(Path(out), told, cells, held.source.spec)
+    return Suite(Path(out), Path(out) / PAGE, results, ladders, tuple(failures))
 
 
 def plan_suite(
@@ -147,7 +151,7 @@ def plan_suite(
     held = held_facts(facts, limit=limit, skip_bad=skip_bad)
     return [
         PlannedCell(cell, name, _there(folder, cell.experiment, len(held.facts)), _obstacle(cell, held))
-        for name, folder in _folders(models, Path(out)).items()
+        for name, folder in _folders(_each(models), Path(out)).items()
         for cell in chosen_cells(only)
     ]
 
@@ -189,6 +193,16 @@ class _OneModel:
             why = f"{type(error).__name__}: {why}"
         self.display.note(f"{self.name}: {experiment.id} failed: {why}")
         return self.name, experiment.id, why
+
+
+def _each(models: Sequence[Model | str]) -> list[Model | str]:
+    """The models, every one that lies in a folder of models by itself."""
+    found: list[Model | str] = []
+    for model in models:
+        inside = [] if isinstance(model, Model) else sorted(Path(model).glob("*/config.json"))
+        own = not isinstance(model, Model) and (Path(model) / "config.json").exists()
+        found += [str(config.parent) for config in inside] if inside and not own else [model]
+    return found
 
 
 def _folders(models: Sequence[Model | str], out: Path) -> dict[str, Path]:

@@ -11,6 +11,8 @@ import factneurons as fn
 from factneurons.experiments.cells import chosen_cells
 from factneurons.experiments.suite import EXPERIMENTS
 from factneurons.experiments.types import Measured
+from factneurons.report.html import environment, render
+from factneurons.report.sections.ladders import ladders_in, over_models_in_words
 from factneurons.report.sections.suite import SuiteModel, write_suite
 
 CELLS = chosen_cells(["attenuation", "overlap"])
@@ -37,7 +39,7 @@ MODELS = [SuiteModel("one", "one"), SuiteModel("<b>two", "two", {"E6": "<i>broke
 
 
 def test_every_language_is_a_column_and_what_is_missing_is_said(folder):
-    results = write_suite(folder, MODELS, CELLS, "bundled").set_index(["model", "cell", "language"]).sort_index()
+    results = write_suite(folder, MODELS, CELLS, "bundled")[0].set_index(["model", "cell", "language"]).sort_index()
     assert results.loc["one", "attenuation/values", "en"]["difference"] == pytest.approx(0.2)
     assert results.loc["one", "attenuation/values", "zh"]["difference"] == pytest.approx(-0.2)
     assert set(results.loc["one", "overlap/degenerate"]["verdict"]) == {"not measured"}
@@ -49,7 +51,7 @@ def test_every_language_is_a_column_and_what_is_missing_is_said(folder):
 
 
 def test_tables_beside_the_page_hold_the_same(folder):
-    results = write_suite(folder, MODELS, CELLS, "bundled")
+    results, _ = write_suite(folder, MODELS, CELLS, "bundled")
     assert pd.read_parquet(folder / "suite.parquet").equals(results)
     assert pd.read_csv(folder / "suite.csv")["cell"].tolist() == results["cell"].tolist()
     published = pd.read_csv(folder / "suite_published.csv").set_index(["measure", "place", "condition", "model"])
@@ -57,3 +59,26 @@ def test_tables_beside_the_page_hold_the_same(folder):
     ours = published.loc[("loss, values", "add", "degenerate", "one")]
     assert sorted(ours["value"]) == pytest.approx([0.1, 0.5])
     assert set(ours["provenance"]) == {"measured here"}
+
+
+def test_models_of_one_family_are_told_together(folder):
+    """The same run under two names: a trajectory that goes nowhere."""
+    found = pd.DataFrame(
+        [
+            {"fact_id": f"f{number}", "subject": f"s{number}", "language": "en", "measure": "components",
+             "condition": "degenerate", "place": "", "value": 1.0}
+            for number in range(8)
+        ]
+    )  # fmt: skip
+    climbed = ladders_in(folder, [SuiteModel("one", "one"), SuiteModel("<b>", "one")],
+                         {("one", "E11"): found, ("<b>", "E11"): found})  # fmt: skip
+    assert [(each.ladder.along, len(each.followed)) for each in climbed] == [("training", 4)]
+    page = render(
+        environment(), "suite.html.j2", [],
+        models=MODELS, data="", columns=[], groups={}, grid={}, beside=[], verdicts={}, climbed=climbed,
+        over_models_in_words=over_models_in_words,
+    )  # fmt: skip
+    assert "Training: gpt2" in page
+    assert "2,048 neurons" in page
+    assert "no fact was measured on every model" in page
+    assert "<bdi><b></bdi>" not in page

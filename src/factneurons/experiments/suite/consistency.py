@@ -67,7 +67,7 @@ def prepare(study: Study) -> Work:
             raise NotAskable("too-few-prompts", f"{fact.id!r}: at least three prompts are needed, two to locate with")
         first: list[Attribution] = []
         for method in dict.fromkeys([*study.settings.methods, RANDOM]):
-            settings = AttributionSettings(method=method)
+            settings = study.settings.scoring(method)
             attributions = attribute_all(study.model, each_alone(located), settings)
             sets = _sets(fact, settings, attributions)
             if any(sets):
@@ -109,7 +109,7 @@ def _agreement(method: str, found: Consistency) -> Iterator[Measured]:
 
 def _prompt_by_prompt(study: Study, fact: Fact, attributions: Sequence[Attribution]) -> Iterator[Measured]:
     """Every prompt asked with its own set changed, and with that of the next prompt; means over prompts."""
-    sets = _sets(fact, AttributionSettings(method=attributions[0].method), attributions)
+    sets = _sets(fact, study.settings.scoring(attributions[0].method), attributions)
     values: dict[tuple[str, str], list[float]] = defaultdict(list)
     for number, attribution in enumerate(attributions):
         pair = {OWN: sets[number], NEIGHBOUR: sets[(number + 1) % len(sets)]}
@@ -124,7 +124,7 @@ def _selections(
     study: Study, fact: Fact, tested: Sequence[Query], attributions: Sequence[Attribution]
 ) -> Iterator[Measured]:
     """The prompts held back, with the neurons that the others come to in each way."""
-    threshold = _threshold(fact, AttributionSettings(method=attributions[0].method))
+    threshold = _threshold(fact, study.settings.scoring(attributions[0].method))
     sets = {
         SELECTIONS[agreement]: choose(attributions, SelectionSettings(agreement=agreement), threshold).neurons
         for agreement in AGREEMENTS

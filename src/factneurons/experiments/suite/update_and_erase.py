@@ -270,8 +270,6 @@ class _Erasing:
         return self._sets[key]
 
     def _find(self, key: tuple[str, str]) -> list[tuple[Neuron, ...]]:
-        from factneurons.attribution.controls import matched_random, strengths
-
         study, counts, queries = self._study, Counter[Neuron](), list[Query]()
         facts = self._relations[key][:_SAMPLE]
         study.expect(facts)
@@ -284,10 +282,7 @@ class _Erasing:
             counts.update(found.neurons)
             queries += found.queries
         neurons = tuple(sorted(counts, key=lambda neuron: (-counts[neuron], neuron))[:_ERASED])
-        random = matched_random(
-            strengths(study.model, queries), neurons, draws=1, seed=study.settings.seed, name="/".join(key)
-        )
-        return [neurons, *random]
+        return [neurons, study.random(queries, neurons, "/".join(key))[0]]
 
 
 def _erased(found: Sequence[Measurement]) -> Iterator[Measured]:

@@ -16,6 +16,7 @@ from factneurons.experiments.suite import experiment_named
 from factneurons.experiments.verdicts import Cell, Tested, cells_of, judged_together
 from factneurons.report.html import environment, render, write_page
 from factneurons.report.sections.experiments import PAGE as EXPERIMENTS_PAGE
+from factneurons.report.sections.ladders import ladder_frame, ladders_in, over_models_in_words
 from factneurons.runs.files import disk_errors_in_one_line, replace_file
 from factneurons.runs.reading import measurements_of
 from factneurons.runs.store import MANIFEST, Run
@@ -151,8 +152,10 @@ def _means(of: str, table: pd.DataFrame) -> Iterator[Cell]:
         yield from (cell for cell in cells_of(own, experiment_named(of)) if cell.measure in names)
 
 
-def write_suite(folder: Path, models: Sequence[SuiteModel], cells: Sequence[SuiteCell], data: str) -> pd.DataFrame:
-    """Write a suite's page, suite.html, and its numbers: suite.csv, suite.parquet, suite_published.csv.
+def write_suite(
+    folder: Path, models: Sequence[SuiteModel], cells: Sequence[SuiteCell], data: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Write a suite's page, suite.html, and its numbers as files beside it.
 
     Args:
         folder: the suite's folder, with a run for each model.
@@ -161,7 +164,8 @@ def write_suite(folder: Path, models: Sequence[SuiteModel], cells: Sequence[Suit
         data: where the facts are from.
 
     Returns:
-        a row per cell, model and language, as in suite.csv; p-values are corrected over all of them.
+        a row per cell, model and language, as in suite.csv; p-values are corrected over all of them. And what is told
+        across models, as in suite_ladders.csv.
 
     Raises:
         BadRun: a part of a run is missing or damaged, or a file cannot be written.
@@ -175,18 +179,21 @@ def write_suite(folder: Path, models: Sequence[SuiteModel], cells: Sequence[Suit
     for cell in cells:
         groups.setdefault(cell.group, []).append(cell)
     verdicts = Counter(each.tested.verdict for each in entries if each.tested)
+    climbed = ladders_in(folder, models, tables)
     html = render(
         environment(), "suite.html.j2", [],
         models=models, data=data, columns=columns, groups=groups, grid=grid, beside=beside, verdicts=verdicts,
+        climbed=climbed, over_models_in_words=over_models_in_words,
     )  # fmt: skip
     write_page(folder / PAGE, html)
-    results, binary = _frame(entries), io.BytesIO()
+    results, ladder, binary = _frame(entries), ladder_frame(climbed), io.BytesIO()
     results.to_parquet(binary, index=False)
     with disk_errors_in_one_line(folder):
         replace_file(folder / "suite.csv", results.to_csv(index=False).encode())
         replace_file(folder / "suite.parquet", binary.getvalue())
+        replace_file(folder / "suite_ladders.csv", ladder.to_csv(index=False).encode())
         replace_file(folder / "suite_published.csv", _published_frame(beside).to_csv(index=False).encode())
-    return results
+    return results, ladder
 
 
 def _published_frame(beside: Sequence[_Beside]) -> pd.DataFrame:
