@@ -53,7 +53,7 @@ def check(
         str | None, typer.Option(metavar="FACTS", help="Where the run's facts are now. Default: where they were.")
     ] = None,
     model: RunModel = None,
-    loading: Annotated[Loading, Fields("device device_map trust_remote_code")],
+    loading: Annotated[Loading, Fields("device device_map trust_remote_code allow_pickle")],
 ) -> None:
     """Tell right from wrong statements by a run's neurons, and compare with asking the model.
 

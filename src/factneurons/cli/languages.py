@@ -40,7 +40,7 @@ def languages(
     skip_bad: SkipBad = False,
     tests: Annotated[fn.InterventionSettings, Fields("draws unrelated seed")],
     model: RunModel = None,
-    loading: Annotated[Loading, Fields("device device_map trust_remote_code")],
+    loading: Annotated[Loading, Fields("device device_map trust_remote_code allow_pickle")],
 ) -> None:
     """Find the language-independent neurons of a run's facts, and test them in every language.
 

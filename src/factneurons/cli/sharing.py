@@ -1,7 +1,7 @@
 """Commands that several processes do together: `--workers` starts more of them, `again` gives a run's command anew.
 
 A worker has no rights that the run's folder could give it: only commands that have --workers are given again, they
-write into this folder only, and code that comes with a model runs only if this worker's own command says so.
+write into this folder only, and a model's own code runs, or its pickle is read, only if this worker's command says so.
 """
 
 from __future__ import annotations

@@ -54,7 +54,9 @@ def suite(
         bool,
         typer.Option("--as-published", help="Use the variants of the papers' code, as far as they are there."),
     ] = False,
-    settings: Annotated[fn.ExperimentSettings, Fields("methods all_facts multi_mask limit draws unrelated seed")],
+    settings: Annotated[
+        fn.ExperimentSettings, Fields("methods all_facts multi_mask limit draws unrelated perturbed new seed")
+    ],
     all_facts: Annotated[
         bool, typer.Option("--all-facts", help="Also facts that the model does not know; else they are left out.")
     ] = False,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import chdir, nullcontext
 from pathlib import Path
+from typing import Annotated
 
 import factneurons as fn
 from factneurons.cli.console import say
-from factneurons.cli.options import Device, RemoteCode, RunFolder
+from factneurons.cli.options import Fields, Loading, RunFolder, settings_as_options
 from factneurons.cli.sharing import again, shared
 from factneurons.runs.status import start_to_join
 
@@ -17,7 +18,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 
 @shared
-def worker(run: RunFolder, *, device: Device = None, trust_remote_code: RemoteCode = False) -> None:
+@settings_as_options
+def worker(run: RunFolder, *, loading: Annotated[Loading, Fields("device trust_remote_code allow_pickle")]) -> None:
     """Join a run that other processes work on, here or on other machines that see its folder.
 
     The run knows its command: model, facts and settings are those it was begun with.
@@ -29,8 +31,9 @@ def worker(run: RunFolder, *, device: Device = None, trust_remote_code: RemoteCo
         say(f"{run}: nothing is left to do")
         return
     folder = Path(run).absolute()
-    changes: dict[str, object] = {"trust_remote_code": trust_remote_code, "statements": None}
-    if device is not None:
-        changes["device"] = device
+    changes: dict[str, object] = {"statements": None}
+    changes |= {"trust_remote_code": loading.trust_remote_code, "allow_pickle": loading.allow_pickle}
+    if loading.device is not None:
+        changes["device"] = loading.device
     with chdir(start.directory) if Path(start.directory).is_dir() else nullcontext():
         again(start.arguments, folder, application, **changes)
