@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from factneurons.report.page import run_report
     from factneurons.report.reading import findings_of
     from factneurons.runs.status import RunStatus, run_status
-    from factneurons.runs.store import Run
+    from factneurons.runs.store import Run, compact_run
     from factneurons.stages.check import Checked, run_check
     from factneurons.stages.degenerate import run_degenerate
     from factneurons.stages.display import Display
@@ -160,6 +160,7 @@ __all__ = [
     "attribute",
     "carried_facts",
     "check_answers",
+    "compact_run",
     "consistency",
     "degenerate_pairs",
     "describe",
@@ -263,7 +264,7 @@ _MODULES = {
     "report.page": ("run_report",),
     "report.reading": ("findings_of",),
     "runs.status": ("RunStatus", "run_status"),
-    "runs.store": ("Run",),
+    "runs.store": ("Run", "compact_run"),
     "stages.check": ("Checked", "run_check"),
     "stages.degenerate": ("run_degenerate",),
     "stages.display": ("Display",),
