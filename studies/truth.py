@@ -4,8 +4,8 @@
     python studies/truth.py FOLDER --docs docs/benchmark.md --readme README.md
 
 What stands between the comments `<!-- benchmark: start -->` and `<!-- benchmark: end -->` is replaced: in the docs by
-all tables, in the README by what a user gets. Facts that nobody planted have comments of their own, `undesigned`, in the
-docs. What the benchmark was not of stays as it was.
+all tables, in the README by what a user gets. Facts that nobody planted have comments of their own in the docs,
+`undesigned`. What the benchmark was not of stays as it was.
 """
 
 from __future__ import annotations
