@@ -35,6 +35,11 @@ class SlowReference:
         self._known: dict[tuple[Any, ...], tuple[float, Tensor]] = {}
 
     def places(self, query: Query, layer: int) -> tuple[int, ...]:
+        if query.positions != "target":
+            everything = tuple(range(len(query.input_ids)))
+            if self.encoder_layers and layer >= self.encoder_layers:
+                return tuple(range(len(query.decoder_input_ids))) if query.positions == "all" else ()
+            return {"all": everything, "subject": query.subject, "subject_last": query.subject[-1:]}[query.positions]
         if layer < self.encoder_layers:
             assert query.encoder_position is not None
             return (query.encoder_position,)
@@ -191,7 +196,7 @@ class SlowReference:
             gates = [torch.full_like(each, float(node)).requires_grad_(True) for each in rest]
             with torch.enable_grad(), self._gated(query, token, gates, rest):
                 probability = self._forward(query)[query.target_positions[token]].softmax(-1)[query.answer_ids[token]]
-                for layer, gradient in enumerate(torch.autograd.grad(probability, gates)):
+                for layer, gradient in enumerate(torch.autograd.grad(probability, gates, materialize_grads=True)):
                     total[layer] += float(weight) * gradient
         return torch.stack(total).double().numpy()
 
@@ -200,9 +205,11 @@ class SlowReference:
         def change(layer: int) -> Callable[..., tuple[Tensor]]:
             def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
                 places = self.places(query, layer)
-                place = places[min(token, len(places) - 1)]
+                if query.positions == "target":
+                    places = (places[min(token, len(places) - 1)],)
                 rows = list(inputs[0].reshape(-1, inputs[0].shape[-1]))
-                rows[place] = gates[layer] * rows[place] + (1 - gates[layer]) * rest[layer]
+                for place in places:
+                    rows[place] = gates[layer] * rows[place] + (1 - gates[layer]) * rest[layer]
                 return (torch.stack(rows).view(inputs[0].shape),)
 
             return hook
@@ -216,7 +223,7 @@ class SlowReference:
                     handle.remove()
 
     def _zero(self, query: Query, layer: int) -> Tensor:
-        return torch.zeros_like(self.activation(query, layer, 0))
+        return torch.zeros_like(self._values(query)[layer][0])
 
     def _mean_over_tokens(self, query: Query, scores: Callable[[int, int], Any]) -> np.ndarray[Any, Any]:
         tokens = range(len(query.answer_ids))

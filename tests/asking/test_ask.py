@@ -13,6 +13,7 @@ from factneurons.attribution.locate import locate
 from factneurons.errors import BadFact, BadSetting, NotAskable
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.load import load_model
+from factneurons.models.query import placed
 from factneurons.models.written import written_logits
 
 TEXT, ANSWER, OTHER = "The capital of France is ___.", "Paris", "Rome"
@@ -68,6 +69,22 @@ def test_changes_are_what_changing_the_neurons_does(model, found):
     first = found.carriers[0]
     with model.suppress([first.neuron]):
         assert first.alone == pytest.approx(model.probability(TEXT, ANSWER), rel=1e-4)
+
+
+def test_neurons_at_the_subject_are_found_read_and_changed_there(model):
+    found = ask(model, TEXT, ANSWER, subject="France", positions="subject", draws=2)
+    query = placed(model.query(TEXT, ANSWER, subject="France"), "subject")
+    (known,) = locate(model, [Fact("x", "r", "France", ANSWER, "und", (Prompt(TEXT),))], positions="subject")
+    assert found.neurons == known.neurons
+    assert found.changes[0].probability == pytest.approx(model.probabilities_with([query], [found.neurons])[0, 0])
+    with model.enhance(found.neurons):
+        assert found.changes[1].probability == pytest.approx(model.probabilities([query])[0], rel=1e-4)
+        assert found.changes[1].prediction == model.evaluate([query])[0].prediction
+    values = model.activations([query])[0]
+    assert [each.value for each in found.carriers] == [float(values[neuron]) for neuron in found.neurons]
+    assert list(found.parts())[1].title.endswith("(joint, positions: subject)")
+    with pytest.raises(NotAskable, match="its subject is not in it, or was not said; positions: subject"):
+        ask(model, TEXT, ANSWER, positions="subject")
 
 
 def test_what_a_neuron_writes_is_turned_round_where_its_value_is_negative():

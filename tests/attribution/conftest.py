@@ -6,6 +6,7 @@ import pytest
 from factneurons.attribution.methods import METHODS
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.models.passes.capture import capture
+from factneurons.models.query import placed
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +15,7 @@ def exact_scores():
 
     def score(model, query, **options):
         settings = AttributionSettings(**options)
+        query = placed(query, settings.positions)
         items = [(0, (token,)) for token in range(len(query.answer_ids))]
         found = METHODS[settings.method].score(model, capture(model.backbone, [query], items), items, settings)
         return np.stack([layer.double().mean(0).numpy() for layer in found.scores])

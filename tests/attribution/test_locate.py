@@ -15,6 +15,7 @@ from factneurons.errors import BadSetting
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Prompt
 from factneurons.models.load import load_model
+from factneurons.models.query import placed
 from factneurons.models.types import Neuron
 
 SETTINGS, SELECTION = AttributionSettings("dai"), SelectionSettings()
@@ -147,6 +148,30 @@ def test_negative_prompts_are_set_against_the_same_text(model, facts):
     assert set(found.known.neurons) < set(plain.known.neurons)
 
 
-def test_neurons_are_located_where_they_are_tested(model, facts):
-    with pytest.raises(BadSetting, match=r"^positions is 'all': it must be 'target' where neurons are located"):
-        locate(model, facts[:1], positions="all")
+@pytest.mark.parametrize("positions", ["subject_last", "all"])
+def test_what_is_found_at_positions_is_suppressed_there(positions, model, facts):
+    """Found with the first round suppressed, asked again by others: the same queries, at the same positions."""
+    settings = AttributionSettings("joint", positions=positions, rule="radau", points=3, tolerance=1.0)
+    (found,) = locate(model, facts[:1], settings, SelectionSettings(rounds=2))
+    assert {query.positions for query in found.queries} == {positions}
+    first = [neuron for neuron, number in zip(found.neurons, found.round_of_each, strict=True) if number == 1]
+    before, after = model.probabilities_with(found.queries, [(), first]).mean(0)
+    at_target = model.probabilities_with([placed(each, "target") for each in found.queries], [first]).mean()
+    assert after < before
+    assert at_target != pytest.approx(after, rel=0.01)
+    with model.suppress(first):
+        (again, *_) = attribute_all(model, found.queries[:1], settings)
+    assert all(again.scores[neuron] == 0 for neuron in first)
+
+
+def test_a_prompt_without_its_subject_is_left_out_at_the_subject(model, facts):
+    text = "The city at the heart of that country is ___"
+    fact = replace(facts[0], prompts=(facts[0].prompts[0], Prompt.parse(text)))
+    (here,) = locate_batch(model, [fact], replace(SETTINGS, positions="subject"), SELECTION)
+    assert [query.prompt for query in here.known.queries] == [fact.prompts[0]]
+    (refusal,) = here.refusals
+    assert (refusal.reason, refusal.prompt.text) == ("no-subject", text)
+    assert text in refusal.detail
+    (everywhere,) = locate_batch(model, [fact], replace(SETTINGS, positions="all"), SELECTION)
+    assert len(everywhere.known.queries) == 2
+    assert not everywhere.refusals

@@ -9,7 +9,8 @@ import torch
 from factneurons.attribution.methods import METHODS, attribute_all
 from factneurons.attribution.quadrature import quadrature
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.errors import BadSetting
+from factneurons.errors import BadSetting, NotAskable
+from factneurons.models.query import placed
 
 AT_TARGET_ONLY = ["amig_authors", "log_probability_increase", "direct_logit"]
 SPREAD = [name for name in METHODS if name not in AT_TARGET_ONLY]
@@ -97,6 +98,26 @@ def test_all_layers_at_all_positions_add_up(family, shared_model, new_query):
     assert found.baseline_probability[0] == pytest.approx(none, rel=1e-4)
 
 
+@pytest.mark.parametrize("positions", ["subject_last", "subject"])
+@pytest.mark.parametrize(("family", "answer"), [("llama", 2), ("gptj", 1), ("bert", 1), ("t5", 2)])
+def test_all_layers_at_the_subject(
+    family, answer, positions, shared_model, new_query, slow_reference, exact_scores, relative_error, tolerance
+):
+    """One gate per neuron for all places, tokens of the answer averaged; and what the gates of all places sum to."""
+    model = shared_model(family)
+    query = replace(new_query(model.kind, answer=answer), subject=(1, 2))
+    there = placed(query, positions)
+    true = slow_reference(model, family).joint(there, "midpoint", 3)
+    found = exact_scores(model, query, method="joint", positions=positions, rule="midpoint", points=3)
+    assert np.abs(true).max() > 0
+    assert relative_error(found, true) < max(1e-8, tolerance(family))
+    if answer == 1:
+        everything = [(layer, index) for layer in range(model.layer_count) for index in range(model.width)]
+        whole, none = model.probabilities_with([there], [(), everything])[0]
+        (found,) = attribute_all(model, [query], AttributionSettings("joint", positions=positions, tolerance=1e-5))
+        assert float(found.scores.sum(dtype=np.float64)) == pytest.approx(whole - none, abs=2e-5)
+
+
 @pytest.mark.parametrize("family", ["llama", "bert"])
 def test_suppression_everywhere_is_what_interventions_measure(family, shared_model, new_query):
     model = shared_model(family)
@@ -123,5 +144,5 @@ def test_what_is_of_the_target_only_says_so(method, shared_model, new_query):
 
 
 def test_a_prompt_without_a_subject_is_told(shared_model, new_query):
-    with pytest.raises(BadSetting, match=r"^positions is 'subject': it must be 'target' or 'all' where no subject is"):
+    with pytest.raises(NotAskable, match=r"its subject is not in it, or was not said; positions: subject$"):
         scores(shared_model("gpt2"), new_query("causal"), positions="subject")

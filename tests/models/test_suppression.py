@@ -1,5 +1,7 @@
 """Many neuron sets in one batch give what one `with` block per set gives."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 from factneurons.errors import BadSetting
 from factneurons.models import suppression
 from factneurons.models.passes.attention import UnsupportedPrompt
+from factneurons.models.query import placed
+from factneurons.models.questions import Reading
 from factneurons.models.types import Neuron
 
 SETS = (
@@ -62,6 +66,30 @@ def test_a_factor_per_set(every_family, positions, shared_model, new_query, sets
     found = model.probabilities_with([query], sets, factors, positions=positions)[0]
     true = one_by_one(model, query, sets, factors, positions)
     np.testing.assert_allclose(found, true, rtol=allowed(family_row, every_family))
+
+
+@pytest.mark.parametrize("positions", ["subject_last", "subject", "all"])
+def test_where_the_querys_neurons_are_meant(every_family, positions, shared_model, new_query, sets_of, slow_reference):
+    """One plain whole pass per set; `with` blocks and values that are read act there too."""
+    model = shared_model(every_family)
+    query = placed(replace(new_query(model.kind, answer=2), subject=(1, 2)), positions)
+    sets, allowed_error = sets_of(model), 1e-4
+    true = [
+        np.exp(slow_reference(model, every_family, dict.fromkeys(map(tuple, own), 0.0)).log_probability(query))
+        for own in sets
+    ]
+    np.testing.assert_allclose(model.probabilities_with([query], sets)[0], true, rtol=allowed_error)
+    np.testing.assert_allclose(one_by_one(model, query, sets, [0.0] * len(sets)), true, rtol=allowed_error)
+    reading = Reading([query], [(), [(0, 2)]], [Neuron(0, 2), Neuron(1, 3)])
+    (values,) = suppression.values_of(model.backbone, [reading])
+    for number, own in enumerate(reading.neuron_sets):
+        with model.suppress(own):
+            expected = model.activations([query])[0]
+        np.testing.assert_allclose(values[0, number], [expected[neuron] for neuron in reading.neurons], rtol=1e-5)
+    assert values[0, 1, 0] == 0
+    of_all = slow_reference(model, every_family)._values(query)
+    where = slow_reference(model, every_family).places(query, 0)
+    np.testing.assert_allclose(model.activations([query])[0, 0], of_all[0][list(where)].mean(0), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("positions", ["target", "all"])

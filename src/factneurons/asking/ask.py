@@ -19,6 +19,7 @@ from factneurons.facts.types import Fact, Prompt
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
 from factneurons.models.prompts import set_against
+from factneurons.models.query import placed
 from factneurons.models.questions import Question
 from factneurons.models.suppression import log_probabilities_of
 from factneurons.models.types import WRONG_ANSWERS, Evaluation, Neuron, Query, Written, check_finite
@@ -35,6 +36,7 @@ def ask(
     answer: str,
     against: str | None = None,
     *,
+    subject: str = "",
     settings: AttributionSettings | None = None,
     selection: SelectionSettings | None = None,
     tests: InterventionSettings | None = None,
@@ -49,6 +51,7 @@ def ask(
         prompt: a text with a blank (`___`); for a causal model the blank may be left out at the end.
         answer: the answer.
         against: another answer, whose P is taken off the answer's: the neurons are then those that make the difference.
+        subject: what the prompt is about, as it stands there: needed where neurons are meant at its tokens.
         settings: how neurons are scored.
         selection: how they are chosen.
         tests: how many draws of random neurons they are compared with, and the seed.
@@ -68,9 +71,9 @@ def ask(
     if against is not None:
         how = replace(how, against=against)
     asked = model if isinstance(model, Model) else load_model(model)
-    queries = _queries(asked, prompt, answer, how.against, multi_mask)
+    queries = _queries(asked, prompt, answer, how, subject, multi_mask)
     evaluations = asked.evaluate(queries)
-    known = _located(asked, queries[0], how, choice, multi_mask)
+    known = _located(asked, queries[0], how, choice, subject, multi_mask)
     changes, notes = _changes(asked, queries, known, test)
     shown = [_asked(asked, *each) for each in zip(queries, evaluations, strict=True)]
     return Answered(
@@ -84,6 +87,7 @@ def ask(
         log_ratio=_log_ratio([each.log_probability for each in evaluations]),
         method=how.method,
         target=how.target,
+        positions=how.positions,
         carriers=tuple(_carriers(asked, known, tokens)),
         changes=changes,
         notes=(*_notes(asked, known, evaluations[0]), *notes),
@@ -91,25 +95,29 @@ def ask(
 
 
 def _queries(
-    model: Model, prompt: Prompt | str, answer: str, against: str | None, multi_mask: bool
+    model: Model, prompt: Prompt | str, answer: str, how: AttributionSettings, subject: str, multi_mask: bool
 ) -> tuple[Query, ...]:
     """The prompt with the answer, then with the other one where there is one."""
     if isinstance(prompt, str) and model.kind != "causal":  # elsewhere a blank that is not written is at the end
         mask = model.backbone.tokenizer.mask_token
         prompt = Prompt.parse(prompt, *([mask] if mask else []))
-    query = model.query(prompt, answer, multi_mask=multi_mask)
+
+    def asked(answer: str) -> Query:
+        return placed(model.query(prompt, answer, multi_mask=multi_mask, subject=subject), how.positions)
+
+    query, against = asked(answer), how.against
     if against is None:
         return (query,)
     if against == WRONG_ANSWERS:
         refuse("against", against, "an answer: one question has no list of wrong ones")
     set_against(model, query, against, multi_mask=multi_mask)  # refuses an answer that does not part from the first
-    return query, model.query(prompt, against, multi_mask=multi_mask)
+    return query, asked(against)
 
 
 def _located(
-    model: Model, query: Query, how: AttributionSettings, choice: SelectionSettings, multi_mask: bool
+    model: Model, query: Query, how: AttributionSettings, choice: SelectionSettings, subject: str, multi_mask: bool
 ) -> KnowledgeNeurons:
-    fact = Fact("asked", "asked", query.prompt.text, query.answer, _UNDETERMINED, (query.prompt,))
+    fact = Fact("asked", "asked", subject or query.prompt.text, query.answer, _UNDETERMINED, (query.prompt,))
     (located,) = locate_batch(model, [fact], how, choice, multi_mask=multi_mask)
     assert located.known is not None  # a prompt that cannot be asked was refused by now
     return located.known
@@ -137,7 +145,7 @@ def _changes(
     for action, factor in ACTIONS.items():
         sets = [known.neurons, *random]
         (logs,) = log_probabilities_of(model.backbone, [Question(queries, sets, [factor] * len(sets))])
-        check_finite(logs, f"prompt {known.fact.subject!r}", "P(answer) is NaN under an intervention")
+        check_finite(logs, f"prompt {queries[0].prompt.text!r}", "P(answer) is NaN under an intervention")
         with model.scale_values(known.neurons, factor):
             (said,) = model.evaluate(queries[:1])
         after = [math.exp(value) for value in logs[0]]

@@ -100,6 +100,7 @@ class Answered:
         carriers: the neurons, in the order they were found; none: nothing reached the threshold.
         changes: what suppressing and doubling them does; none where there are no neurons.
         notes: what a reader should know of these numbers, in sentences.
+        positions: where neurons are meant: scored, read and changed.
     """
 
     model: str
@@ -115,6 +116,7 @@ class Answered:
     carriers: tuple[Carrier, ...]
     changes: tuple[Change, ...]
     notes: tuple[str, ...] = ()
+    positions: str = "target"
 
     @property
     def neurons(self) -> tuple[Neuron, ...]:
@@ -165,8 +167,9 @@ class Answered:
             named = " ".join(map(str, own[:_NAMED])) + (" ..." if len(own) > _NAMED else "")
             share = self.shares[layer]
             rows.append((str(layer), bar(share), f"{share:.0%}" if own else "", str(len(own) or ""), named))
+        where = "" if self.positions == "target" else f", positions: {self.positions}"
         what = "neuron carries" if len(self.carriers) == 1 else "neurons carry"
-        title = f"{len(self.carriers)} of {self.layers * self.width:,} {what} it ({self.method})"
+        title = f"{len(self.carriers)} of {self.layers * self.width:,} {what} it ({self.method}{where})"
         return Part(title, ("layer", "share of the score", "", "neurons", "which"), tuple(rows))
 
     def _changed(self) -> Part:

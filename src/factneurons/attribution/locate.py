@@ -105,14 +105,11 @@ def locate_batch(
     negatives: Callable[[Fact], Sequence[tuple[Prompt, str]]] | None = None,
 ) -> list[Located]:
     """Find the knowledge neurons of a few facts, whose prompts share passes (arguments as in `locate`)."""
-    if settings.positions != "target":
-        refuse(
-            "positions",
-            settings.positions,
-            "'target' where neurons are located, as what is found is suppressed there; attribute_all scores others",
-        )
     began = time.perf_counter()
-    asked = [ask(model, fact, multi_mask=multi_mask, against=settings.against) for fact in facts]
+    asked = [
+        ask(model, fact, multi_mask=multi_mask, against=settings.against, positions=settings.positions)
+        for fact in facts
+    ]
     unlike = [
         _negative_queries(model, fact, negatives(fact), settings, multi_mask=multi_mask) if negatives else []
         for fact in facts
@@ -156,7 +153,7 @@ def _negative_queries(
         refuse("against", settings.against, "a text where there are negative prompts, which have no wrong answers")
     queries = []
     for prompt, answer in negatives:
-        query = of_fact(model.query(prompt, answer, multi_mask=multi_mask), fact)
+        query = of_fact(model.query(prompt, answer, multi_mask=multi_mask, subject=fact.subject), fact)
         if settings.against is not None:
             query = set_against(model, query, settings.against, multi_mask=multi_mask)
         queries.append(of_fact(query, fact))

@@ -40,6 +40,7 @@ from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item, capture
 from factneurons.models.passes.memory import budget_bytes, in_parts
 from factneurons.models.prompts import set_against
+from factneurons.models.query import placed
 from factneurons.models.types import Query
 from factneurons.settings import check_choice, refuse, with_options
 
@@ -137,7 +138,6 @@ _STARTS: dict[Callable[..., Baselines], str] = {
     sentence_baselines: "sentences",
     mean_baseline: "mean",
 }
-_AT_TARGET_ONLY = ("amig_authors", "log_probability_increase", "direct_logit")
 
 
 def _over_positions(
@@ -235,9 +235,6 @@ ROUNDS = 4
 """How many rounds are worth their time; with more, nothing is found but neurons that help every fact."""
 
 _AMIG_THRESHOLD = {"en": 0.3, "": 0.2}
-_UNTUNED = {"": 0.2}
-"""That of Dai et al. (2022), for methods whose papers name none: they rank."""
-
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
@@ -283,31 +280,34 @@ METHODS: dict[str, Method] = {
             _AMIG_THRESHOLD,
         ),
         Method("gradient_x_activation", "the gradient at the activation, times it", gradient_x_activation, {"": 0.2}),
-        Method("relp", "relevance of RelP: attention patterns and norms held", relp, _UNTUNED),
-        Method("attnlrp", "relevance of AttnLRP: also through attention patterns", attnlrp, _UNTUNED),
-        Method("atp_star", "AtP*: |gradient times activation|, mean over dropped layers", atp_star, _UNTUNED),
+        Method("relp", "relevance of RelP: attention patterns and norms held", relp, {"": 0.3}),
+        Method("attnlrp", "relevance of AttnLRP: also through attention patterns", attnlrp, {"": 0.3}),
+        Method("atp_star", "AtP*: |gradient times activation|, mean over dropped layers", atp_star, {"": 0.15}),
         Method(
             "log_probability_increase",
             "what the neuron's write alone adds to log P, read by the head at once; in nats, whatever the target",
             log_probability_increase,
-            _UNTUNED,
+            {"": 0.5},
             settings=_in_nats,
         ),
         Method(
             "direct_logit",
             "the neuron's write times the answer's unembedding; in logits, whatever the target",
             direct_logit,
-            _UNTUNED,
+            {"": 0.1},
             settings=_in_logits,
         ),
         Method(
-            "suppression", "the exact change with this neuron alone at 0; slow: a row per neuron", suppression, _UNTUNED
+            "suppression",
+            "the exact change with this neuron alone at 0; slow: a row per neuron",
+            suppression,
+            {"": 0.1},
         ),
         Method("activation", "the neuron's value itself", activation, {"": 0.5}),
         Method("random", "dai's scores dealt out anew within each layer, once per fact: a control", _random, {"": 0.2}),
     )
 }
-"""The methods by name."""
+"""The methods by name. Papers that only rank name no threshold; docs/benchmark.md says how these were set."""
 
 
 def method_named(name: str) -> Method:
@@ -327,6 +327,7 @@ def attribute(
     settings: AttributionSettings | None = None,
     *,
     multi_mask: bool = False,
+    subject: str = "",
     **options: object,
 ) -> Attribution:
     """Score every neuron of the model for one prompt and answer.
@@ -338,14 +339,15 @@ def attribute(
         settings: all settings in one record, or
         **options: its fields by name, for instance `method="dai", rule="right", points=20`.
         multi_mask: cloze models: ask for an answer of several tokens with as many masks.
+        subject: what the prompt is about, for neurons meant at its tokens (`positions`).
 
     Raises:
-        NotAskable: this model cannot be asked this, or not both answers of a contrast.
+        NotAskable: this model cannot be asked this, or not both answers of a contrast; no subject in the prompt.
         BadSetting: an unknown method, rule or option.
         BadNumber: the scores hold NaN or infinity.
     """
     settings = with_options(AttributionSettings, settings, options)
-    query = model.query(prompt, answer, multi_mask=multi_mask)
+    query = model.query(prompt, answer, multi_mask=multi_mask, subject=subject)
     if settings.against is not None:
         query = set_against(model, query, settings.against, multi_mask=multi_mask)
     return attribute_all(model, [query], settings)[0]
@@ -358,19 +360,20 @@ def attribute_all(
 
     Args:
         model: a loaded model.
-        queries: what is scored.
+        queries: what is scored; the settings say where their neurons are meant.
         settings: all settings in one record, or
         **options: its fields by name.
 
     Raises:
         BadSetting: an unknown option, or an impossible value.
+        NotAskable: a prompt without its subject, where neurons are meant there.
         BadNumber: the scores hold NaN or infinity.
     """
     settings = with_options(AttributionSettings, settings, options)
     method = method_named(settings.method)
     settings = method.settings(settings)
     _check_contrast(queries, settings)
-    _check_positions(queries, settings)
+    queries = [placed(query, settings.positions) for query in queries]
     result: dict[int, Attribution] = {}
 
     def score(indices: Sequence[int]) -> None:
@@ -392,19 +395,6 @@ def _check_contrast(queries: Sequence[Query], settings: AttributionSettings) -> 
         if query.against is None:
             where = f"prompt {query.prompt.text!r} is asked without one (`prompts.set_against`)"
             refuse("against", settings.against, f"None where answers are set against no other: {where}")
-
-
-def _check_positions(queries: Sequence[Query], settings: AttributionSettings) -> None:
-    if settings.positions == "target":
-        return
-    if settings.method in _AT_TARGET_ONLY:
-        refuse("positions", settings.positions, f"'target' with the method {settings.method!r}")
-    for query in queries:
-        if settings.positions == "subject" and not query.subject:
-            where = f"prompt {query.prompt.text!r}"
-            refuse(
-                "positions", settings.positions, f"'target' or 'all' where no subject is known in the prompt: {where}"
-            )
 
 
 def _items(queries: Sequence[Query], settings: AttributionSettings) -> list[list[Item]]:

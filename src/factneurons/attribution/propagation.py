@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from factneurons.attribution.scores import Scores
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.attribution.spread import places_of
 from factneurons.errors import BadModel
 from factneurons.models.hooks import Registration, after, before, stream_of, with_stream
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item, places
 from factneurons.models.passes.fast_path import values_and_gradients
 from factneurons.models.passes.relevance import attnlrp_rules, relp_rules
+from factneurons.models.passes.spread import spread_places
 from factneurons.models.passes.whole import WholeGradients, whole_gradients
 
 
@@ -123,7 +123,7 @@ def _summed(
     if settings.positions != "target":
         scores = [each.new_zeros(len(items), each.shape[-1]) for each in products]
         for number, (row, tokens) in enumerate(items):
-            by_layer = places_of(model, captured.batch.queries[row], tokens[0], settings)
+            by_layer = spread_places(backbone, captured.batch.queries[row], tokens[0])
             for score, product, own in zip(scores, products, by_layer, strict=True):
                 score[number] = product[number, own].sum(0)
         return scores

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from factneurons.attribution.quadrature import ADAPTIVE, RULES, quadrature
-from factneurons.models.types import Target
+from factneurons.models.types import Positions, Target
 from factneurons.settings import Limits, check, check_number, option, refuse
 
 METHOD_NAMES = (
@@ -33,10 +33,12 @@ METHOD_NAMES = (
 JOINT_METHODS = ("joint", "amig_joint")
 """Methods of one path through all layers: their completeness is one number for all layers together."""
 
+AT_TARGET_ONLY = ("amig_authors", "log_probability_increase", "direct_logit")
+"""Methods that are defined where the answer is read off, and nowhere else."""
+
 SELECTOR_NAMES = ("fraction", "absolute", "top", "percentile")
 AGREEMENT_NAMES = ("refine", "union", "consistency")
 ANSWER_TOKENS = ("mean", "sum", "first")
-POSITIONS = ("target", "subject", "all")
 UNITS = ("tokens", "words", "all")
 NORMALISATIONS = ("none", "layer", "global")
 
@@ -70,11 +72,10 @@ class AttributionSettings:
         "Another answer, as text, whose F is taken off the answer's; wrong_answers: the first wrong answer of each "
         "fact. Default: none.",
     )
-    positions: str = option(
+    positions: Positions = option(
         "target",
-        "Where neurons are meant, their scores summed over the positions, one of: {choices} (the subject's tokens; all "
-        "positions up to the target).",
-        choices=POSITIONS,
+        "Where neurons are meant, their scores summed over the positions, and changed, one of: {choices} (where the "
+        "answer is read off; the subject's last token; all its tokens; all positions up to the target).",
     )
     answer_tokens: str = option(
         "mean", "How the scores of several answer tokens become one: {choices}.", choices=ANSWER_TOKENS
@@ -94,6 +95,8 @@ class AttributionSettings:
         check(self)
         if self.against is not None and not self.against.strip():
             refuse("against", self.against, "an answer")
+        if self.positions != "target" and self.method in AT_TARGET_ONLY:
+            refuse("positions", self.positions, f"'target' with the method {self.method!r}")
         if self.rule != ADAPTIVE:
             quadrature(self.rule, self.points)  # what the rule itself asks of its points
         elif self.points is not None:

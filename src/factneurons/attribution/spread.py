@@ -24,7 +24,7 @@ from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item
 from factneurons.models.passes.corrupted import corrupted, replacement_token
 from factneurons.models.passes.spread import Rest, spread_gradients, spread_places, spread_values, whole_values
-from factneurons.models.types import Query, Spread
+from factneurons.models.types import Query
 
 _RELATIVE = 0.01
 
@@ -32,13 +32,13 @@ _RELATIVE = 0.01
 def integrate_over_positions(
     model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings, *, start: str, joint: bool
 ) -> tuple[Integral, Tensor]:
-    """Integrate dF/dg at the positions of the settings.
+    """Integrate dF/dg at the positions of every query.
 
     Args:
         model: the model.
         captured: items at one target position each.
         items: the same.
-        settings: the positions, the rule, the target function and the tolerance.
+        settings: the rule, the target function and the tolerance.
         start: "zero", "sentences" (a path per unit of the prompt) or "mean" (of these).
         joint: whether all layers move together, or each alone.
 
@@ -87,7 +87,7 @@ class _Paths:
     ) -> None:
         self._model, self._captured, self._settings, self._end = model, captured, settings, end
         query = captured.batch.queries[item[0]]
-        self._where = places_of(model, query, item[1][0], settings)
+        self._where = spread_places(model.backbone, query, item[1][0])
         self.rests = _starts(model, query, self._where, start, settings)
         everything = range(model.layer_count)
         self._groups = [tuple(everything)] if joint else [(layer,) for layer in everything]
@@ -139,12 +139,6 @@ class _Paths:
             self.points[group, path] = len(rule.nodes)
 
 
-def places_of(model: Model, query: Query, token: int, settings: AttributionSettings) -> list[list[int]]:
-    """The positions of the settings, by layer."""
-    kind: Spread = "subject" if settings.positions == "subject" else "all"
-    return spread_places(model.backbone, query, token, kind)
-
-
 def _starts(
     model: Model, query: Query, where: Sequence[Sequence[int]], start: str, settings: AttributionSettings
 ) -> list[Rest]:
@@ -168,7 +162,7 @@ def suppressed_over_positions(
     scores = [torch.zeros_like(value[:, 0]) for value in captured.activations]
     for number, (row, tokens) in enumerate(items):
         alone = captured.subset(torch.tensor([number]))
-        where = places_of(model, captured.batch.queries[row], tokens[0], settings)
+        where = spread_places(model.backbone, captured.batch.queries[row], tokens[0])
         for layer, score in enumerate(scores):
             gates: list[Tensor | None] = [None] * model.layer_count
             gates[layer] = 1 - torch.eye(score.shape[-1], dtype=score.dtype, device=score.device)

@@ -38,14 +38,19 @@ def ask(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="A text; ___ stands where the answer goes.")],
     answer: Annotated[str, typer.Argument(metavar="ANSWER", help="The answer that is asked for.")],
     *,
-    settings: Annotated[fn.AttributionSettings, Fields("against method rule points target answer_tokens units")],
+    settings: Annotated[
+        fn.AttributionSettings, Fields("against method rule points target positions answer_tokens units")
+    ],
     selection: Annotated[fn.SelectionSettings, Fields("selector threshold rounds")],
     tests: Annotated[fn.InterventionSettings, Fields("draws seed")],
+    subject: Annotated[
+        str, typer.Option(help="What the prompt is about, as it stands there; for --positions subject, subject_last.")
+    ] = "",
     neurons: Annotated[int, typer.Option(min=1, help="How many neurons are shown one by one.")] = 8,
     tokens: Annotated[int, typer.Option(min=1, help="How many tokens each of them pushes up and down are named.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
     multi_mask: MultiMask = False,
-    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code")],
+    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code allow_pickle")],
 ) -> None:
     """Ask a model a question: how likely is an answer, which neurons carry it, and what happens when they change?"""
     loaded = loading.model(model)
@@ -53,6 +58,7 @@ def ask(
         loaded,
         prompt,
         answer,
+        subject=subject,
         settings=settings,
         selection=selection,
         tests=tests,

@@ -13,6 +13,7 @@ import typer
 import factneurons as fn
 from factneurons.cli.console import say
 from factneurons.cli.options import Device, FactsSpec, Fields, Limit, SkipBad, listed, settings_as_options
+from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -26,6 +27,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 }
 
 
+@shared
 @settings_as_options
 def suite(
     *,
@@ -55,7 +57,9 @@ def suite(
         bool,
         typer.Option("--as-published", help="Use the variants of the papers' code, as far as they are there."),
     ] = False,
-    settings: Annotated[fn.ExperimentSettings, Fields("methods all_facts multi_mask limit draws unrelated seed")],
+    settings: Annotated[
+        fn.ExperimentSettings, Fields("methods all_facts multi_mask limit draws unrelated perturbed new seed")
+    ],
     all_facts: Annotated[
         bool, typer.Option("--all-facts", help="Also facts that the model does not know; else they are left out.")
     ] = False,

@@ -30,7 +30,7 @@ from factneurons.models.hooks import Registration, after, noting_shape
 from factneurons.models.interventions import check_positions
 from factneurons.models.model import Model
 from factneurons.models.neurons import existing
-from factneurons.models.types import Neuron, Positions
+from factneurons.models.types import Neuron, Reach
 
 _known: WeakKeyDictionary[Model, tuple[object, str]] = WeakKeyDictionary()
 
@@ -223,7 +223,7 @@ def _bytes(tensor: Tensor) -> Tensor:
 
 
 @contextmanager
-def added(model: Model, neurons: Sequence[Neuron], change: Tensor, positions: Positions) -> Iterator[None]:
+def added(model: Model, neurons: Sequence[Neuron], change: Tensor, positions: Reach) -> Iterator[None]:
     """Add to what neurons write for the time of the block, as if `change` were added to their out-weights.
 
     Args:
@@ -246,7 +246,7 @@ def added(model: Model, neurons: Sequence[Neuron], change: Tensor, positions: Po
 
 
 def _adding(
-    model: Model, layer: int, indices: list[int], change: Tensor, positions: Positions
+    model: Model, layer: int, indices: list[int], change: Tensor, positions: Reach
 ) -> tuple[Registration, Registration]:
     shape, noting = noting_shape(model.backbone.layers[layer].block)
 

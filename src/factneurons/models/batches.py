@@ -30,12 +30,11 @@ class Batch:
         )
 
     def positions_mask(self, *, encoder: bool) -> Tensor:
-        """Which positions are target positions, [queries, tokens] of bool; the sentinel's in an encoder."""
+        """Where the queries' neurons are meant, [queries, tokens] of bool (`Query.places`)."""
         ids = self.input_ids if self.decoder_input_ids is None or encoder else self.decoder_input_ids
         mask = torch.zeros(ids.shape, dtype=torch.bool, device=ids.device)
         for row, query in enumerate(self.queries):
-            sentinel = query.encoder_position
-            mask[row, [sentinel] if encoder and sentinel is not None else list(query.target_positions)] = True
+            mask[row, list(query.places(encoder=encoder))] = True
         return mask
 
 

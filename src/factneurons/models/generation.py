@@ -12,7 +12,7 @@ from factneurons.models.model import Model
 from factneurons.models.neurons import checked
 from factneurons.models.passes.generation import continuations
 from factneurons.models.query import prompt_ids
-from factneurons.models.types import Positions
+from factneurons.models.types import Reach
 from factneurons.settings import check_number
 
 
@@ -23,7 +23,7 @@ def generate(
     factor: float = 0.0,
     *,
     tokens: int = 20,
-    positions: Positions = "target",
+    positions: Reach = "target",
 ) -> list[str]:
     """What a causal model writes in the blanks, the likeliest token each time; the prompts share passes.
 

@@ -1,7 +1,8 @@
 """Changes of neurons that are undone when their block ends, bit for bit and whatever was thrown inside.
 
-`scale_values` and `set_values` act on activations at the target positions (in free generation: the last
-prompt token and every generated one) or everywhere; `scale_weights` acts on the in- and out-weights
+`scale_values` and `set_values` act on activations where the neurons of the query that is asked are meant, which is at
+its target positions unless it says otherwise (in free generation: at the last prompt token and every generated one), or
+everywhere; `scale_weights` acts on the in- and out-weights
 and so at every position. Sources: Dai et al. (2022) for values, Cracking Factual Knowledge (ACL 2025) for weights.
 """
 
@@ -17,10 +18,10 @@ from torch import Tensor, nn
 from factneurons.models.backbone import Backbone
 from factneurons.models.hooks import Registration, before, noting_shape
 from factneurons.models.neurons import checked, in_views, out_views
-from factneurons.models.types import Neuron, Parts, Positions
+from factneurons.models.types import Neuron, Parts, Reach
 from factneurons.settings import check_choice
 
-_POSITIONS: tuple[Positions, ...] = ("target", "all")
+_POSITIONS: tuple[Reach, ...] = ("target", "all")
 _PARTS: dict[str, tuple[bool, bool]] = {"both": (True, True), "out": (True, False), "in": (False, True)}
 
 Change = Callable[[Tensor, Tensor], Tensor]
@@ -34,7 +35,7 @@ def check_positions(positions: str) -> None:
 
 @contextmanager
 def changed_values(
-    backbone: Backbone, neurons: Iterable[tuple[int, int]], change: Change, positions: Positions
+    backbone: Backbone, neurons: Iterable[tuple[int, int]], change: Change, positions: Reach
 ) -> Iterator[None]:
     """Change the values of neurons for the time of the block."""
     check_positions(positions)
@@ -64,7 +65,7 @@ def _on_columns(entries: list[tuple[int, int]], change: Change) -> Callable[[Ten
 
 
 def _hooks(
-    backbone: Backbone, layer: int, entries: list[tuple[int, int]], change: Change, positions: Positions
+    backbone: Backbone, layer: int, entries: list[tuple[int, int]], change: Change, positions: Reach
 ) -> list[Registration]:
     on_columns = _on_columns(entries, change)
     shape, noting = noting_shape(backbone.layers[layer].block)

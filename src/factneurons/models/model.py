@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -17,10 +18,11 @@ from factneurons.models import neurons as weights
 from factneurons.models.adapters import Adapter
 from factneurons.models.backbone import Backbone
 from factneurons.models.limits import position_limit
-from factneurons.models.query import build_query
+from factneurons.models.query import build_query, placed
 from factneurons.models.questions import Asking, Question
+from factneurons.models.saving import write_model_folder
 from factneurons.models.suppression import answer_side_by_side, log_probabilities_of
-from factneurons.models.types import Evaluation, FloatArray, Kind, Neuron, Parts, Positions, Query
+from factneurons.models.types import Evaluation, FloatArray, Kind, Neuron, Parts, Query, Reach
 from factneurons.settings import refuse
 
 _Found = TypeVar("_Found")
@@ -84,6 +86,14 @@ class Model:
         """Neurons per layer."""
         return self.backbone.width
 
+    def save(self, path: Path | str) -> Path:
+        """Write it, with the weights it has now, as an ordinary Hugging Face folder; `load_model` reads it again.
+
+        Raises:
+            BadSetting: there is something in the folder.
+        """
+        return write_model_folder(self.backbone, Path(path))
+
     # Asking
 
     def query(self, prompt: Prompt | str, answer: str, *, multi_mask: bool = False, subject: str = "") -> Query:
@@ -128,7 +138,7 @@ class Model:
         return probabilities.evaluate(self.backbone, queries)
 
     def activations(self, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
-        """Neuron values [queries, layers, width] at the target position, their mean where there are several."""
+        """Neuron values [queries, layers, width] where neurons are meant, their mean over several positions."""
         return probabilities.activations(self.backbone, queries)
 
     # Neurons
@@ -147,7 +157,7 @@ class Model:
         neuron_sets: Sequence[Collection[tuple[int, int]]],
         factor: float | Sequence[float] = 0.0,
         *,
-        positions: Positions = "target",
+        positions: Reach = "target",
     ) -> FloatArray:
         """P(answer) of every query under many changes at once; the queries of causal models share passes.
 
@@ -155,15 +165,17 @@ class Model:
             queries: what is asked.
             neuron_sets: the sets, one change each; an empty one leaves the model as it is.
             factor: what the values are multiplied by, for all sets or one each (0 suppresses, 2 enhances).
-            positions: "target", the query's target positions, or "all".
+            positions: "target", where each query's neurons are meant (`Query.positions`), or "all".
 
         Returns:
             [queries, sets] float64.
         """
         interventions.check_positions(positions)
+        if positions == "all":
+            queries = [placed(query, "all") for query in queries]
         factors = list(factor) if isinstance(factor, Iterable) else [float(factor)] * len(neuron_sets)
         question = Question(queries, neuron_sets, factors)
-        return np.exp(log_probabilities_of(self.backbone, [question], everywhere=positions == "all")[0])
+        return np.exp(log_probabilities_of(self.backbone, [question])[0])
 
     def answer(self, searches: Iterable[Asking[_Found]]) -> list[_Found]:
         """What searches find (`models.questions`), advanced side by side so that their questions share passes."""
@@ -172,29 +184,30 @@ class Model:
     # Changing
 
     def suppress(
-        self, neurons: Iterable[tuple[int, int]], *, positions: Positions = "target"
+        self, neurons: Iterable[tuple[int, int]], *, positions: Reach = "target"
     ) -> AbstractContextManager[None]:
         """Set the neurons' values to 0 for the time of a `with` block."""
         return self.scale_values(neurons, 0.0, positions=positions)
 
     def enhance(
-        self, neurons: Iterable[tuple[int, int]], *, positions: Positions = "target"
+        self, neurons: Iterable[tuple[int, int]], *, positions: Reach = "target"
     ) -> AbstractContextManager[None]:
         """Double the neurons' values for the time of a `with` block."""
         return self.scale_values(neurons, 2.0, positions=positions)
 
     def scale_values(
-        self, neurons: Iterable[tuple[int, int]], factor: float, *, positions: Positions = "target"
+        self, neurons: Iterable[tuple[int, int]], factor: float, *, positions: Reach = "target"
     ) -> AbstractContextManager[None]:
         """Multiply the neurons' values for the time of a `with` block.
 
-        Positions: the target positions of the query that is asked; in free generation (with its cache,
-        and prompts padded on the left) the last prompt token and every generated one; with "all" every one.
+        Positions: those at which the neurons of the query that is asked are meant (`Query.positions`, the target
+        positions unless it says otherwise); in free generation (with its cache, and prompts padded on the left) the
+        last prompt token and every generated one; with "all" every one.
         """
         return interventions.changed_values(self.backbone, neurons, interventions.multiply(factor), positions)
 
     def set_values(
-        self, values: Mapping[Neuron, float], *, positions: Positions = "target"
+        self, values: Mapping[Neuron, float], *, positions: Reach = "target"
     ) -> AbstractContextManager[None]:
         """Set neurons to given values for the time of a `with` block."""
         return interventions.changed_values(self.backbone, values, interventions.put(values), positions)

@@ -15,6 +15,7 @@ from factneurons.models.batches import Batch, groups
 from factneurons.models.passes.capture import capture
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.passes.memory import in_parts
+from factneurons.models.passes.spread import whole_values
 from factneurons.models.types import Evaluation, FloatArray, Query
 
 _TOKENS = 4096
@@ -65,10 +66,16 @@ def evaluate(backbone: Backbone, queries: Sequence[Query]) -> list[Evaluation]:
 
 
 def activations(backbone: Backbone, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
-    """Neuron values [queries, layers, width] at the target position, their mean where there are several."""
+    """Neuron values [queries, layers, width] where neurons are meant, their mean over several positions."""
     result = np.empty((len(queries), backbone.layer_count, backbone.width), dtype=np.float32)
 
     def read(indices: Sequence[int]) -> None:
+        apart = [index for index in indices if queries[index].positions != "target"]
+        for index in apart:
+            result[index] = _means(backbone, queries[index])
+        indices = [index for index in indices if index not in apart]
+        if not indices:
+            return
         counts = [len(queries[index].answer_ids) for index in indices]
         items = [(row, (token,)) for row, count in enumerate(counts) for token in range(count)]
         values = capture(backbone, [queries[index] for index in indices], items).activations
@@ -79,6 +86,16 @@ def activations(backbone: Backbone, queries: Sequence[Query]) -> npt.NDArray[np.
     for indices in groups(queries, causal=backbone.kind == "causal", tokens=_CAPTURED_TOKENS):
         in_parts(indices, read, what=f"reading neurons of {backbone.name}")
     return result
+
+
+def _means(backbone: Backbone, query: Query) -> npt.NDArray[np.float32]:
+    """[layers, width], the mean over the positions at which a layer's neurons are meant; 0 where there are none."""
+    found = np.zeros((backbone.layer_count, backbone.width), dtype=np.float32)
+    for layer, values in enumerate(whole_values(backbone, query)):
+        places = query.places(encoder=backbone.in_encoder(layer))
+        if places:
+            found[layer] = values[list(places)].float().mean(0).cpu().numpy()
+    return found
 
 
 def _asked(backbone: Backbone, queries: Sequence[Query], *, ranks: bool) -> Iterator[_Asked]:

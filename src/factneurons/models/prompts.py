@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from factneurons.errors import NotAskable
 from factneurons.facts.types import Fact, Prompt
-from factneurons.models.query import contrasted
-from factneurons.models.types import WRONG_ANSWERS, Query, Refusal
+from factneurons.models.query import contrasted, placed
+from factneurons.models.types import WRONG_ANSWERS, Positions, Query, Refusal
 
 if TYPE_CHECKING:
     from factneurons.models.model import Model
@@ -23,6 +23,7 @@ def ask(
     answer: str | None = None,
     multi_mask: bool = False,
     against: str | None = None,
+    positions: Positions = "target",
 ) -> tuple[list[Query], list[Refusal]]:
     """The queries of a fact's prompts, and the prompts that this model cannot be asked.
 
@@ -33,6 +34,7 @@ def ask(
         answer: instead of the fact's own.
         multi_mask: masked models: ask for answers of several tokens with as many masks.
         against: another answer that the fact's is set against, or `WRONG_ANSWERS`: the fact's own first wrong one.
+        positions: where neurons are meant; a prompt that does not hold its subject is not asked at the subject.
     """
     queries, refusals = [], []
     for prompt in fact.prompts if prompts is None else prompts:
@@ -41,6 +43,8 @@ def ask(
             asked = model.query(prompt, wanted, multi_mask=multi_mask, subject=fact.subject)
             if against is not None:
                 asked = set_against(model, asked, _other_answer(fact, against), multi_mask=multi_mask)
+            if positions != "target":
+                asked = placed(asked, positions)
             queries.append(of_fact(asked, fact))
         except NotAskable as error:
             refusals.append(Refusal(fact, prompt, error.reason, str(error)))

@@ -18,7 +18,7 @@ from factneurons.errors import BadModel, NotAskable
 from factneurons.facts.problems import shown
 from factneurons.facts.types import BLANK, MASK_TOKENS, Prompt, foreign_blank
 from factneurons.facts.words import NO_SPACES
-from factneurons.models.types import Against, Kind, Query
+from factneurons.models.types import Against, Kind, Positions, Query
 from factneurons.settings import check_choice
 
 if TYPE_CHECKING:
@@ -159,6 +159,18 @@ def contrasted(kind: Kind, query: Query, other: Query) -> Query:
     if _read_before(kind, query, token) != _read_before(kind, other, token):
         raise NotAskable("no-contrast", f"{where}: the model reads something else before the token where they part")
     return replace(query, against=Against(other.answer, token, other.answer_ids[token]))
+
+
+def placed(query: Query, positions: Positions) -> Query:
+    """The query, its neurons meant at these positions.
+
+    Raises:
+        NotAskable: "no-subject": the positions are the subject's, and the query knows none.
+    """
+    if positions in ("subject", "subject_last") and not query.subject:
+        where = f"prompt {shown(query.prompt.text, _SHOWN)}"
+        raise NotAskable("no-subject", f"{where}: its subject is not in it, or was not said; positions: {positions}")
+    return replace(query, positions=positions)
 
 
 def _read_before(kind: Kind, query: Query, token: int) -> tuple[tuple[int, ...], ...]:

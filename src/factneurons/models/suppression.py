@@ -30,7 +30,7 @@ from factneurons.models.probabilities import activations
 from factneurons.models.questions import Asking, Question, Reading
 from factneurons.models.types import FloatArray, Neuron, Query
 
-_ROWS = 512
+_ROWS = 1024
 _ENCODER_TOKENS = 4096
 
 _Found = TypeVar("_Found")
@@ -64,7 +64,7 @@ def answer_side_by_side(backbone: Backbone, searches: Iterable[Asking[_Found]]) 
 
 
 def log_probabilities_of(
-    backbone: Backbone, questions: Sequence[Question], captures: Captures | None = None, *, everywhere: bool = False
+    backbone: Backbone, questions: Sequence[Question], captures: Captures | None = None
 ) -> list[FloatArray]:
     """Log P(answer) in nats, [queries, sets] for each question (`Model.probabilities_with`).
 
@@ -72,7 +72,6 @@ def log_probabilities_of(
         backbone: the network.
         questions: what is asked.
         captures: of queries that were asked before; None: nothing is kept.
-        everywhere: neurons are changed at all positions instead of the target positions.
 
     Raises:
         BadSetting: a neuron that the model does not have, or not one factor for each set.
@@ -91,12 +90,12 @@ def log_probabilities_of(
     def plain(item: _Item, captured: Capture, own: NeuronSets) -> None:
         def ask(part: Sequence[int]) -> None:
             chosen = own.part(part[0], part[-1] + 1)
-            logs = plain_log_probabilities(backbone, captured, chosen.factors_of(), everywhere=everywhere)
+            logs = plain_log_probabilities(backbone, captured, chosen.factors_of())
             results[item.question][item.query, chosen.numbers] = logs.cpu().numpy()
 
         in_parts(range(len(own)), ask, what=f"interventions on {backbone.name}")
 
-    work = _Work(backbone, sets, untouched, fast, plain, everywhere)
+    work = _Work(backbone, sets, untouched, fast, plain)
     work.answer([each.queries for each in questions], captures)
     return results
 
@@ -107,6 +106,11 @@ def values_of(backbone: Backbone, readings: Sequence[Reading], captures: Capture
     results = [np.empty((len(each.queries), len(each.neuron_sets), len(each.neurons))) for each in readings]
 
     def untouched(item: _Item, captured: Capture) -> None:
+        query = captured.batch.queries[item.row]
+        if query.positions != "target":
+            own = readings[item.question].neurons
+            results[item.question][item.query] = activations(backbone, [query])[0][tuple(zip(*own, strict=True))]
+            return
         for place, (layer, index) in enumerate(readings[item.question].neurons):
             value = captured.activations[layer][item.row, :, index].float().mean()
             results[item.question][item.query, :, place] = value.item()
@@ -152,7 +156,6 @@ class _Work:
         untouched: is given the capture that an item is in, before anything else.
         fast: is given a capture of some items alone, and some sets of each.
         plain: is given an item alone, and its sets, where rows do not fit.
-        everywhere: rows never fit.
     """
 
     backbone: Backbone
@@ -160,7 +163,6 @@ class _Work:
     untouched: Callable[[_Item, Capture], None]
     fast: Callable[[Capture, Sequence[_Item], Sequence[NeuronSets]], None]
     plain: Callable[[_Item, Capture, NeuronSets], None]
-    everywhere: bool = False
 
     def answer(self, queries: Sequence[Sequence[Query]], captures: Captures | None) -> None:
         """All questions, each with its queries."""
@@ -195,7 +197,7 @@ class _Work:
         return max(1, _ROWS // captured.positions.shape[1])
 
     def _ask(self, captured: Capture, items: Sequence[_Item]) -> None:
-        if not self.everywhere and fast_path_fits(self.backbone, captured):
+        if fast_path_fits(self.backbone, captured):
             try:
                 self._in_rows(captured, items)
             except Unsupported as reason:

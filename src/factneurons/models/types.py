@@ -27,9 +27,12 @@ WRONG_ANSWERS = "wrong_answers"
 DTYPES = ("float32", "float64", "bfloat16", "float16", "auto")
 """The types weights can have; "auto" is what the files say."""
 
-Positions = Literal["target", "all"]
-Spread = Literal["subject", "all"]
-"""Several positions of a prompt: all tokens of the subject, or all positions."""
+Positions = Literal["target", "subject_last", "subject", "all"]
+"""Where the neurons of a query are meant: where they are scored, read and changed."""
+
+Reach = Literal["target", "all"]
+"""Where a change of neurons acts: where the neurons of the query that is asked are meant, or everywhere."""
+
 Parts = Literal["both", "out", "in"]
 
 
@@ -106,6 +109,7 @@ class Query:
             What is drawn at random for a fact is drawn by it.
         against: what the answer is set against (`query.contrasted` writes it); None: nothing.
         subject: positions in `input_ids` of the subject's tokens; (): it was not said, or is not in the prompt.
+        positions: where its neurons are meant (`query.placed` writes it).
     """
 
     prompt: Prompt
@@ -120,6 +124,28 @@ class Query:
     fact: str = field(default="", compare=False)
     against: Against | None = None
     subject: tuple[int, ...] = ()
+    positions: Positions = "target"
+
+    def places(self, *, encoder: bool) -> tuple[int, ...]:
+        """The positions at which the neurons of a layer are meant.
+
+        The subject is in the text that is read, so a decoder that is fed by an encoder has none of it. A target
+        position of such an encoder is its sentinel's.
+
+        Args:
+            encoder: of a layer of an encoder; of a causal model either will do.
+        """
+        of_text = encoder or not self.decoder_input_ids
+        match self.positions:
+            case "target":
+                sentinel = self.encoder_position
+                return (sentinel,) if encoder and sentinel is not None else self.target_positions
+            case "all":
+                return tuple(range(len(self.input_ids if of_text else self.decoder_input_ids)))
+            case "subject":
+                return self.subject if of_text else ()
+            case "subject_last":
+                return self.subject[-1:] if of_text else ()
 
 
 @dataclass(frozen=True, slots=True)

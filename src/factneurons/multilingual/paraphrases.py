@@ -119,7 +119,7 @@ def consistency(
 def _of_fact(
     model: Model, fact: Fact, settings: AttributionSettings, selection: SelectionSettings, multi_mask: bool
 ) -> FactConsistency:
-    queries, _ = ask(model, fact, multi_mask=multi_mask, against=settings.against)
+    queries, _ = ask(model, fact, multi_mask=multi_mask, against=settings.against, positions=settings.positions)
     value = threshold_for(fact, settings, selection)
     sets = tuple(
         frozenset(coarse_set(each.scores, selection.selector, value))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from factneurons.facts.types import Fact, Prompt
-from factneurons.models.types import Neuron
+from factneurons.models.types import Neuron, Positions
 from factneurons.runs.store import Run
 
 
@@ -20,6 +20,12 @@ class LocatedNeuron(NamedTuple):
     score: float
     share: float
     round: int
+
+
+def positions_of(run: Run) -> Positions:
+    """Where the neurons of a run's facts are meant: located, tested and grouped (`Query.positions`)."""
+    found: Positions = run.manifest.stages["locate"].settings.get("attribution", {}).get("positions", "target")
+    return found
 
 
 def located_facts(run: Run) -> Iterator[tuple[Fact, dict[str, Any], list[LocatedNeuron]]]:

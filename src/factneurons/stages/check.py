@@ -38,7 +38,7 @@ from factneurons.models.model import Model
 from factneurons.models.prompts import ask
 from factneurons.runs.counts import Summary
 from factneurons.runs.drive import Batch
-from factneurons.runs.reading import degenerate_neurons_of, located_facts
+from factneurons.runs.reading import degenerate_neurons_of, located_facts, positions_of
 from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 from factneurons.settings import with_options
@@ -127,12 +127,18 @@ def run_check(
         **options: fields of `settings` by name, for instance `source="pairs", draws=5`.
 
     Raises:
-        BadRun: the run's facts are not where they were, or it was checked with other settings before.
+        BadRun: the run's facts are not where they were, it was checked with other settings before, or its neurons
+            are meant elsewhere than where the answer is read off.
         BadSetting: an unknown option or an impossible value.
     """
     asked = with_options(CheckSettings, settings, options)
     display = display_of(progress)
     located, found = opened(run, model, display)
+    if (positions := positions_of(located)) != "target":
+        raise BadRun(
+            f"{located.folder}: its neurons are meant at positions {positions!r}, and a check reads neurons where the "
+            "answer is read off; locate with --positions target"
+        )
     multi_mask = bool(located.manifest.stages["locate"].settings["multi_mask"])
     checked = _facts_of(located, found, facts, asked, multi_mask)
     with_pairs, degenerate = _degenerate(located, found, checked, asked, skip_bad, display)

@@ -21,7 +21,7 @@ from factneurons.models.model import Model
 from factneurons.models.prompts import ask
 from factneurons.models.types import WRONG_ANSWERS, Query
 from factneurons.runs.counts import counted
-from factneurons.runs.reading import LocatedNeuron, located_facts
+from factneurons.runs.reading import LocatedNeuron, located_facts, positions_of
 from factneurons.runs.store import Run
 from factneurons.stages.display import Display
 from factneurons.stages.stage import BATCH
@@ -61,7 +61,7 @@ def model_of(run: Run | Path | str, name: str | None = None, **options: Any) -> 
     Args:
         run: the run, or its folder.
         name: where the model is now; None: where it was.
-        options: `device`, `device_map` or `trust_remote_code`, as `load_model` takes them.
+        options: `device`, `device_map`, `trust_remote_code` or `allow_pickle`, as `load_model` takes them.
 
     Raises:
         BadRun: no run, or nothing was located in it yet.
@@ -107,6 +107,7 @@ class RunFacts:
         self._multi_mask = bool(run.manifest.stages["locate"].settings["multi_mask"])
         against = run.manifest.stages["locate"].settings.get("attribution", {}).get("against")
         self._against = None if against == WRONG_ANSWERS else against  # which a run's facts do not keep
+        self._positions = positions_of(run)
         self._known: dict[str, KnowledgeNeurons] = {}
 
     def __iter__(self) -> Iterator[Fact]:
@@ -145,7 +146,14 @@ class RunFacts:
     def _queries(self, fact: Fact) -> Iterator[Query]:
         """The prompts of a fact that the model can be asked, made one by one as they are taken."""
         for prompt in fact.prompts:  # refusals were told and counted when it was located
-            yield from ask(self._model, fact, prompts=[prompt], multi_mask=self._multi_mask, against=self._against)[0]
+            yield from ask(
+                self._model,
+                fact,
+                prompts=[prompt],
+                multi_mask=self._multi_mask,
+                against=self._against,
+                positions=self._positions,
+            )[0]
 
     def pool(self) -> FactPool[Query]:
         """Facts to ask as unrelated ones."""

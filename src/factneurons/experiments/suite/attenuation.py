@@ -33,10 +33,10 @@ from factneurons.experiments.perturbed_questions import (
 from factneurons.experiments.study import Study
 from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
-from factneurons.models.types import FloatArray, Positions, Query, check_finite
+from factneurons.models.types import FloatArray, Query, Reach, check_finite
 from factneurons.statistics import LEAST_PROBABILITY
 
-CHANGES: dict[str, Positions] = {"values": "target", "weights": "all"}
+CHANGES: dict[str, Reach] = {"values": "target", "weights": "all"}
 """What is suppressed -> at which positions neurons are silent then."""
 
 MEASURES = {

@@ -84,7 +84,7 @@ def gated_values_and_gradients(
 
 def fast_path_fits(backbone: Backbone, captured: Capture) -> bool:
     """Whether rows are right for this model now; found out once, by comparison."""
-    if None in backbone.own.interventions:
+    if None in backbone.own.interventions or any(query.positions != "target" for query in captured.batch.queries):
         return False
     if backbone.fast_path.fits is None:
         why = misfit(backbone, captured)

@@ -113,16 +113,13 @@ def _at_targets(backbone: Backbone, captured: Capture, layer: int, owner: Tensor
 
 
 @torch.no_grad()
-def plain_log_probabilities(
-    backbone: Backbone, captured: Capture, factors: Sequence[Mapping[Neuron, float]], *, everywhere: bool
-) -> Tensor:
-    """Log P(answer) of one query under many sets of multiplied neurons, one whole prompt per set.
+def plain_log_probabilities(backbone: Backbone, captured: Capture, factors: Sequence[Mapping[Neuron, float]]) -> Tensor:
+    """Log P(answer) of one query under many sets of neurons multiplied where they are meant, a whole prompt per set.
 
     Args:
         backbone: any model's.
         captured: one item with all its target positions.
         factors: per set, neuron (layer, index) -> factor.
-        everywhere: at all positions instead of the target positions.
 
     Returns:
         [sets] float64, nats.
@@ -130,11 +127,15 @@ def plain_log_probabilities(
     longest = captured.batch.input_ids.shape[1]
     step = max(1, _TOKENS // longest)
     results = []
+
+    def where(layer: int) -> Sequence[int]:
+        return captured.batch.queries[0].places(encoder=backbone.in_encoder(layer))
+
     for begin in range(0, len(factors), step):
         part = factors[begin : begin + step]
         rows = torch.zeros(len(part), dtype=torch.long, device=captured.rows.device)
         hooks = [
-            before(backbone.layers[layer].down, _multiply(backbone, captured, layer, part, everywhere))
+            before(backbone.layers[layer].down, _multiply(where(layer), layer, part))
             for layer in sorted({layer for neurons in part for layer, _ in neurons})
         ]
         hidden = backbone.to_head(repeated(captured.batch, rows), hooks=hooks)
@@ -145,14 +146,7 @@ def plain_log_probabilities(
     return torch.cat(results)
 
 
-def _multiply(
-    backbone: Backbone,
-    captured: Capture,
-    layer: int,
-    factors: Sequence[Mapping[Neuron, float]],
-    everywhere: bool,
-) -> Callable[..., Any]:
-    where = places(backbone, captured.batch, layer, captured.rows[:1], captured.positions[:1])[0]
+def _multiply(where: Sequence[int], layer: int, factors: Sequence[Mapping[Neuron, float]]) -> Callable[..., Any]:
     entries = [(row, i, f) for row, neurons in enumerate(factors) for (lay, i), f in neurons.items() if lay == layer]
 
     def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
@@ -161,10 +155,7 @@ def _multiply(
         for row, index, factor in entries:
             scale[row, 0, index] = factor
         changed = value.reshape(len(factors), -1, value.shape[-1]).clone()
-        if everywhere:
-            changed = changed * scale
-        else:
-            changed[:, where] = changed[:, where] * scale
+        changed[:, where] = changed[:, where] * scale
         return (changed.view(value.shape),)
 
     return hook

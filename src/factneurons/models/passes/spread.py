@@ -13,7 +13,7 @@ from factneurons.models.hooks import before
 from factneurons.models.passes.capture import Capture
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.passes.plain import repeated, step_of
-from factneurons.models.types import Query, Spread, Target
+from factneurons.models.types import Query, Target
 
 Gates = Sequence[Tensor | None]
 """Per layer [rows, width]; None: the layer is left as it is."""
@@ -22,25 +22,16 @@ Rest = Sequence[Tensor | None]
 """Per layer [n, width], what neurons are at each of the n places where their gates are 0; None: zeros."""
 
 
-def spread_places(backbone: Backbone, query: Query, token: int, positions: Spread) -> list[list[int]]:
-    """The positions of each layer at which its neurons are meant.
-
-    "all" ends where the output for the answer's token is read, behind which a causal model does not look back. The
-    subject is in the text that is read, so a decoder that is fed by an encoder has none.
+def spread_places(backbone: Backbone, query: Query, token: int) -> list[list[int]]:
+    """The positions of each layer at which its neurons are meant, as far as the output for one answer token sees them.
 
     Args:
         backbone: the network.
         query: what is asked.
         token: which of the answer's tokens.
-        positions: "subject" or "all".
     """
     end = query.target_positions[token] + 1
-    encoder = list(range(len(query.input_ids))) if positions == "all" else list(query.subject)
-    decoder = list(range(end)) if positions == "all" else []
-    if backbone.kind == "causal":
-        encoder = [place for place in encoder if place < end]
-    if backbone.kind != "encoder-decoder":
-        return [encoder] * backbone.layer_count
+    encoder, decoder = list(query.places(encoder=True)), [p for p in query.places(encoder=False) if p < end]
     return [encoder if backbone.in_encoder(layer) else decoder for layer in range(backbone.layer_count)]
 
 

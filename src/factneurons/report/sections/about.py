@@ -10,6 +10,7 @@ from typing import Any
 from factneurons.report import text
 from factneurons.report.reading import LeftOut, Reading
 from factneurons.runs.manifest import StageRecord
+from factneurons.runs.reading import positions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ def _properties(reading: Reading) -> dict[str, str]:
         "SHA-256 of the data": str(manifest.data.get("sha256", "")),
         "Relations": f"{facts['relation'].nunique():,}",
         "Method": ", ".join(sorted({str(method) for method in facts["method"]})),
+        "Positions": positions_of(reading.run),
     }
 
 
