@@ -59,7 +59,7 @@ def test_what_is_left_out_is_counted_with_its_reason(lengths, gpt2, tmp_path):
 
 
 def test_nothing_at_all_is_an_error(lengths, gpt2, tmp_path):
-    with pytest.raises(BadRun, match=r"E0: none of the facts of .* could be measured \(4 nothing-measured\)"):
+    with pytest.raises(BadRun, match=r"E0: none of the 4 facts of .* \(4 nothing-measured\); it needs one at least"):
         run_experiment(lengths(nothing=range(4)), gpt2, FACTS, tmp_path / "run")
 
 

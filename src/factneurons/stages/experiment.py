@@ -139,9 +139,12 @@ def measure(
     with suppress(OSError):  # another experiment's may be there
         checkpoints.parent.rmdir()
     if not run.counts(stage.name).done:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in run.counts(stage.name).skipped.items())
-        none = f"none of the facts of {held.source.spec} could be measured"
-        raise BadRun(f"{experiment.id}: {none} ({reasons or 'there are none'})")
+        skipped = run.counts(stage.name).skipped
+        reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
+        raise BadRun(
+            f"{experiment.id}: none of the {len(held.facts)} facts of {held.source.spec} could be measured "
+            f"({reasons or 'there are none'}); it needs one at least, and can say something with {experiment.smallest}"
+        )
     display.finished(stage.name, run)
     return run
 
