@@ -235,9 +235,6 @@ ROUNDS = 4
 """How many rounds are worth their time; with more, nothing is found but neurons that help every fact."""
 
 _AMIG_THRESHOLD = {"en": 0.3, "": 0.2}
-_UNTUNED = {"": 0.2}
-"""That of Dai et al. (2022), for methods whose papers name none: they rank."""
-
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
@@ -283,31 +280,34 @@ METHODS: dict[str, Method] = {
             _AMIG_THRESHOLD,
         ),
         Method("gradient_x_activation", "the gradient at the activation, times it", gradient_x_activation, {"": 0.2}),
-        Method("relp", "relevance of RelP: attention patterns and norms held", relp, _UNTUNED),
-        Method("attnlrp", "relevance of AttnLRP: also through attention patterns", attnlrp, _UNTUNED),
-        Method("atp_star", "AtP*: |gradient times activation|, mean over dropped layers", atp_star, _UNTUNED),
+        Method("relp", "relevance of RelP: attention patterns and norms held", relp, {"": 0.3}),
+        Method("attnlrp", "relevance of AttnLRP: also through attention patterns", attnlrp, {"": 0.3}),
+        Method("atp_star", "AtP*: |gradient times activation|, mean over dropped layers", atp_star, {"": 0.15}),
         Method(
             "log_probability_increase",
             "what the neuron's write alone adds to log P, read by the head at once; in nats, whatever the target",
             log_probability_increase,
-            _UNTUNED,
+            {"": 0.5},
             settings=_in_nats,
         ),
         Method(
             "direct_logit",
             "the neuron's write times the answer's unembedding; in logits, whatever the target",
             direct_logit,
-            _UNTUNED,
+            {"": 0.1},
             settings=_in_logits,
         ),
         Method(
-            "suppression", "the exact change with this neuron alone at 0; slow: a row per neuron", suppression, _UNTUNED
+            "suppression",
+            "the exact change with this neuron alone at 0; slow: a row per neuron",
+            suppression,
+            {"": 0.1},
         ),
         Method("activation", "the neuron's value itself", activation, {"": 0.5}),
         Method("random", "dai's scores dealt out anew within each layer, once per fact: a control", _random, {"": 0.2}),
     )
 }
-"""The methods by name."""
+"""The methods by name. Papers that only rank name no threshold; docs/benchmark.md says how these were set."""
 
 
 def method_named(name: str) -> Method:
