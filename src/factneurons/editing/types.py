@@ -19,7 +19,6 @@ from torch import Tensor
 
 from factneurons.editing import storage
 from factneurons.editing.description import MODEL, OUT_WEIGHTS, Description, stacked
-from factneurons.editing.model_folder import write_model_folder
 from factneurons.editing.weights import added, check_editable, identity, same_bits, weights_of, write_weights
 from factneurons.errors import BadModel, BadSetting
 from factneurons.models.model import Model
@@ -97,7 +96,7 @@ class Edit:
             BadModel: as for `apply`.
         """
         with self.on(model):
-            return write_model_folder(model, Path(path))
+            return model.save(path)
 
     def on(self, model: Model, *, by: str = "weights") -> AbstractContextManager[None]:
         """The edited model for the time of a `with` block.

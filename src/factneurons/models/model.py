@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from factneurons.models.backbone import Backbone
 from factneurons.models.limits import position_limit
 from factneurons.models.query import build_query, placed
 from factneurons.models.questions import Asking, Question
+from factneurons.models.saving import write_model_folder
 from factneurons.models.suppression import answer_side_by_side, log_probabilities_of
 from factneurons.models.types import Evaluation, FloatArray, Kind, Neuron, Parts, Query, Reach
 from factneurons.settings import refuse
@@ -83,6 +85,14 @@ class Model:
     def width(self) -> int:
         """Neurons per layer."""
         return self.backbone.width
+
+    def save(self, path: Path | str) -> Path:
+        """Write it, with the weights it has now, as an ordinary Hugging Face folder; `load_model` reads it again.
+
+        Raises:
+            BadSetting: there is something in the folder.
+        """
+        return write_model_folder(self.backbone, Path(path))
 
     # Asking
 
