@@ -34,7 +34,7 @@ from factneurons.attribution.types import AnyFloats, Attribution
 from factneurons.draws import random_numbers
 from factneurons.errors import BadNumber
 from factneurons.facts.types import Prompt
-from factneurons.models.batches import groups
+from factneurons.models.batches import Batch, groups
 from factneurons.models.head import wide_dtype
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item, capture
@@ -189,15 +189,26 @@ def _greedy_prefix(model: Model, query: Query) -> Query:
     count = len(query.answer_ids)
     if count == 1 or model.kind != "causal":
         return query
-    first = query.target_positions[0]
-    alone = replace(
-        query, input_ids=query.input_ids[: first + 1], target_positions=(first,), answer_ids=query.answer_ids[:1]
-    )
-    with torch.no_grad():
-        hidden = capture(model.backbone, [alone], [(0, (0,))])
-        at_target = model.backbone.to_head(hidden.batch)[0, first][None]
+    prompt = query.input_ids[: query.target_positions[0] + 1]
+    return replace(query, input_ids=prompt + (_first_choice(model, query, prompt),) * (count - 1))
+
+
+def _own_prefix(model: Model, query: Query) -> Query:
+    """Later answer tokens follow the model's own first choices, one after the other."""
+    ids = query.input_ids[: query.target_positions[0] + 1]
+    for _ in query.answer_ids[1:]:
+        ids += (_first_choice(model, query, ids),)
+    return replace(query, input_ids=ids)
+
+
+@torch.no_grad()
+def _first_choice(model: Model, query: Query, ids: tuple[int, ...]) -> int:
+    """The token that comes first behind these."""
+    last = len(ids) - 1
+    alone = replace(query, input_ids=ids, target_positions=(last,), answer_ids=query.answer_ids[:1])
+    at_target = model.backbone.to_head(Batch.of([alone], model.backbone.device))[0, last][None]
     _, top = model.backbone.head.ranks(at_target, torch.tensor([query.answer_ids[0]], device=at_target.device))
-    return replace(query, input_ids=query.input_ids[: first + 1] + (int(top[0]),) * (count - 1))
+    return int(top[0])
 
 
 def _authors_settings(settings: AttributionSettings) -> AttributionSettings:
@@ -373,6 +384,7 @@ def attribute_all(
     method = method_named(settings.method)
     settings = method.settings(settings)
     _check_contrast(queries, settings)
+    _check_prefix(model, settings)
     queries = [placed(query, settings.positions) for query in queries]
     result: dict[int, Attribution] = {}
 
@@ -395,6 +407,19 @@ def _check_contrast(queries: Sequence[Query], settings: AttributionSettings) -> 
         if query.against is None:
             where = f"prompt {query.prompt.text!r} is asked without one (`prompts.set_against`)"
             refuse("against", settings.against, f"None where answers are set against no other: {where}")
+
+
+def _check_prefix(model: Model, settings: AttributionSettings) -> None:
+    if settings.prefix == "gold":
+        return
+    reasons = {
+        f"'gold' for {model.name}, which is not asked one token after the other": model.kind != "causal",
+        "'gold' with the method 'amig_authors', which has its own": settings.method == "amig_authors",
+        "'gold' where answers are set against another": settings.against is not None,
+        "'gold' where neurons are meant elsewhere than at the target": settings.positions != "target",
+    }
+    for valid in (valid for valid, is_so in reasons.items() if is_so):
+        refuse("prefix", settings.prefix, valid)
 
 
 def _items(queries: Sequence[Query], settings: AttributionSettings) -> list[list[Item]]:
@@ -423,7 +448,8 @@ def _attribute_batch(
 ) -> list[Attribution]:
     by_query = _items(queries, settings)
     counts, items = [len(own) for own in by_query], [item for own in by_query for item in own]
-    asked = [method.queries(model, query) for query in queries]
+    with_prefix = _own_prefix if settings.prefix == "argmax" else method.queries
+    asked = [with_prefix(model, query) for query in queries]
     captured = capture(model.backbone, asked, items, contrast=settings.against is not None)
     found = method.score(model, captured, items, settings)
     result, begin = [], 0

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -136,6 +136,8 @@ def measure(
         display=display,
     )
     shutil.rmtree(checkpoints, ignore_errors=True)
+    with suppress(OSError):  # another experiment's may be there
+        checkpoints.parent.rmdir()
     if not run.counts(stage.name).done:
         skipped = run.counts(stage.name).skipped
         reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
