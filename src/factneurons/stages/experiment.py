@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -136,10 +136,15 @@ def measure(
         display=display,
     )
     shutil.rmtree(checkpoints, ignore_errors=True)
+    with suppress(OSError):  # another experiment's may be there
+        checkpoints.parent.rmdir()
     if not run.counts(stage.name).done:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in run.counts(stage.name).skipped.items())
-        none = f"none of the facts of {held.source.spec} could be measured"
-        raise BadRun(f"{experiment.id}: {none} ({reasons or 'there are none'})")
+        skipped = run.counts(stage.name).skipped
+        reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
+        raise BadRun(
+            f"{experiment.id}: none of the {len(held.facts)} facts of {held.source.spec} could be measured "
+            f"({reasons or 'there are none'}); it needs one at least, and can say something with {experiment.smallest}"
+        )
     display.finished(stage.name, run)
     return run
 
