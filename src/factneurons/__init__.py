@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from factneurons.models.generation import generate
     from factneurons.models.load import load_model
     from factneurons.models.model import Model
+    from factneurons.models.saving import save_model
     from factneurons.models.types import DTYPES, Neuron, Query
     from factneurons.multilingual.agnostic import language_agnostic
     from factneurons.multilingual.join import language_independent
@@ -198,6 +199,7 @@ __all__ = [
     "run_report",
     "run_status",
     "run_suite",
+    "save_model",
     "stack_edits",
     "test_neurons",
     "train_pocket",
@@ -251,6 +253,7 @@ _MODULES = {
     "models.doctor": ("diagnose",),
     "models.generation": ("generate",),
     "models.load": ("load_model",),
+    "models.saving": ("save_model",),
     "models.model": ("Model",),
     "models.types": ("DTYPES", "Neuron", "Query"),
     "multilingual.agnostic": ("language_agnostic",),

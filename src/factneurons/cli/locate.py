@@ -48,7 +48,7 @@ def locate(
     limit: Limit = None,
     skip_bad: SkipBad = False,
     tests: Annotated[fn.InterventionSettings, Fields("draws unrelated seed")],
-    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code allow_pickle")],
+    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code allow_pickle chat")],
 ) -> None:
     """Find the knowledge neurons of facts, and test them against random ones."""
     loaded = loading.model_for_run(model, facts, out, limit)

@@ -48,10 +48,7 @@ def suite(
         typer.Option(metavar="NAMES", help=f"Only these cells, with commas between: {listed(fn.SUITE_NAMES)}."),
     ] = "",
     plan: Annotated[
-        bool,
-        typer.Option(
-            "--plan", help="Print every cell: what it needs, about how much time and memory, and what is there already."
-        ),
+        bool, typer.Option("--plan", help="Print every cell: needs, about how much time and memory, what is there.")
     ] = False,
     as_published: Annotated[
         bool,
@@ -75,11 +72,8 @@ def suite(
     names = [name.strip() for name in models.split(",") if name.strip()]
     chosen = [name.strip() for name in only.split(",") if name.strip()]
     if plan:
-        _tell(
-            fn.plan_suite(
-                names, facts, out, only=chosen, settings=settings, limit=limit, skip_bad=skip_bad, device=device
-            )
-        )
+        common: dict[str, Any] = {"only": chosen, "settings": settings, "limit": limit, "skip_bad": skip_bad}
+        _tell(fn.plan_suite(names, facts, out, device=device, **common))
         return
     made = fn.run_suite(
         names,

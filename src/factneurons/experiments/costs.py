@@ -40,7 +40,7 @@ COSTS: dict[str, Cost] = {
     "E9": Cost(copies=5),
     "E10": Cost(copies=5),
     "E11": Cost(1.8, 0.00),
-    "E12": Cost(),
+    "E12": Cost(3.9, 1.95),
     "E13": Cost(),
     "E14": Cost(),
 }

@@ -91,8 +91,12 @@ class Commit:
     @property
     def folder_name(self) -> str:
         """The name of its folder under parts/."""
-        key = key_of([*(name.key for name in self.facts), *self.records])
-        return f"{self.number:06d}-{self.stage}-{key}"
+        return f"{self.number:06d}-{self.stage}-{key_of(self.keys)}"
+
+    @property
+    def keys(self) -> list[str]:
+        """What it deals with, one key per place of the stream: facts, and records that never became one."""
+        return [*(name.key for name in self.facts), *self.records]
 
     @property
     def size(self) -> int:

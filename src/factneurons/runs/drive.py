@@ -229,7 +229,7 @@ class _Driver:
                 self.commits.pop(merged, None)
             self.commits[name] = commit.counts
             self.keys_by_name.update({(fact.fact_id, fact.language): fact.key for fact in commit.facts})
-            self.done.update((fact.key for fact in commit.facts), commit.records)
+            self.done.update(commit.keys)
 
     def work_through(self, facts: Iterable[Fact | Skip], size: int, stop: StopSignals) -> None:
         """Every batch of the stream; those that others work on are come back to."""

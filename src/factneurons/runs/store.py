@@ -174,13 +174,7 @@ class Run:
 
     def done(self, stage: str) -> set[str]:
         """The keys of the facts (and of skipped records) that a stage has dealt with."""
-        return undisturbed(
-            lambda: {
-                key
-                for commit, _ in read_commits(self.folder, stage)
-                for key in (*(name.key for name in commit.facts), *commit.records)
-            }
-        )
+        return undisturbed(lambda: {key for each, _ in read_commits(self.folder, stage) for key in each.keys})
 
     def fact_names(self, stage: str) -> Iterator[FactName]:
         """Key, id and language of every fact that a stage has dealt with."""
@@ -230,7 +224,7 @@ class Run:
         """
         table = table_named(name)
         for path in self._part_files(name):
-            yield from _read(path, table).to_pylist()
+            yield from _rows(path, table)
 
     def committed(self, stage: str, *names: str) -> Iterator[dict[str, list[dict[str, Any]]]]:
         """The rows of several tables that belong together, one commit of a stage in memory at a time.
@@ -242,8 +236,7 @@ class Run:
         tables = [table_named(name) for name in names]
         for inner, parts in self._listing(stage):
             yield {
-                table.name: _read(inner / f"{table.name}.parquet", table).to_pylist() if table.name in parts else []
-                for table in tables
+                each.name: _rows(inner / f"{each.name}.parquet", each) if each.name in parts else [] for each in tables
             }
 
     def set_state(self, stage: str, state: State) -> None:
@@ -268,9 +261,9 @@ class Run:
         """Merge the commits of a stage, as far as they can be now; nothing while another worker does."""
         share = self._must_write(stage)
         done = self.manifest.stages[stage].state == "done"
-        with self.lease(stage, "compact") as lease, suppress(FactneuronsError):  # what is damaged, `verify` names
+        with self.lease(stage, "compact") as lease:
             if lease is not None:
-                with disk_errors_in_one_line(self.folder):
+                with suppress(FactneuronsError), disk_errors_in_one_line(self.folder):  # `verify` names what is damaged
                     compact(self.folder, stage, share.name, done=done, growing=growing)
 
     def close(self) -> None:
@@ -357,6 +350,11 @@ def _make(folder: Path, *, parents: bool = False) -> None:
     except FileExistsError:  # another worker has made it just now
         if not folder.is_dir():
             raise
+
+
+def _rows(path: Path, table: Table[Any]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = _read(path, table).to_pylist()
+    return rows
 
 
 def _read(path: Path, table: Table[Any], columns: Sequence[str] | None = None) -> pa.Table:
