@@ -48,7 +48,9 @@ def written(parameter, hint):
     return parameter.default if isinstance(parameter.default, OptionInfo) else get_args(hint)[1]
 
 
-@pytest.mark.parametrize("name", ["device", "device_map", "limit", "revision", "trust_remote_code", "allow_pickle"])
+@pytest.mark.parametrize(
+    "name", ["device", "device_map", "limit", "revision", "trust_remote_code", "allow_pickle", "chat"]
+)
 def test_an_option_is_the_same_wherever_it_is(name):
     told, defaults = set(), set()
     for command in COMMANDS:
@@ -71,6 +73,7 @@ def test_a_model_is_loaded_as_the_options_say(monkeypatch):
         "revision": None,
         "trust_remote_code": True,
         "allow_pickle": False,
+        "chat": False,
     }
     assert asked == [("a model", given)]
     assert set(given) <= set(inspect.signature(load_model).parameters)

@@ -19,6 +19,7 @@ from factneurons.models import bundled as catalog
 from factneurons.models import load
 from factneurons.models.files import fingerprint
 from factneurons.models.load import kind_of, load_config, load_model, load_tokenizer
+from factneurons.models.saving import save_model
 from factneurons.models.source import find_source
 
 KINDS = {"bert": "cloze", "roberta": "cloze", "gpt2": "causal", "llama": "causal", "t5": "encoder-decoder"}
@@ -284,7 +285,7 @@ class TestAllowedPickles:
         found = model.backbone.module.state_dict()
         assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
         assert any(name.endswith(".bin") for name in fingerprint(folder))
-        assert load_model(model.save(tmp_path / "new")).backbone.adapter == model.backbone.adapter
+        assert load_model(save_model(model, tmp_path / "new")).backbone.adapter == model.backbone.adapter
 
     def test_safetensors_come_first(self, gpt2_folder):
         (gpt2_folder / "pytorch_model.bin").write_bytes(b"never opened")
@@ -336,7 +337,7 @@ class TestWeights:
         text = message(BadModel, gpt2_folder)
         assert "pickled weights only (pytorch_model.bin)" in text
         assert "--allow-pickle" in text
-        assert f"fn.load_model('{gpt2_folder}', allow_pickle=True).save('NEW_FOLDER')" in text
+        assert f"fn.save_model(fn.load_model('{gpt2_folder}', allow_pickle=True), 'NEW_FOLDER')" in text
         assert "no pickle of tensors alone" in message(BadModel, gpt2_folder, allow_pickle=True)
         assert not canary.exists()
 

@@ -6,6 +6,7 @@ from transformers import AutoModelForMaskedLM
 
 from factneurons.errors import BadSetting
 from factneurons.models.load import load_model
+from factneurons.models.saving import save_model
 
 
 def test_a_saved_model_is_the_same_model(tiny_model_folder, tmp_path):
@@ -14,7 +15,7 @@ def test_a_saved_model_is_the_same_model(tiny_model_folder, tmp_path):
     query = model.query("Paris is in ___.", "France", multi_mask=True)
     with model.scale_weights([(0, 1)], 2.0):
         asked = model.probabilities([query])
-        folder = model.save(tmp_path / "saved")
+        folder = save_model(model, tmp_path / "saved")
     assert load_model(folder).probabilities([query]) == asked
     plain = AutoModelForMaskedLM.from_pretrained(folder)
     with torch.no_grad():
@@ -27,4 +28,4 @@ def test_a_saved_model_is_the_same_model(tiny_model_folder, tmp_path):
 def test_not_over_something(tiny_model_folder, tmp_path):
     model = load_model(tiny_model_folder("gpt2", tmp_path))
     with pytest.raises(BadSetting, match="exists already"):
-        model.save(tmp_path)
+        save_model(model, tmp_path)

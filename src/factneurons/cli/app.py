@@ -49,6 +49,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command("doctor", "Does this model fit, and what will it take?"),
     "worker": Command("worker", "Join a run that others work on."),
     "status": Command("status", "How far is a run, and who works on it?"),
+    "compact": Command("compact", "Put a run's many small files together."),
     "verify": Command("verify", "Is a run still what was written?"),
     "facts": Command("facts", "Look at facts before anything is asked of a model."),
     "plant": Command("plant", "Put facts into chosen neurons of a model."),

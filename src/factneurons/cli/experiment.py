@@ -64,7 +64,7 @@ def _command(experiment: fn.Experiment) -> Callable[..., None]:
         limit: Limit = None,
         skip_bad: SkipBad = False,
         png: Annotated[bool, typer.Option("--png", help="Write the figures as PNG too, under FOLDER/figures.")] = False,
-        loading: Annotated[Loading, Fields("device device_map revision trust_remote_code allow_pickle")],
+        loading: Annotated[Loading, Fields("device device_map revision trust_remote_code allow_pickle chat")],
     ) -> None:
         loaded = loading.model_for_run(model, facts, out, limit)
         run = fn.run_experiment(

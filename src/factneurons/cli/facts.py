@@ -44,7 +44,7 @@ def describe_command(
     multi_mask: MultiMask = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out bad records, count them, and go on.")] = False,
     limit: Limit = None,
-    loading: Annotated[Loading, Fields("revision trust_remote_code allow_pickle")],
+    loading: Annotated[Loading, Fields("revision trust_remote_code allow_pickle chat")],
 ) -> None:
     """Count facts, prompts and relations; with --model also what can be asked, and why the rest cannot."""
     source = fn.load_facts(facts, skip_bad=skip_bad, limit=limit)

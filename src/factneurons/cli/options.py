@@ -38,6 +38,7 @@ class Loading:
     device_map: str | None = option(None, "Spread the layers over devices, for instance auto.")
     revision: str | None = option(None, "Models of the hub: a branch, tag or commit.")
     trust_remote_code: bool = option(False, "Let Python files that come with a model run.")
+    chat: bool = option(False, "Ask through the tokenizer's chat template; the answer begins the assistant's turn.")
     allow_pickle: bool = option(False, "Read pickled weights (pytorch_model.bin), tensors only, where nothing else is.")
 
     def model(self, name: str) -> fn.Model:
@@ -46,7 +47,7 @@ class Loading:
 
     def model_of(self, run: Path, model: str | None) -> fn.Model:
         """The model that made a run, where it is now."""
-        kept = ("dtype", "revision")
+        kept = ("dtype", "revision", "chat")
         return fn.model_of(run, model, **{name: value for name, value in asdict(self).items() if name not in kept})
 
     def model_for_run(self, name: str, facts: str, out: Path, limit: int | None) -> fn.Model:

@@ -52,7 +52,7 @@ def run(
     multi_mask: MultiMask = False,
     limit: Limit = None,
     skip_bad: SkipBad = False,
-    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code allow_pickle")],
+    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code allow_pickle chat")],
 ) -> None:
     """Locate, test, look for degenerate neurons, join languages where there are several, and write the report.
 

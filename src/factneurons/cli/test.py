@@ -48,7 +48,7 @@ def test(
     multi_mask: MultiMask = False,
     limit: Limit = None,
     skip_bad: SkipBad = False,
-    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code allow_pickle")],
+    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code allow_pickle chat")],
 ) -> None:
     """Test neurons that another tool found against random ones, as our own are; degenerate and report go on with it."""
     loaded = loading.model_for_run(model, facts, out, limit)

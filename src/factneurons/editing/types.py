@@ -22,6 +22,7 @@ from factneurons.editing.description import MODEL, OUT_WEIGHTS, Description, sta
 from factneurons.editing.weights import added, check_editable, identity, same_bits, weights_of, write_weights
 from factneurons.errors import BadModel, BadSetting
 from factneurons.models.model import Model
+from factneurons.models.saving import save_model
 from factneurons.models.types import Neuron
 
 
@@ -96,7 +97,7 @@ class Edit:
             BadModel: as for `apply`.
         """
         with self.on(model):
-            return model.save(path)
+            return save_model(model, path)
 
     def on(self, model: Model, *, by: str = "weights") -> AbstractContextManager[None]:
         """The edited model for the time of a `with` block.

@@ -17,7 +17,7 @@ PICKLE = "pytorch_model.bin"
 
 _FOREIGN = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 _DESCRIPTIONS = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken", "*.py")
-_CONVERT = "import factneurons as fn; fn.load_model({folder!r}, allow_pickle=True).save('NEW_FOLDER')"
+_CONVERT = "import factneurons as fn; fn.save_model(fn.load_model({folder!r}, allow_pickle=True), 'NEW_FOLDER')"
 
 
 def weight_files(folder: Path, *, allow_pickle: bool = False) -> list[Path]:

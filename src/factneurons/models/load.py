@@ -26,6 +26,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from factneurons.errors import BadModel, BadNumber, BadSetting
+from factneurons.models.chat import check_chat
 from factneurons.models.files import first_line
 from factneurons.models.gate import LooksAhead, check_model
 from factneurons.models.hooks import MODEL_ERRORS
@@ -73,6 +74,7 @@ def load_model(
     revision: str | None = None,
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
+    chat: bool = False,
     tokenizer: str | os.PathLike[str] | PreTrainedTokenizerBase | None = None,
 ) -> Model:
     """Load a model that can be asked facts.
@@ -86,11 +88,13 @@ def load_model(
         revision: hub only: a branch, tag or commit.
         trust_remote_code: let Python files that come with the model run.
         allow_pickle: read pickled weights where there are no safetensors, with torch's loader that takes tensors only.
+        chat: ask through the tokenizer's chat template: a prompt is the user's turn, the answer begins the assistant's.
         tokenizer: a tokenizer, or where one is, when it is not in the model's own folder.
 
     Raises:
         BadModel: not found, no language model, pickled without permission or incomplete weights, a tokenizer that does
-            not fit, experts that cannot be put side by side, own code without permission, or no MLP to be found.
+            not fit, no template for a chat, experts that cannot be put side by side, own code without permission, or
+            no MLP to be found.
         BadNumber: NaN or infinity in the weights.
         BadSetting: an unknown dtype or device.
     """
@@ -105,9 +109,11 @@ def load_model(
 
         def load(kind: Kind) -> Model:
             check_tokenizer(source.name, kind, config, known)
+            if chat:
+                check_chat(source.name, kind, known)
             module = _load_module(source, kind, config, dtype, device_map, trust_remote_code)
             _check_finite(source.name, module)
-            model = Model(module if place is None else module.to(place), known, name=source.name, kind=kind)
+            model = Model(module if place is None else module.to(place), known, name=source.name, kind=kind, chat=chat)
             check_model(model.backbone)
             return model
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -20,7 +19,6 @@ from factneurons.models.backbone import Backbone
 from factneurons.models.limits import position_limit
 from factneurons.models.query import build_query, placed
 from factneurons.models.questions import Asking, Question
-from factneurons.models.saving import write_model_folder
 from factneurons.models.suppression import answer_side_by_side, log_probabilities_of
 from factneurons.models.types import Evaluation, FloatArray, Kind, Neuron, Parts, Query, Reach
 from factneurons.settings import refuse
@@ -43,9 +41,11 @@ class Model:
         name: for messages and manifests.
         kind: how it is asked: "cloze" (masked), "causal" or "encoder-decoder".
         adapter: where its neurons are; None: found by family or by structure.
+        chat: ask through the tokenizer's chat template: the answer begins the assistant's turn.
 
     Raises:
-        BadModel: it has no output embeddings (no language model), or its neurons cannot be found.
+        BadModel: it has no output embeddings (no language model), its neurons cannot be found, or (with `chat`) it
+            has no template.
     """
 
     def __init__(
@@ -56,8 +56,9 @@ class Model:
         name: str,
         kind: Kind,
         adapter: Adapter | None = None,
+        chat: bool = False,
     ) -> None:
-        self.backbone = Backbone(module, tokenizer, name=name, kind=kind, adapter=adapter)
+        self.backbone = Backbone(module, tokenizer, name=name, kind=kind, adapter=adapter, chat=chat)
         self._positions = position_limit(module)
 
     def __repr__(self) -> str:
@@ -86,14 +87,6 @@ class Model:
         """Neurons per layer."""
         return self.backbone.width
 
-    def save(self, path: Path | str) -> Path:
-        """Write it, with the weights it has now, as an ordinary Hugging Face folder; `load_model` reads it again.
-
-        Raises:
-            BadSetting: there is something in the folder.
-        """
-        return write_model_folder(self.backbone, Path(path))
-
     # Asking
 
     def query(self, prompt: Prompt | str, answer: str, *, multi_mask: bool = False, subject: str = "") -> Query:
@@ -116,7 +109,14 @@ class Model:
             refuse("answer", answer, "a text; several are asked one by one")
         tokenizer, longest = self.backbone.tokenizer, self._positions
         query = build_query(
-            tokenizer, self.kind, prompt, answer, multi_mask=multi_mask, max_length=longest, subject=subject
+            tokenizer,
+            self.kind,
+            prompt,
+            answer,
+            multi_mask=multi_mask,
+            max_length=longest,
+            subject=subject,
+            chat=self.backbone.chat,
         )
         self.backbone.check_tokens((*query.input_ids, *query.decoder_input_ids, *query.answer_ids))
         return query

@@ -6,20 +6,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from factneurons.errors import BadSetting
-from factneurons.models.backbone import Backbone
+from factneurons.models.model import Model
 from factneurons.models.quiet import quiet
 
 
-def write_model_folder(backbone: Backbone, place: Path) -> Path:
+def save_model(model: Model, path: Path | str) -> Path:
     """Write a model in safetensors with the weights it has now; the folder is there whole or not at all.
 
     Args:
-        backbone: the model.
-        place: a folder that does not exist yet, or an empty one.
+        model: the model.
+        path: a folder that does not exist yet, or an empty one.
 
     Raises:
         BadSetting: there is something in the folder.
     """
+    place, backbone = Path(path), model.backbone
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise BadSetting(f"{place} exists already: give a folder that does not exist yet")
     place.parent.mkdir(parents=True, exist_ok=True)

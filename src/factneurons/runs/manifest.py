@@ -271,7 +271,7 @@ def _path_or_refuse(value: object) -> str:
 def _identity(manifest: Manifest, stages: Iterable[str]) -> dict[str, Any]:
     """What decides the numbers. A model is its files; its name counts only where there is no file to hash."""
     names = ("files", "dtype") if manifest.model.get("files") else ("name", "files", "dtype")
-    model = {name: manifest.model[name] for name in names}
+    model = {name: manifest.model[name] for name in names} | {"chat": manifest.model.get("chat", False)}
     own = {name: manifest.stages[name] for name in stages}
     settings = {name: {"settings": record.settings, "seed": record.seed} for name, record in own.items()}
     return {"model": model, "data": manifest.data, **settings}

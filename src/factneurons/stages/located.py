@@ -72,6 +72,7 @@ def model_of(run: Run | Path | str, name: str | None = None, **options: Any) -> 
         name or str(located.manifest.model["name"]),
         dtype=str(located.manifest.model["dtype"]),
         revision=located.manifest.stages["locate"].settings.get("revision"),
+        chat=bool(located.manifest.model.get("chat")),
         **options,
     )
 

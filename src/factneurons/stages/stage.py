@@ -147,6 +147,7 @@ def _manifest(stage: str, settings: Mapping[str, Any], seed: int, model: Model, 
         "kind": model.kind,
         "layers": model.layer_count,
         "width": model.width,
+        **({"chat": True} if backbone.chat else {}),
     }
     dtype = str(backbone.dtype).removeprefix("torch.")
     return Manifest.for_stage(

@@ -25,10 +25,13 @@ from factneurons.experiments.learning import (
     DEGENERATE,
     KNOWLEDGE,
     NO_COMPONENTS,
+    check_trainable,
     given_to_learn,
+    learn,
     new_fact,
     random_for,
     random_sets,
+    tell_what_was_learned,
     union,
 )
 from factneurons.experiments.study import Study
@@ -90,6 +93,7 @@ def chance_of(overlap: int, size: int, changed: int, everything: int) -> float:
 
 def prepare(study: Study) -> Work:
     """Fine-tune once on all facts that can be asked; then compare each fact's neurons with the changed ones."""
+    check_trainable(study, whole_only=True)
     around = RelatedFacts(study.facts)
     facts, new = _looked_at_and_new(study, around)
     if not (facts and new):
@@ -168,18 +172,17 @@ def _sets(study: Study, fact: Fact) -> Mapping[str, tuple[Neuron, ...]]:
 
 def _fine_tuned(study: Study, new: Sequence[Fact]) -> tuple[list[Neuron], FloatArray, float]:
     """All neurons, how much each changes, and which share of the prompts was learned."""
-    from factneurons.editing.finetuning import finetune_neurons, share_right
-
-    model, settings = study.model, study.settings
+    model = study.model
     neurons = [Neuron(layer, index) for layer in range(model.layer_count) for index in range(model.width)]
 
     def weights() -> tuple[FloatArray, FloatArray]:
         return model.in_weights(neurons), model.out_weights(neurons)
 
     before = weights()
-    edit = finetune_neurons(model, None, new, seed=settings.seed, multi_mask=settings.multi_mask)
+    edit, learned = learn(study, new, None, "everything")
+    tell_what_was_learned("E9", learned)
     with edit.on(model):
-        after, learned = weights(), share_right(model, new, multi_mask=settings.multi_mask)
+        after = weights()
     return neurons, changes(before, after), learned
 
 
