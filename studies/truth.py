@@ -4,7 +4,8 @@
     python studies/truth.py FOLDER --docs docs/benchmark.md --readme README.md
 
 What stands between the comments `<!-- benchmark: start -->` and `<!-- benchmark: end -->` is replaced: in the docs by
-all tables, in the README by what a user gets.
+all tables, in the README by what a user gets. Facts that nobody planted have comments of their own in the docs,
+`undesigned`. What the benchmark was not of stays as it was.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from pathlib import Path
 import pandas as pd
 
 from factneurons.benchmark.run import TABLE
-from factneurons.benchmark.settings import DEFAULT, TRUE
-from factneurons.benchmark.summary import REFERENCES, summary
+from factneurons.benchmark.settings import DEFAULT, TRUE, UNDESIGNED
+from factneurons.benchmark.summary import REFERENCES, planted_part, summary
 from factneurons.benchmark.tables import (
     MEASURE_NAMES,
     Table,
@@ -28,6 +29,8 @@ from factneurons.benchmark.tables import (
     source_name,
     sources,
     table_of,
+    undesigned_found,
+    undesigned_verdicts,
     with_interval,
 )
 from factneurons.planted.settings import HARD
@@ -86,6 +89,15 @@ def all_tables(table: pd.DataFrame) -> str:
     return "\n\n".join(parts)
 
 
+def undesigned_tables(table: pd.DataFrame) -> str:
+    """What was found of facts that nobody planted."""
+    summed = summary(table)
+    tables = (table_of(summed, UNDESIGNED), undesigned_verdicts(table, summed))
+    seeds = ", ".join(map(str, sorted(table["seed"].unique())))
+    about = f"Trained from scratch: {', '.join(table['base'].unique())}; seeds {seeds}. {undesigned_found(summed)}"
+    return "\n\n".join([about, *map(markdown, tables)])
+
+
 def short_table(table: pd.DataFrame) -> str:
     """What a user gets: one row for the easy regimes, one for the hard ones."""
     return "\n\n".join([of_what(table), markdown(group_table(table))])
@@ -99,12 +111,18 @@ def main() -> None:
     parser.add_argument("--readme", type=Path, help="the page that the short table is written into")
     options = parser.parse_args()
     table = pd.read_parquet(options.folder / TABLE)
-    if options.docs is None and options.readme is None:
-        print(all_tables(table))
-    for path, write in ((options.docs, all_tables), (options.readme, short_table)):
-        if path is not None:
-            path.write_text(fill(path.read_text(encoding="utf-8"), MARK, write(table)), encoding="utf-8")
-            print(f"written: {path}")
+    planted, undesigned = planted_part(table), table[table["part"] == UNDESIGNED]
+    wanted = [
+        (options.docs, MARK, all_tables, planted),
+        (options.docs, UNDESIGNED, undesigned_tables, undesigned),
+        (options.readme, MARK, short_table, planted),
+    ]
+    for path, mark, write, rows in wanted:
+        if path is not None and len(rows):
+            path.write_text(fill(path.read_text(encoding="utf-8"), mark, write(rows)), encoding="utf-8")
+            print(f"written: {path}, {mark}")
+        elif options.docs is None and options.readme is None and write is not short_table and len(rows):
+            print(write(rows))
 
 
 if __name__ == "__main__":

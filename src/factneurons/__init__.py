@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from factneurons.models.generation import generate
     from factneurons.models.load import load_model
     from factneurons.models.model import Model
+    from factneurons.models.saving import save_model
     from factneurons.models.types import DTYPES, Neuron, Query
     from factneurons.multilingual.agnostic import language_agnostic
     from factneurons.multilingual.join import language_independent
@@ -72,7 +73,8 @@ if TYPE_CHECKING:
     from factneurons.pocket.training import train_pocket
     from factneurons.report.page import run_report
     from factneurons.report.reading import findings_of
-    from factneurons.runs.store import Run
+    from factneurons.runs.status import RunStatus, run_status
+    from factneurons.runs.store import Run, compact_run
     from factneurons.stages.check import Checked, run_check
     from factneurons.stages.degenerate import run_degenerate
     from factneurons.stages.display import Display
@@ -82,7 +84,8 @@ if TYPE_CHECKING:
     from factneurons.stages.locate import run_locate
     from factneurons.stages.located import known_of, model_of
     from factneurons.stages.run import run
-    from factneurons.stages.suite import PlannedCell, Suite, plan_suite, run_suite
+    from factneurons.stages.suite import Suite, run_suite
+    from factneurons.stages.suite_plan import Estimate, PlannedCell, plan_suite
     from factneurons.stages.verify import verify_run
     from factneurons.tables import ResultTable
 
@@ -120,6 +123,7 @@ __all__ = [
     "EditEffect",
     "EditEvaluation",
     "EditSettings",
+    "Estimate",
     "Experiment",
     "ExperimentSettings",
     "Fact",
@@ -146,6 +150,7 @@ __all__ = [
     "RelatedFacts",
     "ResultTable",
     "Run",
+    "RunStatus",
     "SelectionSettings",
     "Statement",
     "StoredEdit",
@@ -158,6 +163,7 @@ __all__ = [
     "attribute",
     "carried_facts",
     "check_answers",
+    "compact_run",
     "consistency",
     "degenerate_pairs",
     "describe",
@@ -191,7 +197,9 @@ __all__ = [
     "run_languages",
     "run_locate",
     "run_report",
+    "run_status",
     "run_suite",
+    "save_model",
     "stack_edits",
     "test_neurons",
     "train_pocket",
@@ -245,6 +253,7 @@ _MODULES = {
     "models.doctor": ("diagnose",),
     "models.generation": ("generate",),
     "models.load": ("load_model",),
+    "models.saving": ("save_model",),
     "models.model": ("Model",),
     "models.types": ("DTYPES", "Neuron", "Query"),
     "multilingual.agnostic": ("language_agnostic",),
@@ -259,7 +268,8 @@ _MODULES = {
     "pocket.training": ("train_pocket",),
     "report.page": ("run_report",),
     "report.reading": ("findings_of",),
-    "runs.store": ("Run",),
+    "runs.status": ("RunStatus", "run_status"),
+    "runs.store": ("Run", "compact_run"),
     "stages.check": ("Checked", "run_check"),
     "stages.degenerate": ("run_degenerate",),
     "stages.display": ("Display",),
@@ -269,7 +279,8 @@ _MODULES = {
     "stages.locate": ("run_locate",),
     "stages.located": ("known_of", "model_of"),
     "stages.run": ("run",),
-    "stages.suite": ("PlannedCell", "Suite", "plan_suite", "run_suite"),
+    "stages.suite": ("Suite", "run_suite"),
+    "stages.suite_plan": ("Estimate", "PlannedCell", "plan_suite"),
     "stages.verify": ("verify_run",),
     "tables": ("ResultTable",),
 }

@@ -113,6 +113,40 @@ class TestScores:
         assert found.query == query
         assert found.probability == pytest.approx(np.exp(slow.log_probability(query)), rel=1e-10)
 
+    @pytest.mark.parametrize("family", ["gpt2", "llama"])
+    def test_the_models_own_choices_stand_before_later_tokens(
+        self, family, shared_model, new_query, slow_reference, relative_error
+    ):
+        """Each token of the answer asked alone, behind a prompt that grows by what comes first; then their mean."""
+        model, query = shared_model(family), new_query("causal", tokens=3, answer=3)
+        slow = slow_reference(model, family)
+        ids, alone = query.input_ids[:3], []
+        for token in query.answer_ids:
+            asked = replace(query, input_ids=ids, target_positions=(len(ids) - 1,), answer_ids=(token,))
+            alone.append(one(model, asked, method="dai", rule="left", points=2).scores)
+            ids += (int(slow.logits(replace(query, input_ids=ids))[-1].argmax()),)
+        assert ids[3:-1] != query.input_ids[3:]
+        found = one(model, query, method="dai", rule="left", points=2, prefix="argmax")
+        assert relative_error(found.scores, torch.tensor(np.mean(alone, axis=0, dtype=np.float64))) < 1e-6
+        assert found.query == query
+        assert found.probability == pytest.approx(np.exp(slow.log_probability(query)), rel=1e-10)
+        single = replace(query, input_ids=query.input_ids[:3], target_positions=(2,), answer_ids=query.answer_ids[:1])
+        same = [one(model, single, method="dai", prefix=prefix).scores for prefix in ("gold", "argmax")]
+        assert np.array_equal(*same)
+
+    @pytest.mark.parametrize(
+        ("family", "options", "said"),
+        [
+            ("bert", {}, "not asked one token after the other"),
+            ("gpt2", {"method": "amig_authors"}, "which has its own"),
+            ("gpt2", {"positions": "all"}, "elsewhere than at the target"),
+        ],
+    )
+    def test_where_own_choices_have_no_meaning(self, family, options, said, shared_model, new_query):
+        model = shared_model(family)
+        with pytest.raises(BadSetting, match=f"prefix is 'argmax': it must be 'gold' .*{said}"):
+            one(model, new_query(model.kind), prefix="argmax", **options)
+
     def test_amig_authors_has_settings_of_its_own(self, shared_model, new_query):
         """Left points unless another rule is named, all positions, the sum over answer tokens."""
         model, query = shared_model("gpt2"), new_query("causal", answer=2)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from factneurons.benchmark.judging import Judged
-from factneurons.benchmark.run import COLUMNS, long_table
+from factneurons.benchmark.rows import COLUMNS, named, planted_rows
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
 from factneurons.planted.base import base_model
@@ -95,7 +95,7 @@ def table(said: Judged) -> pd.DataFrame:
     """The rows of three models: two contestants per part, of which `random` is always worse."""
     tables = []
     for seed in range(3):
-        rows = long_table(said, "pocket-gpt2", seed)
+        rows = named(planted_rows(said), "pocket-gpt2", seed)
         rows.loc[rows["contestant"] != "random", "value"] -= 0.01 * seed
         worse = rows[rows["part"] != "localisation"].assign(contestant="random", verdict="none")
         worse["verdict"] = worse["verdict"].where(worse["part"] == "verdict", "")

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from factneurons.benchmark.page import write_results
-from factneurons.benchmark.run import (
-    COLUMNS,
-    TABLE,
-    check_bases,
-    false_components,
-    long_table,
-    model_folders,
-    run_benchmark,
-)
+from factneurons.benchmark.rows import COLUMNS
+from factneurons.benchmark.run import TABLE, check_bases, model_folders, run_benchmark
 from factneurons.benchmark.settings import BenchmarkSettings
 from factneurons.errors import BadModel
 from factneurons.planted.settings import PlantingSettings
 
 SETTINGS = BenchmarkSettings(
-    bases=("pocket-bert", "pocket-gpt2"), seeds=(0, 1), grouped_by=("true",), mixes={"easy": {"single": 1}}
+    bases=("pocket-bert", "pocket-gpt2"),
+    seeds=(0, 1),
+    grouped_by=("true",),
+    mixes={"easy": {"single": 1}},
+    undesigned=0,
 )
 
 
@@ -41,8 +36,8 @@ def counted(monkeypatch, copy_of_tiny, said):
         calls["judge"].append((place.name.rpartition("-")[0], grouped_by))
         return said
 
-    monkeypatch.setattr("factneurons.benchmark.run.plant", plant)
-    monkeypatch.setattr("factneurons.benchmark.run.judge", judge)
+    monkeypatch.setattr("factneurons.benchmark.jobs.plant", plant)
+    monkeypatch.setattr("factneurons.benchmark.jobs.judge", judge)
     return calls
 
 
@@ -93,7 +88,7 @@ def test_what_was_done_before_a_stop_is_kept(counted, tmp_path, monkeypatch, cop
         copy_of_tiny(place)
 
     with monkeypatch.context() as patch:
-        patch.setattr("factneurons.benchmark.run.plant", stop)
+        patch.setattr("factneurons.benchmark.jobs.plant", stop)
         with pytest.raises(KeyboardInterrupt):
             run_benchmark(tmp_path, SETTINGS)
     run_benchmark(tmp_path, SETTINGS)
@@ -108,7 +103,7 @@ def test_bad_bases():
 
 def test_a_small_benchmark(tmp_path, monkeypatch, copy_of_tiny):
     """Real judging of a truth that no weight keeps; only the planting is put in its place by hand."""
-    monkeypatch.setattr("factneurons.benchmark.run.plant", lambda base, place, **_: copy_of_tiny(place))
+    monkeypatch.setattr("factneurons.benchmark.jobs.plant", lambda base, place, **_: copy_of_tiny(place))
     settings = BenchmarkSettings(
         bases=("random-gpt2",), seeds=(0,), grouped_by=("true",), mixes={"easy": {"single": 1}}
     )
@@ -128,33 +123,6 @@ def test_a_small_benchmark(tmp_path, monkeypatch, copy_of_tiny):
     assert written.summary.is_file()
 
 
-def test_every_number_is_a_row(said):
-    rows = long_table(said, "folder/pocket-bert", 3)
-    assert list(rows.columns) == list(COLUMNS)
-    assert set(rows["model"]) == {"pocket-bert-3"}
-    assert len(rows) == 2 * (2 * 4 + 2 + 2)
-    assert set(rows.loc[rows["value"].isna(), "measure"]) == {"false_components"}
-    assert not rows.drop(columns="value").isna().any().any()
-    assert set(long_table(said, "folder/pocket-bert", 3, "hard")["model"]) == {"pocket-bert-hard-3"}
-    verdicts = rows[(rows["part"] == "verdict") & (rows["measure"] == "right")]
-    assert verdicts.set_index("fact_id")["value"].to_dict() == {"a": 0.0, "b": 1.0}
-    assert set(rows.loc[rows["part"] != "verdict", "verdict"]) == {""}
-
-
-@pytest.mark.parametrize(
-    ("regime", "verdict", "false"),
-    [
-        ("diffuse", "redundant", 1.0),
-        ("diffuse", "none", 0.0),
-        ("single", "degenerate", 1.0),
-        ("redundant", "degenerate", math.nan),
-        ("large", "single", math.nan),
-    ],
-)
-def test_components_are_false_where_there_are_none(regime, verdict, false):
-    assert false_components(regime, verdict) == pytest.approx(false, nan_ok=True)
-
-
 def test_every_group_of_regimes_has_models_of_its_own_and_the_easy_ones_keep_their_place(counted, tmp_path):
     both = replace(SETTINGS, mixes={"easy": {"single": 1}, "hard": {"diffuse": 1}})
     names = [path.name for path in model_folders(tmp_path, both)]
@@ -167,9 +135,3 @@ def test_every_group_of_regimes_has_models_of_its_own_and_the_easy_ones_keep_the
     assert names[::2] == [path.name for path in model_folders(tmp_path, SETTINGS)]
     table = run_benchmark(tmp_path, both)
     assert (len(counted["plant"]), table["model"].nunique()) == (8, 8)
-
-
-def test_the_columns_are_documented():
-    page = Path(__file__).parents[2] / "docs" / "benchmark.md"
-    rows = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in COLUMNS.items())
-    assert rows in page.read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.benchmark.settings import DEFAULT, IN_ROUNDS
+from factneurons.benchmark.settings import DEFAULT, IN_ROUNDS, UNDESIGNED
 from factneurons.benchmark.summary import REFERENCES, by_regime, comparisons, confusion, summary
 from factneurons.degeneracy.settings import DegeneracySettings
 
@@ -37,6 +37,7 @@ def test_the_reference_is_the_default_and_not_what_came_out_best(table):
         "localisation": DEFAULT,
         "grouping": DegeneracySettings().clusterer,
         "verdict": DegeneracySettings().clusterer,
+        UNDESIGNED: DegeneracySettings().clusterer,
     } == REFERENCES
     assert IN_ROUNDS[DEFAULT] == AttributionSettings().method
     renamed = table.replace({"contestant": {"random": "interaction"}})

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from factneurons.benchmark.contestants import groupers
-from factneurons.benchmark.run import TABLE, long_table
+from factneurons.benchmark.rows import named, planted_rows
+from factneurons.benchmark.run import TABLE
 from factneurons.benchmark.settings import CAPTUM, DEFAULT, IN_ROUNDS, ORACLE, TRUE
 from factneurons.benchmark.summary import COMPARED, REFERENCES, comparisons, summary
 from factneurons.benchmark.tables import (
@@ -102,7 +103,7 @@ def test_columns_stand_under_each_other(table):
 
 
 def test_one_model_has_no_interval(said):
-    shown = table_of(summary(long_table(said, "pocket-gpt2", 0)), "verdict")
+    shown = table_of(summary(named(planted_rows(said), "pocket-gpt2", 0)), "verdict")
     assert shown.rows == (("ntc", "0.50", "0.00"),)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from factneurons.benchmark.judging import Judged
 from factneurons.benchmark.page import Written
-from factneurons.benchmark.run import long_table
+from factneurons.benchmark.rows import named, planted_rows
 from factneurons.benchmark.settings import BASES, SMALL
 from factneurons.cli import main
 from factneurons.cli.benchmark import seeds_of
@@ -28,7 +28,7 @@ def table():
         pd.DataFrame([{**group, "adjusted_rand_index": 0.5, "f1": 0.25}]),
         pd.DataFrame([{**group, "verdict": "shared"}]),
     )
-    return pd.concat([long_table(judged, "pocket-gpt2", seed) for seed in (0, 1)], ignore_index=True)
+    return pd.concat([named(planted_rows(judged), "pocket-gpt2", seed) for seed in (0, 1)], ignore_index=True)
 
 
 @pytest.fixture

@@ -48,7 +48,9 @@ def written(parameter, hint):
     return parameter.default if isinstance(parameter.default, OptionInfo) else get_args(hint)[1]
 
 
-@pytest.mark.parametrize("name", ["device", "device_map", "limit", "revision", "trust_remote_code"])
+@pytest.mark.parametrize(
+    "name", ["device", "device_map", "limit", "revision", "trust_remote_code", "allow_pickle", "chat"]
+)
 def test_an_option_is_the_same_wherever_it_is(name):
     told, defaults = set(), set()
     for command in COMMANDS:
@@ -64,7 +66,15 @@ def test_a_model_is_loaded_as_the_options_say(monkeypatch):
     asked = []
     monkeypatch.setattr("factneurons.load_model", lambda name, **given: asked.append((name, given)))
     options.Loading(dtype="bfloat16", device="cpu", trust_remote_code=True).model("a model")
-    given = {"dtype": "bfloat16", "device": "cpu", "device_map": None, "revision": None, "trust_remote_code": True}
+    given = {
+        "dtype": "bfloat16",
+        "device": "cpu",
+        "device_map": None,
+        "revision": None,
+        "trust_remote_code": True,
+        "allow_pickle": False,
+        "chat": False,
+    }
     assert asked == [("a model", given)]
     assert set(given) <= set(inspect.signature(load_model).parameters)
 

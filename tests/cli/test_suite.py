@@ -24,7 +24,8 @@ def test_two_models_end_to_end(command, tmp_path):
     assert "pocket-llama/experiments.html#E1" in (folder / "suite.html").read_text(encoding="utf-8")
     planned, _, code = command(*ARGUMENTS, "--out", folder, "--plan")
     assert code == 0
-    assert planned[0] == "pocket-gpt2: 3 cells"
+    assert planned[0].startswith("pocket-gpt2: 3 cells, about 0 s and 0.")
+    assert "      takes about 0 s and 0." in planned[3]
     assert "      there: 2 of 2 facts, 2 measured, done" in planned
 
 
@@ -33,6 +34,9 @@ def test_a_plan_writes_nothing(command, tmp_path):
     assert code == 0
     told = [line for line in out if "there: nothing yet" in line or "left out: " in line]
     assert len(told) == 2 * len(CELLS)
+    assert sum("takes an unknown time and unknown memory" in line for line in out) == sum(
+        "there: nothing yet" in line for line in out
+    )
     assert not (tmp_path / "suite").exists()
 
 

@@ -5,8 +5,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM
 
-from factneurons.editing.types import stack_edits
+import factneurons as fn
+from factneurons.editing.types import Edit, stack_edits
 from factneurons.editing.weights import same_bits, weights_of
 from factneurons.errors import BadModel, BadSetting
 from factneurons.models.types import Neuron
@@ -194,3 +196,33 @@ def test_what_cannot_be_stacked(shared_model, some_edit):
             stack_edits(edits)
     assert stack_edits([whole]) is whole
     assert same_bits(stack_edits([wide, wide]).old, wide.old)
+
+
+class TestSaved:
+    def test_plain_transformers_loads_it(self, gpt2, spain, made, tmp_path, bytes_of):
+        before = bytes_of(gpt2)
+        folder = made.save_model(gpt2, tmp_path / "edited")
+        assert bytes_of(gpt2) == before
+        plain = AutoModelForCausalLM.from_pretrained(folder)
+        query = gpt2.query(spain.prompts[0], "rupee")
+        with torch.no_grad():
+            top = int(plain(torch.tensor([query.input_ids])).logits[0, -1].argmax())
+        assert top == query.answer_ids[0]
+        assert not list(folder.glob("*.bin"))
+
+    def test_undone_from_disk(self, gpt2, made, tmp_path, bytes_of):
+        """Save with the edit, load, take it out, and every bit is back."""
+        before = bytes_of(gpt2)
+        loaded = fn.load_model(made.save_model(gpt2, tmp_path / "edited"), device="cpu")
+        made.save(tmp_path / "edit")
+        Edit.load(tmp_path / "edit").undo(loaded)
+        assert bytes_of(loaded) == before
+
+    def test_a_second_edit_on_top_of_a_saved_one(self, gpt2, spain, made, tmp_path, bytes_of):
+        loaded = fn.load_model(made.save_model(gpt2, tmp_path / "edited"), device="cpu")
+        second = fn.edit(loaded, spain, kind="enhance", neurons=made.neurons)
+        with pytest.raises(BadModel, match="not what they should be"):
+            second.apply(gpt2)
+        together = stack_edits([made, second])
+        with together.on(gpt2), second.on(loaded):
+            assert bytes_of(gpt2) == bytes_of(loaded)

@@ -141,7 +141,7 @@ def _plant(base, out, *, facts, regime, settings, report):
 def _benchmark(out, settings, *, report):
     """A benchmark takes minutes; here only what the command hands on is looked at."""
     from factneurons.benchmark.judging import Judged
-    from factneurons.benchmark.run import long_table
+    from factneurons.benchmark.rows import named, planted_rows
 
     row = {"fact_id": "a", "language": "en", "regime": "single", "precision": 1.0, "recall": 1.0}
     row |= {
@@ -153,8 +153,11 @@ def _benchmark(out, settings, *, report):
         "neurons": "true",
     }
     rows = [pd.DataFrame([{**row, name: "x"}]) for name in ("method", "clusterer", "clusterer")]
-    models = product(settings.bases, settings.seeds, settings.mixes)
-    return pd.concat([long_table(Judged(*rows), base, seed, group) for base, seed, group in models])
+    models = [
+        *product(settings.bases, settings.seeds, settings.mixes),
+        *product(settings.trained, settings.seeds, ["undesigned"]),
+    ]
+    return pd.concat([named(planted_rows(Judged(*rows)), base, seed, group) for base, seed, group in models])
 
 
 def _benchmark_results(out, table, models, *, figures):

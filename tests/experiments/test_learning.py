@@ -1,12 +1,15 @@
 """What is new to a model, and the neurons of many facts together."""
 
+import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import factneurons as fn
-from factneurons.errors import NotAskable
-from factneurons.experiments.learning import new_fact, random_sets, union
+from factneurons.errors import BadSetting, NotAskable
+from factneurons.experiments.learning import given_to_learn, learn, new_fact, random_sets, tell_what_was_learned, union
 from factneurons.experiments.settings import ExperimentSettings
 from factneurons.experiments.study import Study
 from factneurons.facts.related import RelatedFacts
@@ -29,6 +32,20 @@ def test_a_known_fact_gets_another_answer_of_its_relation(study):
         new_fact(study, RelatedFacts([fact]), fact)
 
 
+def test_facts_are_given_as_new_by_their_ids(study, tmp_path):
+    def given(facts):
+        fn.write_jsonl(facts, tmp_path / "new.jsonl")
+        return given_to_learn(
+            Study(study.model, study.facts, replace(study.settings, new=(str(tmp_path / "new.jsonl"),)))
+        )
+
+    elsewhere = replace(study.facts[0], id="somewhere else")
+    assert given([study.facts[2], elsewhere]) == {(study.facts[2].id, "en")}
+    assert given_to_learn(study) == frozenset()
+    with pytest.raises(BadSetting, match="none of its 1 facts is among the facts; give both"):
+        given([elsewhere])
+
+
 def test_an_unknown_fact_keeps_its_own(study):
     unknown = replace(study.facts[0], answer=study.facts[1].answer)
     assert new_fact(study, RelatedFacts(study.facts), unknown) is unknown
@@ -47,3 +64,28 @@ def test_random_sets_are_matched_or_none(study):
     assert [[neuron.layer for neuron in each] for each in sets] == [[0, 2], [0, 2]]
     assert not set(own) & {neuron for each in sets for neuron in each}
     assert random_sets(study, study.facts[:1], [Neuron(0, index) for index in range(300)], "name") == []
+
+
+def test_learning_keeps_its_epochs_and_says_how_much_was_learned(study, tmp_path):
+    class Keeping(Study):
+        def __init__(self):
+            super().__init__(study.model, study.facts, study.settings)
+            self.checkpoint = lambda name: nullcontext(tmp_path / name)
+
+    new = [new_fact(study, RelatedFacts(study.facts), fact) for fact in study.facts[:2]]
+    before = study.model.out_weights([(0, 1)])
+    edit, share = learn(Keeping(), new, None, "all")
+    assert share >= 0.99
+    assert (tmp_path / "all/state.json").is_file()
+    assert np.array_equal(study.model.out_weights([(0, 1)]), before)
+    with edit.on(study.model):
+        ranks = [each.rank for fact in new for each in study.model.evaluate(study.queries(fact)[::2])]
+    assert np.mean([rank == 1 for rank in ranks]) == share
+
+
+def test_what_was_not_learned_is_told():
+    with pytest.warns(UserWarning, match=r"E9: 40.0% of the trained prompts are answered rightly; the target of 99%"):
+        tell_what_was_learned("E9", 0.4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tell_what_was_learned("E9", 0.99)

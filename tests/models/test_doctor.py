@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file
 from transformers import AutoConfig
 
 from factneurons.errors import BadModel
@@ -130,8 +131,10 @@ def test_found_by_structure(config_folder):
 
 def test_pickled_weights_are_told(tiny_model_folder, tmp_path):
     folder = tiny_model_folder("gpt2", tmp_path)
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
     assert "pickled" in diagnose(folder).problems[0]
+    assert not diagnose(folder, allow_pickle=True).problems
 
 
 class TestRefused:

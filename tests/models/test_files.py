@@ -1,4 +1,4 @@
-"""The files of a model: their hashes show what was changed, and pickles are no weights."""
+"""The files of a model: their hashes show what was changed, and pickles are weights only where they are allowed."""
 
 from __future__ import annotations
 
@@ -51,3 +51,12 @@ def test_pickles_are_refused(tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(BadModel, match="pickled weights only"):
         weight_files(tmp_path)
+    assert weight_files(tmp_path, allow_pickle=True) == [tmp_path / "pytorch_model.bin"]
+
+
+def test_an_index_names_files_of_its_own_kind(tmp_path):
+    """A pickle cannot come in under the name of safetensors."""
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "pytorch_model.bin"}}')
+    for allowed in (False, True):
+        with pytest.raises(BadModel, match=r"are no \.safetensors"):
+            weight_files(tmp_path, allow_pickle=allowed)

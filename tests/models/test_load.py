@@ -19,6 +19,7 @@ from factneurons.models import bundled as catalog
 from factneurons.models import load
 from factneurons.models.files import fingerprint
 from factneurons.models.load import kind_of, load_config, load_model, load_tokenizer
+from factneurons.models.saving import save_model
 from factneurons.models.source import find_source
 
 KINDS = {"bert": "cloze", "roberta": "cloze", "gpt2": "causal", "llama": "causal", "t5": "encoder-decoder"}
@@ -109,15 +110,6 @@ def test_folders_with_spaces_and_other_letters(gpt2_folder, tmp_path):
     (tmp_path / "link").symlink_to(folder)
     assert load_model(tmp_path / "link").kind == "causal"
     assert load_model(str(folder)).name == str(folder)
-
-
-def test_logging_is_left_as_it_was(gpt2_folder):
-    before = transformers.utils.logging.get_verbosity(), transformers.utils.logging.is_progress_bar_enabled()
-    load_model(gpt2_folder)
-    assert before == (
-        transformers.utils.logging.get_verbosity(),
-        transformers.utils.logging.is_progress_bar_enabled(),
-    )
 
 
 class TestConfig:
@@ -262,6 +254,75 @@ class TestTokenizer:
             assert again(text)["input_ids"] == tiny_tokenizer(kind)(text)["input_ids"]
 
 
+def as_pickle(folder, parts=1, **options):
+    """The folder's weights as older models have them, in one file or several with an index."""
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    if parts == 1:
+        torch.save(tensors, folder / "pytorch_model.bin", **options)
+        return folder
+    where = {name: f"pytorch_model-{number % parts}.bin" for number, name in enumerate(tensors)}
+    for file in set(where.values()):
+        torch.save({name: tensor for name, tensor in tensors.items() if where[name] == file}, folder / file, **options)
+    index = {"metadata": {}, "weight_map": where}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    return folder
+
+
+class TestAllowedPickles:
+    @pytest.mark.parametrize("family", KINDS)
+    @pytest.mark.parametrize(
+        ("parts", "options"), [(1, {}), (2, {}), (1, {"_use_new_zipfile_serialization": False})], ids=str
+    )
+    def test_the_same_model(self, tiny_model_folder, tmp_path, capfd, family, parts, options):
+        folder = tiny_model_folder(family, tmp_path)
+        expected = load_model(folder).backbone.module.state_dict()
+        as_pickle(folder, parts, **options)
+        assert "allow_pickle=True" in message(BadModel, folder)
+        capfd.readouterr()
+        model = load_model(folder, allow_pickle=True)
+        assert capfd.readouterr() == ("", "")
+        found = model.backbone.module.state_dict()
+        assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+        assert any(name.endswith(".bin") for name in fingerprint(folder))
+        assert load_model(save_model(model, tmp_path / "new")).backbone.adapter == model.backbone.adapter
+
+    def test_safetensors_come_first(self, gpt2_folder):
+        (gpt2_folder / "pytorch_model.bin").write_bytes(b"never opened")
+        assert load_model(gpt2_folder, allow_pickle=True).kind == "causal"
+
+    @pytest.mark.parametrize("way", ["plain", "inside", "legacy", "one of two"])
+    def test_code_does_not_run(self, gpt2_folder, tmp_path, way):
+        canary = tmp_path / "canary"
+
+        class Canary:
+            def __reduce__(self):
+                return (open, (str(canary), "w"))
+
+        as_pickle(gpt2_folder, 2 if way == "one of two" else 1)
+        file = gpt2_folder / ("pytorch_model-1.bin" if way == "one of two" else "pytorch_model.bin")
+        tensors = torch.load(file)
+        if way == "plain":
+            file.write_bytes(pickle.dumps(Canary(), protocol=2))
+        else:
+            torch.save(tensors | {"more": Canary()}, file, _use_new_zipfile_serialization=way != "legacy")
+        text = message(BadModel, gpt2_folder, allow_pickle=True)
+        assert str(file) in text
+        assert "io.open" in text
+        assert not canary.exists()
+
+    @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x02", b"none", pickle.dumps([1, 2])])
+    def test_damaged(self, gpt2_folder, content):
+        as_pickle(gpt2_folder)
+        (gpt2_folder / "pytorch_model.bin").write_bytes(content)
+        assert "pytorch_model.bin" in message(BadModel, gpt2_folder, allow_pickle=True)
+
+    def test_other_forms(self, gpt2_folder):
+        (gpt2_folder / "model.safetensors").rename(gpt2_folder / "tf_model.h5")
+        for allowed in (False, True):
+            assert "a form that is not read (tf_model.h5)" in message(BadModel, gpt2_folder, allow_pickle=allowed)
+
+
 class TestWeights:
     def test_pickled_only(self, gpt2_folder, tmp_path):
         canary = tmp_path / "canary"
@@ -275,6 +336,9 @@ class TestWeights:
         (gpt2_folder / "model.safetensors").unlink()
         text = message(BadModel, gpt2_folder)
         assert "pickled weights only (pytorch_model.bin)" in text
+        assert "--allow-pickle" in text
+        assert f"fn.save_model(fn.load_model('{gpt2_folder}', allow_pickle=True), 'NEW_FOLDER')" in text
+        assert "no pickle of tensors alone" in message(BadModel, gpt2_folder, allow_pickle=True)
         assert not canary.exists()
 
     def test_none(self, gpt2_folder):

@@ -5,6 +5,8 @@ import socket
 import urllib.request
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from factneurons.errors import BadModel
 from factneurons.models import bundled as catalog
@@ -118,6 +120,28 @@ class TestNames:
         assert find_source("some/model").folder == gpt2_folder
         assert "model*.safetensors" in asked[-1]
         assert not any("py" in pattern or "bin" in pattern for pattern in asked[-1])
+
+    def test_pickles_are_fetched_only_where_allowed_and_needed(self, monkeypatch, gpt2_folder, tmp_path):
+        bare = tmp_path / "bare"
+        bare.mkdir()
+        shutil.copy(gpt2_folder / "config.json", bare)
+        asked = []
+
+        def download(name, *, revision, local_files_only=False, allow_patterns=None):
+            asked.append(allow_patterns)
+            if allow_patterns and "pytorch_model*.bin" in allow_patterns:
+                torch.save(load_file(gpt2_folder / "model.safetensors"), bare / "pytorch_model.bin")
+            return str(bare)
+
+        monkeypatch.setattr(source, "snapshot_download", download)
+        monkeypatch.setattr(source, "_hub_answers", lambda: True)
+        assert "--allow-pickle" in message(BadModel, "some/model")
+        assert not find_source("some/model", weights=False).pickled
+        assert not any("bin" in pattern for patterns in asked if patterns for pattern in patterns)
+        assert find_source("some/model", allow_pickle=True).pickled
+        assert asked[-1] == ["pytorch_model*.bin"]
+        shutil.copy(gpt2_folder / "model.safetensors", bare)
+        assert not find_source("some/model", allow_pickle=True).pickled
 
     def test_pocket(self, monkeypatch, gpt2_folder):
         assert "pocket-bert, pocket-gpt2, pocket-llama" in message(BadModel, "pocket-elephant")

@@ -3,6 +3,7 @@
 As a script it is a process that forks writers and kills them, so that a test pays for one start of Python only:
     small_runs.py random FOLDER KILLS SEED     kill writers of one run at random moments, then let one finish
     small_runs.py events FOLDER                one run per step of writing, killed at that step
+    small_runs.py compaction FOLDER            the same for merging the commits of a run
     small_runs.py hold FOLDER                  open a run for writing, say so, and wait to be killed
     small_runs.py share FOLDER                 be one of the workers of a run
     small_runs.py modules FOLDER               the modules that a run needs
@@ -11,6 +12,7 @@ As a script it is a process that forks writers and kills them, so that a test pa
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -24,7 +26,7 @@ from factneurons.runs import workers
 from factneurons.runs.drive import Batch, drive
 from factneurons.runs.manifest import DataIdentity, Manifest, ModelIdentity
 from factneurons.runs.skips import Skip
-from factneurons.runs.store import Run
+from factneurons.runs.store import Run, compact_run
 
 STAGE = "locate"
 
@@ -217,6 +219,23 @@ def kill_at_every_step(folder):
     return None
 
 
+def kill_at_every_step_of_compaction(folder):
+    def doomed(target, number):
+        die_at_step(number)
+        real_remove = shutil.rmtree
+        shutil.rmtree = lambda path, **more: (os.replace(path, f"{path}."), real_remove(f"{path}.", **more))
+        compact_run(target)
+
+    write_run(folder / "whole", 12, 4)
+    for number in count():
+        target = folder / f"{number:03d}"
+        shutil.copytree(folder / "whole", target)
+        _, status = os.waitpid(fork(doomed, target, number), 0)
+        if not os.WIFSIGNALED(status):
+            return {"steps": number, "status": status}
+    return None
+
+
 def hold(folder):
     with Run.create_or_resume(folder, make_manifest(), STAGE):
         sys.stdout.write("open\n")
@@ -251,6 +270,7 @@ def main(name, folder, *numbers):
     commands = {
         "random": kill_at_random,
         "events": kill_at_every_step,
+        "compaction": kill_at_every_step_of_compaction,
         "hold": hold,
         "share": share,
         "modules": modules,

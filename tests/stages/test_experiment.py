@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from factneurons.errors import BadRun, BadSetting, NotAskable
+from factneurons.editing import finetuning
+from factneurons.errors import BadModel, BadRun, BadSetting, NotAskable
+from factneurons.experiments.study import Study
 from factneurons.experiments.suite import experiment_named
 from factneurons.experiments.types import Measured
-from factneurons.stages.experiment import run_experiment, stage_of
+from factneurons.stages.experiment import _checkpoint, run_experiment, stage_of
 
 FACTS = "bundled?relation=capital&lang=en&limit=4"
 
@@ -57,7 +59,7 @@ def test_what_is_left_out_is_counted_with_its_reason(lengths, gpt2, tmp_path):
 
 
 def test_nothing_at_all_is_an_error(lengths, gpt2, tmp_path):
-    with pytest.raises(BadRun, match=r"E0: none of the facts of .* could be measured \(4 nothing-measured\)"):
+    with pytest.raises(BadRun, match=r"E0: none of the 4 facts of .* \(4 nothing-measured\); it needs one at least"):
         run_experiment(lengths(nothing=range(4)), gpt2, FACTS, tmp_path / "run")
 
 
@@ -76,3 +78,52 @@ def test_impossible_options(lengths, gpt2, tmp_path, options):
 def test_no_such_experiment(gpt2, tmp_path):
     with pytest.raises(BadSetting):
         run_experiment("E99", gpt2, FACTS, tmp_path / "run")
+
+
+class Killed(BaseException):
+    """As a signal: nothing of the library catches it."""
+
+
+def test_a_fine_tuning_that_is_killed_goes_on_at_its_epoch(gpt2, tmp_path, monkeypatch):
+    """The same numbers as without, no epoch made twice, and nothing of it left when the experiment is done."""
+    epochs, fatal = [], 2
+    real = finetuning.save_checkpoint
+
+    def counted(folder, *arguments):
+        real(folder, *arguments)
+        epochs.append((folder.name, arguments[1].step))
+        if len(epochs) == fatal:
+            raise Killed
+
+    monkeypatch.setattr(finetuning, "save_checkpoint", counted)
+    facts = "bundled?relation=capital&lang=en&limit=2"
+    settings = {"methods": ("amig",), "draws": 1}
+    with pytest.raises(Killed):
+        run_experiment("E9", gpt2, facts, tmp_path / "killed", **settings)
+    assert list((tmp_path / "killed/checkpoints/e9").iterdir())
+    resumed = run_experiment("E9", gpt2, facts, tmp_path / "killed", **settings)
+    assert not (tmp_path / "killed/checkpoints").exists()
+    assert len(epochs) == len(set(epochs)) > fatal
+    first, epochs[:], fatal = list(epochs), [], None
+    whole = run_experiment("E9", gpt2, facts, tmp_path / "whole", **settings)
+    assert epochs == first
+    assert resumed.table("measurements").equals(whole.table("measurements"))
+
+
+def test_two_workers_do_not_share_a_checkpoint(tmp_path):
+    with _checkpoint(tmp_path / "c", "random for degenerate-0") as mine:
+        assert mine == tmp_path / "c/random-for-degenerate-0"
+        with _checkpoint(tmp_path / "c", "random for degenerate-0") as other:
+            assert other is None
+        with _checkpoint(tmp_path / "c", "all-0") as another:
+            assert another == tmp_path / "c/all-0"
+    with _checkpoint(tmp_path / "c", "random for degenerate-0") as again:
+        assert again == mine
+
+
+@pytest.mark.parametrize("experiment", ["E9", "E10"])
+def test_a_quantised_model_is_refused_before_anything_is_located(experiment, gpt2, tmp_path, monkeypatch):
+    monkeypatch.setattr(gpt2.backbone.module.config, "quantization_config", {"bits": 4}, raising=False)
+    monkeypatch.setattr(Study, "knowledge", None)
+    with pytest.raises(BadModel, match="is quantised, so its weights cannot be edited: load it without quantisation"):
+        run_experiment(experiment, gpt2, FACTS, tmp_path / "run")

@@ -10,7 +10,8 @@ from factneurons.errors import BadRun, BadSetting, NotAskable
 from factneurons.experiments.suite import EXPERIMENTS
 from factneurons.experiments.types import Measured
 from factneurons.models.load import load_model
-from factneurons.stages.suite import plan_suite, run_suite
+from factneurons.stages.suite import run_suite
+from factneurons.stages.suite_plan import plan_suite
 
 FACTS = "bundled?relation=capital&lang=en&limit=8"
 ONLY = ("attenuation", "E9", "E10")
@@ -86,7 +87,7 @@ def test_the_page_shows_the_grid_and_published_numbers_escaped(studies, gpt2, tm
 
 def test_what_is_there_is_not_measured_again_and_is_planned_as_there(studies, gpt2, tmp_path):
     folder = tmp_path / "suite"
-    plan = {each.cell.name: each for each in plan_suite(["pocket-gpt2"], FACTS, folder, only=["attenuation", "E2"])}
+    plan = {each.cell.name: each for each in plan_suite([gpt2], FACTS, folder, only=["attenuation", "E2"])}
     assert plan["attenuation/values"].there == "nothing yet"
     assert plan["languages/shared"].obstacle == "it needs facts in 2 languages, and these are in en"
     first = run_suite([gpt2], FACTS, folder, only=["attenuation", "E2"])
@@ -94,7 +95,7 @@ def test_what_is_there_is_not_measured_again_and_is_planned_as_there(studies, gp
     again = run_suite([gpt2], FACTS, folder, only=["attenuation", "E2"])
     assert again.results.equals(first.results)
     assert len(studies) == 1
-    (values, *_) = plan_suite(["pocket-gpt2"], FACTS, folder, only=["attenuation"])
+    (values, *_) = plan_suite([gpt2], FACTS, folder, only=["attenuation"])
     assert values.there == "8 of 8 facts, 8 measured, done"
 
 
@@ -102,7 +103,7 @@ def test_a_folder_of_other_settings_or_data_is_refused_before_anything_is_done(s
     run_suite([gpt2], FACTS, tmp_path / "suite", only=["attenuation"])
     with pytest.raises(BadRun, match="draws was 20, is 3 now"):
         run_suite(["no-such-model", gpt2], FACTS, tmp_path / "suite", only=["attenuation"], draws=3)
-    with pytest.raises(BadRun, match=r"degeneracy\.clusterer was interaction, is ntc_authors now"):
+    with pytest.raises(BadRun, match=r"attribution\.method was joint, is amig_authors now"):
         run_suite([gpt2], FACTS, tmp_path / "suite", only=["attenuation"], as_published=True)
     assert len(studies) == 1
 

@@ -91,6 +91,8 @@ def path_method(settings: AttributionSettings) -> PathMethod:
         refuse("method", settings.method, f"one that can score a few neurons alone: {valid}")
     if settings.positions != "target":
         refuse("positions", settings.positions, "'target' for a few neurons alone")
+    if settings.prefix != "gold":
+        refuse("prefix", settings.prefix, "'gold' for a few neurons alone")
     if settings.against is not None:
         refuse("against", settings.against, "None for a few neurons alone")
     if settings.normalise != "none":

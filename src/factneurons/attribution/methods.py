@@ -34,7 +34,7 @@ from factneurons.attribution.types import AnyFloats, Attribution
 from factneurons.draws import random_numbers
 from factneurons.errors import BadNumber
 from factneurons.facts.types import Prompt
-from factneurons.models.batches import groups
+from factneurons.models.batches import Batch, groups
 from factneurons.models.head import wide_dtype
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item, capture
@@ -189,15 +189,26 @@ def _greedy_prefix(model: Model, query: Query) -> Query:
     count = len(query.answer_ids)
     if count == 1 or model.kind != "causal":
         return query
-    first = query.target_positions[0]
-    alone = replace(
-        query, input_ids=query.input_ids[: first + 1], target_positions=(first,), answer_ids=query.answer_ids[:1]
-    )
-    with torch.no_grad():
-        hidden = capture(model.backbone, [alone], [(0, (0,))])
-        at_target = model.backbone.to_head(hidden.batch)[0, first][None]
+    prompt = query.input_ids[: query.target_positions[0] + 1]
+    return replace(query, input_ids=prompt + (_first_choice(model, query, prompt),) * (count - 1))
+
+
+def _own_prefix(model: Model, query: Query) -> Query:
+    """Later answer tokens follow the model's own first choices, one after the other."""
+    ids = query.input_ids[: query.target_positions[0] + 1]
+    for _ in query.answer_ids[1:]:
+        ids += (_first_choice(model, query, ids),)
+    return replace(query, input_ids=ids)
+
+
+@torch.no_grad()
+def _first_choice(model: Model, query: Query, ids: tuple[int, ...]) -> int:
+    """The token that comes first behind these."""
+    last = len(ids) - 1
+    alone = replace(query, input_ids=ids, target_positions=(last,), answer_ids=query.answer_ids[:1])
+    at_target = model.backbone.to_head(Batch.of([alone], model.backbone.device))[0, last][None]
     _, top = model.backbone.head.ranks(at_target, torch.tensor([query.answer_ids[0]], device=at_target.device))
-    return replace(query, input_ids=query.input_ids[: first + 1] + (int(top[0]),) * (count - 1))
+    return int(top[0])
 
 
 def _authors_settings(settings: AttributionSettings) -> AttributionSettings:
@@ -235,9 +246,6 @@ ROUNDS = 4
 """How many rounds are worth their time; with more, nothing is found but neurons that help every fact."""
 
 _AMIG_THRESHOLD = {"en": 0.3, "": 0.2}
-_UNTUNED = {"": 0.2}
-"""That of Dai et al. (2022), for methods whose papers name none: they rank."""
-
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
@@ -283,31 +291,34 @@ METHODS: dict[str, Method] = {
             _AMIG_THRESHOLD,
         ),
         Method("gradient_x_activation", "the gradient at the activation, times it", gradient_x_activation, {"": 0.2}),
-        Method("relp", "relevance of RelP: attention patterns and norms held", relp, _UNTUNED),
-        Method("attnlrp", "relevance of AttnLRP: also through attention patterns", attnlrp, _UNTUNED),
-        Method("atp_star", "AtP*: |gradient times activation|, mean over dropped layers", atp_star, _UNTUNED),
+        Method("relp", "relevance of RelP: attention patterns and norms held", relp, {"": 0.3}),
+        Method("attnlrp", "relevance of AttnLRP: also through attention patterns", attnlrp, {"": 0.3}),
+        Method("atp_star", "AtP*: |gradient times activation|, mean over dropped layers", atp_star, {"": 0.15}),
         Method(
             "log_probability_increase",
             "what the neuron's write alone adds to log P, read by the head at once; in nats, whatever the target",
             log_probability_increase,
-            _UNTUNED,
+            {"": 0.5},
             settings=_in_nats,
         ),
         Method(
             "direct_logit",
             "the neuron's write times the answer's unembedding; in logits, whatever the target",
             direct_logit,
-            _UNTUNED,
+            {"": 0.1},
             settings=_in_logits,
         ),
         Method(
-            "suppression", "the exact change with this neuron alone at 0; slow: a row per neuron", suppression, _UNTUNED
+            "suppression",
+            "the exact change with this neuron alone at 0; slow: a row per neuron",
+            suppression,
+            {"": 0.1},
         ),
         Method("activation", "the neuron's value itself", activation, {"": 0.5}),
         Method("random", "dai's scores dealt out anew within each layer, once per fact: a control", _random, {"": 0.2}),
     )
 }
-"""The methods by name."""
+"""The methods by name. Papers that only rank name no threshold; docs/benchmark.md says how these were set."""
 
 
 def method_named(name: str) -> Method:
@@ -373,6 +384,7 @@ def attribute_all(
     method = method_named(settings.method)
     settings = method.settings(settings)
     _check_contrast(queries, settings)
+    _check_prefix(model, settings)
     queries = [placed(query, settings.positions) for query in queries]
     result: dict[int, Attribution] = {}
 
@@ -395,6 +407,19 @@ def _check_contrast(queries: Sequence[Query], settings: AttributionSettings) -> 
         if query.against is None:
             where = f"prompt {query.prompt.text!r} is asked without one (`prompts.set_against`)"
             refuse("against", settings.against, f"None where answers are set against no other: {where}")
+
+
+def _check_prefix(model: Model, settings: AttributionSettings) -> None:
+    if settings.prefix == "gold":
+        return
+    reasons = {
+        f"'gold' for {model.name}, which is not asked one token after the other": model.kind != "causal",
+        "'gold' with the method 'amig_authors', which has its own": settings.method == "amig_authors",
+        "'gold' where answers are set against another": settings.against is not None,
+        "'gold' where neurons are meant elsewhere than at the target": settings.positions != "target",
+    }
+    for valid in (valid for valid, is_so in reasons.items() if is_so):
+        refuse("prefix", settings.prefix, valid)
 
 
 def _items(queries: Sequence[Query], settings: AttributionSettings) -> list[list[Item]]:
@@ -423,7 +448,8 @@ def _attribute_batch(
 ) -> list[Attribution]:
     by_query = _items(queries, settings)
     counts, items = [len(own) for own in by_query], [item for own in by_query for item in own]
-    asked = [method.queries(model, query) for query in queries]
+    with_prefix = _own_prefix if settings.prefix == "argmax" else method.queries
+    asked = [with_prefix(model, query) for query in queries]
     captured = capture(model.backbone, asked, items, contrast=settings.against is not None)
     found = method.score(model, captured, items, settings)
     result, begin = [], 0

@@ -39,6 +39,7 @@ AT_TARGET_ONLY = ("amig_authors", "log_probability_increase", "direct_logit")
 SELECTOR_NAMES = ("fraction", "absolute", "top", "percentile")
 AGREEMENT_NAMES = ("refine", "union", "consistency")
 ANSWER_TOKENS = ("mean", "sum", "first")
+PREFIXES = ("gold", "argmax")
 UNITS = ("tokens", "words", "all")
 NORMALISATIONS = ("none", "layer", "global")
 
@@ -79,6 +80,12 @@ class AttributionSettings:
     )
     answer_tokens: str = option(
         "mean", "How the scores of several answer tokens become one: {choices}.", choices=ANSWER_TOKENS
+    )
+    prefix: str = option(
+        "gold",
+        "What stands before the later tokens of an answer: gold (its own tokens) or argmax (the model's own choices; "
+        "causal models).",
+        choices=PREFIXES,
     )
     units: str = option("tokens", "What AMIG replaces, one at a time: {choices}.", choices=UNITS)
     normalise: str = option(

@@ -22,12 +22,14 @@ _TITLES = {"localisation": "Which neurons", "grouping": "Which groups", "verdict
 
 
 def benchmark_figures(table: pd.DataFrame, summed: pd.DataFrame) -> list[Figure]:
-    """All charts of a benchmark.
+    """All charts of a benchmark's planted facts.
 
     Args:
-        table: the benchmark's table.
-        summed: its `summary`.
+        table: the rows about them; without any there are no charts.
+        summed: their `summary`.
     """
+    if table.empty:
+        return []
     drawn = [localisation_dots(summed), heatmap_by_regime(table, summed, "localisation", "")]
     for part in ("grouping", "verdict"):
         drawn += [dots_by_source(summed, part, measure) for measure in SHOWN[part]]

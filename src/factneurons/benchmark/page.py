@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from factneurons.benchmark.figures import benchmark_figures
-from factneurons.benchmark.planting import planted_models, regimes_of
-from factneurons.benchmark.settings import CAPTUM, has_captum
-from factneurons.benchmark.summary import COMPARED, comparisons, summary
+from factneurons.benchmark.planting import planted_models, regimes_of, trained_models
+from factneurons.benchmark.settings import CAPTUM, UNDESIGNED, has_captum
+from factneurons.benchmark.summary import COMPARED, comparisons, planted_part, summary
 from factneurons.benchmark.tables import (
     CONTROL,
     MEASURE_NAMES,
@@ -21,6 +21,8 @@ from factneurons.benchmark.tables import (
     source_name,
     sources,
     table_of,
+    undesigned_found,
+    undesigned_verdicts,
 )
 from factneurons.report import drawing
 from factneurons.report.charts import Figure
@@ -58,17 +60,17 @@ def write_results(
     Args:
         folder: the benchmark's folder.
         table: the benchmark's table.
-        models: the folders of its planted models.
+        models: the folders of its models.
         figures: "png", "svg" or both: write every chart as a file of that kind too, into FOLDER/figures.
 
     Raises:
-        BadRun: a file cannot be written, or a folder holds no planted model.
+        BadRun: a file cannot be written, or a folder holds no model of a benchmark.
         BadSetting: an unknown kind of figures.
     """
     drawing.check_formats(figures)
     place = Path(folder)
     summed, compared = summary(table), comparisons(table)
-    drawn = benchmark_figures(table, summed)
+    drawn = benchmark_figures(planted_part(table), planted_part(summed))
     with disk_errors_in_one_line(place):
         replace_file(place / SUMMARY, summed.to_csv(index=False).encode())
         replace_file(place / COMPARISONS, compared.to_csv(index=False).encode())
@@ -80,7 +82,7 @@ def write_results(
 def _rendered(
     table: pd.DataFrame, summed: pd.DataFrame, compared: pd.DataFrame, models: Sequence[Path], drawn: Sequence[Figure]
 ) -> str:
-    planted = planted_models(models)
+    planted, own = planted_models(models), planted_part(table)
     return render(
         environment(_ROOM),
         "benchmark.html.j2",
@@ -93,17 +95,28 @@ def _rendered(
         sections=[
             (name, title, about, table_of(summed, name), [figure for figure in drawn if _part(figure) == name])
             for name, (title, about) in _SECTIONS.items()
+            if name in set(summed["part"])
         ],
         confusions=[
             (best, source_name(source), confusion_table(table, best, source))
-            for source in sources(table)
+            for source in sources(own)
             for best in ranked(summed, "verdict", source)[:1]
         ],
-        by_regime=regime_table(table),
+        by_regime=regime_table(own),
+        undesigned=_undesigned(table, summed),
+        trained=trained_models(models),
         comparisons=_compared(compared),
         control=CONTROL,
         captum="" if has_captum() else CAPTUM,
     )
+
+
+def _undesigned(table: pd.DataFrame, summed: pd.DataFrame) -> dict[str, object] | None:
+    """What the page says of facts that nobody planted, where there are any."""
+    if UNDESIGNED not in set(summed["part"]):
+        return None
+    tables = (table_of(summed, UNDESIGNED), undesigned_verdicts(table, summed))
+    return {"found": undesigned_found(summed), "tables": tables}
 
 
 def _part(figure: Figure) -> str:

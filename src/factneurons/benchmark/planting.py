@@ -1,4 +1,4 @@
-"""What was planted, model by model: read from the truth beside their weights."""
+"""What was planted, and what was trained, model by model: read from the truth beside their weights."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from factneurons.planted.switched import GROUPS, Switched
 from factneurons.planted.truth import Truth
 from factneurons.planted.types import REGIMES
 
@@ -33,13 +34,15 @@ class PlantedModel:
 
 
 def planted_models(folders: Sequence[Path]) -> list[PlantedModel]:
-    """Read what was planted.
+    """Read what was planted; folders of models that were trained with groups switched off are passed over.
 
     Raises:
-        BadRun: a folder that holds no planted model.
+        BadRun: a folder that holds no planted model, and none that was trained so.
     """
     found = []
     for folder in folders:
+        if (folder / GROUPS).is_file():
+            continue
         truth = Truth.load(folder)
         found.append(
             PlantedModel(
@@ -52,6 +55,11 @@ def planted_models(folders: Sequence[Path]) -> list[PlantedModel]:
             )
         )
     return found
+
+
+def trained_models(folders: Sequence[Path]) -> list[Switched]:
+    """Read what is known of models that were trained with one of two groups of neurons off, and of no others."""
+    return [Switched.load(folder) for folder in folders if (folder / GROUPS).is_file()]
 
 
 def regimes_of(models: Sequence[PlantedModel]) -> list[str]:

@@ -13,7 +13,7 @@ from scipy.stats import hypergeom
 
 from factneurons.attribution.drops import NeuronSet
 from factneurons.benchmark.contestants import scorers
-from factneurons.benchmark.judging import Sets, Unit, chosen_neurons, groups_and_verdicts
+from factneurons.benchmark.judging import Sets, Unit, chosen_neurons, groups_and_verdicts, held_out_losses
 from factneurons.benchmark.settings import DEFAULT, DISTINCT, ORACLE
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.models.load import load_model
@@ -58,13 +58,14 @@ def judge_switched(
 ) -> pd.DataFrame:
     """Judge clusterers by one such model, with the neurons that `locate` finds by default.
 
-    Neurons and groups are found with every other prompt of a fact. Columns: fact_id, clusterer, neurons (how many were
-    found), in_first (the share of them in the first group), loss (of P(answer) with all of them suppressed), groups,
-    purity, by_chance, above_chance, verdict, components (whether the verdict is that there are any). The clusterer
-    "true groups" is no clusterer: it parts the neurons by the two groups.
+    Neurons and groups are found with every other prompt of a fact. Columns: fact_id, language, clusterer, found (how
+    many neurons were), both_sides (whether there are some in each group), held_out_loss (the share of P(answer) that
+    the other prompts lose with all of them suppressed), groups, purity, by_chance, above_chance, verdict, components
+    (whether the verdict is that there are any). The clusterer "true groups" is no clusterer: it parts the neurons by
+    the two groups.
 
     Args:
-        folder: a model that `planted.switched.train_switched` made.
+        folder: a model that `planted.from_scratch.train_switched` made.
         contestants: name -> the settings of a way to group neurons.
         facts: how many facts at most; None: all.
 
@@ -81,7 +82,7 @@ def judge_switched(
     found = [chosen_neurons(each, thresholds[""]) for each in scores]
     keys = [(unit.fact.id, unit.fact.language) for unit in units]
     sets = Sets(model, dict(zip(keys, found, strict=True)), units)
-    model.answer(sets.losses(unit).measure([sets.of(unit)]) for unit in units)
+    lost = {unit.fact.id: held_out_losses(model, unit, [sets.of(unit)])[0] for unit in units}
     judged = [(unit, name) for unit in units for name in (*contestants, ORACLE)]
     made = groups_and_verdicts(sets, judged, contestants, lambda unit: sides(sets.of(unit), first))
     rows = []
@@ -90,9 +91,9 @@ def judge_switched(
         groups = own or ([neurons] if neurons else [])
         pure, chance = purity(groups, first), purity_by_chance(groups, first)
         rows.append(
-            {"fact_id": unit.fact.id, "clusterer": name, "neurons": len(neurons), "groups": len(groups)}
-            | {"in_first": len(neurons & first) / max(1, len(neurons)), "purity": pure, "by_chance": chance}
-            | {"above_chance": pure - chance, "verdict": verdict, "components": float(verdict in DISTINCT)}
-            | {"loss": sets.losses(unit).of(neurons)}
+            {"fact_id": unit.fact.id, "language": unit.fact.language, "clusterer": name, "groups": len(groups)}
+            | {"found": len(neurons), "both_sides": float(len(sides(neurons, first)) == 2)}
+            | {"held_out_loss": lost[unit.fact.id], "purity": pure, "by_chance": chance, "above_chance": pure - chance}
+            | {"verdict": verdict, "components": float(verdict in DISTINCT)}
         )
     return pd.DataFrame(rows)

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 from factneurons.attribution.settings import METHOD_NAMES
 from factneurons.planted.settings import HARD, MIX, PlantingSettings
+from factneurons.pocket.recipe import RECIPES
 from factneurons.settings import check, check_choice, option, refuse
 
 BASES = ("pocket-bert", "pocket-gpt2", "pocket-llama")
@@ -15,6 +16,9 @@ SEEDS = tuple(range(6))
 
 EASY = "easy"
 """The group of regimes that models are not named after."""
+
+UNDESIGNED = "undesigned"
+"""The group of regimes of which nobody planted the facts, and the part of the table that they are judged in."""
 
 TRUE = "true"
 """Where the neurons to be grouped come from: the truth, or else the method of this name."""
@@ -85,17 +89,35 @@ class BenchmarkSettings:
     mixes: dict[str, dict[str, int]] = option(
         {EASY: MIX, "hard": HARD}, "Groups of regimes, and how many facts of which are planted in a model of its own."
     )
+    undesigned: int = option(
+        30,
+        "How many facts are judged at most of every model that is trained from scratch with one of two groups of "
+        "neurons off; 0: no such models. They have the architectures of those bases that are bundled.",
+        least=0,
+    )
     planting: PlantingSettings = option(
         PlantingSettings(), "How facts are planted; its seed and its mix are replaced by each of those above."
     )
 
     def __post_init__(self) -> None:
         check(self)
-        for name in ("bases", "seeds", "mixes"):
+        for name in ("bases", "seeds"):
             if not getattr(self, name):
                 refuse(name, getattr(self, name), "one or more")
+        if not self.mixes and not self.trained:
+            refuse("mixes", self.mixes, f"one or more where no base is trained from scratch ({', '.join(RECIPES)})")
         for name in self.grouped_by:
             check_choice("grouped_by", name, (TRUE, *scorer_names()))
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The bases whose architectures are trained from scratch for undesigned facts."""
+        return tuple(base for base in self.bases if base in RECIPES and self.undesigned)
+
+    @property
+    def regimes(self) -> tuple[str, ...]:
+        """The groups of regimes that are judged."""
+        return (*self.mixes, *([UNDESIGNED] if self.undesigned else []))
 
 
 SMALL = BenchmarkSettings(
@@ -103,6 +125,7 @@ SMALL = BenchmarkSettings(
     seeds=(0,),
     grouped_by=(DEFAULT, TRUE),
     mixes={EASY: {"degenerate": 1, "conjunctive": 1, "redundant": 1, "single": 2, "interchangeable": 1}},
+    undesigned=0,
     planting=PlantingSettings(
         prompts=2,
         background=60,

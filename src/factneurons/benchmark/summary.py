@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from factneurons.benchmark.settings import DEFAULT, ORACLE
+from factneurons.benchmark.settings import DEFAULT, ORACLE, UNDESIGNED
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.statistics import bootstrap_interval, holm, paired_permutation_test
 
@@ -15,16 +15,23 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "localisation": ("precision", "recall", "average_precision", "held_out_loss"),
     "grouping": ("adjusted_rand_index", "f1"),
     "verdict": ("right", "false_components"),
+    UNDESIGNED: ("above_chance", "purity", "components", "groups", "found", "both_sides", "held_out_loss"),
 }
 """Part of the benchmark -> what is measured in it."""
 
-COMPARED = {"localisation": "average_precision", "grouping": "adjusted_rand_index", "verdict": "right"}
+COMPARED = {
+    "localisation": "average_precision",
+    "grouping": "adjusted_rand_index",
+    "verdict": "right",
+    UNDESIGNED: "above_chance",
+}
 """Part of the benchmark -> the measure in which contestants are compared with the reference."""
 
 REFERENCES = {
     "localisation": DEFAULT,
     "grouping": DegeneracySettings().clusterer,
     "verdict": DegeneracySettings().clusterer,
+    UNDESIGNED: DegeneracySettings().clusterer,
 }
 """Part of the benchmark -> what the others are compared with: the default, named before anything is measured."""
 
@@ -48,6 +55,11 @@ def _interval(own: pd.DataFrame) -> dict[str, float]:
         return {"mean": math.nan, "low": math.nan, "high": math.nan, "facts": 0, "left_out": len(own)}
     found = bootstrap_interval(own["value"].to_numpy(), clusters=own["model"].tolist(), drop_missing=True)
     return {"mean": found.estimate, "low": found.low, "high": found.high, "facts": found.n, "left_out": found.dropped}
+
+
+def planted_part(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows about facts that were planted; a summary will do as well."""
+    return table[table["part"] != UNDESIGNED]
 
 
 def comparisons(table: pd.DataFrame, references: Mapping[str, str] = REFERENCES) -> pd.DataFrame:

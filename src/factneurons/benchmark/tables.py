@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from factneurons.benchmark.settings import DEFAULT, JUDGED, ORACLE, TRUE, VERDICTS
+from factneurons.benchmark.settings import DEFAULT, JUDGED, ORACLE, TRUE, UNDESIGNED, VERDICTS
 from factneurons.benchmark.summary import COMPARED, REFERENCES, confusion
 from factneurons.errors import BadSetting
 from factneurons.planted.types import REGIMES
@@ -28,6 +28,10 @@ MEASURE_NAMES = {
     "held_out_loss": "held-out loss",
     "right": "right verdicts",
     "false_components": "false components",
+    "above_chance": "purity above chance",
+    "purity": "purity",
+    "components": "called degenerate or redundant",
+    "groups": "groups",
 }
 """Measure -> what it is called."""
 
@@ -35,10 +39,14 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "localisation": ("average_precision", "precision", "recall", "held_out_loss"),
     "grouping": ("adjusted_rand_index", "f1"),
     "verdict": ("right", "false_components"),
+    UNDESIGNED: ("above_chance", "purity", "components", "groups"),
 }
-"""Part -> its measures as they are shown; the first one decides the order."""
+"""Part -> its measures of a contestant as they are shown; the first one decides the order."""
 
-HEADINGS = {"localisation": "method", "grouping": "clusterer", "verdict": "clusterer"}
+FOUND = ("found", "both_sides", "held_out_loss")
+"""Measures of undesigned facts that are the same for every contestant: what they were given."""
+
+HEADINGS = {"localisation": "method", "grouping": "clusterer", "verdict": "clusterer", UNDESIGNED: "clusterer"}
 """Part -> what its contestants are."""
 
 
@@ -47,7 +55,7 @@ class Table:
     """A table as text.
 
     Attributes:
-        part: localisation, grouping or verdict.
+        part: localisation, grouping, verdict or undesigned.
         columns: the first one names the contestants.
         rows: the best contestant first.
     """
@@ -73,7 +81,7 @@ def table_of(summed: pd.DataFrame, part: str) -> Table:
 
     Args:
         summed: what `summary` returned.
-        part: localisation, grouping or verdict.
+        part: localisation, grouping, verdict or undesigned.
     """
     own = summed[summed["part"] == part]
     cells = {(row.neurons, row.contestant, row.measure): row for row in own.itertuples()}
@@ -91,15 +99,15 @@ def ranked(summed: pd.DataFrame, part: str, neurons: str | None = None) -> list[
 
     Args:
         summed: what `summary` returned.
-        part: localisation, grouping or verdict.
+        part: localisation, grouping, verdict or undesigned, where the true groups are one of them: there a perfect
+            clusterer gets no fixed number.
         neurons: the source; None: the first one.
     """
     own = summed[(summed["part"] == part) & (summed["measure"] == COMPARED[part])]
     source = neurons if neurons is not None else next(iter(sources(own)), "")
-    own = own[(own["neurons"] == source) & (own["contestant"] != ORACLE)].sort_values(
-        "mean", ascending=False, kind="stable"
-    )
-    return own["contestant"].tolist()
+    counted = (own["neurons"] == source) & ((own["contestant"] != ORACLE) | (part == UNDESIGNED))
+    named: list[str] = own[counted].sort_values("mean", ascending=False, kind="stable")["contestant"].tolist()
+    return named
 
 
 def regime_table(table: pd.DataFrame) -> Table:
@@ -126,6 +134,28 @@ def regime_table(table: pd.DataFrame) -> Table:
         if regime in facts
     ]
     return Table("verdict", ("regime", "facts", *columns), tuple(rows))
+
+
+def undesigned_verdicts(table: pd.DataFrame, summed: pd.DataFrame) -> Table:
+    """How often each contestant's groups gave which verdict over facts that nobody planted, the purest first."""
+    own = table[(table["part"] == UNDESIGNED) & (table["measure"] == "components")]
+    counts = pd.crosstab(own["contestant"], own["verdict"])
+    verdicts = [name for name in VERDICTS if name in counts.columns]
+    names = ranked(summed, UNDESIGNED)
+    rows = tuple((name, *(str(counts.loc[name, verdict]) for verdict in verdicts)) for name in names)
+    return Table(UNDESIGNED, (HEADINGS[UNDESIGNED], *verdicts), rows)
+
+
+def undesigned_found(summed: pd.DataFrame) -> str:
+    """What was found of the facts that nobody planted, in words."""
+    own = summed[(summed["part"] == UNDESIGNED) & (summed["contestant"] == ORACLE)]
+    rows = {row["measure"]: row for row in own.to_dict("records")}
+    neurons, both, lost = (with_interval(*(rows[name][each] for each in ("mean", "low", "high"))) for name in FOUND)
+    counts = f"Facts: {rows['found']['facts']}; models: {rows['found']['models']}."
+    return (
+        f"{counts} Neurons found per fact: {neurons}; share of the facts that have some in both groups of neurons: "
+        f"{both}; share of P(answer) that prompts they were not found with lose without them: {lost}."
+    )
 
 
 def _mean(value: float) -> str:

@@ -17,6 +17,7 @@ import factneurons
 from factneurons.cli.console import fail, say, short_warnings
 from factneurons.cli.examples import shown
 from factneurons.errors import FactneuronsError
+from factneurons.runs.command import made_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,9 @@ COMMANDS: dict[str, Command] = {
     "delta": Command("delta", "Show, apply, undo and stack stored edits."),
     "report": Command("report", "Write a run's report, one HTML file."),
     "doctor": Command("doctor", "Does this model fit, and what will it take?"),
+    "worker": Command("worker", "Join a run that others work on."),
+    "status": Command("status", "How far is a run, and who works on it?"),
+    "compact": Command("compact", "Put a run's many small files together."),
     "verify": Command("verify", "Is a run still what was written?"),
     "facts": Command("facts", "Look at facts before anything is asked of a model."),
     "plant": Command("plant", "Put facts into chosen neurons of a model."),
@@ -123,7 +127,7 @@ def _run(arguments: Sequence[str]) -> int:
         command = get_command(application(wanted if wanted in COMMANDS else None))
         if _COMPLETING in os.environ:
             command.main([], prog_name="factneurons", complete_var=_COMPLETING)
-        with command.make_context("factneurons", list(arguments)) as context:
+        with made_by(arguments), command.make_context("factneurons", list(arguments)) as context:
             command.invoke(context)
     except typer.Exit as end:
         return end.exit_code

@@ -50,7 +50,7 @@ def ask(
     tokens: Annotated[int, typer.Option(min=1, help="How many tokens each of them pushes up and down are named.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
     multi_mask: MultiMask = False,
-    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code")],
+    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code allow_pickle chat")],
 ) -> None:
     """Ask a model a question: how likely is an answer, which neurons carry it, and what happens when they change?"""
     loaded = loading.model(model)

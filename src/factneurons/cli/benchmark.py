@@ -11,9 +11,17 @@ import typer
 
 import factneurons as fn
 from factneurons.benchmark.page import Written, write_results
-from factneurons.benchmark.settings import SMALL, TRUE, BenchmarkSettings, has_captum, scorer_names
-from factneurons.benchmark.summary import summary
-from factneurons.benchmark.tables import confusion_table, plain, ranked, table_of
+from factneurons.benchmark.settings import SMALL, TRUE, UNDESIGNED, BenchmarkSettings, has_captum, scorer_names
+from factneurons.benchmark.summary import planted_part, summary
+from factneurons.benchmark.tables import (
+    SHOWN,
+    confusion_table,
+    plain,
+    ranked,
+    table_of,
+    undesigned_found,
+    undesigned_verdicts,
+)
 from factneurons.cli.console import say, tell
 from factneurons.cli.options import MODEL_HELP, listed
 from factneurons.errors import BadSetting
@@ -53,7 +61,10 @@ def benchmark(
     ] = None,
     regimes: Annotated[
         str | None,
-        typer.Option(help=f"Which groups of regimes are planted: {listed(_FULL.mixes)}. Default: all of them."),
+        typer.Option(
+            help=f"Which groups of regimes are judged: {listed(_FULL.regimes)} (no facts are planted: small models are "
+            "trained from scratch, in which facts become degenerate by themselves). Default: all of them."
+        ),
     ] = None,
     small: Annotated[
         bool,
@@ -66,7 +77,8 @@ def benchmark(
     """Judge every method and clusterer by models whose neurons are known.
 
     Facts are planted in chosen neurons of several models; then every method looks for the neurons, every clusterer
-    groups them, and what is concluded is compared with the truth. What was stopped goes on where it was.
+    groups them, and what is concluded is compared with the truth. In other models facts become degenerate by
+    themselves, in two groups of neurons that are known. What was stopped goes on where it was.
     """
     from factneurons.benchmark.run import TABLE, check_bases, model_folders, run_benchmark
 
@@ -83,7 +95,7 @@ def benchmark(
         written = write_results(out, table, model_folders(out, settings), figures=figures)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"stopped: models that were planted or judged are kept in {out}; run the same command again to go on"
+            f"stopped: models that were made or judged are kept in {out}; run the same command again to go on"
         ) from None
     finally:
         lock.release()
@@ -100,14 +112,15 @@ def _settings(
 ) -> BenchmarkSettings:
     """The usual settings with what was asked for."""
     names = None if grouped_by is None else tuple(name.strip() for name in grouped_by.split(","))
-    groups = list(usual.mixes) if regimes is None else [name.strip() for name in regimes.split(",")]
+    groups = list(usual.regimes) if regimes is None else [name.strip() for name in regimes.split(",")]
     for name in groups:
-        check_choice("--regimes", name, usual.mixes)
+        check_choice("--regimes", name, usual.regimes)
     return replace(
         usual,
         bases=tuple(dict.fromkeys(base)) if base else usual.bases,
         seeds=usual.seeds if seeds is None else seeds_of(seeds),
-        mixes={name: usual.mixes[name] for name in groups},
+        mixes={name: usual.mixes[name] for name in groups if name != UNDESIGNED},
+        undesigned=usual.undesigned if UNDESIGNED in groups else 0,
         grouped_by=usual.grouped_by if names is None else tuple(dict.fromkeys(names)),
         planting=usual.planting if steps is None else replace(usual.planting, steps=steps),
     )
@@ -129,29 +142,37 @@ def seeds_of(text: str) -> tuple[int, ...]:
 
 
 def _show(table: pd.DataFrame, path: Path, written: Written) -> None:
-    """The three tables, the verdicts of the best clusterer, and where everything is."""
+    """How much was judged, the tables of all parts, the verdicts, and where everything is."""
     summed = summary(table)
-    models = table["model"].nunique()
-    say(f"{table[['model', 'fact_id', 'language']].drop_duplicates().shape[0]} facts in {models} planted models")
-    if models > 1:
+    planted = planted_part(table)
+    if len(planted):
+        facts = len(planted[["model", "fact_id", "language"]].drop_duplicates())
+        say(f"{facts} facts in {planted['model'].nunique()} planted models")
+    if table["model"].nunique() > 1:
         say("mean [95% bootstrap interval, models resampled]; random is the control")
-    for part in ("localisation", "grouping", "verdict"):
-        if part not in set(summed["part"]):
-            continue
-        say("")
-        say(part)
-        for line in plain(table_of(summed, part)):
-            say(f"  {line}")
-    sources = set(table["neurons"])
-    if TRUE in sources:
+    for part in SHOWN:
+        if part in set(summed["part"]):
+            _show_lines(part, plain(table_of(summed, part)))
+    if TRUE in set(table["neurons"]):
         best = ranked(summed, "verdict", TRUE)[0]
-        say("")
-        say(f"verdicts of {best} with the true neurons; down: the truth, across: the verdict")
-        for line in plain(confusion_table(table, best, TRUE)):
-            say(f"  {line}")
+        what = f"verdicts of {best} with the true neurons; down: the truth, across: the verdict"
+        _show_lines(what, plain(confusion_table(table, best, TRUE)))
+    if UNDESIGNED in set(summed["part"]):
+        _show_lines(
+            "verdicts on undesigned facts, all of which are stored twice", plain(undesigned_verdicts(table, summed))
+        )
+        say(undesigned_found(summed))
     say("")
     for what, where in (("table", path), ("summary", written.summary), ("comparisons", written.comparisons)):
         say(f"{what}: {where}")
     for figure in written.figures:
         say(f"figure: {figure}")
     say(f"page: {written.page}")
+
+
+def _show_lines(heading: str, lines: list[str]) -> None:
+    """A heading and what stands under it."""
+    say("")
+    say(heading)
+    for line in lines:
+        say(f"  {line}")

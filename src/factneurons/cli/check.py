@@ -20,6 +20,7 @@ from factneurons.cli.options import (
     listed,
     settings_as_options,
 )
+from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
 from factneurons.errors import BadSetting
 
@@ -30,6 +31,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 _STDIN = "-"
 
 
+@shared
 @settings_as_options
 def check(
     run: RunFolder,
@@ -51,7 +53,7 @@ def check(
         str | None, typer.Option(metavar="FACTS", help="Where the run's facts are now. Default: where they were.")
     ] = None,
     model: RunModel = None,
-    loading: Annotated[Loading, Fields("device device_map trust_remote_code")],
+    loading: Annotated[Loading, Fields("device device_map trust_remote_code allow_pickle")],
 ) -> None:
     """Tell right from wrong statements by a run's neurons, and compare with asking the model.
 

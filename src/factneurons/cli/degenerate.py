@@ -14,6 +14,7 @@ from factneurons.cli.options import (
     SkipBad,
     settings_as_options,
 )
+from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -26,6 +27,7 @@ _FIELDS = Fields(
 )
 
 
+@shared
 @settings_as_options
 def degenerate(
     run: RunFolder,
@@ -34,7 +36,7 @@ def degenerate(
     skip_bad: SkipBad = False,
     tests: Annotated[fn.InterventionSettings, Fields("draws unrelated seed")],
     model: RunModel = None,
-    loading: Annotated[Loading, Fields("device device_map trust_remote_code")],
+    loading: Annotated[Loading, Fields("device device_map trust_remote_code allow_pickle")],
 ) -> None:
     """Find the degenerate knowledge neurons of a run's facts, and test them.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import factneurons as fn
 from factneurons.cli import show
 from factneurons.cli.console import say
 from factneurons.cli.examples import shown
-from factneurons.cli.options import MODEL_HELP, Device, RemoteCode, Revision
+from factneurons.cli.options import MODEL_HELP, Fields, Loading, settings_as_options
 from factneurons.runs.counts import counted
 from factneurons.runs.files import disk_errors_in_one_line
 
@@ -64,33 +65,34 @@ def list_command(
 
 
 @commands.command("apply", epilog=shown(EXAMPLES["delta apply"]))
+@settings_as_options
 def apply_command(
+    *,
     model: ModelName,
     edits: Edits,
     out: Out,
-    device: Device = None,
-    revision: Revision = None,
-    trust_remote_code: RemoteCode = False,
+    loading: Annotated[Loading, Fields("device revision trust_remote_code allow_pickle")],
 ) -> None:
     """Write the edited model as an ordinary Hugging Face folder."""
     together = fn.stack_edits([fn.Edit.load(each) for each in edits])
-    loaded = _load(model, together.description.dtype, device, revision, trust_remote_code)
+    loaded = replace(loading, dtype=together.description.dtype).model(model)
     with disk_errors_in_one_line(out):
         together.save_model(loaded, out)
     say(f"{out}: {loaded.name} with {counted(len(edits), 'edit')}, {counted(len(together.neurons), 'neuron')} changed")
 
 
 @commands.command("undo", epilog=shown(EXAMPLES["delta undo"]))
+@settings_as_options
 def undo_command(
+    *,
     model: ModelName,
     edits: Edits,
     out: Out,
-    device: Device = None,
-    trust_remote_code: RemoteCode = False,
+    loading: Annotated[Loading, Fields("device trust_remote_code allow_pickle")],
 ) -> None:
     """Take edits out of an edited model: its weights become what they were, bit for bit."""
     together = fn.stack_edits([fn.Edit.load(each) for each in edits])
-    loaded = _load(model, together.description.dtype, device, None, trust_remote_code)
+    loaded = replace(loading, dtype=together.description.dtype).model(model)
     with disk_errors_in_one_line(out):
         together.reversed().save_model(loaded, out)
     say(f"{out}: {loaded.name} without {counted(len(edits), 'edit')}")
@@ -103,7 +105,3 @@ def stack_command(edits: Edits, out: Out) -> None:
     with disk_errors_in_one_line(out):
         together.save(out)
     say(f"{out}: {counted(len(edits), 'edit')}, {counted(len(together.neurons), 'neuron')}")
-
-
-def _load(name: str, dtype: str, device: str | None, revision: str | None, trust_remote_code: bool) -> fn.Model:
-    return fn.load_model(name, dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)

@@ -90,7 +90,7 @@ def edit(
     draws: Draws = 5,
     dry_run: DryRun = False,
     save_model: SaveModel = False,
-    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code")],
+    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code allow_pickle chat")],
 ) -> None:
     """Change a fact through the out-weights of its neurons, and measure what the change does.
 

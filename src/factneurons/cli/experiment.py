@@ -23,6 +23,7 @@ from factneurons.cli.options import (
     SkipBad,
     settings_as_options,
 )
+from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
 from factneurons.report.sections.experiments import write_experiments
 
@@ -63,7 +64,7 @@ def _command(experiment: fn.Experiment) -> Callable[..., None]:
         limit: Limit = None,
         skip_bad: SkipBad = False,
         png: Annotated[bool, typer.Option("--png", help="Write the figures as PNG too, under FOLDER/figures.")] = False,
-        loading: Annotated[Loading, Fields("device device_map revision trust_remote_code")],
+        loading: Annotated[Loading, Fields("device device_map revision trust_remote_code allow_pickle chat")],
     ) -> None:
         loaded = loading.model_for_run(model, facts, out, limit)
         run = fn.run_experiment(
@@ -85,7 +86,7 @@ def _command(experiment: fn.Experiment) -> Callable[..., None]:
         f"{experiment.title}: {experiment.question}\n\n"
         f"Source: {experiment.source}.\n\nSmallest useful run: {experiment.smallest}."
     )
-    return settings_as_options(command)
+    return shared(settings_as_options(command))
 
 
 for _experiment in fn.EXPERIMENTS.values():

@@ -11,7 +11,7 @@ import typer
 import factneurons as fn
 from factneurons.cli.console import say
 from factneurons.cli.examples import shown
-from factneurons.cli.options import FACTS_HELP, Limit, MultiMask, RemoteCode, Revision
+from factneurons.cli.options import FACTS_HELP, Fields, Limit, Loading, MultiMask, settings_as_options
 from factneurons.runs.counts import counted
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -34,7 +34,9 @@ def _group(context: typer.Context) -> None:
 @commands.command(
     "describe", short_help="Count facts, and what a model can be asked.", epilog=shown(EXAMPLES["facts describe"])
 )
+@settings_as_options
 def describe_command(
+    *,
     facts: Annotated[str, typer.Argument(metavar="FACTS", help=FACTS_HELP)],
     model: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Also count what this model can be asked, and why not.")
@@ -42,15 +44,14 @@ def describe_command(
     multi_mask: MultiMask = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out bad records, count them, and go on.")] = False,
     limit: Limit = None,
-    revision: Revision = None,
-    trust_remote_code: RemoteCode = False,
+    loading: Annotated[Loading, Fields("revision trust_remote_code allow_pickle chat")],
 ) -> None:
     """Count facts, prompts and relations; with --model also what can be asked, and why the rest cannot."""
     source = fn.load_facts(facts, skip_bad=skip_bad, limit=limit)
     if model is None:
         _show(fn.describe(source))
         return
-    loaded = fn.load_model(model, revision=revision, trust_remote_code=trust_remote_code)
+    loaded = loading.model(model)
 
     def ask(prompt: fn.Prompt, answer: str) -> object:
         return loaded.query(prompt, answer, multi_mask=multi_mask)

@@ -68,7 +68,7 @@ def finetune(
     limit: Limit = None,
     settings: Annotated[fn.FinetuneSettings, _FIELDS],
     save_model: SaveModel = False,
-    loading: Annotated[Loading, Fields("dtype device revision trust_remote_code")],
+    loading: Annotated[Loading, Fields("dtype device revision trust_remote_code allow_pickle")],
 ) -> None:
     """Train only the in- and out-weights and biases of some neurons on facts; everything else keeps every bit.
 

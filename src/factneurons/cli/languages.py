@@ -17,6 +17,7 @@ from factneurons.cli.options import (
     SkipBad,
     settings_as_options,
 )
+from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -26,6 +27,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 _FIELDS = Fields("rule at_least only thresholds held_out tau beta_prompts beta_languages seed")
 
 
+@shared
 @settings_as_options
 def languages(
     run: RunFolder,
@@ -38,7 +40,7 @@ def languages(
     skip_bad: SkipBad = False,
     tests: Annotated[fn.InterventionSettings, Fields("draws unrelated seed")],
     model: RunModel = None,
-    loading: Annotated[Loading, Fields("device device_map trust_remote_code")],
+    loading: Annotated[Loading, Fields("device device_map trust_remote_code allow_pickle")],
 ) -> None:
     """Find the language-independent neurons of a run's facts, and test them in every language.
 

@@ -19,6 +19,7 @@ from factneurons.cli.options import (
     SkipBad,
     settings_as_options,
 )
+from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -30,6 +31,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 }
 
 
+@shared
 @settings_as_options
 def locate(
     *,
@@ -39,14 +41,14 @@ def locate(
         Path, typer.Option(metavar="FOLDER", help="The run's folder; a run that was stopped goes on where it was.")
     ],
     settings: Annotated[
-        fn.AttributionSettings, Fields("method rule points target against positions answer_tokens units")
+        fn.AttributionSettings, Fields("method rule points target against positions answer_tokens prefix units")
     ],
     selection: Annotated[fn.SelectionSettings, Fields("selector threshold agreement share beta rounds")],
     multi_mask: MultiMask = False,
     limit: Limit = None,
     skip_bad: SkipBad = False,
     tests: Annotated[fn.InterventionSettings, Fields("draws unrelated seed")],
-    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code")],
+    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code allow_pickle chat")],
 ) -> None:
     """Find the knowledge neurons of facts, and test them against random ones."""
     loaded = loading.model_for_run(model, facts, out, limit)

@@ -38,6 +38,8 @@ class Loading:
     device_map: str | None = option(None, "Spread the layers over devices, for instance auto.")
     revision: str | None = option(None, "Models of the hub: a branch, tag or commit.")
     trust_remote_code: bool = option(False, "Let Python files that come with a model run.")
+    chat: bool = option(False, "Ask through the tokenizer's chat template; the answer begins the assistant's turn.")
+    allow_pickle: bool = option(False, "Read pickled weights (pytorch_model.bin), tensors only, where nothing else is.")
 
     def model(self, name: str) -> fn.Model:
         """The model of this name."""
@@ -45,9 +47,8 @@ class Loading:
 
     def model_of(self, run: Path, model: str | None) -> fn.Model:
         """The model that made a run, where it is now."""
-        return fn.model_of(
-            run, model, device=self.device, device_map=self.device_map, trust_remote_code=self.trust_remote_code
-        )
+        kept = ("dtype", "revision", "chat")
+        return fn.model_of(run, model, **{name: value for name, value in asdict(self).items() if name not in kept})
 
     def model_for_run(self, name: str, facts: str, out: Path, limit: int | None) -> fn.Model:
         """The model of this name; what can be refused without it is, before a large one is loaded."""
@@ -68,7 +69,6 @@ ModelName = Annotated[str, typer.Option("--model", metavar="MODEL", help=MODEL_H
 FactsSpec = Annotated[str, typer.Option("--facts", metavar="FACTS", help=FACTS_HELP)]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run: what --out of locate was.")]
 Device = Annotated[str | None, typer.Option(help=_HELP["device"])]
-RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help=_HELP["trust_remote_code"])]
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave out bad records and facts that fail, count them, and go on.")
 ]
@@ -77,7 +77,6 @@ MultiMask = Annotated[bool, typer.Option("--multi-mask", help="Masked models: on
 RunModel = Annotated[
     str | None, typer.Option(metavar="MODEL", help="Where the run's model is now. Default: where it was.")
 ]
-Revision = Annotated[str | None, typer.Option(help=_HELP["revision"])]
 
 
 class Fields:

@@ -20,6 +20,7 @@ from factneurons.cli.options import (
     SkipBad,
     settings_as_options,
 )
+from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -39,6 +40,7 @@ _RESULTS = {
 }
 
 
+@shared
 @settings_as_options
 def run(
     *,
@@ -50,7 +52,7 @@ def run(
     multi_mask: MultiMask = False,
     limit: Limit = None,
     skip_bad: SkipBad = False,
-    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code")],
+    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code allow_pickle chat")],
 ) -> None:
     """Locate, test, look for degenerate neurons, join languages where there are several, and write the report.
 

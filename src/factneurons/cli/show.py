@@ -19,8 +19,14 @@ from factneurons.findings.effects import changes_of, effects_of
 from factneurons.findings.languages import OTHER_FACTS, language_effects, shared_of
 from factneurons.findings.repairing import Repaired
 from factneurons.report.numbers import in_line
-from factneurons.report.sections.edits import in_words, size_of_random
-from factneurons.report.text import EXPECTED_SKIPS, language_rule, no_degenerate, not_shared, shared_verdict
+from factneurons.report.text import (
+    EXPECTED_SKIPS,
+    edit_effect,
+    language_rule,
+    no_degenerate,
+    not_shared,
+    shared_verdict,
+)
 from factneurons.runs.counts import Summary, counted
 from factneurons.runs.reading import measurements_of, positions_of
 from factneurons.statistics import LEAST_PROBABILITY, Finding, Interval
@@ -412,7 +418,7 @@ def described(edit: fn.Edit | fn.StoredEdit) -> None:
 def evaluated(result: fn.EditEvaluation, effects: Sequence[fn.EditEffect]) -> None:
     """The edit, and its measurements beside those of random neurons."""
     described(result.edit)
-    random = size_of_random(result)
+    random = result.random_size
     if random is not None:
         say(f"  random neurons: by {random:.1%}, mean of {counted(len(result.sizes) - 1, 'draw')}")
     for note in result.notes:
@@ -421,7 +427,7 @@ def evaluated(result: fn.EditEvaluation, effects: Sequence[fn.EditEffect]) -> No
     say(f"  {'asked':17}{'measure':18}{'before':>9}{'after':>9}  {'95% interval':18}{'random':>9}")
     for effect in effects:
         if effect.measure.name in _EDITED:
-            before, after, interval, control = in_words(effect)
+            before, after, interval, control = edit_effect(effect)
             say(f"  {effect.group:17}{effect.measure.name:18}{before:>9}{after:>9}  {interval:18}{control:>9}")
 
 

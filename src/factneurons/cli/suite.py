@@ -13,6 +13,7 @@ import typer
 import factneurons as fn
 from factneurons.cli.console import say
 from factneurons.cli.options import Device, FactsSpec, Fields, Limit, SkipBad, listed, settings_as_options
+from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -26,6 +27,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 }
 
 
+@shared
 @settings_as_options
 def suite(
     *,
@@ -46,13 +48,15 @@ def suite(
         typer.Option(metavar="NAMES", help=f"Only these cells, with commas between: {listed(fn.SUITE_NAMES)}."),
     ] = "",
     plan: Annotated[
-        bool, typer.Option("--plan", help="Print every cell, what it needs and what is there, and do nothing.")
+        bool, typer.Option("--plan", help="Print every cell: needs, about how much time and memory, what is there.")
     ] = False,
     as_published: Annotated[
         bool,
         typer.Option("--as-published", help="Use the variants of the papers' code, as far as they are there."),
     ] = False,
-    settings: Annotated[fn.ExperimentSettings, Fields("methods all_facts multi_mask limit draws unrelated seed")],
+    settings: Annotated[
+        fn.ExperimentSettings, Fields("methods all_facts multi_mask limit draws unrelated perturbed new seed")
+    ],
     all_facts: Annotated[
         bool, typer.Option("--all-facts", help="Also facts that the model does not know; else they are left out.")
     ] = False,
@@ -68,7 +72,8 @@ def suite(
     names = [name.strip() for name in models.split(",") if name.strip()]
     chosen = [name.strip() for name in only.split(",") if name.strip()]
     if plan:
-        _tell(fn.plan_suite(names, facts, out, only=chosen, limit=limit, skip_bad=skip_bad))
+        common: dict[str, Any] = {"only": chosen, "settings": settings, "limit": limit, "skip_bad": skip_bad}
+        _tell(fn.plan_suite(names, facts, out, device=device, **common))
         return
     made = fn.run_suite(
         names,
@@ -93,12 +98,40 @@ def suite(
 
 def _tell(planned: list[fn.PlannedCell]) -> None:
     for model in dict.fromkeys(each.model for each in planned):
-        own = [each for each in planned if each.model == model]
-        say(f"{model}: {sum(not each.obstacle for each in own)} cells")
-        for each in own:
+        own = [each for each in planned if each.model == model and not each.obstacle]
+        together = _together({each.cell.of: each.estimate for each in own})
+        say(f"{model}: {len(own)} cells, {together}")
+        for each in (each for each in planned if each.model == model):
             say(f"  {each.cell.name} ({each.cell.of}): {each.cell.says}")
             say(f"      needs {each.cell.needs}")
-            say(f"      left out: {each.obstacle}" if each.obstacle else f"      there: {each.there}")
+            if each.obstacle:
+                say(f"      left out: {each.obstacle}")
+                continue
+            say(f"      takes {_amount(each.estimate)}, with the other cells of {each.cell.of} ({each.estimate.basis})")
+            say(f"      there: {each.there}")
+
+
+def _together(estimates: dict[str, fn.Estimate]) -> str:
+    """All experiments of a model: their times one after the other, the memory of the largest."""
+    seconds = [each.seconds for each in estimates.values() if each.seconds is not None]
+    memory = max((each.memory for each in estimates.values() if each.memory), default=None)
+    unknown = [of for of, each in estimates.items() if each.seconds is None]
+    whole = _amount(fn.Estimate(sum(seconds) if seconds else None, memory, ""))
+    return f"{whole} in all{', the time without ' + ', '.join(unknown) if seconds and unknown else ''}"
+
+
+def _amount(estimate: fn.Estimate) -> str:
+    """Time and memory in words: "about 3 min and 0.4 GiB"."""
+    time = "an unknown time" if estimate.seconds is None else f"about {_duration(estimate.seconds)}"
+    memory = "unknown memory" if estimate.memory is None else f"{estimate.memory / 2**30:.2g} GiB"
+    return f"{time} and {memory}"
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _line(row: Mapping[Any, Any]) -> str:

@@ -19,6 +19,7 @@ from factneurons.cli.options import (
     SkipBad,
     settings_as_options,
 )
+from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -26,6 +27,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 }
 
 
+@shared
 @settings_as_options
 def test(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
@@ -46,7 +48,7 @@ def test(
     multi_mask: MultiMask = False,
     limit: Limit = None,
     skip_bad: SkipBad = False,
-    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code")],
+    loading: Annotated[Loading, Fields("dtype device device_map revision trust_remote_code allow_pickle chat")],
 ) -> None:
     """Test neurons that another tool found against random ones, as our own are; degenerate and report go on with it."""
     loaded = loading.model_for_run(model, facts, out, limit)

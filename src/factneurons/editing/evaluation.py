@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import pandas as pd
 
@@ -43,6 +44,11 @@ class EditEvaluation:
     table: pd.DataFrame
     sizes: tuple[float, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def random_size(self) -> float | None:
+        """The mean size of the random neurons' edits; None without any."""
+        return fmean(self.sizes[1:]) if len(self.sizes) > 1 else None
 
 
 @dataclass(frozen=True, slots=True)

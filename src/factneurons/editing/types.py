@@ -19,10 +19,10 @@ from torch import Tensor
 
 from factneurons.editing import storage
 from factneurons.editing.description import MODEL, OUT_WEIGHTS, Description, stacked
-from factneurons.editing.model_folder import write_model_folder
 from factneurons.editing.weights import added, check_editable, identity, same_bits, weights_of, write_weights
 from factneurons.errors import BadModel, BadSetting
 from factneurons.models.model import Model
+from factneurons.models.saving import save_model
 from factneurons.models.types import Neuron
 
 
@@ -97,7 +97,7 @@ class Edit:
             BadModel: as for `apply`.
         """
         with self.on(model):
-            return write_model_folder(model, Path(path))
+            return save_model(model, path)
 
     def on(self, model: Model, *, by: str = "weights") -> AbstractContextManager[None]:
         """The edited model for the time of a `with` block.

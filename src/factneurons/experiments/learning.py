@@ -6,15 +6,22 @@ its relation, drawn by the seed (counterfactual answers, as in the ACL 2025 pape
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from factneurons.errors import NotAskable
+from factneurons.editing.settings import FinetuneSettings
+from factneurons.errors import BadSetting, NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR
 from factneurons.experiments.study import Study
 from factneurons.facts.related import RelatedFacts
+from factneurons.facts.source import load_facts
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
+
+if TYPE_CHECKING:
+    from factneurons.editing.types import Edit
 
 DEGENERATE, KNOWLEDGE, CUT = "degenerate", "knowledge", "knowledge, cut"
 NO_COMPONENTS = "no-degenerate-neurons"
@@ -22,6 +29,27 @@ NO_COMPONENTS = "no-degenerate-neurons"
 
 LEAST_OCCURRENCE = 1e-4
 """Neurons of many facts are kept if this share of all occurrences is theirs, as in the released code."""
+
+
+def given_to_learn(study: Study) -> frozenset[tuple[str, str]]:
+    """The ids, with their languages, of the facts that the settings say are to be learned; empty if they do not say.
+
+    Raises:
+        BadSetting: none of them is among the facts of the study.
+    """
+    return study.once(("facts to learn",), lambda: _given_to_learn(study))
+
+
+def _given_to_learn(study: Study) -> frozenset[tuple[str, str]]:
+    there = {(fact.id, fact.language) for fact in study.facts}
+    given = [(fact.id, fact.language) for spec in study.settings.new for fact in load_facts(spec)]
+    found = frozenset(there.intersection(given))
+    if given and not found:
+        raise BadSetting(
+            f"new is {','.join(study.settings.new)!r}: none of its {len(given)} facts is among the facts; give both, "
+            'for instance --facts "finetune:new.jsonl?old=old.jsonl"'
+        )
+    return found
 
 
 def new_fact(study: Study, around: RelatedFacts, fact: Fact) -> Fact:
@@ -36,6 +64,55 @@ def new_fact(study: Study, around: RelatedFacts, fact: Fact) -> Fact:
     if found is None:
         raise NotAskable("no-other-answer", f"{fact.id}: its relation has no other answer that could be learned")
     return found
+
+
+def learn(study: Study, new: Sequence[Fact], neurons: Sequence[Neuron] | None, name: str) -> tuple[Edit, float]:
+    """Fine-tune these neurons, or everything (None), on facts.
+
+    Args:
+        study: the model, and where the training is kept by epochs under its name.
+        new: what is learned.
+        neurons: what is trained.
+        name: of the training, each of an experiment another one.
+
+    Returns:
+        The edit, and the share of the trained prompts that are answered rightly with it, 0 to 1.
+
+    Raises:
+        BadSetting: not enough memory, for one prompt alone or for the optimiser.
+    """
+    from factneurons.editing.finetuning import finetune_neurons, share_right
+
+    how = FinetuneSettings(seed=study.settings.seed, multi_mask=study.settings.multi_mask)
+    with study.checkpoint(name) as folder:
+        edit = finetune_neurons(study.model, neurons, new, how, checkpoint=folder)
+    with edit.on(study.model):
+        return edit, share_right(study.model, new, how)
+
+
+def tell_what_was_learned(what: str, share: float) -> None:
+    """Say how far a fine-tuning came that did not reach its target."""
+    target = FinetuneSettings().target
+    if share < target:
+        reached = f"{share:.1%} of the trained prompts are answered rightly"
+        warnings.warn(f"{what}: {reached}; the target of {target:.0%} was not reached", stacklevel=2)
+
+
+def check_trainable(study: Study, *, whole_only: bool) -> None:
+    """Refuse a model that cannot be fine-tuned before anything slow is done.
+
+    Args:
+        study: the model.
+        whole_only: whether nothing but the whole model is trained.
+
+    Raises:
+        BadModel: it is quantised, spread over devices, or its weights cannot be changed otherwise.
+    """
+    from factneurons.editing.description import MODEL, NEURONS
+    from factneurons.editing.weights import check_editable
+
+    for extent in (MODEL,) if whole_only else (MODEL, NEURONS):
+        check_editable(study.model, extent)
 
 
 def union(sets: Iterable[Sequence[Neuron]]) -> tuple[Neuron, ...]:

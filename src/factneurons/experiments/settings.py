@@ -51,6 +51,11 @@ class ExperimentSettings:
         "Facts with perturbed prompts, whose ids are those of the facts, instead of perturbing them here: for instance "
         "perturbed:FOLDER/replace.jsonl; several with commas between them.",
     )
+    new: tuple[str, ...] = option(
+        (),
+        "Facts to be learned, which are among the facts by their ids: for instance finetune:FOLDER/new.jsonl; several "
+        "with commas between them. All others are old ones. Default: half of the subjects, or all of them in E9.",
+    )
     clusterers: tuple[str, ...] = option(
         get_args(ClustererName),
         "How neurons are grouped, with commas between: {choices}.",

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from factneurons.attribution.types import KnowledgeNeurons, Measurement
@@ -53,10 +55,16 @@ class Study:
         model: the model.
         facts: all facts, in memory.
         settings: how the experiment is made.
+
+    Attributes:
+        checkpoint: the name of a training -> where it is kept while it goes on, for the time of a block; None: nowhere.
     """
+
+    checkpoint: Callable[[str], AbstractContextManager[Path | None]]
 
     def __init__(self, model: Model, facts: Sequence[Fact], settings: ExperimentSettings) -> None:
         self.model, self.settings = model, settings
+        self.checkpoint = lambda name: nullcontext()
         self.facts = tuple(facts)
         self.pool = FactPool(few_per_relation(self.facts), self.ask_around)
         self._by_id: dict[str, dict[str, Fact]] = defaultdict(dict)

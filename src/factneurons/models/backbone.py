@@ -16,6 +16,7 @@ from transformers.cache_utils import Cache
 from factneurons.errors import BadModel, NotAskable
 from factneurons.models.adapters import Adapter, layers_of, sizes
 from factneurons.models.batches import Batch
+from factneurons.models.chat import check_chat
 from factneurons.models.experts import JoinedExperts, join_experts
 from factneurons.models.head import Head, check_head
 from factneurons.models.hooks import Reached, Registration, before, hooked
@@ -47,6 +48,7 @@ class Backbone:
         tokenizer: its tokenizer.
         name: how it was asked for.
         kind: "cloze" (masked), "causal" or "encoder-decoder".
+        chat: whether it is asked through the tokenizer's chat template.
         adapter: where its neurons are.
         layers: its layers; an encoder-decoder's encoder comes first.
         projection: the module of its vocabulary projection.
@@ -60,9 +62,11 @@ class Backbone:
         name: for messages and manifests.
         kind: how it is asked.
         adapter: where its neurons are; None: found by family or by structure.
+        chat: ask through the tokenizer's chat template.
 
     Raises:
-        BadModel: it has no output embeddings (no language model), or its neurons cannot be found.
+        BadModel: it has no output embeddings (no language model), its neurons cannot be found, or (with `chat`) it
+            has no template.
     """
 
     def __init__(
@@ -73,7 +77,10 @@ class Backbone:
         name: str,
         kind: Kind,
         adapter: Adapter | None = None,
+        chat: bool = False,
     ) -> None:
+        if chat:
+            check_chat(name, kind, tokenizer)
         projection = getattr(module, "get_output_embeddings", lambda: None)()
         if projection is None:
             raise BadModel(f"{name} is no language model: it has no output embeddings to predict tokens with")
@@ -81,7 +88,7 @@ class Backbone:
             raise BadModel(f"{name}: its weights were made in torch.inference_mode, so nothing has gradients; leave it")
         self.module: Any = module.eval().requires_grad_(False)
         self.tokenizer: Any = tokenizer
-        self.name, self.kind = name, kind
+        self.name, self.kind, self.chat = name, kind, chat
         join_experts(module)
         self.adapter = adapter or find_adapter(module)
         self.layers = layers_of(module, self.adapter)

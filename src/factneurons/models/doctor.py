@@ -29,10 +29,10 @@ from factneurons.models.load import (
     check_tokenizer,
     load_config,
     load_tokenizer,
-    quiet,
 )
 from factneurons.models.passes.corrupted import replacement_token
 from factneurons.models.passes.memory import budget_bytes, row_bytes
+from factneurons.models.quiet import quiet
 from factneurons.models.source import Source, check_weights, find_source
 from factneurons.models.types import Kind
 
@@ -167,6 +167,7 @@ def diagnose(
     prompt_tokens: int = 20,
     points: int = 8,
     trust_remote_code: bool = False,
+    allow_pickle: bool = False,
 ) -> Diagnosis:
     """Find out whether and how a model can be used, from its configuration alone.
 
@@ -175,6 +176,7 @@ def diagnose(
         prompt_tokens: length of the prompt that costs are told for.
         points: path points per layer that costs are told for.
         trust_remote_code: let Python files that come with the model run.
+        allow_pickle: as for `load_model`.
 
     Raises:
         BadModel: not found, no language model, or no MLP could be found; the message says what was looked for.
@@ -193,7 +195,7 @@ def diagnose(
             return _empty_backbone(source, kind, config, tokenizer, trust_remote_code)
 
         backbone = as_it_looks(build, source, config, tokenizer)
-        problems += _problems(source, backbone.kind, config, tokenizer)
+        problems += _problems(source, backbone.kind, config, tokenizer, allow_pickle)
     return _diagnosis(backbone, tokenizer, problems, prompt_tokens, points)
 
 
@@ -250,7 +252,7 @@ def _first_of_each(sorts: list[Any]) -> int:
     return max((sorts.index(sort) + 1 for sort in sorts), default=1)
 
 
-def _problems(source: Source, kind: Kind, config: PretrainedConfig, tokenizer: Any) -> list[str]:
+def _problems(source: Source, kind: Kind, config: PretrainedConfig, tokenizer: Any, allow_pickle: bool) -> list[str]:
     """What `load_model` would refuse besides, one line each."""
     found = []
     try:
@@ -259,7 +261,7 @@ def _problems(source: Source, kind: Kind, config: PretrainedConfig, tokenizer: A
     except BadModel as error:
         found.append(str(error))
     try:
-        check_weights(source.name, source.folder)
+        check_weights(source.name, source.folder, allow_pickle=allow_pickle)
     except BadModel as error:
         found.append(str(error))
     quantisation = getattr(config, "quantization_config", None)

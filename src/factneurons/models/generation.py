@@ -52,7 +52,7 @@ def generate(
     if len(sets) != len(prompts):
         raise BadSetting(f"{len(prompts)} prompts need one neuron set each, not {len(sets)}")
     backbone, limit = model.backbone, position_limit(model.backbone.module)
-    ids = [prompt_ids(backbone.tokenizer, prompt, max_length=limit) for prompt in prompts]
+    ids = [prompt_ids(backbone.tokenizer, prompt, max_length=limit, chat=model.backbone.chat) for prompt in prompts]
     backbone.check_tokens(token for own in ids for token in own)
     factors = [dict.fromkeys(checked(backbone, own), factor) for own in sets]
     written = continuations(backbone, ids, factors, tokens=tokens, everywhere=positions == "all", limit=limit)

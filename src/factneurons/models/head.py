@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from factneurons.errors import BadModel
 from factneurons.models.hooks import before, hooked
@@ -101,9 +102,7 @@ class Head:
     def _values(self, hidden: Tensor, targets: Tensor, target: Target) -> Tensor:
         result = hidden.new_empty(len(hidden), dtype=wide_dtype(hidden.dtype))
         for part, logits, wanted in self._chunks(hidden, targets):
-            chosen = logits.gather(1, wanted)[:, 0]
-            if target != "logit":
-                chosen = chosen - logits.logsumexp(-1)
+            chosen = logits.gather(1, wanted)[:, 0] if target == "logit" else _log_probability(logits, wanted)
             result[part] = chosen.exp() if target == "probability" else chosen
         return result
 
@@ -136,7 +135,7 @@ class Head:
         """Log-probability in nats of one token per row, [rows] float64."""
         result = hidden.new_empty(len(hidden), dtype=torch.float64)
         for part, logits, wanted in self._chunks(hidden, targets):
-            result[part] = (logits.gather(1, wanted)[:, 0] - logits.logsumexp(-1)).double()
+            result[part] = _log_probability(logits, wanted).double()
         return result
 
     @torch.no_grad()
@@ -148,6 +147,11 @@ class Head:
             ranks[part] = 1 + (logits > logits.gather(1, wanted)).sum(-1).cpu()
             top[part] = logits.argmax(-1).cpu()
         return ranks, top
+
+
+def _log_probability(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Of one token per row, [rows], in one fused pass: the sum of exponentials alone takes twice as long."""
+    return -cross_entropy(logits, wanted[:, 0], reduction="none")
 
 
 @torch.no_grad()

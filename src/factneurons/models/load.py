@@ -1,10 +1,9 @@
-"""Load a language model: safetensors only, complete, finite, and with a tokenizer that fits it."""
+"""Load a language model: safe to open, complete, finite, and with a tokenizer that fits it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
@@ -25,14 +24,15 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_MASKED_LM_MAPPING,
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
 )
-from transformers.utils import logging
 
 from factneurons.errors import BadModel, BadNumber, BadSetting
+from factneurons.models.chat import check_chat
 from factneurons.models.files import first_line
 from factneurons.models.gate import LooksAhead, check_model
 from factneurons.models.hooks import MODEL_ERRORS
 from factneurons.models.model import Model
 from factneurons.models.query import SENTINEL
+from factneurons.models.quiet import quiet
 from factneurons.models.source import Source, find_source
 from factneurons.models.types import DTYPES, Kind
 from factneurons.settings import check_choice
@@ -73,6 +73,8 @@ def load_model(
     device_map: str | dict[str, Any] | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
+    allow_pickle: bool = False,
+    chat: bool = False,
     tokenizer: str | os.PathLike[str] | PreTrainedTokenizerBase | None = None,
 ) -> Model:
     """Load a model that can be asked facts.
@@ -85,26 +87,33 @@ def load_model(
         device_map: spread the layers over devices, as transformers does it; instead of `device`.
         revision: hub only: a branch, tag or commit.
         trust_remote_code: let Python files that come with the model run.
+        allow_pickle: read pickled weights where there are no safetensors, with torch's loader that takes tensors only.
+        chat: ask through the tokenizer's chat template: a prompt is the user's turn, the answer begins the assistant's.
         tokenizer: a tokenizer, or where one is, when it is not in the model's own folder.
 
     Raises:
-        BadModel: not found, no language model, pickled or incomplete weights, a tokenizer that does not
-            fit, experts that cannot be put side by side, own code without permission, or no MLP that could be found.
+        BadModel: not found, no language model, pickled without permission or incomplete weights, a tokenizer that does
+            not fit, no template for a chat, experts that cannot be put side by side, own code without permission, or
+            no MLP to be found.
         BadNumber: NaN or infinity in the weights.
         BadSetting: an unknown dtype or device.
     """
     check_choice("dtype", dtype, DTYPES)
     place = _device(device, device_map)
-    source = find_source(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
+    source = find_source(
+        name_or_path, revision=revision, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
+    )
     with quiet():
         config = load_config(source, trust_remote_code)
         known = load_tokenizer(source, tokenizer, trust_remote_code)
 
         def load(kind: Kind) -> Model:
             check_tokenizer(source.name, kind, config, known)
+            if chat:
+                check_chat(source.name, kind, known)
             module = _load_module(source, kind, config, dtype, device_map, trust_remote_code)
             _check_finite(source.name, module)
-            model = Model(module if place is None else module.to(place), known, name=source.name, kind=kind)
+            model = Model(module if place is None else module.to(place), known, name=source.name, kind=kind, chat=chat)
             check_model(model.backbone)
             return model
 
@@ -125,20 +134,6 @@ def _device(device: str | torch.device | None, device_map: object) -> torch.devi
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise BadSetting(f"the device {str(device)!r} cannot be used: {first_line(error)}") from error
     return place
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars and load reports of transformers: what matters in them is checked here."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def load_config(source: Source, trust_remote_code: bool = False) -> PretrainedConfig:
@@ -269,7 +264,8 @@ def _load_module(
             source.folder,
             config=config,
             dtype=getattr(torch, dtype, dtype),
-            use_safetensors=True,
+            use_safetensors=not source.pickled,
+            weights_only=True,
             local_files_only=True,
             trust_remote_code=trust_remote_code,
             output_loading_info=True,

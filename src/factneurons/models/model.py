@@ -41,9 +41,11 @@ class Model:
         name: for messages and manifests.
         kind: how it is asked: "cloze" (masked), "causal" or "encoder-decoder".
         adapter: where its neurons are; None: found by family or by structure.
+        chat: ask through the tokenizer's chat template: the answer begins the assistant's turn.
 
     Raises:
-        BadModel: it has no output embeddings (no language model), or its neurons cannot be found.
+        BadModel: it has no output embeddings (no language model), its neurons cannot be found, or (with `chat`) it
+            has no template.
     """
 
     def __init__(
@@ -54,8 +56,9 @@ class Model:
         name: str,
         kind: Kind,
         adapter: Adapter | None = None,
+        chat: bool = False,
     ) -> None:
-        self.backbone = Backbone(module, tokenizer, name=name, kind=kind, adapter=adapter)
+        self.backbone = Backbone(module, tokenizer, name=name, kind=kind, adapter=adapter, chat=chat)
         self._positions = position_limit(module)
 
     def __repr__(self) -> str:
@@ -106,7 +109,14 @@ class Model:
             refuse("answer", answer, "a text; several are asked one by one")
         tokenizer, longest = self.backbone.tokenizer, self._positions
         query = build_query(
-            tokenizer, self.kind, prompt, answer, multi_mask=multi_mask, max_length=longest, subject=subject
+            tokenizer,
+            self.kind,
+            prompt,
+            answer,
+            multi_mask=multi_mask,
+            max_length=longest,
+            subject=subject,
+            chat=self.backbone.chat,
         )
         self.backbone.check_tokens((*query.input_ids, *query.decoder_input_ids, *query.answer_ids))
         return query

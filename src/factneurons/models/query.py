@@ -18,6 +18,7 @@ from factneurons.errors import BadModel, NotAskable
 from factneurons.facts.problems import shown
 from factneurons.facts.types import BLANK, MASK_TOKENS, Prompt, foreign_blank
 from factneurons.facts.words import NO_SPACES
+from factneurons.models.chat import in_chat
 from factneurons.models.types import Against, Kind, Positions, Query
 from factneurons.settings import check_choice
 
@@ -56,6 +57,8 @@ class _Question:
     subject: str = ""
     free: bool = False
     """Whether the model is to go on as it likes, so that there is no answer."""
+    own: tuple[int, int] | None = None
+    """Where the prompt's own text begins and ends in `left`, where a chat's template stands around it."""
 
     @property
     def border(self) -> int:
@@ -83,6 +86,7 @@ def build_query(
     max_length: int | None = None,
     decoder_start: int | None = None,
     subject: str = "",
+    chat: bool = False,
 ) -> Query:
     """Turn a prompt and its answer into what a model of this kind is fed.
 
@@ -96,6 +100,7 @@ def build_query(
         max_length: the number of positions the model has.
         decoder_start: encoder-decoder only: the decoder's first token (default: the padding token).
         subject: what the prompt is about, to find its tokens; "": it is not said.
+        chat: causal only: ask through the tokenizer's chat template.
 
     Raises:
         NotAskable: with one of the reasons "empty-answer", "blank-at-start", "blank-not-at-end",
@@ -108,6 +113,8 @@ def build_query(
     """
     check_choice("kind of model", kind, _KINDS)
     question = replace(_cut(as_prompt(prompt, tokenizer), answer), subject=subject)
+    if chat:
+        question = _in_chat(tokenizer, question)
     query = _KINDS[kind](tokenizer, question, multi_mask, decoder_start)
     length = max(len(query.input_ids), len(query.decoder_input_ids))
     if max_length is not None and length > max_length:
@@ -116,7 +123,7 @@ def build_query(
 
 
 def prompt_ids(
-    tokenizer: PreTrainedTokenizerBase, prompt: Prompt | str, *, max_length: int | None = None
+    tokenizer: PreTrainedTokenizerBase, prompt: Prompt | str, *, max_length: int | None = None, chat: bool = False
 ) -> tuple[int, ...]:
     """The tokens of the text left of the blank, for a causal model to go on from.
 
@@ -124,6 +131,7 @@ def prompt_ids(
         tokenizer: any Hugging Face tokenizer.
         prompt: a text without any blank has it at its end.
         max_length: the number of positions the model has; one of them must be left.
+        chat: ask through the tokenizer's chat template.
 
     Raises:
         NotAskable: "blank-at-start", "blank-not-at-end", "prompt-too-long" or "not-text".
@@ -131,6 +139,8 @@ def prompt_ids(
     """
     question = replace(_parted(as_prompt(prompt, tokenizer), ""), free=True)
     _check_causal(question)
+    if chat:
+        question = _in_chat(tokenizer, question)
     ids = _encode_open(tokenizer, question.left).ids
     if not ids:
         raise question.refuse("blank-at-start", "the text left of the blank has no token")
@@ -354,7 +364,7 @@ def _build_causal(
     if all(full.added[:first]):
         raise question.refuse("blank-at-start", "the text left of the blank has no token")
     answer_ids = full.ids[first:]
-    replaceable = _replaceable(tokenizer, full, first)
+    replaceable = tuple(place for place in _replaceable(tokenizer, full, first) if _is_own(question, full, place))
     return Query(
         prompt=question.prompt,
         answer=question.answer,
@@ -365,6 +375,23 @@ def _build_causal(
         words=_words(question.filled, full, replaceable),
         subject=_subject(question.filled, question.border, question, full, replaceable),
     )
+
+
+def _in_chat(tokenizer: PreTrainedTokenizerBase, question: _Question) -> _Question:
+    """The question as the user's turn of a chat; the answer begins the assistant's."""
+    _check_causal(question)
+    left, join = in_chat(tokenizer, question.left)
+    begin = left.rfind(question.left)
+    own = None if begin < 0 else (begin, begin + len(question.left))
+    return replace(question, left=left, join=join, own=own)
+
+
+def _is_own(question: _Question, encoding: _Encoding, place: int) -> bool:
+    """Whether a token holds some of the prompt's own text."""
+    if encoding.offsets is None or question.own is None:
+        return True
+    (start, end), (begin, stop) = encoding.offsets[place], question.own
+    return start < stop and end > begin
 
 
 def _check_causal(question: _Question) -> None:

@@ -13,8 +13,10 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
+import torch
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError, safe_open
@@ -29,7 +31,8 @@ from factneurons.errors import BadModel, BadSetting
 from factneurons.facts.problems import shown
 from factneurons.models.adapters import EXPERTS, MIXTURES
 from factneurons.models.bundled import pocket_path
-from factneurons.models.files import SINGLE, first_line, weight_files
+from factneurons.models.files import PICKLE, SINGLE, first_line, weight_files
+from factneurons.models.hooks import MODEL_ERRORS
 
 _DESCRIPTIONS = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
 _BUILT_IN = (
@@ -39,15 +42,18 @@ _BUILT_IN = (
 )
 _OWN_CODE = ("AutoConfig", "AutoModelForCausalLM", "AutoModelForMaskedLM", "AutoModelForSeq2SeqLM")
 _TIMEOUT = 5.0
+_PICKLED = Path(PICKLE).suffix
+_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A model's name as the user wrote it, the folder of its files, and its config.json as read."""
+    """A model's name as the user wrote it, its folder, its config.json as read, and whether its weights are pickles."""
 
     name: str
     folder: Path
     config: dict[str, Any]
+    pickled: bool = False
 
 
 def find_source(
@@ -55,6 +61,7 @@ def find_source(
     *,
     revision: str | None = None,
     trust_remote_code: bool = False,
+    allow_pickle: bool = False,
     weights: bool = True,
 ) -> Source:
     """Find a model's folder and check what it says of itself.
@@ -63,11 +70,12 @@ def find_source(
         name_or_path: "pocket-...", a folder, or a name on the hub.
         revision: hub only: a branch, tag or commit.
         trust_remote_code: whether Python files of the model may run.
+        allow_pickle: whether weights may be pickles where there are no safetensors.
         weights: whether the weights are needed; without them a few kilobytes are read.
 
     Raises:
         BadModel: not found, not reachable, no model folder, own code without permission, a mixture of
-            experts, or (with `weights`) no readable safetensors.
+            experts, or (with `weights`) no weights that may and can be read.
         BadSetting: neither a text nor a path.
     """
     if not isinstance(name_or_path, (str, os.PathLike)):
@@ -76,17 +84,17 @@ def find_source(
             "Model(module, tokenizer, name=..., kind=...)"
         )
     name = os.fspath(name_or_path)
-    folder = _folder(name, revision, trust_remote_code, weights)
+    kinds = (SINGLE, *([PICKLE] if allow_pickle else [])) if weights else ()
+    folder = _folder(name, revision, trust_remote_code, kinds)
     config = read_config(name, folder)
     if not trust_remote_code:
         _check_code(name, config)
     _check_experts(name, config)
-    if weights:
-        check_weights(name, folder)
-    return Source(name, folder, config)
+    pickled = weights and check_weights(name, folder, allow_pickle=allow_pickle)
+    return Source(name, folder, config, pickled)
 
 
-def _folder(name: str, revision: str | None, trust_remote_code: bool, weights: bool) -> Path:
+def _folder(name: str, revision: str | None, trust_remote_code: bool, kinds: tuple[str, ...]) -> Path:
     if name.strip() and Path(name).expanduser().is_dir():
         return Path(name).expanduser()
     if name.startswith("pocket-"):
@@ -95,14 +103,14 @@ def _folder(name: str, revision: str | None, trust_remote_code: bool, weights: b
         raise BadModel(f"{name} is a file; a model is a folder with config.json and {SINGLE}")
     if not name.strip() or name.startswith((".", "~", os.sep)) or name.count("/") > 1 or "\\" in name:
         raise BadModel(f"there is no folder {name!r}; give a model's folder, a name on the hub or pocket-gpt2")
-    return _from_hub(name, revision, trust_remote_code, weights)
+    return _from_hub(name, revision, trust_remote_code, kinds)
 
 
-def _from_hub(name: str, revision: str | None, trust_remote_code: bool, weights: bool) -> Path:
-    patterns = [*_DESCRIPTIONS, *(["model*.safetensors"] if weights else []), *(["*.py"] if trust_remote_code else [])]
+def _from_hub(name: str, revision: str | None, trust_remote_code: bool, kinds: tuple[str, ...]) -> Path:
+    patterns = [*_DESCRIPTIONS, *(["*.py"] if trust_remote_code else [])]
     try:
         cached = Path(snapshot_download(name, revision=revision, local_files_only=True))
-        if (cached / "config.json").is_file() and (not weights or _is_complete(cached)):
+        if (cached / "config.json").is_file() and (not kinds or _is_complete(cached, PICKLE in kinds)):
             return cached
     except HFValidationError:
         raise BadModel(f"{name!r} is neither a folder nor a possible name on the hub") from None
@@ -112,7 +120,10 @@ def _from_hub(name: str, revision: str | None, trust_remote_code: bool, weights:
     if constants.HF_HUB_OFFLINE or not _hub_answers():
         raise BadModel(f"{name!r} is no folder and not in the hub's cache, and the hub cannot be reached; {way_out}")
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=[*patterns, *_shards(kinds[:1])]))
+        if kinds[1:] and not _is_complete(folder, allow_pickle=False):
+            snapshot_download(name, revision=revision, allow_patterns=_shards(kinds[1:]))
+        return folder
     except (HfHubHTTPError, OSError) as error:
         raise BadModel(f"the hub does not give {name!r}: {first_line(error)}; {way_out}") from error
 
@@ -130,9 +141,14 @@ def _hub_answers() -> bool:
     return True
 
 
-def _is_complete(folder: Path) -> bool:
+def _shards(kinds: tuple[str, ...]) -> list[str]:
+    """Patterns of the files of these kinds of weights, whole or in parts."""
+    return [f"{Path(kind).stem}*{Path(kind).suffix}" for kind in kinds]
+
+
+def _is_complete(folder: Path, allow_pickle: bool) -> bool:
     try:
-        return all(path.is_file() for path in weight_files(folder))
+        return all(path.is_file() for path in weight_files(folder, allow_pickle=allow_pickle))
     except BadModel:
         return False
 
@@ -202,17 +218,31 @@ def _check_experts(name: str, config: dict[str, Any]) -> None:
                 )
 
 
-def check_weights(name: str, folder: Path) -> None:
-    """Read the headers of a folder's weights.
+def check_weights(name: str, folder: Path, *, allow_pickle: bool = False) -> bool:
+    """Read the headers of a folder's weights, and whether they are pickles.
 
     Raises:
-        BadModel: pickled, missing, or a header that does not fit its file.
+        BadModel: pickled without permission, missing, a pickle of anything but tensors, or a file that is not sound.
     """
-    for path in weight_files(folder):
+    files = weight_files(folder, allow_pickle=allow_pickle)
+    for path in files:
         if not path.is_file():
             raise BadModel(f"{name}: the weights file {path.name} is missing")
+        if path.suffix == _PICKLED:
+            _check_pickle(path)
+            continue
         try:
             with safe_open(path, framework="pt"):
                 pass
         except (SafetensorError, OSError) as error:
             raise BadModel(f"{path} is no sound safetensors file: {first_line(error)}") from error
+    return files[0].suffix == _PICKLED
+
+
+def _check_pickle(path: Path) -> None:
+    """Refuse a pickle that asks for anything but tensors; it is read by torch's loader, which runs no code."""
+    try:
+        torch.load(path, map_location="meta", weights_only=True)
+    except (*MODEL_ERRORS, UnpicklingError, EOFError) as error:
+        said = str(error).rpartition("WeightsUnpickler error: ")[2].strip().partition("\n")[0]
+        raise BadModel(f"{path} is no pickle of tensors alone, and is not read: {shown(said, _SHOWN)}") from error

@@ -30,7 +30,7 @@ from factneurons.models.probabilities import activations
 from factneurons.models.questions import Asking, Question, Reading
 from factneurons.models.types import FloatArray, Neuron, Query
 
-_ROWS = 512
+_ROWS = 1024
 _ENCODER_TOKENS = 4096
 
 _Found = TypeVar("_Found")

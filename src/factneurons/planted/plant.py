@@ -25,8 +25,9 @@ import torch
 from factneurons.errors import BadSetting
 from factneurons.facts.types import Fact
 from factneurons.facts.writing import write_jsonl
-from factneurons.models.load import load_model, quiet
+from factneurons.models.load import load_model
 from factneurons.models.model import Model
+from factneurons.models.saving import save_model
 from factneurons.models.types import Neuron, Query
 from factneurons.planted.base import base_model, check_base
 from factneurons.planted.checks import measured
@@ -216,8 +217,4 @@ def _broken(checked: Sequence[PlantedFact]) -> dict[str, str]:
 
 def save(model: Model, folder: Path) -> Model:
     """Save as an ordinary Hugging Face folder, and load it back from there."""
-    model.backbone.module.config.architectures = [type(model.backbone.module).__name__]
-    with quiet():
-        model.backbone.module.save_pretrained(folder)
-    model.backbone.tokenizer.save_pretrained(folder)
-    return load_model(folder, device="cpu")
+    return load_model(save_model(model, folder), device="cpu")

@@ -5,12 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from factneurons.degeneracy.types import REASONS as NO_GROUPS
 from factneurons.findings.languages import Shared
 from factneurons.multilingual.settings import RULES
 from factneurons.multilingual.types import REASONS as NOT_SHARED
+from factneurons.report import numbers
 from factneurons.report.numbers import plain
+
+if TYPE_CHECKING:
+    from factneurons.editing.evaluation import EditEffect
 
 STAGES: Mapping[str, str] = {
     "locate": "find knowledge neurons",
@@ -117,3 +122,12 @@ def shared_verdict(found: Shared) -> str:
         return "Whether facts share neurons of their own cannot be told: no other fact's neurons to compare with."
     beside = ", or ".join(found.unbeaten)
     return f"It is not shown that facts share neurons of their own: no more than {beside} (p > 0.05)."
+
+
+def edit_effect(line: EditEffect) -> tuple[str, str, str, str]:
+    """Before, after, its interval (of several facts or prompts), and after the same edit of random neurons."""
+    share = line.measure.unit == "share"
+    written, ranges = (numbers.percent, numbers.percent_range) if share else (numbers.plain, numbers.plain_range)
+    interval = ranges(line.found) if line.found.clusters > 1 else ""
+    control = "" if line.random is None else written(line.random.estimate)
+    return written(line.before), written(line.found.estimate), interval, control

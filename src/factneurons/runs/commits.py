@@ -8,6 +8,8 @@ writer left under unfinished/ can be thrown away. No name in it comes from the d
 NUMBER is the place of its first fact in the stage's stream, so that commits are read in the order of the stream,
 whoever made them when. KEY is a hash of what its facts say. A folder is never renamed onto one that holds files: two
 workers who did the same facts want the same name, and what comes second is thrown away.
+
+A merged commit (compaction.py) stands for many: its KEY is merged1, merged2 and so on, and it names those it replaces.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,7 +38,16 @@ from factneurons.runs.tables import TABLES, table_named
 from factneurons.tables import Row
 
 PARTS, UNFINISHED, RECORD = "parts", "unfinished", "commit.json"
-_NAME = re.compile(r"(\d{6,})-([a-z][a-z0-9_]*)(?:-[0-9a-f]{12})?")
+_NAME = re.compile(r"(\d{6,})-([a-z][a-z0-9_]*)(?:-[0-9a-f]{12}|-merged(\d+))?")
+PLACES = 1000
+"""So many places of the stream are merged into one commit at most, about."""
+Span = tuple[int, int]
+"""The rows from the first of these on up to the second, without it."""
+_Seen = TypeVar("_Seen")
+
+
+class Vanished(BadRun):
+    """A commit was merged with others after the run was looked at."""
 
 
 class FactName(NamedTuple):
@@ -65,6 +77,7 @@ class Commit:
         records: the keys of what was skipped before it became a fact of this stage.
         parts: table -> its file's rows and hash.
         counts: what it adds to the stage's counts.
+        replaces: the folders that were merged into it -> table -> their rows in it; usually nothing.
     """
 
     number: int
@@ -73,12 +86,17 @@ class Commit:
     records: tuple[str, ...]
     parts: Mapping[str, Part]
     counts: Counts
+    replaces: Mapping[str, Mapping[str, Span]] = field(default_factory=dict)
 
     @property
     def folder_name(self) -> str:
         """The name of its folder under parts/."""
-        key = key_of([*(name.key for name in self.facts), *self.records])
-        return f"{self.number:06d}-{self.stage}-{key}"
+        return f"{self.number:06d}-{self.stage}-{key_of(self.keys)}"
+
+    @property
+    def keys(self) -> list[str]:
+        """What it deals with, one key per place of the stream: facts, and records that never became one."""
+        return [*(name.key for name in self.facts), *self.records]
 
     @property
     def size(self) -> int:
@@ -102,6 +120,10 @@ class Commit:
             tuple(content["records"]),
             {table: Part(**part) for table, part in content["parts"].items()},
             Counts(**content["counts"]),
+            {
+                name: {table: (first, last) for table, (first, last) in spans.items()}
+                for name, spans in content.get("replaces", {}).items()
+            },
         )
 
 
@@ -110,33 +132,92 @@ def key_of(keys: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:12]
 
 
-def commit_folders(folder: Path) -> list[tuple[int, Path]]:
-    """The commits of a run as (number, folder), in the order of their numbers.
+def all_folders(folder: Path) -> list[Path]:
+    """The folders of commits, also of those that do not count any more.
 
     Raises:
         BadRun: the folder that holds them is missing.
     """
-    found = []
     parts = folder / PARTS
     if not parts.is_dir():
         raise BadRun(f"{folder} is no whole run: its folder {PARTS} is missing")
-    for inner in parts.iterdir():
-        match = _NAME.fullmatch(inner.name)
-        if match:
-            found.append((int(match[1]), inner))
-    return sorted(found)
+    return [inner for inner in parts.iterdir() if _NAME.fullmatch(inner.name)]
+
+
+def commit_folders(folder: Path) -> list[tuple[int, Path]]:
+    """The commits of a run as (number, folder), in the order of their numbers, without those that were merged.
+
+    Raises:
+        BadRun: the folder that holds them is missing.
+    """
+    found = all_folders(folder)
+    replaced = {name for inner in found if _is_merged(inner) for name in _replaced_by(inner)}
+    return sorted((int(inner.name.partition("-")[0]), inner) for inner in found if inner.name not in replaced)
+
+
+def _is_merged(inner: Path) -> bool:
+    return "-merged" in inner.name
+
+
+def merged_name(group: int, stage: str, version: int) -> str:
+    """The name of the version-th commit that holds what is at these `PLACES` places."""
+    return f"{group * PLACES + 1:06d}-{stage}-merged{version}"
+
+
+def merged_version(inner: Path, group: int) -> int:
+    """Which version of this merged commit a folder is; 0 for all others."""
+    match = _NAME.fullmatch(inner.name)
+    assert match
+    return int(match[3]) if match[3] and int(match[1]) == group * PLACES + 1 else 0
+
+
+def _replaced_by(inner: Path) -> frozenset[str]:
+    try:
+        about = (inner / RECORD).stat()
+        return _read_replaced(inner, about.st_ino, about.st_mtime_ns)
+    except (OSError, BadRun):  # whoever reads it is told
+        return frozenset()
+
+
+@lru_cache(maxsize=10_000)
+def _read_replaced(inner: Path, _number: int, _changed: int) -> frozenset[str]:
+    return frozenset(read_commit(inner).replaces)
+
+
+def moved_to(path: Path) -> tuple[Path, Span] | None:
+    """Where the rows of a part are now that its commit was merged with others; None if it was not."""
+
+    def look() -> tuple[Path, Span] | None:
+        for _, inner in commit_folders(path.parent.parent.parent):
+            if path.parent.name in (_replaced_by(inner) if _is_merged(inner) else ()):
+                spans = read_commit(inner).replaces[path.parent.name]
+                return (inner / path.name, spans[path.stem]) if path.stem in spans else None
+        return None
+
+    return undisturbed(look)
+
+
+def undisturbed(look: Callable[[], _Seen]) -> _Seen:
+    """What is seen of the commits once nobody merges any of them meanwhile."""
+    while True:
+        try:
+            return look()
+        except Vanished:
+            continue
 
 
 def read_commit(inner: Path) -> Commit:
     """The record of one commit.
 
     Raises:
-        BadRun: it is missing or damaged.
+        BadRun: it is missing or damaged; Vanished, if its folder is gone.
     """
     path = inner / RECORD
     try:
         data = path.read_bytes()
     except OSError as error:
+        if not inner.exists():
+            raise Vanished(f"{inner} was merged with others") from error
         raise BadRun(f"{path}: cannot be read: {error.strerror}") from error
     return Commit.from_bytes(data, path)
 
@@ -167,7 +248,7 @@ def new_commits(folder: Path, stage: str, known: Container[str]) -> Iterator[tup
 def next_number(folder: Path) -> int:
     """A number after those of all commits."""
     folders = commit_folders(folder)
-    return folders[-1][0] + 1 if folders else 1
+    return max((number + (PLACES if _is_merged(inner) else 1) for number, inner in folders), default=1)
 
 
 def write_commit(
@@ -207,8 +288,10 @@ def write_commit(
     return commit
 
 
-def publish(folder: Path, commit: Commit, files: Mapping[str, bytes], worker: str = "") -> None:
-    """Put a commit into the run in one step; nothing, if it is there already.
+def publish(
+    folder: Path, commit: Commit, files: Mapping[str, bytes], worker: str = "", name: str | None = None
+) -> None:
+    """Put a commit into the run in one step, under its usual name or another; nothing, if the name is there already.
 
     Raises:
         FactneuronsError: no space left; nothing of this commit is kept, everything before it is.
@@ -216,7 +299,8 @@ def publish(folder: Path, commit: Commit, files: Mapping[str, bytes], worker: st
     files_by_name = {f"{name}.parquet": data for name, data in files.items()}
     files_by_name[RECORD] = json.dumps(sealed(asdict(commit))).encode()
     with disk_errors_in_one_line(folder):
-        _publish(folder, commit.folder_name, files_by_name, f"{worker}.{commit.folder_name}")
+        name = name or commit.folder_name
+        _publish(folder, name, files_by_name, f"{worker}.{name}")
 
 
 def clear_unfinished(folder: Path, living: Collection[str] = ()) -> int:

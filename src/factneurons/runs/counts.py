@@ -37,6 +37,21 @@ class Counts:
             _sum(self.rows, other.rows),
         )
 
+    def __sub__(self, other: Counts) -> Counts:
+        """What was added to the other one; what is equal in both is left out."""
+        return Counts(
+            self.read - other.read,
+            self.askable - other.askable,
+            self.done - other.done,
+            _difference(self.skipped, other.skipped),
+            _difference(self.skipped_prompts, other.skipped_prompts),
+            _difference(self.rows, other.rows),
+        )
+
+
+def _difference(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted((Counter(first) - Counter(second)).items()))
+
 
 def _sum(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted((Counter(first) + Counter(second)).items()))

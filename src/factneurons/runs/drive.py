@@ -15,7 +15,7 @@ from typing import Protocol
 
 from factneurons.errors import BadFact, BadModel, BadNumber, BadRun, BadSetting, FactneuronsError, NotAskable
 from factneurons.facts.types import Fact
-from factneurons.runs.commits import key_of, new_commits
+from factneurons.runs.commits import key_of, new_commits, undisturbed
 from factneurons.runs.counts import Counts, Summary
 from factneurons.runs.leases import Lease
 from factneurons.runs.skips import Skip
@@ -102,6 +102,8 @@ _REASONS: tuple[tuple[type[FactneuronsError], str], ...] = (
 )
 _SKIPS_PER_COMMIT = 500
 _UPDATE_EVERY = 1000
+LOOSE, FEW = 200, 16
+"""So many commits more are merged while a stage runs; and at its end, unless they are as few as these."""
 _LOOK_AGAIN = 0.2
 """Seconds until batches that others work on are looked at again, when nothing else is left to do."""
 
@@ -145,6 +147,8 @@ def drive(
                 run.set_state(stage, "interrupted")
             raise
         run.set_state(stage, "done")
+        if len(driver.commits) > FEW:
+            run.compact(stage)
     return Summary(driver.counts, driver.before, driver.repeated, time.monotonic() - driver.began)
 
 
@@ -206,17 +210,26 @@ class _Driver:
         self.keys_by_name: dict[tuple[str, str], str] = {}
         self.done: set[str] = set()
         self.streamed: set[str] = set()
-        self.commits: set[str] = set()
+        self.commits: dict[str, Counts] = {}
+        self.at_start = Counts()
         self.look()
-        self.counts, self.found = Counts(), frozenset(self.done)
+        self.at_start, self.counts, self.found = self.counts, Counts(), frozenset(self.done)
+        self.compact_at = LOOSE
 
     def look(self) -> None:
         """See what was committed since the last look, by this worker and by others."""
+        before = len(self.done), len(self.commits)
+        undisturbed(self._look)
+        if before != (len(self.done), len(self.commits)):
+            self.counts = sum(self.commits.values(), Counts()) - self.at_start
+
+    def _look(self) -> None:
         for name, commit in new_commits(self.run.folder, self.stage, self.commits):
-            self.commits.add(name)
+            for merged in commit.replaces:
+                self.commits.pop(merged, None)
+            self.commits[name] = commit.counts
             self.keys_by_name.update({(fact.fact_id, fact.language): fact.key for fact in commit.facts})
-            self.done.update((fact.key for fact in commit.facts), commit.records)
-            self.counts += commit.counts
+            self.done.update(commit.keys)
 
     def work_through(self, facts: Iterable[Fact | Skip], size: int, stop: StopSignals) -> None:
         """Every batch of the stream; those that others work on are come back to."""
@@ -304,6 +317,10 @@ class _Driver:
             ).counts.read
             self.look()
             self._show()
+            if len(self.commits) > self.compact_at:
+                self.run.compact(self.stage, growing=True)
+                self.look()
+                self.compact_at = len(self.commits) + LOOSE
         if failure is not None:
             raise failure
 

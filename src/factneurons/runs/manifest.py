@@ -13,7 +13,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from functools import cache
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from factneurons.errors import BadRun, BadSetting
+from factneurons.runs.command import arguments
 from factneurons.runs.counts import Counts
 from factneurons.runs.files import now, sealed, unsealed
 
@@ -51,7 +51,8 @@ class Start:
     """One start of a stage: when, by which command, on what.
 
     `extent` is how much of the data was to be dealt with, for instance {"limit": 100}. It decides no fact's
-    numbers, so a later start may go further.
+    numbers, so a later start may go further. `arguments` are those of the command line, and `directory` where it was
+    typed; empty where the run was made from Python.
     """
 
     time: str
@@ -62,6 +63,8 @@ class Start:
     versions: Mapping[str, str]
     git: Mapping[str, object] | None
     extent: Mapping[str, Any] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +271,7 @@ def _path_or_refuse(value: object) -> str:
 def _identity(manifest: Manifest, stages: Iterable[str]) -> dict[str, Any]:
     """What decides the numbers. A model is its files; its name counts only where there is no file to hash."""
     names = ("files", "dtype") if manifest.model.get("files") else ("name", "files", "dtype")
-    model = {name: manifest.model[name] for name in names}
+    model = {name: manifest.model[name] for name in names} | {"chat": manifest.model.get("chat", False)}
     own = {name: manifest.stages[name] for name in stages}
     settings = {name: {"settings": record.settings, "seed": record.seed} for name, record in own.items()}
     return {"model": model, "data": manifest.data, **settings}
@@ -284,7 +287,7 @@ def _short(value: object) -> str:
 
 
 def _stage_from_json(content: Mapping[str, Any]) -> StageRecord:
-    starts = tuple(Start(**start) for start in content["starts"])
+    starts = tuple(Start(**{**start, "arguments": tuple(start.get("arguments", ()))}) for start in content["starts"])
     return StageRecord(**{**content, "starts": starts, "counts": Counts(**content["counts"])})
 
 
@@ -298,6 +301,8 @@ def _start(command: str, device: str, extent: Mapping[str, Any]) -> Start:
         versions=_versions(),
         git=git_state(Path.cwd()),
         extent=extent,
+        arguments=arguments(),
+        directory=str(Path.cwd()) if arguments() else "",
     )
 
 
@@ -326,8 +331,3 @@ def git_state(folder: Path) -> dict[str, object] | None:
         }
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
-
-
-def command_line() -> str:
-    """The command this process was started with."""
-    return subprocess.list2cmdline([Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,17 +12,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from factneurons.errors import BadRun
+from factneurons.errors import BadRun, FactneuronsError
 from factneurons.facts.types import Fact
 from factneurons.runs.commits import (
     PARTS,
     UNFINISHED,
     Commit,
     FactName,
+    all_folders,
+    moved_to,
     next_number,
     read_commits,
+    undisturbed,
     write_commit,
 )
+from factneurons.runs.compaction import compact
 from factneurons.runs.counts import Counts, Summary
 from factneurons.runs.files import disk_errors_in_one_line, replace_file
 from factneurons.runs.leases import LEASES, Lease
@@ -170,20 +174,16 @@ class Run:
 
     def done(self, stage: str) -> set[str]:
         """The keys of the facts (and of skipped records) that a stage has dealt with."""
-        keys: set[str] = set()
-        for commit, _ in read_commits(self.folder, stage):
-            keys.update(name.key for name in commit.facts)
-            keys.update(commit.records)
-        return keys
+        return undisturbed(lambda: {key for each, _ in read_commits(self.folder, stage) for key in each.keys})
 
     def fact_names(self, stage: str) -> Iterator[FactName]:
-        """Key, id and language of every fact that a stage has dealt with, one commit in memory at a time."""
-        for commit, _ in read_commits(self.folder, stage):
-            yield from commit.facts
+        """Key, id and language of every fact that a stage has dealt with."""
+        names = undisturbed(lambda: [commit.facts for commit, _ in read_commits(self.folder, stage)])
+        return (name for facts in names for name in facts)
 
     def counts(self, stage: str) -> Counts:
         """The counts of a stage, summed over what is on disk now; all 0 for a stage that never started."""
-        return sum((commit.counts for commit, _ in read_commits(self.folder, stage)), Counts())
+        return undisturbed(lambda: sum((commit.counts for commit, _ in read_commits(self.folder, stage)), Counts()))
 
     def table(self, name: str) -> pd.DataFrame:
         """A whole table, sorted by fact_id, language and the columns that follow in the documentation.
@@ -224,7 +224,7 @@ class Run:
         """
         table = table_named(name)
         for path in self._part_files(name):
-            yield from _read(path, table).to_pylist()
+            yield from _rows(path, table)
 
     def committed(self, stage: str, *names: str) -> Iterator[dict[str, list[dict[str, Any]]]]:
         """The rows of several tables that belong together, one commit of a stage in memory at a time.
@@ -234,12 +234,9 @@ class Run:
             BadRun: a part is missing or damaged.
         """
         tables = [table_named(name) for name in names]
-        for commit, inner in read_commits(self.folder, stage):
+        for inner, parts in self._listing(stage):
             yield {
-                table.name: _read(inner / f"{table.name}.parquet", table).to_pylist()
-                if table.name in commit.parts
-                else []
-                for table in tables
+                each.name: _rows(inner / f"{each.name}.parquet", each) if each.name in parts else [] for each in tables
             }
 
     def set_state(self, stage: str, state: State) -> None:
@@ -259,6 +256,15 @@ class Run:
             if state != "interrupted" or self.manifest.stages[stage].state == "running":
                 self.manifest = self.manifest.with_stage(stage, state=state)
             self._save()
+
+    def compact(self, stage: str, *, growing: bool = False) -> None:
+        """Merge the commits of a stage, as far as they can be now; nothing while another worker does."""
+        share = self._must_write(stage)
+        done = self.manifest.stages[stage].state == "done"
+        with self.lease(stage, "compact") as lease:
+            if lease is not None:
+                with suppress(FactneuronsError), disk_errors_in_one_line(self.folder):  # `verify` names what is damaged
+                    compact(self.folder, stage, share.name, done=done, growing=growing)
 
     def close(self) -> None:
         """Give up the right to write. Closing twice does nothing."""
@@ -282,20 +288,42 @@ class Run:
         return self._share
 
     def _part_files(self, name: str) -> Iterator[Path]:
-        for commit, inner in read_commits(self.folder):
-            if name in commit.parts:
-                yield inner / f"{name}.parquet"
+        return (inner / f"{name}.parquet" for inner, parts in self._listing() if name in parts)
+
+    def _listing(self, stage: str | None = None) -> list[tuple[Path, tuple[str, ...]]]:
+        """Every commit's folder, with the tables that it has rows of."""
+        return undisturbed(lambda: [(inner, tuple(each.parts)) for each, inner in read_commits(self.folder, stage)])
 
     def _count_from_commits(self) -> None:
-        counts: dict[str, Counts] = {}
-        for commit, _ in read_commits(self.folder):
-            counts[commit.stage] = counts.get(commit.stage, Counts()) + commit.counts
         for stage in self.manifest.stages:
-            self.manifest = self.manifest.with_stage(stage, counts=counts.get(stage, Counts()))
+            self.manifest = self.manifest.with_stage(stage, counts=self.counts(stage))
 
     def _save(self) -> None:
         with disk_errors_in_one_line(self.folder):
             replace_file(self.folder / MANIFEST, self.manifest.to_bytes(), self.folder / UNFINISHED)
+
+
+def compact_run(run: Run | Path | str) -> tuple[int, int]:
+    """Merge the commits of a run's stages by hand, whether others work on it or not; as `factneurons compact`.
+
+    Returns:
+        how many folders of parts there were, and are.
+
+    Raises:
+        BadRun: no run, a damaged part, or a folder that cannot be written.
+        FactneuronsError: no space left; nothing is lost.
+    """
+    opened = Run.open(run.folder if isinstance(run, Run) else run)
+    before = len(all_folders(opened.folder))
+    with disk_errors_in_one_line(opened.folder):
+        share = Share(opened.folder)
+        try:
+            for stage, record in opened.manifest.stages.items():
+                with share.leases.alone(f"{stage}-compact"):
+                    compact(opened.folder, stage, share.name, done=record.state == "done")
+        finally:
+            share.leave()
+    return before, len(all_folders(opened.folder))
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -324,10 +352,19 @@ def _make(folder: Path, *, parents: bool = False) -> None:
             raise
 
 
+def _rows(path: Path, table: Table[Any]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = _read(path, table).to_pylist()
+    return rows
+
+
 def _read(path: Path, table: Table[Any], columns: Sequence[str] | None = None) -> pa.Table:
     names = table.stored_names(columns)
     try:
         with pq.ParquetFile(path) as file:  # parts are small: threads cost more than they save
             return table.from_arrow(file.read(names, use_threads=False), columns)
     except (OSError, pa.ArrowException) as error:
-        raise BadRun(f"{path} is missing or damaged: {str(error).splitlines()[0]}") from error
+        found = moved_to(path) if not path.exists() else None
+        if found is None:
+            raise BadRun(f"{path} is missing or damaged: {str(error).splitlines()[0]}") from error
+    merged, (first, last) = found
+    return _read(merged, table, columns).slice(first, last - first)

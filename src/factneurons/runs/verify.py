@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from factneurons.errors import BadRun
-from factneurons.runs.commits import RECORD, Commit, commit_folders
+from factneurons.runs.commits import RECORD, Commit, Vanished, commit_folders, undisturbed
 from factneurons.runs.counts import Counts
 from factneurons.runs.files import sha256_of
 from factneurons.runs.manifest import differences, is_untouched
@@ -27,7 +27,7 @@ def verify(run: Run, *, model_files: Mapping[str, str] | None = None, data_sha25
 def _problems(run: Run, model_files: Mapping[str, str] | None, data_sha256: str | None) -> Iterator[str]:
     if not is_untouched((run.folder / MANIFEST).read_bytes()):
         yield f"{run.folder / MANIFEST}: it was changed after it was written"
-    yield from _problems_of_commits(run)
+    yield from undisturbed(lambda: list(_problems_of_commits(run)))
     if model_files is not None:
         for name, _, _ in differences(run.manifest.model.get("files", {}), model_files):
             yield f"model file {name}: it is not the one the run was made with"
@@ -42,6 +42,8 @@ def _problems_of_commits(run: Run) -> Iterator[str]:
         try:
             commit = Commit.from_bytes((folder / RECORD).read_bytes(), folder / RECORD)
         except (OSError, BadRun):
+            if not folder.exists():
+                raise Vanished(f"{folder} was merged with others") from None
             yield f"{folder / RECORD}: it is missing or was changed"
             continue
         counts[commit.stage] = counts.get(commit.stage, Counts()) + commit.counts
@@ -76,5 +78,7 @@ def _problems_of_parts(commit: Commit, folder: Path) -> Iterator[str]:
             yield f"{path}: it is missing"
         elif sha256_of(path) != part.sha256:
             yield f"{path}: it was changed after it was written"
+    if not folder.exists():
+        raise Vanished(f"{folder} was merged with others")
     known = {RECORD, *(f"{name}.parquet" for name in commit.parts)}
     yield from (f"{inner}: it is no file of this run" for inner in folder.iterdir() if inner.name not in known)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from factneurons.errors import BadRun, NotAskable
@@ -19,6 +23,7 @@ from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
 from factneurons.runs.drive import Batch, Work
+from factneurons.runs.files import try_lock
 from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 from factneurons.settings import with_options
@@ -28,6 +33,9 @@ from factneurons.stages.stage import Data, Plan, Stage, drive_stage
 from factneurons.tables import rows_of
 
 _NOTHING = "nothing-measured"
+
+CHECKPOINTS = "checkpoints"
+"""Where the fine-tunings of an experiment are kept until it is done, beside its run."""
 
 
 def stage_of(experiment: Experiment) -> Stage:
@@ -114,6 +122,8 @@ def measure(
         BadRun: the folder is another run's or no run's, or no fact could be measured.
     """
     stage = stage_of(experiment)
+    checkpoints = Path(out) / CHECKPOINTS / stage.name
+    study.checkpoint = partial(_checkpoint, checkpoints)
     run = drive_stage(
         stage,
         Path(out),
@@ -125,12 +135,27 @@ def measure(
         skip_bad=skip_bad,
         display=display,
     )
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    with suppress(OSError):  # another experiment's may be there
+        checkpoints.parent.rmdir()
     if not run.counts(stage.name).done:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in run.counts(stage.name).skipped.items())
-        none = f"none of the facts of {held.source.spec} could be measured"
-        raise BadRun(f"{experiment.id}: {none} ({reasons or 'there are none'})")
+        skipped = run.counts(stage.name).skipped
+        reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
+        raise BadRun(
+            f"{experiment.id}: none of the {len(held.facts)} facts of {held.source.spec} could be measured "
+            f"({reasons or 'there are none'}); it needs one at least, and can say something with {experiment.smallest}"
+        )
     display.finished(stage.name, run)
     return run
+
+
+@contextmanager
+def _checkpoint(folder: Path, name: str) -> Iterator[Path | None]:
+    """Where a training is kept; None while another worker is at the same one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / re.sub(r"[^a-z0-9]+", "-", name.lower())
+    with place.with_suffix(".lock").open("a+b") as file:
+        yield place if try_lock(file) else None
 
 
 def _work(experiment: Experiment, study: Study) -> Work:

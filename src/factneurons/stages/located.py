@@ -61,7 +61,7 @@ def model_of(run: Run | Path | str, name: str | None = None, **options: Any) -> 
     Args:
         run: the run, or its folder.
         name: where the model is now; None: where it was.
-        options: `device`, `device_map` or `trust_remote_code`, as `load_model` takes them.
+        options: `device`, `device_map`, `trust_remote_code` or `allow_pickle`, as `load_model` takes them.
 
     Raises:
         BadRun: no run, or nothing was located in it yet.
@@ -72,6 +72,7 @@ def model_of(run: Run | Path | str, name: str | None = None, **options: Any) -> 
         name or str(located.manifest.model["name"]),
         dtype=str(located.manifest.model["dtype"]),
         revision=located.manifest.stages["locate"].settings.get("revision"),
+        chat=bool(located.manifest.model.get("chat")),
         **options,
     )
 

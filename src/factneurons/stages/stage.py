@@ -16,9 +16,10 @@ from factneurons.errors import BadFact, BadNumber, FactneuronsError
 from factneurons.facts.types import Fact
 from factneurons.models.fingerprint import model_fingerprint
 from factneurons.models.model import Model
+from factneurons.runs.command import command_line
 from factneurons.runs.counts import counted
 from factneurons.runs.drive import Work, drive
-from factneurons.runs.manifest import DataIdentity, Manifest, ModelIdentity, command_line
+from factneurons.runs.manifest import DataIdentity, Manifest, ModelIdentity
 from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
 from factneurons.stages.display import Display
@@ -146,6 +147,7 @@ def _manifest(stage: str, settings: Mapping[str, Any], seed: int, model: Model, 
         "kind": model.kind,
         "layers": model.layer_count,
         "width": model.width,
+        **({"chat": True} if backbone.chat else {}),
     }
     dtype = str(backbone.dtype).removeprefix("torch.")
     return Manifest.for_stage(

@@ -28,27 +28,10 @@ from factneurons.runs.manifest import differences, plain
 from factneurons.runs.store import MANIFEST, Run
 from factneurons.settings import with_options
 from factneurons.stages.display import Display, Shown, display_of
-from factneurons.stages.experiment import HeldFacts, held_facts, measure, stage_of
+from factneurons.stages.experiment import HeldFacts, held_facts, measure
 
 _BROKEN = (FactneuronsError, ArithmeticError, MemoryError, RuntimeError, ValueError)
 """What ends one experiment and not the suite: bad input, and what a model or a device makes of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedCell:
-    """One cell of a suite on one model, before it is run.
-
-    Attributes:
-        cell: the cell.
-        model: the model's name.
-        there: what is there already, in words.
-        obstacle: why it is left out; "" where it is not.
-    """
-
-    cell: SuiteCell
-    model: str
-    there: str
-    obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,48 +95,24 @@ def run_suite(
     how = with_options(ExperimentSettings, settings, options)
     how = published_settings(how) if as_published else how
     held = held_facts(facts, limit=limit, skip_bad=skip_bad)
-    models = _each(models)
-    folders = _folders(models, Path(out))
-    cells = [cell for cell in chosen_cells(only) if not _obstacle(cell, held)]
+    runs = placed(models, Path(out))
+    cells = [cell for cell in chosen_cells(only) if not obstacle(cell, held)]
     if not cells:
-        raise BadSetting(f"only is {','.join(only)}: {_obstacle(chosen_cells(only)[0], held)}")
+        raise BadSetting(f"only is {','.join(only)}: {obstacle(chosen_cells(only)[0], held)}")
     display, failures = display_of(progress), list[tuple[str, str, str]]()
     for each in chosen_cells(only):
         if each not in cells:
-            display.note(f"{each.name} is left out: {_obstacle(each, held)}")
+            display.note(f"{each.name} is left out: {obstacle(each, held)}")
     experiments = list(dict.fromkeys(cell.of for cell in cells))
-    for folder in folders.values():
+    for _, _, folder in runs:
         _refuse_other(folder, experiments, how, held)
-    for model, (name, folder) in zip(models, folders.items(), strict=True):
+    for model, name, folder in runs:
         made = _OneModel(name, folder, held, how, skip_bad, display)
         failures += made.run(model, device, [cell.experiment for cell in {c.of: c for c in cells}.values()])
     told = [SuiteModel(name, folder.name, {of: why for own, of, why in failures if own == name})
-            for name, folder in folders.items()]  # fmt: skip
+            for _, name, folder in runs]  # fmt: skip
     results, ladders = write_suite(Path(out), told, cells, held.source.spec)
     return Suite(Path(out), Path(out) / PAGE, results, ladders, tuple(failures))
-
-
-def plan_suite(
-    models: Sequence[Model | str],
-    facts: str | Path | Iterable[Fact],
-    out: Path | str,
-    *,
-    only: Sequence[str] = (),
-    limit: int | None = None,
-    skip_bad: bool = False,
-) -> list[PlannedCell]:
-    """What `run_suite` would do, and what is there already; nothing is loaded but the facts, nothing is written.
-
-    Raises:
-        BadRun: the folder of a model is something else.
-        BadSetting: no model or the same one twice, or an unknown name in `only`.
-    """
-    held = held_facts(facts, limit=limit, skip_bad=skip_bad)
-    return [
-        PlannedCell(cell, name, _there(folder, cell.experiment, len(held.facts)), _obstacle(cell, held))
-        for name, folder in _folders(_each(models), Path(out)).items()
-        for cell in chosen_cells(only)
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,46 +154,38 @@ class _OneModel:
         return self.name, experiment.id, why
 
 
-def _each(models: Sequence[Model | str]) -> list[Model | str]:
-    """The models, every one that lies in a folder of models by itself."""
-    found: list[Model | str] = []
-    for model in models:
-        inside = [] if isinstance(model, Model) else sorted(Path(model).glob("*/config.json"))
-        own = not isinstance(model, Model) and (Path(model) / "config.json").exists()
-        found += [str(config.parent) for config in inside] if inside and not own else [model]
-    return found
+def placed(models: Sequence[Model | str], out: Path) -> list[tuple[Model | str, str, Path]]:
+    """Every model, its name, and the folder of its run; those that lie in a folder of models each by itself.
 
-
-def _folders(models: Sequence[Model | str], out: Path) -> dict[str, Path]:
-    """The name of every model -> the folder of its run."""
+    Raises:
+        BadRun: a folder is something else.
+        BadSetting: no model, or the same one twice.
+    """
     if out.is_file():
         raise BadRun(f"{out} is a file; a suite needs a folder")
-    names = [model.name if isinstance(model, Model) else str(model) for model in models]
+    every = [each for model in models for each in _inside(model)]
+    names = [model.name if isinstance(model, Model) else str(model) for model in every]
     folders = [out / (re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model") for name in names]
     if not names or len(set(folders)) < len(folders):
         raise BadSetting(f"models is {','.join(names)!r}: give one or more models, each once")
     for folder in folders:
         Run.check_folder(folder)
-    return dict(zip(names, folders, strict=True))
+    return list(zip(every, names, folders, strict=True))
 
 
-def _obstacle(cell: SuiteCell, held: HeldFacts) -> str:
+def _inside(model: Model | str) -> list[Model | str]:
+    """The model, or, of a folder that is none and holds some, those, in the order of their names."""
+    if isinstance(model, Model) or (Path(model) / "config.json").exists():
+        return [model]
+    return [str(config.parent) for config in sorted(Path(model).glob("*/config.json"))] or [model]
+
+
+def obstacle(cell: SuiteCell, held: HeldFacts) -> str:
+    """Why these facts do not allow a cell; "" where they do."""
     languages = sorted({fact.language for fact in held.facts})
     if len(languages) < cell.languages:
         return f"it needs facts in {cell.languages} languages, and these are in {', '.join(languages) or 'none'}"
     return ""
-
-
-def _there(folder: Path, experiment: Experiment, facts: int) -> str:
-    """What a run holds of an experiment, in words."""
-    stage = stage_of(experiment).name
-    if not (folder / MANIFEST).exists():
-        return "nothing yet"
-    run = Run.open(folder)
-    if stage not in run.manifest.stages:
-        return "nothing yet"
-    counts, state = run.counts(stage), run.manifest.stages[stage].state
-    return f"{counts.done + sum(counts.skipped.values())} of {facts} facts, {counts.done} measured, {state}"
 
 
 def _refuse_other(folder: Path, experiments: Sequence[str], how: ExperimentSettings, held: HeldFacts) -> None:

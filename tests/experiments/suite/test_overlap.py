@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import comb
 
 import numpy as np
 import pytest
 
 import factneurons as fn
+from factneurons.errors import NotAskable
 from factneurons.experiments.settings import ExperimentSettings
 from factneurons.experiments.study import Study
+from factneurons.experiments.suite import overlap
 from factneurons.experiments.suite.overlap import EXPERIMENT, TOP, chance_of, changed_sets, changes
 from factneurons.models.types import Neuron
 
@@ -63,3 +66,24 @@ def test_the_numbers_of_a_fact(study, measured_by):
     assert (
         found.get(("degenerate", "left out", "no-degenerate-neurons")) == 1 or ("degenerate", "overlap", TOP) in found
     )
+
+
+def test_given_facts_are_learned_and_the_others_are_compared(study, model, tmp_path, monkeypatch):
+    """The same neurons, changed by other facts; what is learned is in no comparison."""
+    fn.write_jsonl(study.facts[:2], tmp_path / "new.jsonl")
+    other = Study(model, study.facts, replace(study.settings, new=(str(tmp_path / "new.jsonl"),)))
+    learned = []
+    real = overlap._fine_tuned
+
+    def noting(study, new):
+        learned.extend(new)
+        return real(study, new)
+
+    monkeypatch.setattr(overlap, "_fine_tuned", noting)
+    work = EXPERIMENT.prepare(other)
+    assert [fact.id for fact in learned] == [fact.id for fact in study.facts[:2]]
+    assert all(fact.answer not in (old.answer, *old.aliases) for fact, old in zip(learned, study.facts, strict=False))
+    with pytest.raises(NotAskable, match="fine-tuned on"):
+        list(work(study.facts[0]))
+    found = {(row.condition, row.measure, row.place) for row in work(study.facts[2])}
+    assert ("knowledge", "overlap", TOP) in found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import factneurons as fn
@@ -31,13 +33,15 @@ def study(model):
 def measured(study):
     trained = []
 
-    def noting(study, new, neurons):
+    def noting(study, new, neurons, name):
         trained.append(neurons)
-        return finetune_neurons(study.model, neurons, new, epochs=2 if neurons else 20)
+        return finetune_neurons(study.model, neurons, new, epochs=2 if neurons else 20), 0.25 if neurons else 1.0
 
+    said = "E10, degenerate: 25.0% of the trained prompts are answered rightly; the target of 99% was not reached"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(partial_tuning, "_tuned", noting)
-        work = EXPERIMENT.prepare(study)
+        patch.setattr(partial_tuning, "learn", noting)
+        with pytest.warns(UserWarning, match=said):
+            work = EXPERIMENT.prepare(study)
     return trained, {
         fact.key: {(row.condition, row.measure, row.place): row.value for row in work(fact)} for fact in study.facts
     }
@@ -60,12 +64,13 @@ def test_every_condition_trains_its_neurons(study, measured):
 def test_new_and_old_facts_have_their_own_numbers(study, measured):
     for fact in study.facts:
         rows = measured[1][fact.key]
-        asked = {measure for _, measure, _ in rows} - {"neurons", "left out"}
+        asked = {measure for _, measure, _ in rows} - {"neurons", "left out", "learned"}
         assert asked == ({NEW, REPHRASED} if is_new(study, fact) else {OLD})
         assert all(0 <= value <= 1 for (_, measure, _), value in rows.items() if measure in asked)
         if is_new(study, fact):
             assert rows["before", NEW, ""] == 0
             assert rows["all", NEW, ""] == 1
+            assert (rows["all", "learned", ""], rows["knowledge", "learned", ""]) == (1, 0.25)
         else:
             assert rows["before", OLD, ""] > 0.5
 
@@ -85,3 +90,10 @@ def test_no_components_are_told(model, study, monkeypatch):
     assert {(row.condition, row.place) for row in told if row.measure == "left out"} == {
         ("degenerate", "no-degenerate-neurons"), ("knowledge, cut", "no-degenerate-neurons")
     }  # fmt: skip
+
+
+def test_new_facts_may_be_given(study, model, tmp_path):
+    new = [fact for fact in study.facts if not is_new(study, fact)][:1]
+    fn.write_jsonl(new, tmp_path / "new.jsonl")
+    given = Study(model, study.facts, replace(study.settings, new=(str(tmp_path / "new.jsonl"),)))
+    assert [fact for fact in study.facts if is_new(given, fact)] == new

@@ -114,6 +114,30 @@ def test_ids_of_the_other_fine_tuning_file_are_excluded(
     adds_up(source)
 
 
+def test_the_old_facts_come_after_the_new_ones_without_those_that_are_both(
+    write: Callable[..., Path], adds_up: Callable[[FactSource], None]
+) -> None:
+    old, new = write("old.jsonl", ROWS), write("new.jsonl", ROWS[2:])
+    source = load_facts(f"finetune:{new}?old={old}")
+    assert [fact.id for fact in source] == [*(row["id"] for row in ROWS[2:]), "Q1_P54_2014", "Q2_P286_2014"]
+    assert source.left_out == {"excluded": len(ROWS[2:])}
+    assert source.files == (new, old)
+    adds_up(source)
+
+
+def test_only_facts_of_the_files_with_wanted_ids(
+    write: Callable[..., Path], adds_up: Callable[[FactSource], None]
+) -> None:
+    everything, first, last = write("all.jsonl", ROWS), write("first.jsonl", ROWS[:1]), write("last.jsonl", ROWS[-1:])
+    for scheme in ("templama", "finetune"):
+        source = load_facts(f"{scheme}:{everything}?ids={first},{last}")
+        assert [fact.id for fact in source] == [ROWS[0]["id"], ROWS[-1]["id"]]
+        assert source.left_out == {"not_selected": len(ROWS) - 2}
+        adds_up(source)
+    with pytest.raises(BadSetting, match="there is no file"):
+        load_facts(f"templama:{everything}?ids={first},nowhere.jsonl")
+
+
 def counts(spec: str) -> tuple[int, int, int]:
     """Facts, prompts, prompts that end with the blank."""
     facts = prompts = at_end = 0

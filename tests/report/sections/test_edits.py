@@ -10,7 +10,8 @@ from factneurons.editing.measuring import COLUMNS
 from factneurons.editing.types import Edit
 from factneurons.models.types import Neuron
 from factneurons.report.drawing import draw
-from factneurons.report.sections.edits import edit_figures, in_words, write_edit_page
+from factneurons.report.sections.edits import edit_figures, write_edit_page
+from factneurons.report.text import edit_effect
 
 HOSTILE = "</script><script>alert(1)</script>"
 
@@ -52,8 +53,8 @@ def test_page(tried, tmp_path):
     assert again == page
 
 
-def test_in_words(tried):
-    lines = {(line.group, line.measure.name): in_words(line) for line in effects_of(tried.table)}
+def test_effects_in_words(tried):
+    lines = {(line.group, line.measure.name): edit_effect(line) for line in effects_of(tried.table)}
     assert lines["edit", "success rate"] == ("0.0%", "100.0%", "", "0.0%")
     before, after, interval, random = lines["neighbours", "change rate"]
     assert (before, after, random) == ("0.0%", "50.0%", "50.0%")

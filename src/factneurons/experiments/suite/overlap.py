@@ -1,6 +1,7 @@
 """E9: does full fine-tuning on new facts change degenerate neurons?
 
-'Cracking Factual Knowledge' (ACL 2025), evolvability by overlap. All parameters learn new answers of the facts; then
+'Cracking Factual Knowledge' (ACL 2025), evolvability by overlap. All parameters learn new answers of the
+facts, or the facts that are given as new while the others are compared; then
 
     c = |w after - w before| / |w before|           of a neuron's in-weights, and of its out-weights
     dN = {neurons: sqrt(c_in^2 + c_out^2) > theta}  the changed neurons
@@ -24,9 +25,13 @@ from factneurons.experiments.learning import (
     DEGENERATE,
     KNOWLEDGE,
     NO_COMPONENTS,
+    check_trainable,
+    given_to_learn,
+    learn,
     new_fact,
     random_for,
     random_sets,
+    tell_what_was_learned,
     union,
 )
 from factneurons.experiments.study import Study
@@ -88,24 +93,17 @@ def chance_of(overlap: int, size: int, changed: int, everything: int) -> float:
 
 def prepare(study: Study) -> Work:
     """Fine-tune once on all facts that can be asked; then compare each fact's neurons with the changed ones."""
+    check_trainable(study, whole_only=True)
     around = RelatedFacts(study.facts)
-    facts, new = [], []
-    for fact in study.facts:
-        try:
-            study.require_known(fact)
-            new.append(new_fact(study, around, fact))
-        except NotAskable:
-            continue
-        facts.append(fact)
-    if not facts:
+    facts, new = _looked_at_and_new(study, around)
+    if not (facts and new):
         return _nothing_to_learn(study)
     neurons, change, learned = _fine_tuned(study, new)
     changed = changed_sets(neurons, change)
     together = list(_together(study, facts, changed, len(neurons)))
 
     def work(fact: Fact) -> Iterator[Measured]:
-        study.require_known(fact)
-        new_fact(study, around, fact)
+        _check(study, around, fact)
         yield Measured("all", "learned", learned)
         for condition, own in _sets(study, fact).items():
             if not own:
@@ -127,10 +125,41 @@ def prepare(study: Study) -> Work:
     return work
 
 
+def _looked_at_and_new(study: Study, around: RelatedFacts) -> tuple[list[Fact], list[Fact]]:
+    """The facts whose neurons are compared, and those that are learned: these with other answers, or the given ones."""
+    given = given_to_learn(study)
+    facts, new = [], []
+    for fact in study.facts:
+        try:
+            if (fact.id, fact.language) not in given:
+                _check(study, around, fact)
+                facts.append(fact)
+            if not given or (fact.id, fact.language) in given:
+                new.append(new_fact(study, around, fact))
+        except NotAskable:
+            continue
+    return facts, new
+
+
+def _check(study: Study, around: RelatedFacts, fact: Fact) -> None:
+    """Leave out a fact whose neurons are not compared.
+
+    Raises:
+        NotAskable: it is one that is learned ("to-be-learned"), it is not known, or it has no other answer.
+    """
+    given = given_to_learn(study)
+    if (fact.id, fact.language) in given:
+        raise NotAskable("to-be-learned", "it is one of the facts that the model is fine-tuned on")
+    study.require_known(fact)
+    if not given:
+        new_fact(study, around, fact)
+
+
 def _nothing_to_learn(study: Study) -> Work:
     def work(fact: Fact) -> Iterator[Measured]:
-        study.require_known(fact)
-        new_fact(study, RelatedFacts(study.facts), fact)
+        _check(study, RelatedFacts(study.facts), fact)
+        if given_to_learn(study):
+            raise NotAskable("nothing-to-learn", "none of the facts that are given as new can be asked")
         yield from ()
 
     return work
@@ -143,18 +172,17 @@ def _sets(study: Study, fact: Fact) -> Mapping[str, tuple[Neuron, ...]]:
 
 def _fine_tuned(study: Study, new: Sequence[Fact]) -> tuple[list[Neuron], FloatArray, float]:
     """All neurons, how much each changes, and which share of the prompts was learned."""
-    from factneurons.editing.finetuning import finetune_neurons, share_right
-
-    model, settings = study.model, study.settings
+    model = study.model
     neurons = [Neuron(layer, index) for layer in range(model.layer_count) for index in range(model.width)]
 
     def weights() -> tuple[FloatArray, FloatArray]:
         return model.in_weights(neurons), model.out_weights(neurons)
 
     before = weights()
-    edit = finetune_neurons(model, None, new, seed=settings.seed, multi_mask=settings.multi_mask)
+    edit, learned = learn(study, new, None, "everything")
+    tell_what_was_learned("E9", learned)
     with edit.on(model):
-        after, learned = weights(), share_right(model, new, multi_mask=settings.multi_mask)
+        after = weights()
     return neurons, changes(before, after), learned
 
 
@@ -214,5 +242,6 @@ EXPERIMENT = Experiment(
         ),
     ),
     prepare=prepare,
+    options=("new",),
     charts=(Chart("Share of neurons that fine-tuning changes", ("overlap",), across="place"),),
 )

@@ -1,8 +1,8 @@
 """E10: can a few neurons learn new facts without losing old ones?
 
-'Cracking Factual Knowledge' (ACL 2025), evolvability by partial fine-tuning. Half of the subjects are old: their facts
-are known, and their neurons are found. The facts of the others are new, with answers that the model does not give. Only
-these neurons' in- and out-weights and biases learn them, everything else keeps every bit:
+'Cracking Factual Knowledge' (ACL 2025), evolvability by partial fine-tuning. Half of the subjects are old, or all facts
+that are not given as new: their facts are known, and their neurons are found. The others are new, with answers that the
+model does not give. Only these neurons' in- and out-weights and biases learn them, everything else keeps every bit:
 
     degenerate       of the components of all old facts
     knowledge        all knowledge neurons of the old facts
@@ -31,9 +31,13 @@ from factneurons.experiments.learning import (
     DEGENERATE,
     KNOWLEDGE,
     NO_COMPONENTS,
+    check_trainable,
+    given_to_learn,
+    learn,
     new_fact,
     random_for,
     random_sets,
+    tell_what_was_learned,
     union,
 )
 from factneurons.experiments.study import Study
@@ -53,6 +57,7 @@ MEASURES = {
     NEW: "share of a new fact's trained prompts that are answered rightly",
     REPHRASED: "share of its other prompts",
     OLD: "share of an old fact's prompts that are still answered rightly; neurons were found with its others",
+    "learned": "share of the trained prompts whose answer comes first after fine-tuning, the same in every row",
     "neurons": "how many neurons are trained, the same number in every row",
     "left out": "1 where there is no number, by reason (the place)",
 }
@@ -61,7 +66,9 @@ _TOKENS = 20
 
 
 def is_new(study: Study, fact: Fact) -> bool:
-    """Whether a fact is one to be learned: by its subject, so that all years of one subject are on one side."""
+    """Whether a fact is one to be learned: as given, or by its subject, so that its years are all on one side."""
+    if given := given_to_learn(study):
+        return (fact.id, fact.language) in given
     return int(rank(f"{study.settings.seed}/{fact.subject}")[-1], 16) % 2 == 0
 
 
@@ -96,13 +103,17 @@ class _Sides:
 
 def prepare(study: Study) -> Work:
     """Fine-tune under every condition and ask all facts; what is left is to hand out the numbers."""
+    check_trainable(study, whole_only=False)
     sides, rows = _Sides(study), defaultdict[str, list[Measured]](list)
     told: list[Measured] = []
     if sides.new and sides.old:
         _ask(study, sides, BEFORE, [None], rows)
         for condition, sets in _conditions(study, sides, told):
-            edits = (_tuned(study, sides.new, own) for own in sets)
+            learned = list[float]()
+            edits = (_tuned(study, sides.new, own, f"{condition}-{number}", learned) for number, own in enumerate(sets))
             _ask(study, sides, condition, edits, rows)
+            told.append(Measured(condition, "learned", float(np.mean(learned))))
+            tell_what_was_learned(f"E10, {condition}", float(np.mean(learned)))
 
     def work(fact: Fact) -> Iterator[Measured]:
         if fact.key in sides.refused:
@@ -144,10 +155,13 @@ def _conditions(
     yield ALL, [None]
 
 
-def _tuned(study: Study, new: Sequence[Fact], neurons: tuple[Neuron, ...] | None) -> Edit:
-    from factneurons.editing.finetuning import finetune_neurons
-
-    return finetune_neurons(study.model, neurons, new, seed=study.settings.seed, multi_mask=study.settings.multi_mask)
+def _tuned(
+    study: Study, new: Sequence[Fact], neurons: tuple[Neuron, ...] | None, name: str, learned: list[float]
+) -> Edit:
+    """The edit; how much was learned is added to `learned`."""
+    edit, share = learn(study, new, neurons, name)
+    learned.append(share)
+    return edit
 
 
 def _ask(
@@ -209,5 +223,6 @@ EXPERIMENT = Experiment(
     measures=MEASURES,
     claims=tuple(_claims()),
     prepare=prepare,
+    options=("new",),
     charts=(Chart("Prompts answered rightly", (NEW, REPHRASED, OLD)),),
 )

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from factneurons.facts.fields import Fields
 from factneurons.facts.pieces import Piece, lines
 from factneurons.facts.problems import BadRecord, shown
-from factneurons.facts.reading import Format, Option, Reading, Request, choice
+from factneurons.facts.reading import Format, Option, Reading, Request, choice, words
 from factneurons.facts.types import Fact, Prompt
 
 ANSWER = "_X_"
@@ -39,10 +40,18 @@ _SUBJECTS = {
 
 
 def read(request: Request, reading: Reading) -> Iterator[Fact]:
-    """One fact per line."""
-    excluded = _ids(request.options["exclude"], reading) if request.options.get("exclude") else frozenset()
+    """One fact per line; the lines of `old` come last."""
+    excluded = _ids(request, "exclude", reading)
+    yield from _facts(request, reading, request.path, excluded)
+    if request.options.get("old"):
+        excluded |= frozenset(_ids_in(request.path, reading))
+        yield from _facts(request, reading, request.file("old"), excluded)
+
+
+def _facts(request: Request, reading: Reading, path: Path, excluded: frozenset[str]) -> Iterator[Fact]:
+    wanted_ids = _ids(request, "ids", reading) if request.options.get("ids") else None
     questions = _Questions(request)
-    for piece in lines(request.path):
+    for piece in lines(path):
         with reading.record(piece.where) as slot:
             record = piece.fields()
             slot.fact_id = fact_id = record.text("id")
@@ -52,7 +61,11 @@ def read(request: Request, reading: Reading) -> Iterator[Fact]:
             subject = subject_of(record.text("query"), record.text("relation"), fact_id)
             dated = f"In {record.text('date')}, "
             texts = {"statement": dated + record.text("query")}
-            if question := questions.of(fact_id, subject):
+            question = questions.of(fact_id, subject)
+            if wanted_ids is not None and fact_id not in wanted_ids:
+                reading.left_out["not_selected"] += 1
+                continue
+            if question:
                 texts["question"] = dated + question
             form = request.options.get("form") or "both"
             wanted = [text for name, text in texts.items() if form in (name, "both")]
@@ -122,17 +135,30 @@ def _question(piece: Piece) -> str:
         raise problem.at(piece.where) from None
 
 
-def _ids(file: str, reading: Reading) -> frozenset[str]:
-    ids: set[str] = set()
-    for piece in lines(Path(file)):
+def _ids(request: Request, option: str, reading: Reading) -> frozenset[str]:
+    """The ids in the files of an option."""
+    paths = _paths(request, option)
+    return frozenset(found for path in paths for found in _ids_in(path, reading))
+
+
+def _ids_in(path: Path, reading: Reading) -> Iterator[str]:
+    for piece in lines(path):
         with reading.part(piece.where):
-            ids.add(piece.fields().text("id"))
-    return frozenset(ids)
+            yield piece.fields().text("id")
+
+
+def _paths(request: Request, option: str) -> list[Path]:
+    """The files of an option that may name several."""
+    names = request.options.get(option) or ()
+    return [replace(request, argument=name).file() for name in ((names,) if isinstance(names, str) else names)]
 
 
 def _files(request: Request) -> tuple[Path, ...]:
-    extra = [request.file(name) for name in ("questions", "exclude") if request.options.get(name)]
+    extra = [path for name in ("questions", "exclude", "old", "ids") for path in _paths(request, name)]
     return (request.file(), *extra)
+
+
+_IDS = Option("files of the same form, with commas between them; only facts whose id is in one of them", None, words)
 
 
 FORMAT = Format(
@@ -148,6 +174,7 @@ FORMAT = Format(
             "both",
             choice("both", "statement", "question"),
         ),
+        "ids": _IDS,
     },
 )
 
@@ -157,5 +184,9 @@ FINETUNE_FORMAT = Format(
     "Facts to learn or to keep in fine-tuning",
     read,
     _files,
-    {"exclude": Option("a file of the same form; facts whose id is in it are left out")},
+    {
+        "exclude": Option("a file of the same form; facts whose id is in it are left out"),
+        "old": Option("a file of the same form, read after FILE without the facts that are in both"),
+        "ids": _IDS,
+    },
 )

@@ -16,6 +16,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -234,9 +235,15 @@ def _without_mask(
     module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """A block's arguments with the attention mask, wherever it stands, taken out."""
-    names = list(inspect.signature(type(module).forward).parameters)[1:]
+    names = _names_of_arguments(type(module).forward)
     kept = tuple(None if name == "attention_mask" else value for name, value in zip(names, inputs, strict=False))
     return kept, {name: None if name == "attention_mask" else value for name, value in options.items()}
+
+
+@cache
+def _names_of_arguments(forward: Callable[..., Any]) -> tuple[str, ...]:
+    """What a module's forward pass takes, in order; asked for every block of every pass."""
+    return tuple(inspect.signature(forward).parameters)[1:]
 
 
 def _tiled(name: str, value: Any, n: int, rows: int) -> Any:

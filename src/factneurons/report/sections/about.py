@@ -86,6 +86,7 @@ _NAMED_LANGUAGES = 20
 _LABELS: Mapping[str, tuple[str, ...]] = {
     "Family": ("family", "architecture", "model_type"),
     "Kind": ("kind",),
+    "Asked through its chat template": ("chat",),
     "Layers": ("layers", "layer_count"),
     "Neurons per layer": ("width", "neurons_per_layer"),
     "Number format": ("dtype",),

@@ -15,6 +15,7 @@ from factneurons.editing.measuring import FOUND
 from factneurons.report import numbers
 from factneurons.report.charts import BLUE, GREY, ORANGE, Figure, bars, finite, points
 from factneurons.report.html import environment, render, write_page
+from factneurons.report.text import edit_effect
 from factneurons.statistics import Interval
 
 if TYPE_CHECKING:
@@ -65,33 +66,14 @@ def write_edit_page(path: Path, evaluation: EditEvaluation, lines: Sequence[Edit
         about=evaluation.edit.description,
         edit=evaluation.edit,
         notes=evaluation.notes,
-        random_size=size_of_random(evaluation),
+        random_size=evaluation.random_size,
         random_draws=len(evaluation.sizes) - 1,
-        lines=[(line, *in_words(line)) for line in lines],
+        lines=[(line, *edit_effect(line)) for line in lines],
         prompts=list(_prompts(evaluation.table)),
         figures=figures,
     )
     write_page(path, html)
     return path
-
-
-def size_of_random(evaluation: EditEvaluation) -> float | None:
-    """The mean size of the random neurons' edits; None without any."""
-    return float(np.mean(evaluation.sizes[1:])) if len(evaluation.sizes) > 1 else None
-
-
-def in_words(line: EditEffect) -> tuple[str, str, str, str]:
-    """Before, after, its interval, and after with random neurons, as text."""
-    written = numbers.percent if line.measure.unit == "share" else numbers.plain
-    control = "" if line.random is None else written(line.random.estimate)
-    return written(line.before), written(line.found.estimate), _interval(line), control
-
-
-def _interval(line: EditEffect) -> str:
-    if line.found.clusters < 2:
-        return ""
-    ranges = numbers.percent_range if line.measure.unit == "share" else numbers.plain_range
-    return ranges(line.found)
 
 
 def edit_figures(edit: Edit, lines: Sequence[EditEffect]) -> list[Figure]:
@@ -123,7 +105,7 @@ def _answers(name: str, title: str, lines: Sequence[EditEffect]) -> Figure | Non
         axis=alt.Axis(labelLimit=_LETTERS),
         size=70,
     )
-    rows = tuple((line.group, *in_words(line)) for line in lines)
+    rows = tuple((line.group, *edit_effect(line)) for line in lines)
     caption = "Lines: 95% bootstrap intervals, facts resampled; prompts where there is one fact."
     columns = ("prompts", "before", "after", "95% interval", "random neurons")
     return Figure(f"edit_{name.replace(' ', '_')}", title, caption, layers, columns, rows)

@@ -6,29 +6,30 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from factneurons.errors import BadSetting
-from factneurons.models.load import quiet
 from factneurons.models.model import Model
+from factneurons.models.quiet import quiet
 
 
-def write_model_folder(model: Model, place: Path) -> Path:
-    """Write the model with the weights it has now; the folder is there whole or not at all.
+def save_model(model: Model, path: Path | str) -> Path:
+    """Write a model in safetensors with the weights it has now; the folder is there whole or not at all.
 
     Args:
         model: the model.
-        place: a folder that does not exist yet, or an empty one.
+        path: a folder that does not exist yet, or an empty one.
 
     Raises:
         BadSetting: there is something in the folder.
     """
+    place, backbone = Path(path), model.backbone
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise BadSetting(f"{place} exists already: give a folder that does not exist yet")
     place.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as made:
         whole = Path(made) / "model"
-        model.backbone.module.config.architectures = [type(model.backbone.module).__name__]
+        backbone.module.config.architectures = [type(backbone.module).__name__]
         with quiet():
-            model.backbone.module.save_pretrained(whole)
-        model.backbone.tokenizer.save_pretrained(whole)
+            backbone.module.save_pretrained(whole)
+        backbone.tokenizer.save_pretrained(whole)
         if place.exists():
             place.rmdir()
         whole.rename(place)

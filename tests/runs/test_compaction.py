@@ -1,0 +1,139 @@
+"""Merged commits hold what the small ones held, whoever reads, writes or dies meanwhile."""
+
+import json
+import shutil
+
+import pytest
+
+from factneurons.errors import BadRun
+from factneurons.runs import commits, compaction, drive
+from factneurons.runs.store import Run, compact_run
+from factneurons.runs.verify import verify
+
+
+def parts(folder):
+    return sorted(inner.name for inner in (folder / "parts").iterdir())
+
+
+def order(folder):
+    return [row["fact_id"] + row["language"] for row in Run.open(folder).rows("facts")]
+
+
+@pytest.fixture
+def few_places(monkeypatch):
+    for module in (commits, compaction):
+        monkeypatch.setattr(module, "PLACES", 20)
+
+
+@pytest.fixture
+def run(tmp_path, small):
+    small.write_run(tmp_path / "run", 50)
+    return tmp_path / "run"
+
+
+def test_a_merged_run_has_the_same_tables_in_the_same_order(run, small, few_places):
+    whole, told, in_order = small.snapshot(run), list(Run.open(run).fact_names(small.STAGE)), order(run)
+    assert compact_run(run) == (13, 3)
+    assert parts(run) == ["000001-locate-merged1", "000021-locate-merged1", "000041-locate-merged1"]
+    assert small.snapshot(run) == whole
+    assert list(Run.open(run).fact_names(small.STAGE)) == told
+    assert order(run) == in_order
+    assert verify(Run.open(run)) == []
+    assert compact_run(run) == (3, 3)
+
+
+def test_a_merged_run_is_resumed_and_merged_again(run, small, few_places, tmp_path):
+    compact_run(run)
+    small.write_run(run, 58)
+    assert sum("merged" in name for name in parts(run)) == 3
+    small.write_run(tmp_path / "whole", 58)
+    assert compact_run(run) == (6, 3)
+    assert "000041-locate-merged2" in parts(run)
+    assert small.snapshot(run) == small.snapshot(tmp_path / "whole")
+    assert order(run) == order(tmp_path / "whole")
+    assert verify(Run.open(run)) == []
+
+
+def test_what_lies_behind_a_gap_waits_unless_the_stage_is_done(tmp_path, small):
+    facts = small.make_facts(16)
+    with Run.create_or_resume(tmp_path / "run", small.make_manifest(), small.STAGE) as run:
+        for number in (1, 5, 13):
+            own = small.work(facts[number - 1 : number + 3])
+            run.commit(small.STAGE, facts[number - 1 : number + 3], own.rows, own.skips, number)
+        assert compact_run(run) == (3, 2)
+        run.set_state(small.STAGE, "done")
+        assert compact_run(run) == (2, 1)
+        assert parts(run.folder) == ["000001-locate-merged2"]
+        assert len(run.done(small.STAGE)) == 12
+
+
+def test_many_commits_are_merged_while_a_stage_runs_and_at_its_end(tmp_path, small, few_places, monkeypatch):
+    monkeypatch.setattr(drive, "LOOSE", 6)
+    monkeypatch.setattr(drive, "FEW", 6)
+    seen = []
+
+    def work(facts):
+        seen.append(len(parts(tmp_path / "run")))
+        return small.work(facts)
+
+    summary = small.write_run(tmp_path / "run", 100, work=work)
+    small.write_run(tmp_path / "whole", 100, manifest=None, batch_size=8)
+    assert max(seen) < 15  # of 25
+    assert len(parts(tmp_path / "run")) == 5
+    assert summary.counts.read == 100
+    assert small.snapshot(tmp_path / "run") == small.snapshot(tmp_path / "whole")
+
+
+def test_a_reader_goes_on_while_parts_are_merged_once_and_again(run, small, few_places):
+    whole, both = order(run), Run.open(run)
+    rows, committed = both.rows("facts"), both.committed(small.STAGE, "facts", "neurons")
+    seen = [next(rows) for _ in range(5)]
+    tables = [next(committed)]
+    compact_run(run)
+    seen += [next(rows) for _ in range(25)]
+    small.write_run(run, 58)
+    compact_run(run)
+    seen += rows
+    tables += committed
+    assert [row["fact_id"] + row["language"] for row in seen] == whole
+    assert [row["fact_id"] + row["language"] for each in tables for row in each["facts"]] == whole
+
+
+def test_what_a_worker_brings_late_counts_once(run, small, tmp_path):
+    kept = small.snapshot(run)
+    late = tmp_path / "late"
+    first = parts(run)[0]
+    shutil.copytree(run / "parts" / first, late)
+    compact_run(run)
+    late.rename(run / "parts" / first)
+    assert small.snapshot(run) == kept
+    assert verify(Run.open(run)) == []
+    compact_run(run)
+    assert parts(run) == ["000001-locate-merged1"]
+
+
+def test_a_damaged_part_is_not_merged(run, small):
+    victim = run / "parts" / parts(run)[2] / "facts.parquet"
+    victim.write_bytes(victim.read_bytes()[:-1] + b"x")
+    before = parts(run)
+    with pytest.raises(BadRun, match=r"facts\.parquet: it was changed after it was written, so it is not merged"):
+        compact_run(run)
+    assert parts(run) == before
+
+
+def test_a_killed_compaction_loses_and_doubles_nothing(tmp_path, small, start_script):
+    report = json.loads(start_script("compaction", tmp_path).communicate()[0])
+    assert report["status"] == 0
+    assert report["steps"] > 20
+    whole, seen = small.snapshot(tmp_path / "whole"), set()
+    for number in range(report["steps"]):
+        folder = tmp_path / f"{number:03d}"
+        seen.add(len(parts(folder)))
+        assert small.snapshot(folder) == whole
+        assert verify(Run.open(folder)) == []
+        small.write_run(folder, 12)
+        compact_run(folder)
+        assert parts(folder) == ["000001-locate-merged1"]
+        assert small.snapshot(folder) == whole
+        assert list((folder / "unfinished").iterdir()) == []
+    assert seen == {1, 2, 3, 4}
