@@ -29,6 +29,7 @@ CHANGES = {
     "against": (None, "another"),
     "positions": ("target", "all"),
     "answer_tokens": ("mean", "sum"),
+    "prefix": ("gold", "argmax"),
     "units": ("tokens", "words"),
     "normalise": ("none", "global"),
     "tolerance": (1e-12, 1.0),
