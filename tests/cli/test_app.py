@@ -36,7 +36,8 @@ def test_the_version_and_the_list_of_commands(command):
 
 
 @pytest.mark.parametrize(
-    ("line", "found"), [("lo", "locate"), ("locate --metho", "--method"), ("experiment E1", "E14"), ("nonsense --he", "")]
+    ("line", "found"),
+    [("lo", "locate"), ("locate --metho", "--method"), ("experiment E1", "E14"), ("nonsense --he", "")],
 )
 def test_a_shell_is_told_how_a_word_goes_on(line, found, command, monkeypatch):
     words = f"factneurons {line}"
