@@ -8,7 +8,7 @@ RUN ?= runs/demo
 MODEL ?= pocket-gpt2
 FACTS ?= bundled?relation=capital,author,animal_class,chemical_symbol,president&sample=60&seed=1
 
-.PHONY: demo test check design tables install clean
+.PHONY: demo test check dist design tables install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/factneurons run $(MODEL) "$(FACTS)" --out $(RUN)
@@ -22,6 +22,15 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The wheel and the source package, tried as somebody would who has nothing but the wheel.
+dist: $(VENV)/.installed-dev
+	rm -rf dist $(VENV)-wheel
+	$(BIN)/python -m build --no-isolation --outdir dist . > /dev/null
+	$(PYTHON) -m venv $(VENV)-wheel
+	$(VENV)-wheel/bin/python -m pip install --quiet --constraint constraints.txt torch==2.13.0 dist/*.whl
+	cd dist && ../$(VENV)-wheel/bin/factneurons ask pocket-gpt2 "The capital of France is ___" Paris
+	rm -rf $(VENV)-wheel
 
 # The diagram of docs/design.md, from the imports as they are.
 design: $(VENV)/.installed-dev
@@ -45,4 +54,4 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	touch $(VENV)/.installed $@
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-wheel dist runs .pytest_cache .mypy_cache .ruff_cache
