@@ -9,7 +9,7 @@ RUN ?= runs/demo
 MODEL ?= pocket-gpt2
 FACTS ?= bundled?relation=capital,author,animal_class,chemical_symbol,president&sample=60&seed=1
 
-.PHONY: demo test check design tables docs install clean
+.PHONY: demo test check dist design tables docs install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/factneurons run $(MODEL) "$(FACTS)" --out $(RUN)
@@ -23,6 +23,15 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The wheel and the source package, tried as somebody would who has nothing but the wheel.
+dist: $(VENV)/.installed-dev
+	rm -rf dist $(VENV)-wheel
+	$(BIN)/python -m build --no-isolation --outdir dist . > /dev/null
+	$(PYTHON) -m venv $(VENV)-wheel
+	$(VENV)-wheel/bin/python -m pip install --quiet --constraint constraints.txt torch==2.13.0 dist/*.whl
+	cd dist && ../$(VENV)-wheel/bin/factneurons ask pocket-gpt2 "The capital of France is ___" Paris
+	rm -rf $(VENV)-wheel
 
 # The diagram of docs/design.md, from the imports as they are.
 design: $(VENV)/.installed-dev
@@ -54,4 +63,4 @@ $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) build runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-wheel build dist runs .pytest_cache .mypy_cache .ruff_cache
