@@ -20,7 +20,7 @@ BEGIN, END = "<!-- trials -->\n", "<!-- trials: end -->"
 
 @dataclass(frozen=True)
 class Row:
-    """A trial: what is done, what must hold, how often in the suite and in full (0: each test once), or who else has it."""
+    """A trial: what is done, what must hold, how often in the suite and in full (0: every test once)."""
 
     tried: str
     holds: str

@@ -29,7 +29,7 @@ def test_every_row_has_tests_or_says_where_it_is():
 def test_a_row_that_was_run_replaces_the_former_one(held):
     before = reliability.written("", {})
     assert before.count("not run in full yet") == sum(not row.elsewhere for row in reliability.TRIALS.values())
-    found = reliability.Outcome(12.4, {"tests/b.py", "tests/a.py"}, ["3 killed", "3 killed"], held)
+    found = reliability.Outcome(12.4, {"tests/b.py", "tests/a.py"}, ["3 killed", "3 killed"], held=held)
     after = reliability.written(before, {"kill": found})
     (new,) = set(after.splitlines()) - set(before.splitlines())
     word = "held" if held else "**DID NOT HOLD**"

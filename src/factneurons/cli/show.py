@@ -41,6 +41,7 @@ _EDITED = (
     "change rate",
     "success rate",
     "success@5",
+    "writes new answer",
     "MRR, new answer",
     "P(new answer)",
     "P(old answer)",
