@@ -23,6 +23,7 @@ import resource
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def build(family: str, kind: Kind) -> nn.Module:
     if size > LARGEST:
         raise ValueError(f"{size / 1e6:.0f} million parameters remain")
     torch.manual_seed(0)
-    module = made(config)
+    module: nn.Module = made(config)
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -194,15 +195,15 @@ def query_of(kind: Kind) -> Query:
     """A prompt of six random tokens and an answer of two."""
     generator = np.random.default_rng(0)
     text, answer = generator.integers(10, VOCABULARY, 6).tolist(), tuple(generator.integers(10, VOCABULARY, 2).tolist())
-    ask = {"prompt": Prompt("six tokens and ___."), "answer": "two"}
+    make = partial(Query, Prompt("six tokens and ___."), "two")
     if kind == "causal":
-        return Query(**ask, input_ids=(*text, answer[0]), target_positions=(5, 6), answer_ids=answer,
+        return make(input_ids=(*text, answer[0]), target_positions=(5, 6), answer_ids=answer,
                      replaceable=tuple(range(6)), words=())  # fmt: skip
     if kind == "cloze":
         ids = (2, *text[:3], MASK, MASK, *text[3:], STOP)
-        return Query(**ask, input_ids=ids, target_positions=(4, 5), answer_ids=answer, replaceable=(1, 2, 3, 6, 7, 8),
+        return make(input_ids=ids, target_positions=(4, 5), answer_ids=answer, replaceable=(1, 2, 3, 6, 7, 8),
                      words=())  # fmt: skip
-    return Query(**ask, input_ids=(*text, SENTINEL, STOP), target_positions=(1, 2), answer_ids=answer,
+    return make(input_ids=(*text, SENTINEL, STOP), target_positions=(1, 2), answer_ids=answer,
                  replaceable=tuple(range(6)), words=(), decoder_input_ids=(PAD, SENTINEL, answer[0]),
                  encoder_position=6)  # fmt: skip
 
