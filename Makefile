@@ -1,5 +1,6 @@
 # make demo: installs, runs the main job on a bundled model and bundled facts, ends with the path of the report.
-# make test: installs, then runs all tests. Both work on a fresh machine with Python 3.11 or newer.
+# make test: installs, then runs all tests.
+# make docs: installs, then builds the site of the documentation. All work on a fresh machine with Python 3.11 or newer.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ RUN ?= runs/demo
 MODEL ?= pocket-gpt2
 FACTS ?= bundled?relation=capital,author,animal_class,chemical_symbol,president&sample=60&seed=1
 
-.PHONY: demo test check dist design tables install clean
+.PHONY: demo test long check dist design tables docs install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/factneurons run $(MODEL) "$(FACTS)" --out $(RUN)
@@ -16,6 +17,10 @@ demo: $(VENV)/.installed
 # Tiny models are faster with one thread than with two; one process per core, the tests of a file in one.
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
+# Everything that is done to break it, as often as docs/reliability.md says, which it writes.
+long: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long -n auto --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -40,6 +45,10 @@ design: $(VENV)/.installed-dev
 tables: $(VENV)/.installed-dev
 	$(BIN)/python -m factneurons.runs.document docs/runs.md docs/degeneracy.md
 
+# The site, with its notebooks run; a warning is an error. It then lies in build/docs.
+docs: $(VENV)/.installed-docs
+	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m sphinx -W --keep-going --jobs auto docs build/docs
+
 install: $(VENV)/.installed-dev
 
 $(BIN)/python:
@@ -53,5 +62,9 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0 --editable '.[dev]'
 	touch $(VENV)/.installed $@
 
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0 --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-wheel dist runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-wheel build dist runs .pytest_cache .mypy_cache .ruff_cache

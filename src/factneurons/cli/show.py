@@ -49,9 +49,9 @@ _EDITED = (
 )
 
 
-def next_command(command: str, folder: Path) -> None:
-    """What to do next, as it would be typed."""
-    say(f"next: {shlex.join(['factneurons', command, str(folder)])}")
+def next_command(command: str, folder: Path, *given: str) -> None:
+    """What to do next, as it would be typed, with options that it needs again."""
+    say(f"next: {shlex.join(['factneurons', command, str(folder), *given])}")
 
 
 def located(run: fn.Run, summary: Summary) -> None:
