@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -33,7 +35,7 @@ def grid(results: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _told(row: dict[str, object]) -> str:
+def _told(row: Mapping[Any, Any]) -> str:
     numbers = [float(str(row[name])) for name in ("difference", "low", "high")]
     if not math.isfinite(numbers[0]):
         return str(row["failure"]) if isinstance(row["failure"], str) else f"{row['verdict']} (no facts)"
