@@ -13,7 +13,7 @@ import pytest
 import factneurons
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SCRIPTS = sorted(path for folder in ("benchmarks", "studies") for path in (ROOT / folder).glob("*.py"))
 
 
@@ -22,7 +22,7 @@ def programs(path: Path) -> Iterator[ast.Module]:
     yield from map(ast.parse, [text] if path.suffix == ".py" else re.findall(r"```python\n(.*?)```", text, re.DOTALL))
 
 
-@pytest.mark.parametrize("path", [*PAGES, *SCRIPTS], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*PAGES, *SCRIPTS], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_name_that_is_imported_exists(path: Path) -> None:
     for node in (node for program in programs(path) for node in ast.walk(program)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("factneurons"):
@@ -32,7 +32,7 @@ def test_every_name_that_is_imported_exists(path: Path) -> None:
             assert hasattr(factneurons, node.attr)
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_file_and_module_that_is_named_exists(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     scripts = re.findall(r"python\s((?:benchmarks|studies|docs)/\w+\.py)", text)

@@ -12,12 +12,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from factneurons.attribution.exported import NEURON_FORMATS, neurons_as
 from factneurons.attribution.given import GivenNeurons
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.errors import BadSetting
 from factneurons.facts.types import Fact, Prompt
+from factneurons.models.bundled import pocket_path
 from factneurons.models.types import Neuron
 
 NEURONS = (*(Neuron(1, index) for index in (3, 5, 1, 23)), *(Neuron(0, index) for index in range(4, 20)))
@@ -57,7 +59,7 @@ def transformer_lens_logits(file, model, entry, prompt):
     pytest.importorskip("transformer_lens", reason="TransformerLens is not installed")
     from transformer_lens.model_bridge import TransformerBridge
 
-    tokenizer = SimpleNamespace(padding_side="right", bos_token_id=1, eos_token_id=1, pad_token_id=0, name_or_path="")
+    tokenizer = AutoTokenizer.from_pretrained(pocket_path("pocket-gpt2"))  # it wants one, and is given ids
     bridge = TransformerBridge.boot_transformers(model.config.model_type, hf_model=model, tokenizer=tokenizer)
     tokens = torch.tensor([prompt["input_ids"]])
     return bridge.run_with_hooks(tokens, fwd_hooks=file.hooks(entry["neurons"], prompt["positions"]))

@@ -62,12 +62,15 @@ COMMANDS: dict[str, Command] = {
 _WrongUsage: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
+_COMPLETING = "_FACTNEURONS_COMPLETE"
+"""The variable by which a shell asks what a word may go on to."""
+
+
 def application(wanted: str | None) -> typer.Typer:
     """The application with one command in full; of the others only the names and summaries."""
     app = typer.Typer(
         name="factneurons",
         invoke_without_command=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         epilog="\b\nExit codes: 0 done (what was left out is counted), 1 part of a suite failed, 2 bad input, 130 and "
@@ -119,8 +122,12 @@ def run(arguments: Sequence[str]) -> None:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
-        wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
-        command = get_command(application(wanted))
+        words = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS")
+        asked = words.split()[1:] if words and _COMPLETING in os.environ else arguments
+        wanted = next((argument for argument in asked if not argument.startswith("-")), None)
+        command = get_command(application(wanted if wanted in COMMANDS else None))
+        if _COMPLETING in os.environ:
+            command.main([], prog_name="factneurons", complete_var=_COMPLETING)
         with made_by(arguments), command.make_context("factneurons", list(arguments)) as context:
             command.invoke(context)
     except typer.Exit as end:
