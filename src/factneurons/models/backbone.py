@@ -100,6 +100,8 @@ class Backbone:
                 f"{name}: its layers have different numbers of neurons ({widths[0]} to {widths[-1]}), which is not "
                 "supported: a layer's scores are rows of one matrix"
             )
+        encoder = set(self.module.get_encoder().modules()) if kind == "encoder-decoder" else set()
+        self._encoder_layers = sum(layer.block in encoder for layer in self.layers)
         self.projection = projection
         self.own, self.turns = Own(), Turns(name)
         self.fast_path = FastPath()
@@ -147,6 +149,12 @@ class Backbone:
             )
 
     @property
+    def decoder_start(self) -> int | None:
+        """The token that an encoder-decoder's decoder begins with, where its configuration says so."""
+        found = getattr(self.module.config, "decoder_start_token_id", None)
+        return found if isinstance(found, int) else None
+
+    @property
     def device(self) -> torch.device:
         """Where token ids go."""
         return next(self.module.parameters()).device  # type: ignore[no-any-return]
@@ -179,7 +187,7 @@ class Backbone:
     def in_encoder(self, layer: int) -> bool:
         """Whether a layer belongs to an encoder."""
         if self.kind == "encoder-decoder":
-            return layer < self.layer_count - int(self.module.config.num_decoder_layers or 0)
+            return layer < self._encoder_layers
         return self.kind == "cloze"
 
     def norm_gain(self, layer: int) -> FloatArray:
