@@ -4,9 +4,10 @@
     python studies/positions.py FOLDER ...
 
 Every fact's neurons act at the last token of its subject; suppressed at the target they cost it little
-(docs/planted.md). The table says, by method and positions, the average precision with which the scores (mean over the prompts) rank the
-true neurons among all, and what share of P(answer) is lost when as many of the best-ranked neurons as the fact has are
-suppressed at these positions; means over facts with 95 % bootstrap intervals, and the largest completeness error.
+(docs/planted.md). The table says, by method and positions, the average precision with which the scores (mean over the
+prompts) rank the true neurons among all, and what share of P(answer) is lost when as many of the best-ranked neurons as
+the fact has are suppressed at these positions; means over facts with 95 % bootstrap intervals, and the largest
+completeness error.
 """
 
 from __future__ import annotations
