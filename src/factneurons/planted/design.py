@@ -53,7 +53,11 @@ class _Places:
 
     def parallel(self, size: int) -> PlantedComponent:
         """Neurons of one layer, none of which can read another."""
-        layer = int(self.rng.choice(self.layers))
+        return self.in_one_of(self.layers, size)
+
+    def in_one_of(self, layers: Sequence[int], size: int) -> PlantedComponent:
+        """Neurons of one of these layers."""
+        layer = int(self.rng.choice(layers))
         return PlantedComponent(tuple(self.take(layer) for _ in range(size)), "parallel")
 
     def series(self, size: int) -> PlantedComponent:
@@ -152,6 +156,11 @@ def _diffuse(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
     return tuple(places.parallel(1) for _ in range(MANY))
 
 
+def _below_the_top(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
+    """What the top layer writes at the subject reaches no output."""
+    return (places.in_one_of(places.layers[:-1], int(places.rng.integers(2, 4))),)
+
+
 _LAYOUTS: dict[Regime, Callable[[_Places, Order], tuple[PlantedComponent, ...]]] = {
     "degenerate": _units,
     "redundant": _copies,
@@ -167,6 +176,7 @@ _LAYOUTS: dict[Regime, Callable[[_Places, Order], tuple[PlantedComponent, ...]]]
     "overlapping": _overlapping,
     "helped": _one,
     "diffuse": _diffuse,
+    "subject": _below_the_top,
 }
 
 

@@ -21,8 +21,11 @@ from factneurons.settings import check_choice
 
 Report = Callable[[str], None]
 
-_LAYERS: dict[Regime, int] = dict.fromkeys(("conjunctive", "bilingual", "overlapping", "large", "unequal"), 2)
-"""Regime -> the layers it needs, where that is more than one: some of its neurons stand above others."""
+_LAYERS: dict[Regime, int] = dict.fromkeys(
+    ("conjunctive", "bilingual", "overlapping", "large", "unequal", "subject"), 2
+)
+"""Regime -> the layers it needs, where that is more than one: some of its neurons stand above others, or none in
+the top layer."""
 
 
 def invented_orders(model: Model, settings: PlantingSettings) -> list[Order]:
@@ -123,6 +126,8 @@ def check_layers(model: Model, orders: Sequence[Order], layers: Sequence[int]) -
         BadSetting: a regime that needs more.
     """
     for order in orders:
+        if order.regime == "subject" and model.kind != "causal":
+            raise BadSetting(f"{model.name}: facts are planted at the subject in causal models, and it is {model.kind}")
         if len(layers) < _LAYERS.get(order.regime, 1):
             raise BadSetting(
                 f"{model.name}: a {order.regime} fact needs neurons in {_LAYERS[order.regime]} layers, and facts can be"
