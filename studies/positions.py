@@ -5,9 +5,9 @@
 
 Every fact's neurons act at the last token of its subject; suppressed at the target they cost it little
 (docs/planted.md). The table says, by method and positions, the average precision with which the scores (mean over the
-prompts) rank the true neurons among all, and what share of P(answer) is lost when as many of the best-ranked neurons as
-the fact has are suppressed at these positions; means over facts with 95 % bootstrap intervals, and the largest
-completeness error.
+prompts) rank the true neurons among all; of the best-ranked neurons, as many as the fact has: which share of the true
+ones is among them (recall), and what share of P(answer) is lost where they are suppressed at these positions. Means
+over facts with 95 % bootstrap intervals.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ METHODS = ("joint", "dai")
 
 
 def judged(model: Model, planted: PlantedFact, method: str, positions: Positions) -> tuple[float, float, float]:
-    """Average precision, share of P(answer) lost, and completeness error of one fact."""
+    """Average precision, recall, and share of P(answer) lost, of one fact."""
     (fact,) = planted.facts
     queries, _ = ask(model, fact, positions=positions)
     found = attribute_all(model, queries, AttributionSettings(method, positions=positions))
@@ -44,8 +44,8 @@ def judged(model: Model, planted: PlantedFact, method: str, positions: Positions
     best = np.argsort(-scores, axis=None)[: len(planted.neurons)]
     neurons = [Neuron(int(place) // model.width, int(place) % model.width) for place in best]
     before, after = model.probabilities_with(queries, [(), neurons]).mean(0)
-    error = max(float(each.completeness_error.max()) for each in found)
-    return float(average_precision_score(truth.ravel(), scores.ravel())), float((before - after) / before), error
+    precision = float(average_precision_score(truth.ravel(), scores.ravel()))
+    return precision, float(truth.ravel()[best].mean()), float((before - after) / before)
 
 
 def main() -> None:
@@ -59,15 +59,14 @@ def main() -> None:
             for method in METHODS:
                 for positions in POSITIONS:
                     rows[Path(truth.base).name, method, positions].append(judged(model, fact, method, positions))
-    print("| base | facts | method | positions | average precision | share lost | completeness error |")
+    print("| base | facts | method | positions | average precision | recall | share lost |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for (base, method, positions), values in rows.items():
-        precisions, losses, errors = zip(*values, strict=True)
         means = []
-        for each in (precisions, losses):
+        for each in zip(*values, strict=True):
             interval = bootstrap_interval(each)
-            means.append(f"{np.mean(each):.3f} [{interval.low:.3f}, {interval.high:.3f}]")
-        print(f"| {base} | {len(values)} | {method} | {positions} | {' | '.join(means)} | {max(errors):.1e} |")
+            means.append(f"{np.mean(each):.2f} [{interval.low:.2f}, {interval.high:.2f}]")
+        print(f"| {base} | {len(values)} | {method} | {positions} | {' | '.join(means)} |")
 
 
 if __name__ == "__main__":

@@ -53,11 +53,7 @@ class _Places:
 
     def parallel(self, size: int) -> PlantedComponent:
         """Neurons of one layer, none of which can read another."""
-        return self.in_one_of(self.layers, size)
-
-    def in_one_of(self, layers: Sequence[int], size: int) -> PlantedComponent:
-        """Neurons of one of these layers."""
-        layer = int(self.rng.choice(layers))
+        layer = int(self.rng.choice(self.layers))
         return PlantedComponent(tuple(self.take(layer) for _ in range(size)), "parallel")
 
     def series(self, size: int) -> PlantedComponent:
@@ -156,9 +152,9 @@ def _diffuse(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
     return tuple(places.parallel(1) for _ in range(MANY))
 
 
-def _below_the_top(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
-    """What the top layer writes at the subject reaches no output."""
-    return (places.in_one_of(places.layers[:-1], int(places.rng.integers(2, 4))),)
+def _at_the_subject(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
+    """Two in the first layer: the attention of all others can carry to the target what they write."""
+    return (PlantedComponent((places.take(0), places.take(0)), "parallel"),)
 
 
 _LAYOUTS: dict[Regime, Callable[[_Places, Order], tuple[PlantedComponent, ...]]] = {
@@ -176,7 +172,7 @@ _LAYOUTS: dict[Regime, Callable[[_Places, Order], tuple[PlantedComponent, ...]]]
     "overlapping": _overlapping,
     "helped": _one,
     "diffuse": _diffuse,
-    "subject": _below_the_top,
+    "subject": _at_the_subject,
 }
 
 

@@ -59,7 +59,7 @@ class Holder:
             fact = self._facts[int(rng.integers(len(self._facts)))]
             prompt = fact.prompts[int(rng.integers(len(fact.prompts)))]
             try:
-                found.append(self._base.query(prompt, fact.answer, multi_mask=True))
+                found.append(self._base.query(prompt, fact.answer, multi_mask=True, subject=fact.subject))
             except NotAskable:
                 continue
         if not found:

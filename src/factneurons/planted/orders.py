@@ -21,11 +21,8 @@ from factneurons.settings import check_choice
 
 Report = Callable[[str], None]
 
-_LAYERS: dict[Regime, int] = dict.fromkeys(
-    ("conjunctive", "bilingual", "overlapping", "large", "unequal", "subject"), 2
-)
-"""Regime -> the layers it needs, where that is more than one: some of its neurons stand above others, or none in
-the top layer."""
+_LAYERS: dict[Regime, int] = dict.fromkeys(("conjunctive", "bilingual", "overlapping", "large", "unequal"), 2)
+"""Regime -> the layers it needs, where that is more than one: some of its neurons stand above others."""
 
 
 def invented_orders(model: Model, settings: PlantingSettings) -> list[Order]:
@@ -126,8 +123,11 @@ def check_layers(model: Model, orders: Sequence[Order], layers: Sequence[int]) -
         BadSetting: a regime that needs more.
     """
     for order in orders:
-        if order.regime == "subject" and model.kind != "causal":
-            raise BadSetting(f"{model.name}: facts are planted at the subject in causal models, and it is {model.kind}")
+        if order.regime == "subject" and (model.kind != "causal" or model.layer_count < 2):
+            raise BadSetting(
+                f"{model.name}: facts are planted at the subject in causal models of two layers or more, and this one"
+                f" is {model.kind}, layers: {model.layer_count}; take another model or regime"
+            )
         if len(layers) < _LAYERS.get(order.regime, 1):
             raise BadSetting(
                 f"{model.name}: a {order.regime} fact needs neurons in {_LAYERS[order.regime]} layers, and facts can be"

@@ -137,8 +137,9 @@ def _grown(
     whole = any(fact.positions != "target" for fact in planted)
     holder = Holder(model, settings)
     others = single_targets(holder.queries(settings.background, 0), model.kind)
+    at_subject = [placed(query, "subject_last") for query in others if query.subject] if whole else []
     say(f"{len(planted)} facts, {len(used)} neurons, {len(flat)} prompts, {len(others)} other answers held at a time")
-    begin(grown, planted, rows, Passes(grown, Questions.of(flat + others), switches), spare, settings.seed)
+    begin(grown, planted, rows, Passes(grown, Questions.of(flat + others + at_subject), switches), spare, settings.seed)
     wanted, passes = rows_of(planted, rows, switches, used), Passes(grown, Questions.of(flat), switches)
     train(grown, used, wanted, passes, lambda number: holder.draw(grown, switches, number, whole=whole), settings, say)
     return grown, planted, spare
