@@ -13,6 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
 import factneurons as fn
+from factneurons.attribution.methods import attribute_all
 from factneurons.errors import BadSetting
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.adapters import matrix
@@ -237,7 +238,7 @@ def test_facts_at_their_subject(base, small, tmp_path):
         )
         best = {}
         for positions in ("subject_last", "target"):
-            scores = fn.attribute(model, queries[0], method="suppression", positions=positions).scores
+            scores = attribute_all(model, queries, method="suppression", positions=positions)[0].scores
             places = np.argsort(-scores, axis=None)[: len(own)]
             best[positions] = {Neuron(int(place) // model.width, int(place) % model.width) for place in places}
         assert best["subject_last"] == own
