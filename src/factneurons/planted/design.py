@@ -181,7 +181,7 @@ def design(orders: Sequence[Order], layers: Sequence[int], seed: int) -> tuple[l
 
     Args:
         orders: what is to be planted.
-        layers: the layers that may be used.
+        layers: the layers that may be used; facts at their subject use the first one of the model.
         seed: of every choice.
 
     Returns:
