@@ -24,4 +24,5 @@ myst_heading_anchors = 3
 nb_execution_mode = "force"  # notebooks are run at every build, and a cell that fails fails the build
 nb_execution_raise_on_error = True
 nb_execution_timeout = 180
+nb_execution_in_temp = True  # what a notebook writes is gone with it
 nb_merge_streams = True
