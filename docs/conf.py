@@ -1,9 +1,11 @@
 """The site of the documentation: `make docs` builds it from this folder, warnings as errors."""
 
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # for written.py, the pages that are written from the code
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # of notebooks: no progress bars are wanted
 
 project = "factneurons"
 author = "The factneurons authors"
