@@ -9,7 +9,7 @@ RUN ?= runs/demo
 MODEL ?= pocket-gpt2
 FACTS ?= bundled?relation=capital,author,animal_class,chemical_symbol,president&sample=60&seed=1
 
-.PHONY: demo test check dist design tables docs install clean
+.PHONY: demo test long check dist design tables docs install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/factneurons run $(MODEL) "$(FACTS)" --out $(RUN)
@@ -17,6 +17,10 @@ demo: $(VENV)/.installed
 # Tiny models are faster with one thread than with two; one process per core, the tests of a file in one.
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
+# Everything that is done to break it, as often as docs/reliability.md says, which it writes.
+long: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long -n auto --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

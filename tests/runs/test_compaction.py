@@ -121,6 +121,7 @@ def test_a_damaged_part_is_not_merged(run, small):
     assert parts(run) == before
 
 
+@pytest.mark.trial("kill in a write")
 def test_a_killed_compaction_loses_and_doubles_nothing(tmp_path, small, start_script):
     report = json.loads(start_script("compaction", tmp_path).communicate()[0])
     assert report["status"] == 0

@@ -84,7 +84,8 @@ def finetune_neurons(
         those that were trained and those that were left out.
 
     Raises:
-        BadSetting: no neurons or no facts, a neuron the model does not have, or not enough memory.
+        BadSetting: no neurons or no facts, a neuron the model does not have, or not enough memory for the optimiser.
+        OutOfMemory: not enough for one prompt alone.
         NotAskable: the model cannot be asked any of the facts.
         BadModel: the model is quantised, or its weights cannot be changed otherwise.
         BadNumber: the loss is no number.

@@ -79,7 +79,8 @@ def learn(study: Study, new: Sequence[Fact], neurons: Sequence[Neuron] | None, n
         The edit, and the share of the trained prompts that are answered rightly with it, 0 to 1.
 
     Raises:
-        BadSetting: not enough memory, for one prompt alone or for the optimiser.
+        BadSetting: not enough memory for the optimiser.
+        OutOfMemory: not enough for one prompt alone.
     """
     from factneurons.editing.finetuning import finetune_neurons, share_right
 

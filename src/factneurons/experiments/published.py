@@ -115,7 +115,7 @@ def as_published(settings: ExperimentSettings | None = None) -> ExperimentSettin
         settings or ExperimentSettings(),
         methods=("amig_authors", "amig", "dai", "activation"),
         control="authors",
-        attribution=AttributionSettings("amig_authors", rule="left", points=10),
+        attribution=AttributionSettings("amig_authors", rule="left", points=10, hook="authors"),
         selection=SelectionSettings(agreement="union"),
         perturbation=PerturbationSettings(rule="authors"),
         degeneracy=DegeneracySettings(

@@ -294,10 +294,15 @@ def matrix(module: nn.Module) -> Tensor:
 
 def neuron_values(layer: Layer, adapter: Adapter, up_output: Tensor, gate_output: Tensor | None) -> Tensor:
     """The neurons' values from what the in-weights give: act(up), or act(gate) * up in a gated MLP."""
-    activation = layer.activation if adapter.function is None else ACT2FN[adapter.function]
-    assert activation is not None
     if adapter.fused:
         gate_output, up_output = up_output.chunk(2, dim=-1)
     if gate_output is None:
-        return activation(up_output)  # type: ignore[no-any-return]
-    return activation(gate_output) * up_output  # type: ignore[no-any-return]
+        return activated(layer, adapter, up_output)
+    return activated(layer, adapter, gate_output) * up_output
+
+
+def activated(layer: Layer, adapter: Adapter, given: Tensor) -> Tensor:
+    """The activation function of a layer."""
+    activation = layer.activation if adapter.function is None else ACT2FN[adapter.function]
+    assert activation is not None
+    return activation(given)  # type: ignore[no-any-return]
