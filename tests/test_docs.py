@@ -55,6 +55,12 @@ def test_every_file_and_module_that_is_named_exists(path: Path) -> None:
             value = getattr(value, part)
 
 
+def test_every_page_is_on_the_site() -> None:
+    docs = ROOT / "docs"
+    listed = set(re.findall(r"^[a-z/-]+$", (docs / "index.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {path.relative_to(docs).with_suffix("").as_posix() for path in docs.rglob("*.md")} == listed | {"index"}
+
+
 @cache
 def program(command: str) -> Any:
     return get_command(application(command)).commands[command]
