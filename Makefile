@@ -1,5 +1,6 @@
 # make demo: installs, runs the main job on a bundled model and bundled facts, ends with the path of the report.
-# make test: installs, then runs all tests. Both work on a fresh machine with Python 3.11 or newer.
+# make test: installs, then runs all tests.
+# make docs: installs, then builds the site of the documentation. All work on a fresh machine with Python 3.11 or newer.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ RUN ?= runs/demo
 MODEL ?= pocket-gpt2
 FACTS ?= bundled?relation=capital,author,animal_class,chemical_symbol,president&sample=60&seed=1
 
-.PHONY: demo test check design tables install clean
+.PHONY: demo test long check dist design tables docs install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/factneurons run $(MODEL) "$(FACTS)" --out $(RUN)
@@ -17,11 +18,24 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
+# Everything that is done to break it, as often as docs/reliability.md says, which it writes.
+long: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long -n auto --dist loadfile
+
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The wheel and the source package, tried as somebody would who has nothing but the wheel.
+dist: $(VENV)/.installed-dev
+	rm -rf dist $(VENV)-wheel
+	$(BIN)/python -m build --no-isolation --outdir dist . > /dev/null
+	$(PYTHON) -m venv $(VENV)-wheel
+	$(VENV)-wheel/bin/python -m pip install --quiet --constraint constraints.txt torch==2.13.0 dist/*.whl
+	cd dist && ../$(VENV)-wheel/bin/factneurons ask pocket-gpt2 "The capital of France is ___" Paris
+	rm -rf $(VENV)-wheel
 
 # The diagram of docs/design.md, from the imports as they are.
 design: $(VENV)/.installed-dev
@@ -30,6 +44,10 @@ design: $(VENV)/.installed-dev
 # The tables of the documentation, from their declarations; a test says when they are old.
 tables: $(VENV)/.installed-dev
 	$(BIN)/python -m factneurons.runs.document docs/runs.md docs/degeneracy.md
+
+# The site, with its notebooks run; a warning is an error. It then lies in build/docs.
+docs: $(VENV)/.installed-docs
+	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m sphinx -W --keep-going --jobs auto docs build/docs
 
 install: $(VENV)/.installed-dev
 
@@ -44,5 +62,9 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0 --editable '.[dev]'
 	touch $(VENV)/.installed $@
 
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0 --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-wheel build dist runs .pytest_cache .mypy_cache .ruff_cache

@@ -28,6 +28,8 @@ from factneurons.models.passes.capture import capture
 from factneurons.models.passes.fast_path import fast_path_fits
 from factneurons.models.types import Query
 
+pytest_plugins = ["reliability"]
+
 # A suite started in the background inherits an ignored Ctrl-C, which a run rightly leaves ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

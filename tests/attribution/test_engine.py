@@ -13,7 +13,7 @@ from factneurons.attribution.engine import integrate
 from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, RULES
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.errors import BadSetting
+from factneurons.errors import OutOfMemory
 from factneurons.models.batches import groups
 from factneurons.models.load import load_model
 from factneurons.models.passes.capture import capture
@@ -153,6 +153,7 @@ def integral_of(model, queries, **options):
 
 
 class TestCompleteness:
+    @pytest.mark.trial("completeness")
     @pytest.mark.parametrize("family", SMOOTH)
     def test_error_is_what_is_missing(self, family, shared_model, new_query, slow_reference):
         """|sum of scores - (F(a) - F(b))|, with F(b) from a whole pass with the layer at the baseline."""
@@ -169,6 +170,7 @@ class TestCompleteness:
             missing = abs(float(scores.sum()) - (float(found.end[0]) - start))
             assert float(found.error[layer, 0, 0]) == pytest.approx(missing, abs=1e-12)
 
+    @pytest.mark.trial("completeness")
     @pytest.mark.parametrize("family", SMOOTH)
     @pytest.mark.parametrize("rule", ["gauss_legendre", "radau"])
     def test_gauss_rules_converge_fast(self, family, rule, shared_model, new_query):
@@ -179,6 +181,7 @@ class TestCompleteness:
         assert errors[1] + 1e-14 > errors[2]
         assert errors[3] < 1e-6 * errors[0] + 1e-14
 
+    @pytest.mark.trial("completeness")
     @pytest.mark.parametrize("rule", ["left", "right"])
     def test_riemann_sums_converge_slowly(self, rule, shared_model, new_query):
         """The error falls as 1/n: ten times the points, a tenth of the error."""
@@ -188,6 +191,7 @@ class TestCompleteness:
         assert float(ratio.min()) > 9
         assert float(ratio.max()) < 11
 
+    @pytest.mark.trial("completeness")
     @pytest.mark.parametrize("rule", ["midpoint", "trapezoid"])
     def test_midpoints_converge_as_the_square(self, rule, shared_model, new_query):
         model = shared_model("gpt2")
@@ -402,7 +406,7 @@ class TestChunks:
 
     def test_not_even_one_row_fits(self, shared_model, new_query, rows_seen):
         rows_seen[1][0] = 0
-        with pytest.raises(BadSetting, match=r"^attribution with tiny gpt2: not enough memory for a single row"):
+        with pytest.raises(OutOfMemory, match=r"^attribution with tiny gpt2: not enough memory for a single row"):
             attribute_all(shared_model("gpt2"), [new_query("causal")], method="dai")
 
 

@@ -35,6 +35,20 @@ def test_the_version_and_the_list_of_commands(command):
     assert all(name in text for name in COMMANDS)
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [("lo", "locate"), ("locate --metho", "--method"), ("experiment E1", "E14"), ("nonsense --he", "")],
+)
+def test_a_shell_is_told_how_a_word_goes_on(line, found, command, monkeypatch):
+    words = f"factneurons {line}"
+    monkeypatch.setenv("_FACTNEURONS_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    lines, err, code = command()
+    assert (err, code) == ("", 0)
+    assert found in lines if found else "locate" not in lines
+
+
 @pytest.mark.parametrize("words", [["locat"], ["verify"], ["verify", "--nonsense", "x"], ["--nonsense"]])
 def test_wrong_words_are_one_line_with_where_the_help_is(words, command):
     lines, err, code = command(*words)

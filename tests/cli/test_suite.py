@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+import factneurons as fn
+from factneurons.cli import main
 from factneurons.experiments.cells import CELLS
 
 FACTS = "bundled?relation=capital,animal_class&lang=en&sample=2&seed=1"
@@ -57,3 +59,25 @@ def test_bad_options_are_told_in_one_line(command, tmp_path, options, message):
     assert code == 2
     assert message in err
     assert not (tmp_path / "suite").exists()
+
+
+class Reached(Exception):
+    """A suite would start, or be planned, now."""
+
+
+@pytest.mark.parametrize(("function", "options"), [("run_suite", ()), ("plan_suite", ("--plan",))])
+def test_models_are_loaded_as_the_options_say_and_plans_are_of_what_would_be_run(monkeypatch, function, options):
+    loaded = []
+
+    def stop(models, facts, out, **given):
+        given["load"]("some")
+        raise Reached(given)
+
+    monkeypatch.setattr(fn, "load_model", lambda name, **given: loaded.append((name, given)))
+    monkeypatch.setattr(fn, function, stop)
+    given = ("--allow-pickle", "--chat", "--device", "cpu", "--as-published", "--all-facts")
+    with pytest.raises(Reached) as end:
+        main(["suite", "--models", "some", "--facts", FACTS, "--out", "suite", *given, *options])
+    assert (end.value.args[0]["as_published"], end.value.args[0]["settings"].known_only) == (True, False)
+    ((name, asked),) = loaded
+    assert (name, asked["allow_pickle"], asked["chat"], asked["device"]) == ("some", True, True, "cpu")

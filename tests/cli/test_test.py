@@ -6,11 +6,13 @@ FACTS = "bundled?relation=capital&lang=en&limit=2"
 def test_neurons_of_a_file(command, tmp_path):
     path, out = tmp_path / "neurons.json", tmp_path / "run"
     path.write_text("[[[2, 207], [3, 17]], [[2, 336]]]", encoding="utf-8")
-    lines, _, code = command("test", "pocket-gpt2", "--facts", FACTS, "--neurons", path, "--out", out, "--draws", "2")
+    lines, _, code = command(
+        "test", "pocket-gpt2", "--facts", FACTS, "--neurons", path, "--out", out, "--draws", "2",
+        "--allow-pickle")  # fmt: skip
     assert code == 0
     assert lines[0].startswith(f"{out}: 2 of 2 facts located")
     assert any(line.startswith("relative change of P(answer) with the knowledge neurons changed") for line in lines)
-    assert lines[-1] == f"next: factneurons degenerate {out}"
+    assert lines[-1] == f"next: factneurons degenerate {out} --allow-pickle"
 
 
 def test_bad_files_get_one_line(command, tmp_path):

@@ -50,6 +50,22 @@ def test_effects(evaluation):
     assert ("neighbours", "success rate") not in effects
 
 
+def test_what_is_written_is_what_the_edited_model_writes(model, evaluation):
+    own = evaluation.table[(evaluation.table["draw"] == 0) & (evaluation.table["group"] == "paraphrases")]
+    prompts = list(dict.fromkeys(own["prompt"]))
+    before = dict(zip(prompts, fn.generate(model, prompts), strict=True))
+    with evaluation.edit.on(model):
+        after = dict(zip(prompts, fn.generate(model, prompts), strict=True))
+    assert own["written_before"].tolist() == [before[prompt] for prompt in own["prompt"]]
+    assert own["written_after"].tolist() == [after[prompt] for prompt in own["prompt"]]
+    effects = {(each.group, each.measure.name): each for each in effects_of(evaluation.table)}
+    written = effects["paraphrases", "writes new answer"]
+    assert written.found.estimate == sum("rupee" in after[prompt].lower().split(" ")[1] for prompt in prompts) / len(
+        prompts
+    )
+    assert ("edit", "writes new answer") not in effects
+
+
 def test_without_draws(model, around, spain):
     evaluation = evaluate_edit(model, [spain], around, kind="suppress", draws=0)
     assert evaluation.sizes == (1.0,)
@@ -65,6 +81,8 @@ def test_by_values(model, around, spain):
         evaluate_edit(model, [spain], around, kind="suppress", draws=0, neurons=neurons, by=by).table
         for by in ("weights", "values")
     ]
+    assert tables[0].loc[tables[0]["group"] == "paraphrases", "written_after"].notna().all()
+    assert tables[1]["written_after"].isna().all()
     one, other = (table[table["group"] == "edit"]["log_probability_after"].to_numpy() for table in tables)
     assert one.shape == other.shape
     assert abs(one - other).max() > 1e-3

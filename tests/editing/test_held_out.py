@@ -8,6 +8,7 @@ import pytest
 from factneurons.editing.build import split_prompts
 from factneurons.editing.held_out import GROUPS, evaluation_prompts, statement_queries
 from factneurons.editing.settings import EditSettings
+from factneurons.facts.negating import negated
 from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact, Prompt
 
@@ -23,6 +24,8 @@ def test_groups(prompts, spain, gpt2):
     texts = {group: {each.query.prompt for each in prompts if each.group == group} for group in GROUPS}
     assert texts["edit"] == {query.prompt for query in split.used}
     assert texts["paraphrases"] == {query.prompt for query in split.held_out}
+    assert texts["negated"] == {negated(query.prompt, "en") for query in split.held_out} - {None}
+    assert texts["negated"]
     assert {each.fact.language for each in prompts if each.group == "other languages"} == {"zh"}
     neighbours = {each.fact for each in prompts if each.group == "neighbours"}
     assert len(neighbours) == 4
@@ -69,7 +72,7 @@ def test_what_cannot_be_asked_is_counted(gpt2, spain):
     around = RelatedFacts([spain, odd, never])
     split = split_prompts(gpt2, spain)
     evaluation_prompts(gpt2, [split], {}, around, EditSettings(), neighbours=5, left_out=left_out)
-    assert left_out == {("neighbours", "blank-not-at-end"): 1}
+    assert left_out == {("neighbours", "blank-not-at-end"): 1, ("negated", "no-negation"): 2}
     left_out.clear()
     evaluation_prompts(gpt2, [split], {"en": " "}, around, EditSettings(), neighbours=0, left_out=left_out)
     asked = len(split.used) + len(split.held_out)

@@ -8,17 +8,17 @@ import pytest
 
 from factneurons.editing.build import split_prompts
 from factneurons.editing.held_out import evaluation_prompts
-from factneurons.editing.measuring import COLUMNS, MEASURES, compared, number, perplexity
+from factneurons.editing.measuring import COLUMNS, MEASURES, Said, compared, number, perplexity
 from factneurons.editing.settings import EditSettings
 from factneurons.errors import BadNumber
 
 
-def row(group, role, rank, log_probability, prediction, tokens=1):
+def row(group, role, rank, log_probability, prediction, tokens=1, written=(None, None)):
     before, after = rank
     return dict(
         zip(
             COLUMNS,
-            (group, role, "f", "en", "s", "p ___", "a", tokens, *log_probability, before, after, *prediction),
+            (group, role, "f", "en", "s", "p ___", "a", tokens, *log_probability, before, after, *prediction, *written),
             strict=True,
         )
     )
@@ -30,6 +30,8 @@ TABLE = pd.DataFrame(
         row("edit", "new", (9, 4), (-6.0, -1.0), ("a", "a")),
         row("edit", "old", (1, 3), (-0.1, -3.0), ("a", "b")),
         row("edit", "old", (1, 1), (-0.1, -0.2), ("a", "a")),
+        row("negated", "new", (7, 1), (-5.0, -0.5), ("a", "b"), written=(" b, I say.", " An A. It is")),
+        row("negated", "new", (9, 4), (-6.0, -1.0), ("a", "a"), written=(" a", " anything")),
         row("neighbours", "statement", (1, 1), (-4.0, -6.0), ("x", "x"), tokens=2),
         row("neighbours", "statement", (1, 1), (-2.0, -3.0), ("x", "x"), tokens=1),
     ]
@@ -45,6 +47,8 @@ TABLE = pd.DataFrame(
         ("edit", "MRR, old answer", 1, (1 / 3 + 1) / 2),
         ("edit", "change rate", 0, 0.5),
         ("edit", "old answer first", 1, 0.5),
+        ("negated", "success rate", 0, 0.5),
+        ("negated", "writes new answer", 0.5, 0.5),
         ("edit", "P(new answer)", (np.exp(-5) + np.exp(-6)) / 2, (np.exp(-0.5) + np.exp(-1)) / 2),
         ("edit", "P(old answer)", np.exp(-0.1), (np.exp(-3.0) + np.exp(-0.2)) / 2),
         ("neighbours", "perplexity", np.exp(6 / 3), np.exp(9 / 3)),
@@ -58,6 +62,7 @@ def test_numbers(group, name, before, after):
 def test_what_was_not_asked_has_no_number():
     assert number(TABLE, "reverse", "success rate") is None
     assert number(TABLE, "neighbours", "success rate") is None
+    assert number(TABLE, "edit", "writes new answer") is None  # the model was not let
     assert len({kind.name for kind in MEASURES}) == len(MEASURES)
 
 
@@ -73,11 +78,13 @@ def test_rows_of_an_edit(gpt2, made, around, spain):
     before = gpt2.evaluate(queries)
     with made.on(gpt2):
         after = gpt2.evaluate(queries)
-    table = compared(prompts, before, after)
+    said = [Said(each, "rupee") for each in before]
+    table = compared(prompts, said, [Said(each) for each in after])
     assert list(table.columns) == list(COLUMNS)
     assert table["rank_after"].tolist() == [each.rank for each in after]
+    assert set(table["written_before"]) == {"rupee"}
     assert table["prediction_before"].tolist() == [each.prediction for each in before]
     assert number(table, "edit", "success rate") == 1
     assert number(table, "edit", "success rate", "before") == 0
     with pytest.raises(BadNumber, match="load the model in float32"):
-        compared(prompts, before, [replace(each, log_probability=float("nan")) for each in after])
+        compared(prompts, said, [Said(replace(each, log_probability=float("nan"))) for each in after])

@@ -228,6 +228,7 @@ def own_code(like: Path, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.trial("remote code")
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -387,6 +388,7 @@ def test_out_inside_a_file(gpt2, facts_file, tmp_path, locate):
     assert "cannot be written" in locate(gpt2, facts_file, tmp_path / "file" / "run").refused()
 
 
+@pytest.mark.trial("other settings")
 def test_other_settings_in_the_same_folder(gpt2, bert, facts_file, tmp_path, locate, run, write_facts, world):
     out = tmp_path / "run"
     assert locate(gpt2, facts_file, out, "--limit", 3).code == 0

@@ -65,6 +65,7 @@ def test_kill_9_and_resume(seed, commands, tmp_path, start, run, finished, same_
     same_tables(out, finished)
 
 
+@pytest.mark.trial("signal")
 @pytest.mark.parametrize(
     ("number", "code", "count", "stage"),
     [(signal.SIGINT, 130, 1, "locate"), (signal.SIGTERM, 143, 6, "test_knowledge"), (signal.SIGINT, 130, 7, "")],
@@ -88,6 +89,7 @@ def test_asked_to_stop(number, code, count, stage, commands, tmp_path, start, ru
     same_tables(out, finished)
 
 
+@pytest.mark.trial("signal")
 def test_degenerate_is_asked_to_stop(commands, tmp_path, start, run, finished, same_tables):
     out = tmp_path / "run"
     assert run(*commands.locate(out)).code == 0
@@ -114,6 +116,7 @@ def test_degenerate_after_a_locate_that_was_stopped(commands, tmp_path, start, r
     assert run("report", out).code == 0
 
 
+@pytest.mark.trial("two commands")
 def test_two_writers_share_the_work(commands, tmp_path, start, run):
     out = tmp_path / "run"
     process = start(*commands.locate(out))

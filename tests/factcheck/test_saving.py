@@ -70,3 +70,13 @@ def test_a_checker_saved_by_an_older_version_still_loads(gpt2):
     prompt = Prompt("The capital of Belgium is ___.")
     statements = [Statement(prompt, candidate, "capital") for candidate in ("Brussels", "Lisbon")]
     assert checker.score_statements(statements) == pytest.approx([0.06145847, 0.00030733], rel=1e-4)
+
+
+@pytest.mark.parametrize(("fitted_so", "asked_so"), [(True, False), (False, True)])
+def test_a_checker_says_whether_it_was_fitted_with_chat(fitted, gpt2, tmp_path, monkeypatch, fitted_so, asked_so):
+    monkeypatch.setattr(gpt2.backbone, "chat", fitted_so)
+    fitted["knowledge"].save(tmp_path)
+    assert FactChecker.load(tmp_path, gpt2)
+    monkeypatch.setattr(gpt2.backbone, "chat", asked_so)
+    with pytest.raises(BadSetting, match="was fitted with" if fitted_so else "was fitted without"):
+        FactChecker.load(tmp_path, gpt2)

@@ -142,6 +142,7 @@ class TestConfig:
         assert str(folder) in text
         assert next(iter(changes)).removesuffix("_heads") in text.replace("attention heads", "num_attention")
 
+    @pytest.mark.trial("remote code")
     def test_own_code_is_not_run(self, gpt2_folder, tmp_path):
         canary = tmp_path / "canary"
         (gpt2_folder / "modeling_own.py").write_text(f"open({str(canary)!r}, 'w')\nclass Own: pass\n")
@@ -153,6 +154,7 @@ class TestConfig:
         assert "trust_remote_code=True" in message(BadModel, gpt2_folder)
         assert not canary.exists()
 
+    @pytest.mark.trial("remote code")
     def test_own_tokenizer_code_is_not_run(self, gpt2_folder, tmp_path):
         canary = tmp_path / "canary"
         (gpt2_folder / "own.py").write_text(f"open({str(canary)!r}, 'w')\nclass Own: pass\n")
@@ -287,10 +289,12 @@ class TestAllowedPickles:
         assert any(name.endswith(".bin") for name in fingerprint(folder))
         assert load_model(save_model(model, tmp_path / "new")).backbone.adapter == model.backbone.adapter
 
+    @pytest.mark.trial("false weights")
     def test_safetensors_come_first(self, gpt2_folder):
         (gpt2_folder / "pytorch_model.bin").write_bytes(b"never opened")
         assert load_model(gpt2_folder, allow_pickle=True).kind == "causal"
 
+    @pytest.mark.trial("false weights")
     @pytest.mark.parametrize("way", ["plain", "inside", "legacy", "one of two"])
     def test_code_does_not_run(self, gpt2_folder, tmp_path, way):
         canary = tmp_path / "canary"
@@ -324,6 +328,7 @@ class TestAllowedPickles:
 
 
 class TestWeights:
+    @pytest.mark.trial("false weights")
     def test_pickled_only(self, gpt2_folder, tmp_path):
         canary = tmp_path / "canary"
 
@@ -345,6 +350,7 @@ class TestWeights:
         (gpt2_folder / "model.safetensors").unlink()
         assert "has no weights" in message(BadModel, gpt2_folder)
 
+    @pytest.mark.trial("false weights")
     @pytest.mark.parametrize(
         "content",
         [
@@ -360,6 +366,7 @@ class TestWeights:
         (gpt2_folder / "model.safetensors").write_bytes(content)
         assert "no sound safetensors file" in message(BadModel, gpt2_folder)
 
+    @pytest.mark.trial("false weights")
     @pytest.mark.parametrize("spans", [[(0, 16), (8, 24)], [(0, 16), (16, 1 << 40)], [(16, 0)], [(0, 8)]])
     def test_lying_offsets(self, gpt2_folder, spans):
         tensors = {

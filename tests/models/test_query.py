@@ -452,6 +452,7 @@ def opening(tokenizer, text):
     return tuple(ids[: len(ids) - closing])
 
 
+@pytest.mark.trial("tokenizers")
 @pytest.mark.parametrize("kind", CAUSAL)
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_causal_matrix(tiny_tokenizer, kind, prompt):
@@ -479,6 +480,7 @@ def test_causal_matrix(tiny_tokenizer, kind, prompt):
     assert asked > len(SPACED) / 6
 
 
+@pytest.mark.trial("tokenizers")
 @pytest.mark.parametrize("kind", LOSSLESS)
 def test_few_answers_are_lost_to_merges(tiny_tokenizer, kind):
     tokenizer = tiny_tokenizer(kind)
@@ -486,6 +488,7 @@ def test_few_answers_are_lost_to_merges(tiny_tokenizer, kind):
     assert sum(isinstance(reason, str) for reason in reasons) < len(reasons) / 50
 
 
+@pytest.mark.trial("tokenizers")
 @pytest.mark.parametrize(
     ("kind", "blank"), [("wordpiece", "[MASK]"), ("wordpiece-words", "[MASK]"), ("roberta", "<mask>")]
 )
@@ -508,6 +511,7 @@ def test_cloze_matrix(tiny_tokenizer, kind, blank, prompt):
     assert asked > len(SPACED) / 6
 
 
+@pytest.mark.trial("tokenizers")
 @pytest.mark.parametrize("prompt", [*PROMPTS, "___ is the capital of France."])
 def test_encoder_decoder_matrix(tiny_tokenizer, prompt):
     tokenizer = tiny_tokenizer("t5")
@@ -521,6 +525,7 @@ def test_encoder_decoder_matrix(tiny_tokenizer, prompt):
         assert len(query.decoder_input_ids) == len(query.answer_ids) + 1
 
 
+@pytest.mark.trial("tokenizers")
 @pytest.mark.parametrize(
     ("kind", "model"),
     [("wordpiece", "cloze"), ("gpt2", "causal"), ("llama", "causal"), ("t5", "encoder-decoder")],
@@ -530,6 +535,7 @@ def test_empty_answers(tiny_tokenizer, kind, model, answer):
     assert ask(tiny_tokenizer(kind), model, "Paris is in ___", answer) == "empty-answer"
 
 
+@pytest.mark.trial("tokenizers")
 def test_the_answers_are_many():
     assert len(SPACED) + len(EMPTY) >= 140
     assert len(set(ANSWERS)) == len(ANSWERS)

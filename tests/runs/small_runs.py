@@ -6,6 +6,8 @@ As a script it is a process that forks writers and kills them, so that a test pa
     small_runs.py compaction FOLDER            the same for merging the commits of a run
     small_runs.py hold FOLDER                  open a run for writing, say so, and wait to be killed
     small_runs.py share FOLDER                 be one of the workers of a run
+    small_runs.py harm FOLDER TIMES SEED       four workers, of which one after the other is killed or frozen
+    small_runs.py counts FOLDER SEED           one worker, then four, then two
     small_runs.py modules FOLDER               the modules that a run needs
 """
 
@@ -152,15 +154,17 @@ def fork(function, *arguments):
 
 
 def kill_at_random(folder, kills, seed):
+    """Every writer may get one or two batches further, so that the last one has something left to do."""
     generator = random.Random(seed)
-    hits = 0
+    hits, kept = 0, set()
     for _ in range(kills):
         child = fork(write_run, folder, 200, 4, slow_work)
-        time.sleep(generator.uniform(0.0, 0.15))
+        time.sleep(generator.uniform(0.0, 1.5 / kills))
         os.kill(child, signal.SIGKILL)
         hits += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        kept.add(len(list(folder.glob("parts/*"))))
     _, status = os.waitpid(fork(write_run, folder, 200, 4, slow_work), 0)
-    return {"hits": hits, "status": status}
+    return {"hits": hits, "kept": max(kept), "status": status}
 
 
 def die_at_step(number):
@@ -261,6 +265,65 @@ def share(folder):
     return [Run.open(folder).manifest.stages[STAGE].state]
 
 
+def wait_for_commits(folder, more, upper):
+    """Until there are so many more than there were, and a moment of chance on top of it."""
+    count = lambda: len(list(folder.glob("parts/*")))  # noqa: E731
+    before = count()
+    while count() < before + more:
+        time.sleep(0.002)
+    time.sleep(upper)
+
+
+def begin(folder, number):
+    """A worker in a process of its own that shows its life often and waits for no other long."""
+
+    def body():
+        workers.BEAT, workers.PATIENCE = 0.02, 0.3
+        write_run(folder, number, 4, slow_work)
+
+    return fork(body)
+
+
+def harm(folder, times, seed):
+    """Kill one worker, freeze the next, and put a new one in its place; the frozen ones wake when all is done."""
+    generator = random.Random(seed)
+    number = 80 + 60 * times  # facts, so that there is work left for the last one
+    alive, frozen, ended = [begin(folder, number) for _ in range(4)], [], 0
+    for turn in range(times):
+        wait_for_commits(folder, 3, generator.uniform(0, 0.03))
+        victim = alive.pop(generator.randrange(len(alive)))
+        os.kill(victim, (signal.SIGKILL, signal.SIGSTOP)[turn % 2])
+        if turn % 2:
+            frozen.append(victim)
+        else:
+            ended += not os.WIFSIGNALED(os.waitpid(victim, 0)[1])
+        alive.append(begin(folder, number))
+    statuses = [os.waitpid(child, 0)[1] for child in alive]
+    state = Run.open(folder).manifest.stages[STAGE].state
+    for child in frozen:
+        os.kill(child, signal.SIGCONT)
+    return {
+        "number": number,
+        "too late": ended,
+        "state": state,
+        "statuses": statuses + [os.waitpid(child, 0)[1] for child in frozen],
+    }
+
+
+def change_counts(folder, seed):
+    """Every group of workers is asked to stop in the middle, but the last one."""
+    generator = random.Random(seed)
+    statuses = []
+    for size in (1, 4, 2):
+        children = [begin(folder, 200) for _ in range(size)]
+        if size != 2:
+            wait_for_commits(folder, generator.randint(3, 9), 0)
+            for child in children:
+                os.kill(child, signal.SIGINT)
+        statuses.append([os.WEXITSTATUS(os.waitpid(child, 0)[1]) for child in children])
+    return statuses
+
+
 def modules(folder):
     write_run(folder, 8)
     return sorted(sys.modules)
@@ -273,6 +336,8 @@ def main(name, folder, *numbers):
         "compaction": kill_at_every_step_of_compaction,
         "hold": hold,
         "share": share,
+        "harm": harm,
+        "counts": change_counts,
         "modules": modules,
     }
     result = commands[name](Path(folder), *map(int, numbers))

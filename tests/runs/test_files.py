@@ -105,6 +105,7 @@ def complaint(function, *arguments):
     return ""
 
 
+@pytest.mark.trial("disk full in a write")
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_one_line_and_costs_nothing_that_was_finished(tmp_path, small, monkeypatch, number):
     small.write_run(tmp_path / "whole", 12, 6)
@@ -137,6 +138,7 @@ def test_another_refusal_of_the_disk_is_one_line_too(tmp_path, small, monkeypatc
         small.write_run(tmp_path / "run")
 
 
+@pytest.mark.trial("two commands")
 def test_a_lock_is_held_once_and_given_back(tmp_path):
     first = FolderLock(tmp_path / "lock")
     with pytest.raises(BadRun, match=f"is being written by process {os.getpid()} on .*: wait for it"):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import time
 
 import pytest
 
@@ -14,34 +12,46 @@ from factneurons.runs.store import Run
 from factneurons.runs.verify import verify
 
 
-def wait_for(condition):
-    for _ in range(3000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not come to that")
-
-
-@pytest.mark.parametrize("harm", [None, signal.SIGKILL, signal.SIGSTOP])
-def test_two_workers_make_the_tables_of_one(tmp_path, small, start_script, harm):
+def test_two_workers_make_the_tables_of_one(tmp_path, small, start_script):
     small.write_run(tmp_path / "one", 80)
     folder = tmp_path / "two"
     first, second = start_script("share", folder), start_script("share", folder)  # each begins when both are there
-    wait_for(lambda: (folder / "parts").is_dir() and len(list((folder / "parts").iterdir())) > 1)
-    if harm:
-        first.send_signal(harm)
-    (done,) = json.loads(second.communicate(timeout=60)[0])
-    assert done == "done"
-    if harm is signal.SIGSTOP:
-        first.send_signal(signal.SIGCONT)  # what it was at is there already, and counts once
-    if harm is not signal.SIGKILL:
-        assert json.loads(first.communicate(timeout=60)[0]) == ["done"]
+    for worker in (first, second):
+        assert json.loads(worker.communicate(timeout=60)[0]) == ["done"]
     assert small.snapshot(folder) == small.snapshot(tmp_path / "one")
     run = Run.open(folder)
     assert [row["fact_id"] for row in run.rows("facts")] == [
         row["fact_id"] for row in Run.open(tmp_path / "one").rows("facts")
     ]
     assert verify(run) == []
+
+
+def same_facts(small, folder, alone, number):
+    small.write_run(alone, number)
+    assert small.snapshot(folder) == small.snapshot(alone)
+    names = [(fact.fact_id, fact.language) for fact in Run.open(folder).fact_names(small.STAGE)]
+    assert len(names) == len(set(names)) == number
+    assert verify(Run.open(folder)) == []
+
+
+@pytest.mark.trial("dead workers")
+def test_killed_and_frozen_workers_lose_and_double_nothing(tmp_path, small, start_script, trial):
+    """What a frozen worker was at is there already when it wakes, and counts once."""
+    report = json.loads(start_script("harm", tmp_path / "run", trial.times, trial.seed).communicate(timeout=300)[0])
+    assert report["state"] == "done"
+    assert set(report["statuses"]) == {0}
+    assert report["too late"] == 0, "a worker was done before it was killed"
+    trial.note(f"{trial.times - trial.times // 2} killed, {trial.times // 2} frozen, {report['number']} facts")
+    same_facts(small, tmp_path / "run", tmp_path / "one", report["number"])
+
+
+@pytest.mark.trial("worker counts")
+def test_other_numbers_of_workers_make_the_same_tables(tmp_path, small, start_script):
+    statuses = json.loads(start_script("counts", tmp_path / "run", 0).communicate(timeout=300)[0])
+    assert statuses[0] == [1]  # stopped in the middle
+    assert 1 in statuses[1]
+    assert statuses[2] == [0, 0]
+    same_facts(small, tmp_path / "run", tmp_path / "one", 200)
 
 
 def test_a_worker_of_another_version_is_refused(tmp_path, small, monkeypatch):

@@ -149,6 +149,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.trial("paths in data")
 def test_hostile_ids_name_no_path(tmp_path, run, small):
     before = {path for path in tmp_path.rglob("*") if run.folder not in path.parents}
     for fact_id in HOSTILE:
@@ -174,12 +175,14 @@ def test_an_id_that_is_no_unicode_is_one_line(run, small):
         run.commit(small.STAGE, [fact], rows)
 
 
+@pytest.mark.trial("odd places")
 @pytest.mark.parametrize("name", ["with space", "ünïcode-巴黎", "deep/er/still"])
 def test_any_folder_name_will_do(tmp_path, small, name):
     small.write_run(tmp_path / name, 8)
     assert len(Run.open(tmp_path / name).table("facts")) == 6
 
 
+@pytest.mark.trial("odd places")
 def test_a_run_behind_a_link(tmp_path, small):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")

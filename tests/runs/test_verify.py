@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from factneurons.errors import BadRun
 from factneurons.runs.store import Run
 from factneurons.runs.verify import verify
 
@@ -37,6 +38,24 @@ def test_one_changed_bit_of_a_part_is_named(folder, name, place):
     part = part_of(folder, 1) / name
     flip_a_bit(part, place)
     assert verify(Run.open(folder)) == [f"{part}: it was changed after it was written"]
+
+
+@pytest.mark.trial("tampered")
+def test_any_changed_bit_of_any_file_is_named(folder, trial):
+    """Of the manifest, the records and the tables; what is no more than the order of spaces is no exception."""
+    generator = trial.random
+    for _ in range(trial.times):
+        file = generator.choice(sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size))
+        whole = file.read_bytes()
+        place, bit = generator.randrange(len(whole)), generator.randrange(8)
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+        try:
+            problems = verify(Run.open(folder))
+        except BadRun as error:
+            problems = [str(error)]
+        file.write_bytes(whole)
+        assert any(str(file) in problem for problem in problems), (file, place, bit, problems)
+    assert verify(Run.open(folder)) == []
 
 
 def test_a_missing_and_a_foreign_part_are_named(folder):
@@ -94,12 +113,14 @@ def vars_of(batch):
     return {"rows": batch.rows, "skips": batch.skips}
 
 
+@pytest.mark.trial("tampered")
 def test_a_changed_manifest_is_named(folder):
     path = folder / "manifest.json"
     path.write_text(path.read_text().replace('"threshold": 0.2', '"threshold": 0.3'))
     assert verify(Run.open(folder)) == [f"{path}: it was changed after it was written"]
 
 
+@pytest.mark.trial("tampered")
 def test_another_model_or_other_data_are_named(folder):
     run = Run.open(folder)
     same = {"model.safetensors": "ab12"}

@@ -11,7 +11,8 @@ from factneurons.errors import BadModel, BadRun, BadSetting, NotAskable
 from factneurons.experiments.study import Study
 from factneurons.experiments.suite import experiment_named
 from factneurons.experiments.types import Measured
-from factneurons.stages.experiment import _checkpoint, run_experiment, stage_of
+from factneurons.runs.skips import Skip
+from factneurons.stages.experiment import _checkpoint, held_facts, run_experiment, stage_of
 
 FACTS = "bundled?relation=capital&lang=en&limit=4"
 
@@ -127,3 +128,10 @@ def test_a_quantised_model_is_refused_before_anything_is_located(experiment, gpt
     monkeypatch.setattr(Study, "knowledge", None)
     with pytest.raises(BadModel, match="is quantised, so its weights cannot be edited: load it without quantisation"):
         run_experiment(experiment, gpt2, FACTS, tmp_path / "run")
+
+
+def test_a_wrong_answer_that_is_left_out_is_no_fact():
+    part, record = (Skip("bad", "why", part=part) for part in (True, False))
+    held = held_facts(FACTS, limit=None, skip_bad=False)
+    assert held.records == 4
+    assert replace(held, skips=(part, part, record)).records == 5

@@ -107,3 +107,11 @@ def test_what_nobody_has_measured_is_planned_without_time(gpt2, probed, tmp_path
 
 def test_every_experiment_has_a_cost():
     assert set(COSTS) == set(EXPERIMENTS)
+
+
+def test_a_plan_is_of_the_published_settings_where_they_are_asked_for(gpt2, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(suite_plan, "seconds_to_locate", lambda study: seen.append(study.settings))
+    for asked in (False, True):
+        plan_suite([gpt2], FACTS, tmp_path / "suite", only=["E6"], as_published=asked)
+    assert [settings.methods[0] for settings in seen] == ["amig", "amig_authors"]

@@ -46,6 +46,7 @@ COMMANDS: dict[str, Command] = {
     "finetune": Command("finetune", "Let a few neurons learn facts, and nothing else."),
     "delta": Command("delta", "Show, apply, undo and stack stored edits."),
     "report": Command("report", "Write a run's report, one HTML file."),
+    "export": Command("export", "Write a run's neurons for other tools."),
     "doctor": Command("doctor", "Does this model fit, and what will it take?"),
     "worker": Command("worker", "Join a run that others work on."),
     "status": Command("status", "How far is a run, and who works on it?"),
@@ -61,12 +62,15 @@ COMMANDS: dict[str, Command] = {
 _WrongUsage: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
+_COMPLETING = "_FACTNEURONS_COMPLETE"
+"""The variable by which a shell asks what a word may go on to."""
+
+
 def application(wanted: str | None) -> typer.Typer:
     """The application with one command in full; of the others only the names and summaries."""
     app = typer.Typer(
         name="factneurons",
         invoke_without_command=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         epilog="\b\nExit codes: 0 done (what was left out is counted), 1 part of a suite failed, 2 bad input, 130 and "
@@ -118,8 +122,12 @@ def run(arguments: Sequence[str]) -> None:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
-        wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
-        command = get_command(application(wanted))
+        words = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS")
+        asked = words.split()[1:] if words and _COMPLETING in os.environ else arguments
+        wanted = next((argument for argument in asked if not argument.startswith("-")), None)
+        command = get_command(application(wanted if wanted in COMMANDS else None))
+        if _COMPLETING in os.environ:
+            command.main([], prog_name="factneurons", complete_var=_COMPLETING)
         with made_by(arguments), command.make_context("factneurons", list(arguments)) as context:
             command.invoke(context)
     except typer.Exit as end:

@@ -50,6 +50,11 @@ class Loading:
         kept = ("dtype", "revision", "chat")
         return fn.model_of(run, model, **{name: value for name, value in asdict(self).items() if name not in kept})
 
+    def granted(self) -> list[str]:
+        """What the user allowed, which no run keeps and a later command needs again, as options."""
+        allowed = {"--trust-remote-code": self.trust_remote_code, "--allow-pickle": self.allow_pickle}
+        return [name for name, given in allowed.items() if given]
+
     def model_for_run(self, name: str, facts: str, out: Path, limit: int | None) -> fn.Model:
         """The model of this name; what can be refused without it is, before a large one is loaded."""
         fn.load_facts(facts, limit=limit)

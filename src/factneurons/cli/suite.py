@@ -12,9 +12,10 @@ import typer
 
 import factneurons as fn
 from factneurons.cli.console import say
-from factneurons.cli.options import Device, FactsSpec, Fields, Limit, SkipBad, listed, settings_as_options
+from factneurons.cli.options import FactsSpec, Fields, Limit, Loading, SkipBad, listed, settings_as_options
 from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
+from factneurons.runs.counts import counted
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "suite": (
@@ -62,7 +63,7 @@ def suite(
     ] = False,
     limit: Limit = None,
     skip_bad: SkipBad = False,
-    device: Device = None,
+    loading: Annotated[Loading, Fields("device device_map trust_remote_code allow_pickle chat")],
 ) -> None:
     """Run the experiments of the papers on several models: a grid of cells with verdicts, effects and intervals.
 
@@ -71,22 +72,18 @@ def suite(
     """
     names = [name.strip() for name in models.split(",") if name.strip()]
     chosen = [name.strip() for name in only.split(",") if name.strip()]
+    common: dict[str, Any] = {
+        "only": chosen,
+        "settings": replace(settings, known_only=not all_facts),
+        "as_published": as_published,
+        "limit": limit,
+        "skip_bad": skip_bad,
+        "load": loading.model,
+    }
     if plan:
-        common: dict[str, Any] = {"only": chosen, "settings": settings, "limit": limit, "skip_bad": skip_bad}
-        _tell(fn.plan_suite(names, facts, out, device=device, **common))
+        _tell(fn.plan_suite(names, facts, out, **common))
         return
-    made = fn.run_suite(
-        names,
-        facts,
-        out,
-        only=chosen,
-        settings=replace(settings, known_only=not all_facts),
-        as_published=as_published,
-        limit=limit,
-        skip_bad=skip_bad,
-        device=device,
-        progress=Terminal(),
-    )
+    made = fn.run_suite(names, facts, out, progress=Terminal(), **common)
     for row in made.results.to_dict("records"):
         say(_line(row))
     for model, experiment, why in made.failures:
@@ -140,5 +137,6 @@ def _line(row: Mapping[Any, Any]) -> str:
     if row["facts"]:
         ends = f" [{row['low']:+.3f}, {row['high']:+.3f}]" if math.isfinite(row["low"]) else ""
         effect = f", {row['difference']:+.3f}{ends}"
+    open = f"; {row['open']}" if row["open"] else ""
     language = f" ({row['language']})" if row["language"] else ""
-    return f"{row['model']}{language} {row['cell']}: {row['verdict']}{effect}, {row['facts']} facts"
+    return f"{row['model']}{language} {row['cell']}: {row['verdict']}{effect}, {counted(row['facts'], 'fact')}{open}"

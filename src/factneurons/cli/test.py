@@ -64,4 +64,4 @@ def test(
         skip_bad=skip_bad,
         progress=Terminal({"locate": show.located, "test_knowledge": show.effects_of_knowledge}),
     )
-    show.next_command("degenerate", out)
+    show.next_command("degenerate", out, *loading.granted())

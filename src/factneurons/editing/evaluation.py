@@ -15,14 +15,25 @@ import pandas as pd
 
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.editing.build import Split, edit, new_answers, split_prompts
-from factneurons.editing.held_out import GROUPS, LeftOut, evaluation_prompts
+from factneurons.editing.held_out import GROUPS, EditPrompt, LeftOut, evaluation_prompts
 from factneurons.editing.kinds import kind_named
-from factneurons.editing.measuring import FOUND, MEASURES, RANDOM, Measure, compared, perplexity, rows_of
+from factneurons.editing.measuring import (
+    FOUND,
+    MEASURES,
+    RANDOM,
+    WRITTEN,
+    Measure,
+    Said,
+    compared,
+    perplexity,
+    rows_of,
+)
 from factneurons.editing.settings import EditSettings
 from factneurons.editing.types import Edit
 from factneurons.errors import NotAskable
 from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact
+from factneurons.models.generation import generate
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
 from factneurons.settings import check_number, with_options
@@ -105,19 +116,43 @@ def evaluate_edit(
     left_out: LeftOut = Counter()
     splits = _splits(model, facts, chosen, left_out)
     prompts = evaluation_prompts(model, splits, to or {}, around, chosen, left_out=left_out)
-    queries = [each.query for each in prompts]
     notes = [*made.description.notes, *_told(left_out)]
     edits = [made]
     for random in _random_sets(model, splits, made, draws, chosen.seed, notes):
         edits.append(edit(model, facts, chosen, to=own, neurons=random, relation=relation))
-    before, tables = model.evaluate(queries), []
+    write = _can_write(model, by, notes)
+    before, tables = _said(model, prompts, write), []
     for draw, each in enumerate(edits):
         with each.on(model, by=by):
-            table = compared(prompts, before, model.evaluate(queries))
+            table = compared(prompts, before, _said(model, prompts, write))
         table.insert(0, "neurons", RANDOM if draw else FOUND)
         table.insert(1, "draw", draw)
         tables.append(table)
     return EditEvaluation(made, pd.concat(tables, ignore_index=True), tuple(each.size for each in edits), tuple(notes))
+
+
+def _can_write(model: Model, by: str, notes: list[str]) -> bool:
+    """Whether the model writes free text under such an edit; if not, that is noted."""
+    if model.kind == "causal" and by == "weights":
+        return True
+    why = f"{model.name} is asked as {model.kind}" if model.kind != "causal" else "an edit by values acts where it asks"
+    notes.append(f"no text was written freely: {why}")
+    return False
+
+
+def _said(model: Model, prompts: Sequence[EditPrompt], write: bool) -> list[Said]:
+    """What the model answers, and what it writes after the fact's other prompts, each prompt once."""
+    evaluations = model.evaluate([each.query for each in prompts])
+    free = list(dict.fromkeys(each.query.prompt for each in prompts if each.group in _FREE)) if write else []
+    texts = dict(zip(free, generate(model, free, tokens=WRITTEN), strict=True)) if free else {}
+    return [
+        Said(evaluation, texts.get(each.query.prompt) if each.group in _FREE else None)
+        for each, evaluation in zip(prompts, evaluations, strict=True)
+    ]
+
+
+_FREE = ("paraphrases", "negated")
+"""Groups of prompts that a causal model goes on from in its own words."""
 
 
 def check_answers(facts: Sequence[Fact], to: Mapping[str, str] | None, kind: str) -> None:

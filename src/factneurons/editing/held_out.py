@@ -2,6 +2,7 @@
 
     edit             the prompts the edit was made with
     paraphrases      the fact's other prompts
+    negated          these prompts with "not" in them (`facts.negating`): neither answer is right there
     other languages  the same fact in languages that were not edited
     reverse          one-to-one relations backwards: who has the new answer? who has the old one?
     synonyms         other names of the old and of the new answer, in the fact's prompts
@@ -22,6 +23,7 @@ from typing import Literal
 from factneurons.editing.build import Split, drawn, split_prompts
 from factneurons.editing.settings import EditSettings
 from factneurons.errors import BadFact, NotAskable
+from factneurons.facts.negating import negated
 from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import BLANK, Fact, Prompt
 from factneurons.facts.words import WORD
@@ -29,7 +31,7 @@ from factneurons.models.model import Model
 from factneurons.models.prompts import ask
 from factneurons.models.types import Query
 
-GROUPS = ("edit", "paraphrases", "other languages", "reverse", "synonyms", "neighbours", "unrelated")
+GROUPS = ("edit", "paraphrases", "negated", "other languages", "reverse", "synonyms", "neighbours", "unrelated")
 Role = Literal["new", "old", "statement"]
 
 LeftOut = Counter[tuple[str, str]]
@@ -83,6 +85,7 @@ def evaluation_prompts(
     for split in splits:
         for group, queries in (("edit", split.used), ("paraphrases", split.held_out)):
             prompts += asker.both(group, split.fact, [query.prompt for query in queries], new)
+        prompts += asker.both("negated", split.fact, asker.negated(split), new)
     for language, other in around.languages(first).items():
         if language not in edited:
             prompts += asker.both("other languages", other, other.prompts, new)
@@ -134,6 +137,13 @@ class _Asker:
         yield from self.one(group, "old", fact, prompts, fact.answer)
         if fact.language in new:
             yield from self.one(group, "new", fact, prompts, new[fact.language])
+
+    def negated(self, split: Split) -> list[Prompt]:
+        """The fact's other prompts negated, or those of the edit where it has no other."""
+        prompts = [query.prompt for query in split.held_out or split.used]
+        found = [negated(prompt, split.fact.language) for prompt in prompts]
+        self.left_out.update(("negated", "no-negation") for each in found if each is None)
+        return [prompt for prompt in found if prompt is not None]
 
     def others(self, group: str, facts: Iterable[Fact], count: int) -> Iterator[EditPrompt]:
         """So many facts that can be asked, two prompts each, and a statement of each."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from factneurons.facts.words import names_one_of
 from factneurons.models.types import Evaluation, check_finite
 from factneurons.statistics import Numbers
 
@@ -22,11 +23,27 @@ if TYPE_CHECKING:
 FOUND, RANDOM = "found", "random"
 """Whose edit a row is of: the found neurons' or random ones'."""
 
+WRITTEN = 20
+"""Tokens that a causal model writes after a prompt, without being given the answer's first ones."""
+
 COLUMNS = (
     *("group", "role", "fact_id", "language", "subject", "prompt", "answer", "tokens"),
     *("log_probability_before", "log_probability_after", "rank_before", "rank_after"),
-    *("prediction_before", "prediction_after"),
+    *("prediction_before", "prediction_after", "written_before", "written_after"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a model makes of one prompt.
+
+    Attributes:
+        evaluation: of the answer that is looked for.
+        written: what it writes by itself; None: it was not let.
+    """
+
+    evaluation: Evaluation
+    written: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +56,7 @@ class Measure:
         role: which rows it is made of.
         value: rows and "before" or "after" -> a number per row.
         unit: "share", "number" or "perplexity".
-        statistic: how the rows' numbers become one; perplexity: exp of all nats over all tokens.
+        written: whether it is of rows only in which the model wrote a text.
     """
 
     name: str
@@ -47,6 +64,7 @@ class Measure:
     role: str
     value: Callable[[pd.DataFrame, str], Numbers]
     unit: str = "share"
+    written: bool = False
 
 
 def _rank_at_most(most: int) -> Callable[[pd.DataFrame, str], Numbers]:
@@ -70,6 +88,11 @@ def _changed(rows: pd.DataFrame, when: str) -> Numbers:
     return np.asarray(rows["prediction_before"] != rows["prediction_after"], dtype=np.float64)
 
 
+def _named(rows: pd.DataFrame, when: str) -> Numbers:
+    named = (names_one_of(text, [answer]) for text, answer in zip(rows[f"written_{when}"], rows["answer"], strict=True))
+    return np.fromiter(named, dtype=np.float64, count=len(rows))
+
+
 def _nats_and_tokens(rows: pd.DataFrame, when: str) -> Numbers:
     """[rows, 2]: nats of surprise, and tokens."""
     return np.column_stack([-rows[f"log_probability_{when}"], rows["tokens"]]).astype(np.float64)
@@ -90,6 +113,14 @@ MEASURES: tuple[Measure, ...] = (
     Measure("P(old answer)", "mean probability of the answer that was right", "old", _probability, "number"),
     Measure("old answer first", "share of prompts whose top prediction is the right answer", "old", _rank_at_most(1)),
     Measure(
+        "writes new answer",
+        f"share of prompts after which the {WRITTEN} tokens that the model writes by itself name the new answer",
+        "new",
+        _named,
+        written=True,
+    ),
+    Measure("writes old answer", "share of them that name the answer that was right", "old", _named, written=True),
+    Measure(
         "perplexity",
         "exp of the mean surprise per token of whole statements (masked models: each word masked in turn)",
         "statement",
@@ -100,7 +131,7 @@ MEASURES: tuple[Measure, ...] = (
 """The measures, in the order they are shown."""
 
 
-def compared(prompts: Sequence[EditPrompt], before: Sequence[Evaluation], after: Sequence[Evaluation]) -> pd.DataFrame:
+def compared(prompts: Sequence[EditPrompt], before: Sequence[Said], after: Sequence[Said]) -> pd.DataFrame:
     """One row per prompt with the columns `COLUMNS`, from what the model answers before and after an edit.
 
     Raises:
@@ -110,7 +141,8 @@ def compared(prompts: Sequence[EditPrompt], before: Sequence[Evaluation], after:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _row(asked: EditPrompt, before: Evaluation, after: Evaluation) -> Mapping[str, object]:
+def _row(asked: EditPrompt, said_before: Said, said_after: Said) -> Mapping[str, object]:
+    before, after = said_before.evaluation, said_after.evaluation
     where = f"fact {asked.fact.id!r}, prompt {asked.query.prompt.text!r}"
     check_finite([before.log_probability, after.log_probability], where, "P(answer) is 0 or NaN under an edit")
     values = {
@@ -127,12 +159,13 @@ def _row(asked: EditPrompt, before: Evaluation, after: Evaluation) -> Mapping[st
         values[f"log_probability_{name}"] = each.log_probability
         values[f"rank_{name}"] = each.rank
         values[f"prediction_{name}"] = each.prediction
-    return values
+    return values | {"written_before": said_before.written, "written_after": said_after.written}
 
 
 def rows_of(table: pd.DataFrame, group: str, kind: Measure) -> pd.DataFrame:
     """The rows of a group that a measure is made of."""
-    return table[(table["group"] == group) & (table["role"] == kind.role)]
+    rows = table[(table["group"] == group) & (table["role"] == kind.role)]
+    return rows[rows["written_after"].notna()] if kind.written else rows
 
 
 def measure_named(name: str) -> Measure:

@@ -65,7 +65,7 @@ def save(folder: Path, model: Model, contents: Contents) -> Path:
     arrays |= _threshold_arrays(_POOLED, contents.thresholds.pooled)
     names = {
         "format": FORMAT,
-        "model": {"name": model.name, "files": model_fingerprint(model.backbone)},
+        "model": {"name": model.name, "files": model_fingerprint(model.backbone), "chat": model.backbone.chat},
         "parameters": dict(contents.parameters),
         "settings": asdict(contents.settings),
         "neurons": neurons,
@@ -114,6 +114,9 @@ def _check_model(folder: Path, saved: Mapping[str, Any], model: Model) -> None:
             f"{folder}: the fact checker was fitted with {saved['name']}, and the files of {model.name} are others; "
             "load that model, or fit anew"
         )
+    if (chat := bool(saved.get("chat"))) != model.backbone.chat:  # older checkers do not say
+        how = "with" if chat else "without"
+        raise BadSetting(f"{folder}: the fact checker was fitted {how} chat, so load the model {how} it (chat={chat})")
 
 
 def _threshold_json(threshold: Threshold) -> dict[str, Any]:

@@ -25,9 +25,12 @@ _PIXELS = 2.0
 
 
 def page_specification(figure: Figure) -> dict[str, Any]:
-    """The chart as Vega-Lite, as wide as what holds it; its text takes the page's colour, light or dark."""
+    """The chart as Vega-Lite, as wide as what holds it; its text takes the page's colour, light or dark.
+
+    To a screen reader it is one picture with a name, which the page gives it; its numbers are in the table below.
+    """
     specification = figure.chart.properties(width="container").to_dict()
-    return {**_without_schema(specification), "description": figure.title, "config": _config("currentColor", FONT)}
+    return {**_without_schema(specification), "config": {**_config("currentColor", FONT), "aria": False}}
 
 
 def check_formats(formats: Sequence[str]) -> None:

@@ -101,6 +101,11 @@ class HeldFacts:
     skips: tuple[Skip, ...]
     limit: int | None
 
+    @property
+    def records(self) -> int:
+        """Facts, and what never became one: parts left out of facts (wrong answers) are no more of them."""
+        return len(self.facts) + sum(not each.part for each in self.skips)
+
 
 def held_facts(facts: str | Path | Iterable[Fact], *, limit: int | None, skip_bad: bool) -> HeldFacts:
     """Read facts into memory.
@@ -129,7 +134,7 @@ def measure(
         Path(out),
         study.model,
         Data(held.source.spec, held.source.sha256(), held.limit),
-        lambda run: Plan([*held.facts, *held.skips], _work(experiment, study), len(held.facts) + len(held.skips)),
+        lambda run: Plan([*held.facts, *held.skips], _work(experiment, study), held.records),
         settings=asdict(study.settings),
         seed=study.settings.seed,
         skip_bad=skip_bad,

@@ -7,7 +7,7 @@ neurons, components, perturbed questions and random sets are found once. A stopp
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def run_suite(
     as_published: bool = False,
     limit: int | None = None,
     skip_bad: bool = False,
-    device: str | None = None,
+    load: Callable[[str], Model] = load_model,
     progress: Shown = None,
     **options: object,
 ) -> Suite:
@@ -82,7 +82,7 @@ def run_suite(
         as_published: use the variants of the papers' code, as far as they are there.
         limit: only the first so many facts.
         skip_bad: leave out bad records and facts that fail, count them, and go on.
-        device: where models are loaded that are given by name.
+        load: loads models that are given by name; for instance `partial(load_model, device="cuda:1", chat=True)`.
         progress: who shows what goes on: a Display, a callable for lines of text, or None.
         **options: fields of `settings` by name, for instance `draws=5`.
 
@@ -108,7 +108,7 @@ def run_suite(
         _refuse_other(folder, experiments, how, held)
     for model, name, folder in runs:
         made = _OneModel(name, folder, held, how, skip_bad, display)
-        failures += made.run(model, device, [cell.experiment for cell in {c.of: c for c in cells}.values()])
+        failures += made.run(model, load, [cell.experiment for cell in {c.of: c for c in cells}.values()])
     told = [SuiteModel(name, folder.name, {of: why for own, of, why in failures if own == name})
             for _, name, folder in runs]  # fmt: skip
     results, ladders = write_suite(Path(out), told, cells, held.source.spec)
@@ -127,11 +127,11 @@ class _OneModel:
     display: Display
 
     def run(
-        self, model: Model | str, device: str | None, experiments: Sequence[Experiment]
+        self, model: Model | str, load: Callable[[str], Model], experiments: Sequence[Experiment]
     ) -> list[tuple[str, str, str]]:
         """Measure them and write their page; returns what failed."""
         try:
-            loaded = model if isinstance(model, Model) else load_model(model, device=device)
+            loaded = model if isinstance(model, Model) else load(model)
         except FactneuronsError as error:
             return [self._failed(each, error) for each in experiments]
         study = Study(loaded, self.held.facts, self.settings)

@@ -17,6 +17,7 @@ from factneurons.errors import FactneuronsError, NotAskable
 from factneurons.experiments.cells import SuiteCell, chosen_cells
 from factneurons.experiments.costs import COSTS
 from factneurons.experiments.experiment import Experiment
+from factneurons.experiments.published import as_published as published_settings
 from factneurons.experiments.settings import ExperimentSettings
 from factneurons.experiments.study import Study
 from factneurons.facts.types import Fact
@@ -85,24 +86,27 @@ def plan_suite(
     *,
     only: Sequence[str] = (),
     settings: ExperimentSettings | None = None,
+    as_published: bool = False,
     limit: int | None = None,
     skip_bad: bool = False,
-    device: str | None = None,
+    load: Callable[[str], Model] = load_model,
     **options: object,
 ) -> list[PlannedCell]:
     """What `run_suite` would do, how long it would take, and what is there already; nothing is written.
 
-    Every model is loaded for a few seconds; one that cannot be is planned without time and memory.
+    Every model is loaded for a few seconds; one that cannot be is planned without time and memory. Arguments as in
+    `run_suite`.
 
     Raises:
         BadRun: the folder of a model is something else.
         BadSetting: no model or the same one twice, an unknown name in `only`, an unknown option.
     """
     how = with_options(ExperimentSettings, settings, options)
+    how = published_settings(how) if as_published else how
     held = held_facts(facts, limit=limit, skip_bad=skip_bad)
     cells, planned = chosen_cells(only), []
     for model, name, folder in placed(models, Path(out)):
-        probe = _probed(model, held, how, device) if any(not obstacle(cell, held) for cell in cells) else ""
+        probe = _probed(model, held, how, load) if any(not obstacle(cell, held) for cell in cells) else ""
         for cell in cells:
             left_out = obstacle(cell, held)
             estimate = Estimate(0, 0, "left out") if left_out else _estimate(folder, cell.experiment, held, how, probe)
@@ -112,10 +116,10 @@ def plan_suite(
     return planned
 
 
-def _probed(model: Model | str, held: HeldFacts, how: ExperimentSettings, device: str | None) -> _Probe | str:
+def _probed(model: Model | str, held: HeldFacts, how: ExperimentSettings, load: Callable[[str], Model]) -> _Probe | str:
     """What is seen of a model, or why nothing is."""
     try:
-        loaded = model if isinstance(model, Model) else load_model(model, device=device)
+        loaded = model if isinstance(model, Model) else load(model)
         located = seconds_to_locate(Study(loaded, held.facts, how))
     except FactneuronsError as error:
         return " ".join(str(error).split())

@@ -8,10 +8,20 @@ import numpy as np
 import pytest
 
 import factneurons as fn
+from factneurons.editing.build import edit
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.experiments.experiment import RANDOM_FOR
 from factneurons.experiments.study import Study
-from factneurons.experiments.suite.cross_lingual import ALL, CUT, EXPERIMENT, OTHER, OWN, SHARED
+from factneurons.experiments.suite.cross_lingual import (
+    ALL,
+    CUT,
+    EXPERIMENT,
+    IN_TURN,
+    OTHER,
+    OWN,
+    SHARED,
+    SHARED_WEIGHTS,
+)
 from factneurons.models.types import Neuron
 
 
@@ -36,6 +46,27 @@ def test_the_numbers_are_the_models(values, sharing, model, facts):
         assert values[condition, "related, suppress", place] == pytest.approx(after / before - 1, abs=1e-4)
         assert values[condition, "neurons", place] == len(neurons)
     assert values[CUT, "neurons", "zh"] == len(shared)
+
+
+def test_weights_are_changed_in_turn(values, sharing, model, facts):
+    """What both languages have is doubled twice, so the second edit stands on the first."""
+    known = {f.language: sharing.knowledge(f, "dai").neurons for f in sharing.languages(facts[0]).values()}
+    _, tested = sharing.halves(facts[0])
+    before = model.probabilities(tested).mean()
+    assert set(known["en"]) & set(known["zh"])
+    state = {name: each.clone() for name, each in model.backbone.module.state_dict().items()}
+    for action in ("suppress", "enhance"):
+        first = edit(model, facts[0], kind=action, neurons=known["en"])
+        with first.on(model):
+            second = edit(model, facts[0], kind=action, neurons=known["zh"])
+            with second.on(model):
+                after = model.probabilities(tested).mean()
+        assert values[IN_TURN, f"related, {action}", ""] == pytest.approx(after / before - 1, abs=1e-4)
+        with edit(model, facts[0], kind=action, neurons=sorted(set(known["en"]) & set(known["zh"]))).on(model):
+            after = model.probabilities(tested).mean()
+        assert values[SHARED_WEIGHTS, f"related, {action}", ""] == pytest.approx(after / before - 1, abs=1e-4)
+    assert values[IN_TURN, "neurons", ""] == len(set(known["en"]) | set(known["zh"]))
+    assert all(each.equal(state[name]) for name, each in model.backbone.module.state_dict().items())
 
 
 def test_every_condition_has_its_random_one(values):

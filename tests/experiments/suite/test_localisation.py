@@ -115,3 +115,10 @@ def test_every_measure_is_explained_and_every_claim_and_chart_is_about_one(measu
     assert {measure for chart in EXPERIMENT.charts for measure in chart.measures} <= set(MEASURES)
     for summary in EXPERIMENT.summaries:
         assert set(summary.measures) <= set(MEASURES)
+
+
+def test_the_success_rates_are_summed_as_the_paper_does():
+    """|mean related / mean unrelated|, of suppressing and of enhancing, added up."""
+    (summed,) = (each for each in EXPERIMENT.summaries if each.name == "SR")
+    values = np.array([[-0.4, -0.1, 0.2, -0.05], [-0.2, -0.1, 0.4, -0.1]])
+    assert summed.statistic(values) == pytest.approx(0.3 / 0.1 + 0.3 / 0.075)

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from factneurons.editing.build import edit
+from factneurons.editing.held_out import statement_queries
 from factneurons.errors import NotAskable
+from factneurons.experiments import edit_sequences
+from factneurons.experiments.edit_sequences import SUCCESS, WRITES
 from factneurons.experiments.experiment import RANDOM_FOR
 from factneurons.experiments.study import Around
-from factneurons.experiments.suite.update_and_erase import EXPERIMENT, new_answer
+from factneurons.experiments.suite.update_and_erase import EXPERIMENT, _Erasing, new_answer
 from factneurons.facts.related import RelatedFacts
 
 
@@ -30,8 +33,20 @@ def fact(editable):
     raise AssertionError("none")
 
 
-def test_update_and_erase(editable, fact, measured_by):
-    found = measured_by(EXPERIMENT, editable, fact)
+@pytest.fixture(scope="module")
+def found(editable, fact, measured_by):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edit_sequences, "LENGTHS", (1,))
+        return measured_by(EXPERIMENT, editable, fact)
+
+
+def test_one_edit_in_a_row_is_one_edit(found):
+    for condition in ("update", "least change", f"{RANDOM_FOR}least change"):
+        for alone, in_a_row in (("success rate", SUCCESS), ("writes new answer", WRITES)):
+            assert found[condition, in_a_row, "1"] == found[condition, alone, ""]
+
+
+def test_update_and_erase(editable, fact, found):
     around = RelatedFacts(editable.facts)
     new = new_answer(editable, around, fact)
     first, tested = editable.halves(fact)
@@ -80,9 +95,9 @@ def test_an_answer_of_several_tokens_is_left_out(editable):
     assert caught.value.reason == "several-answer-tokens"
 
 
-def test_erasing_is_told_as_every_change_is(editable, fact, measured_by):
+def test_erasing_is_told_as_every_change_is(editable, fact, found):
     """P is averaged over the fact's prompts first, log P over their changes."""
-    found, model = measured_by(EXPERIMENT, editable, fact), editable.model
+    model = editable.model
     around = [each for each in editable.facts if (each.relation, each.language) == (fact.relation, fact.language)]
     counts = Counter()
     for each in around[:20]:
@@ -101,6 +116,27 @@ def test_erasing_is_told_as_every_change_is(editable, fact, measured_by):
         assert found["erase relation", f"erased log P, {place}", ""] == pytest.approx(np.mean(after - before), abs=1e-4)
         relative = np.exp(after).mean() / np.exp(before).mean() - 1
         assert found["erase relation", f"erased, {place}", ""] == pytest.approx(relative, abs=1e-4)
+
+
+def test_erasing_is_told_with_accuracy_and_perplexity(editable, fact, found):
+    model = editable.model
+    tested, others = editable.halves(fact)[1], editable.unrelated(fact)[0]
+    assert found["before", "accuracy", "own relation"] == np.mean([each.rank == 1 for each in model.evaluate(tested)])
+    statement = tested[0].prompt.filled(fact.answer)
+    (whole,) = statement_queries(model, statement)
+    neurons = _Erasing(editable)._of(fact)[0]
+    before = model.log_probabilities([whole])[0]
+    with edit(model, fact, kind="suppress", neurons=neurons).on(model):
+        right = np.mean([each.rank == 1 for each in model.evaluate(tested)])
+        kept = np.mean([each.rank == 1 for each in model.evaluate([query for _, query in others])])
+        after = model.log_probabilities([whole])[0]
+    assert found["erase relation", "accuracy", "own relation"] == right
+    assert found["erase relation", "accuracy", "other relations"] == kept
+    lost = found["before", "accuracy", "own relation"] - right
+    assert found["erase relation", "accuracy lost", "own relation"] == pytest.approx(lost)
+    surprise = (before - after) / len(whole.answer_ids)
+    assert found["erase relation", "erased surprise", "own relation"] == pytest.approx(surprise, abs=1e-4)
+    assert (f"{RANDOM_FOR}erase relation", "erased surprise", "other relations") in found
 
 
 def test_unrelated_facts_of_edits_are_known(editable, fact):

@@ -23,7 +23,7 @@ def rows(neurons, draw, after):
         ("neighbours", "old", "g", "en", "Italy", "of Italy ___", "Rome", 1, -0.1, -0.2, 1, 1, "Rome", "Rome"),
         ("neighbours", "old", "h", "en", "Peru", "of Peru ___", "Lima", 1, -0.1, -2.0, 1, 3, "Lima", "Rome"),
     ]
-    table = pd.DataFrame(values, columns=list(COLUMNS))
+    table = pd.DataFrame(values, columns=list(COLUMNS[:-2])).assign(written_before="x", written_after=HOSTILE)
     table.insert(0, "neurons", neurons)
     table.insert(1, "draw", draw)
     return table

@@ -8,16 +8,21 @@ in another one, then those of all languages together.
     success rate of an action = mean r of the facts / mean r of unrelated ones, r as in E1
 
 L is small, so the other language's neurons are also cut to its size, best ones first. Neurons are found with half of a
-fact's prompts in each language and tested with the other half of the language that is asked. The paper has the sets of
-all languages changed in turn; values are changed for the time of a question, so here they are changed together.
+fact's prompts in each language and tested with the other half of the language that is asked. Values are changed for the
+time of a question, so the sets of all languages are changed together. Out-weights can be changed in turn, as in the
+paper: those of one language's neurons, then on top of that those of the next one's (what both have is doubled twice).
+The released code undoes the first set before it applies the second, and so measures the second alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 
 import numpy as np
 
+from factneurons.attribution.settings import ACTIONS
+from factneurons.attribution.types import Measurement
 from factneurons.errors import BadSetting, NotAskable
 from factneurons.experiments.changes import MEASURES as CHANGES
 from factneurons.experiments.changes import asked_around, changes
@@ -26,10 +31,11 @@ from factneurons.experiments.study import Study
 from factneurons.experiments.suite.localisation import SUCCESS_RATES
 from factneurons.experiments.types import Measured
 from factneurons.facts.types import Fact
-from factneurons.models.types import Neuron
+from factneurons.models.types import Neuron, Query
 from factneurons.multilingual.join import best_first
 
 SHARED, OTHER, CUT, OWN, ALL = "language-independent", "other language", "other language, cut", "own language", "all"
+SHARED_WEIGHTS, IN_TURN = "language-independent, weights", "all, weights in turn"
 
 MEASURES = {
     **CHANGES,
@@ -84,9 +90,50 @@ def prepare(study: Study) -> Work:
             found = study.intervene(fact, tested, neurons, condition)
             yield Measured(condition, "neurons", float(len(neurons)), place)
             yield from _with_side_effect(list(changes(condition, found, place)))
+        for condition, turns in ((SHARED_WEIGHTS, [sets[SHARED]]), (IN_TURN, [sets[each] for each in languages])):
+            yield Measured(condition, "neurons", float(len({neuron for neurons in turns for neuron in neurons})))
+            found = by_weights(study, fact, tested, turns, condition)
+            yield from _with_side_effect(list(changes(condition, found)))
         yield from asked_around(study, fact)
 
     return work
+
+
+def by_weights(
+    study: Study, fact: Fact, queries: Sequence[Query], turns: Sequence[Sequence[Neuron]], name: str
+) -> list[Measurement]:
+    """What suppressing and enhancing out-weights does, one set of neurons after the other; and random ones for each.
+
+    Args:
+        study: the study.
+        fact: the fact.
+        queries: its prompts that are asked.
+        turns: the sets, in the order in which they are changed.
+        name: what they are called.
+
+    Raises:
+        NotAskable: too few other neurons to compare with.
+    """
+    from factneurons.editing.build import edit
+
+    random = [study.random(queries, own, f"{fact.key}/{number}") for number, own in enumerate(turns)]
+    groups = [(None, tuple(queries)), *((other, (query,)) for other, query in study.unrelated(fact)[0])]
+    asked = [query for _, own in groups for query in own]
+    before, found = study.model.probabilities(asked), []
+    for action in ACTIONS:
+        for draw, sets in enumerate([turns, *zip(*random, strict=True)]):
+            with ExitStack() as stack:
+                for neurons in sets:
+                    stack.enter_context(edit(study.model, fact, kind=action, neurons=neurons).on(study.model))
+                after = study.model.probabilities(asked)
+            condition, size, start = f"{RANDOM_FOR}{name}" if draw else name, len(set().union(*sets)), 0
+            for other, own in groups:
+                part = slice(start, start := start + len(own))
+                pair = before[part], after[part]
+                found.append(
+                    Measurement.of(fact, pair, neurons=condition, size=size, draw=draw, action=action, other=other)
+                )
+    return found
 
 
 def _conditions(sets: Mapping[str, tuple[Neuron, ...]], asked: str) -> Iterator[tuple[str, str, tuple[Neuron, ...]]]:
@@ -153,6 +200,13 @@ EXPERIMENT = Experiment(
         ),
         Claim("They are more specific than another language's neurons.", "specificity", SHARED, "greater", OTHER),
         Claim("They are more specific than the neurons of all languages.", "specificity", SHARED, "greater", ALL),
+        Claim(
+            "By weights, they are more specific than the neurons of all languages changed in turn.",
+            "specificity",
+            SHARED_WEIGHTS,
+            "greater",
+            IN_TURN,
+        ),
         Claim("They have smaller side effects than the neurons of all languages.", "side effect", SHARED, "less", ALL),
     ),
     prepare=prepare,

@@ -4,7 +4,7 @@
 suppress and enhance a fact's knowledge neurons; its own prompts should follow, facts of other relations should not.
 
     r = (P after - P before) / P before                               per fact, P the mean over its prompts
-    success rate of an action = mean r of the facts / mean r of unrelated ones
+    success rate of an action = mean r of the facts / mean r of unrelated ones, SR = the sum of both actions' sizes
     specificity = |r of the fact| - |r of unrelated ones|, mean over the two actions
 
 The success rate explodes where unrelated prompts hardly move; specificity does not. Neurons are found with half of a
@@ -86,6 +86,11 @@ def _ratio(values: Numbers) -> float:
         return float(values[:, 0].mean() / values[:, 1].mean())
 
 
+def _sum_of_ratios(values: Numbers) -> float:
+    """|ratio of the first two columns| + |ratio of the last two|."""
+    return abs(_ratio(values[:, :2])) + abs(_ratio(values[:, 2:]))
+
+
 SUCCESS_RATES = (
     Summary(
         "success rate, suppress",
@@ -99,8 +104,14 @@ SUCCESS_RATES = (
         ("related, enhance", "unrelated, enhance"),
         _ratio,
     ),
+    Summary(
+        "SR",
+        "|success rate, suppress| + |success rate, enhance|, as the paper sums them",
+        ("related, suppress", "unrelated, suppress", "related, enhance", "unrelated, enhance"),
+        _sum_of_ratios,
+    ),
 )
-"""The paper's measure of an action, over facts."""
+"""The paper's measures of the actions, over facts."""
 
 
 EXPERIMENT = Experiment(

@@ -7,9 +7,9 @@ Dai et al. (2022), 'Knowledge Neurons in Pretrained Transformers':
 
 Neurons that more than 10 % of the relation's other facts have are left out of an update, as in the released code;
 "update, all neurons" keeps them. Beside them, the smallest change of the out-weights of all the fact's neurons that
-puts the new answer first. The new answer is another one of the relation; both answers are one token, as the paper's
-formula asks. Edits are made with half of a fact's prompts and measured with the others. Random neurons go through the
-same edits.
+puts the new answer first. Both kinds are also made in a row (`edit_sequences`). The new answer is another one of the
+relation; both answers are one token, as the paper's formula asks. Edits are made with half of a fact's prompts and
+measured with the others. Random neurons go through the same edits.
 """
 
 from __future__ import annotations
@@ -30,18 +30,21 @@ from factneurons.editing.settings import EditSettings
 from factneurons.errors import NotAskable
 from factneurons.experiments.changes import MEASURES as CHANGES
 from factneurons.experiments.changes import asked_around, mean_log, mean_relative
+from factneurons.experiments.edit_sequences import KEPT, SUCCESS, WRITES, Change, EditSequences
+from factneurons.experiments.edit_sequences import MEASURES as SEQUENCES
 from factneurons.experiments.experiment import RANDOM_FOR, Chart, Claim, Experiment, Work
 from factneurons.experiments.study import Around, Study
 from factneurons.experiments.types import Measured
 from factneurons.facts.related import RelatedFacts
 from factneurons.facts.types import Fact
-from factneurons.models.types import Neuron, Query
+from factneurons.models.types import Evaluation, Neuron, Query
 from factneurons.statistics import LEAST_PROBABILITY
 
 if TYPE_CHECKING:
     from factneurons.editing.evaluation import EditEvaluation
 
-PAPER, ALL, LEAST, ERASE = "update", "update, all neurons", "least change", "erase relation"
+PAPER, ALL, LEAST, ERASE, BEFORE = "update", "update, all neurons", "least change", "erase relation", "before"
+RELATION, OTHERS = "own relation", "other relations"
 UPDATES = {PAPER: "update-paper", ALL: "update-paper", LEAST: "least-change"}
 """Condition -> kind of edit; `PAPER` changes the fact's neurons without widely shared ones, the others all of them."""
 
@@ -49,6 +52,7 @@ _NUMBERS = {
     "change rate": ("paraphrases", "change rate"),
     "success rate": ("paraphrases", "success rate"),
     "success@5": ("paraphrases", "success@5"),
+    "writes new answer": ("paraphrases", "writes new answer"),
     "reciprocal rank of new answer": ("paraphrases", "MRR, new answer"),
     "neighbours changed": ("neighbours", "change rate"),
     "unrelated changed": ("unrelated", "change rate"),
@@ -58,6 +62,7 @@ _SURPRISE = {"surprise, relation": "neighbours", "surprise, others": "unrelated"
 MEASURES = {
     "change rate": "share of the fact's other prompts whose top prediction is another one after the edit",
     "success rate": "share of them whose top prediction is the new answer",
+    "writes new answer": "share of them after which the model's next 20 tokens, freely written, name the new answer",
     "success@5": "share of them with the new answer among the first five",
     "reciprocal rank of new answer": "mean of 1 / rank of the new answer",
     "neighbours changed": "share of prompts of other facts of the relation whose top prediction changes",
@@ -77,6 +82,12 @@ MEASURES = {
     "erased, other relations": "relative change of P(answer) of each asked fact of other relations, their mean",
     "erased log P, own relation": "change of log P(answer) in nats, mean over the fact's other prompts",
     "erased log P, other relations": "the same of facts of other relations",
+    "accuracy": "share of the fact's other prompts (the place: own relation), or of facts of other relations, whose top"
+    " prediction is the answer, the fact's relation erased; before: nothing is",
+    "accuracy lost": "that share before minus after, by place likewise",
+    "erased surprise": "log of perplexity after / before, in nats per token of a statement of the fact, or of facts of"
+    " other relations (the place), the fact's relation erased",
+    **SEQUENCES,
     "left out, erased": f"facts without a relative change, because P(answer) was below {LEAST_PROBABILITY} before;"
     " log P tells of them; no row: none",
     "asked": CHANGES["asked"],
@@ -89,6 +100,16 @@ def prepare(study: Study) -> Work:
     around = Around(study)
     erasing, filtering = _Erasing(study), Unshared(study, around)
 
+    def changes(fact: Fact) -> list[Change]:
+        study.require_known(fact)
+        neurons = study.knowledge(fact, study.settings.methods[0]).neurons
+        new, own = new_answer(study, around, fact), filtering.of(fact, neurons).neurons
+        if not own:
+            raise NotAskable("all-neurons-shared", f"{fact.id}: all its neurons are widely shared")
+        return [Change(PAPER, UPDATES[PAPER], own, new), Change(LEAST, UPDATES[LEAST], neurons, new)]
+
+    sequences = EditSequences(study, around, changes)
+
     def work(fact: Fact) -> Iterator[Measured]:
         study.require_known(fact)
         neurons = study.knowledge(fact, study.settings.methods[0]).neurons
@@ -100,6 +121,7 @@ def prepare(study: Study) -> Work:
             if changed:
                 yield from updated(condition, evaluated(study, around, fact, to, changed, kind))
         yield from erasing.measured(fact)
+        yield from sequences.of(fact)
 
     return work
 
@@ -225,33 +247,34 @@ class _Erasing:
             self._relations[fact.relation, fact.language].append(fact)
 
     def measured(self, fact: Fact) -> Iterator[Measured]:
-        """Changes of P(answer), with the relation's neurons erased and with random ones."""
+        """What is left of the fact and of others, with the relation's neurons erased and with random ones."""
         from factneurons.editing.build import edit
 
         study = self._study
-        asked = study.halves(fact)[1]
-        others, _ = study.unrelated(fact)
         yield from asked_around(study, fact)
         yield from self._looked_at(fact)
-        queries = [*asked, *(query for _, query in others)]
-        groups = [
-            (None, slice(len(asked))),
-            *((other, slice(k, k + 1)) for k, (other, _) in enumerate(others, len(asked))),
-        ]
-        before = study.model.probabilities(queries)
+        asked = list(self._asked(fact))
+        before = [study.model.evaluate(each.queries) for each in asked]
+        yield from _accuracy(BEFORE, asked, before)
+        found: dict[str, list[_Erased]] = defaultdict(list)
         for draw, neurons in enumerate(self._of(fact)):
-            edited = edit(study.model, fact, kind="suppress", neurons=neurons)
-            with edited.on(study.model):
-                after = study.model.probabilities(queries)
             condition = f"{RANDOM_FOR}{ERASE}" if draw else ERASE
-            yield from _erased(
-                [
-                    Measurement.of(
-                        fact, (before[own], after[own]), neurons=condition, size=len(neurons), draw=draw, other=other
-                    )
-                    for other, own in groups
-                ]
-            )
+            with edit(study.model, fact, kind="suppress", neurons=neurons).on(study.model):
+                after = [study.model.evaluate(each.queries) for each in asked]
+            for one, first, then in zip(asked, before, after, strict=True):
+                found[condition].append(_Erased.of(fact, one, first, then, condition, len(neurons), draw))
+        for condition, own in found.items():
+            yield from _erased(condition, own)
+
+    def _asked(self, fact: Fact) -> Iterator[_Asked]:
+        """The fact's other prompts, and a prompt of each of the facts of other relations; with a statement of each."""
+        from factneurons.editing.held_out import statement_queries
+
+        study = self._study
+        others = [(other, (query,)) for other, query in study.unrelated(fact)[0]]
+        for other, queries in ((None, study.halves(fact)[1]), *others):
+            statement = queries[0].prompt.filled((other or fact).answer)
+            yield _Asked(other, queries, tuple(statement_queries(study.model, statement)))
 
     def _looked_at(self, fact: Fact) -> Iterator[Measured]:
         """How many facts the relation's neurons come from, and how many were left out, by reason."""
@@ -263,7 +286,7 @@ class _Erasing:
             yield Measured(ERASE, "facts left out of the set", float(count), place=reason)
 
     def _of(self, fact: Fact) -> list[tuple[Neuron, ...]]:
-        """The relation's neurons and one matched random set."""
+        """The relation's neurons and matched random sets."""
         key = (fact.relation, fact.language)
         if key not in self._sets:
             self._sets[key] = self._find(key)
@@ -282,23 +305,89 @@ class _Erasing:
             counts.update(found.neurons)
             queries += found.queries
         neurons = tuple(sorted(counts, key=lambda neuron: (-counts[neuron], neuron))[:_ERASED])
-        return [neurons, study.random(queries, neurons, "/".join(key))[0]]
+        return [neurons, *study.random(queries, neurons, "/".join(key))]
 
 
-def _erased(found: Sequence[Measurement]) -> Iterator[Measured]:
-    """What erasing one set of neurons did, as in every other experiment."""
-    for place, own in (
-        ("own relation", [each for each in found if each.other is None]),
-        ("other relations", [each for each in found if each.other is not None]),
-    ):
-        relative, log = mean_relative(own), mean_log(own)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A fact that is asked with neurons erased: itself (`other` is None) or another; prompts, and a whole statement."""
+
+    other: Fact | None
+    prompts: Sequence[Query]
+    statement: tuple[Query, ...]
+
+    @property
+    def place(self) -> str:
+        return OTHERS if self.other else RELATION
+
+    @property
+    def queries(self) -> list[Query]:
+        return [*self.prompts, *self.statement]
+
+    def right(self, said: Sequence[Evaluation]) -> float:
+        """The share of prompts whose top prediction is the answer."""
+        return float(np.mean([each.rank == 1 for each in said[: len(self.prompts)]]))
+
+    def surprise(self, said: Sequence[Evaluation]) -> float:
+        """Log of the statement's perplexity: nats per token."""
+        tokens = sum(len(query.answer_ids) for query in self.statement)
+        return -sum(each.log_probability for each in said[len(self.prompts) :]) / tokens
+
+
+@dataclass(frozen=True, slots=True)
+class _Erased:
+    """What erasing one set of neurons did to one fact that was asked."""
+
+    place: str
+    change: Measurement
+    right: float
+    lost: float
+    surprise: float | None
+
+    @classmethod
+    def of(
+        cls,
+        fact: Fact,
+        asked: _Asked,
+        before: Sequence[Evaluation],
+        after: Sequence[Evaluation],
+        condition: str,
+        size: int,
+        draw: int,
+    ) -> _Erased:
+        count, other = len(asked.prompts), asked.other
+        first, then = (np.exp([each.log_probability for each in said[:count]]) for said in (before, after))
+        change = Measurement.of(fact, (first, then), neurons=condition, size=size, draw=draw, other=other)
+        surprise = asked.surprise(after) - asked.surprise(before) if asked.statement else None
+        return cls(asked.place, change, asked.right(after), asked.right(before) - asked.right(after), surprise)
+
+
+def _accuracy(condition: str, asked: Sequence[_Asked], said: Sequence[Sequence[Evaluation]]) -> Iterator[Measured]:
+    for place in (RELATION, OTHERS):
+        own = [one.right(each) for one, each in zip(asked, said, strict=True) if one.place == place]
+        if own:
+            yield Measured(condition, "accuracy", float(np.mean(own)), place)
+
+
+def _erased(condition: str, found: Sequence[_Erased]) -> Iterator[Measured]:
+    """What erasing did, of random neurons the mean over the draws; P(answer) as in every other experiment."""
+    for place in (RELATION, OTHERS):
+        own = [each for each in found if each.place == place]
+        if not own:
+            continue
+        relative, log = (mean([each.change for each in own]) for mean in (mean_relative, mean_log))
         if relative is not None:
-            yield Measured(own[0].neurons, f"erased, {place}", relative)
+            yield Measured(condition, f"erased, {place}", relative)
         if log is not None:
-            yield Measured(own[0].neurons, f"erased log P, {place}", log)
-    lost = sum(each.relative is None for each in found)
+            yield Measured(condition, f"erased log P, {place}", log)
+        yield Measured(condition, "accuracy", float(np.mean([each.right for each in own])), place)
+        yield Measured(condition, "accuracy lost", float(np.mean([each.lost for each in own])), place)
+        surprises = [each.surprise for each in own if each.surprise is not None]
+        if surprises:
+            yield Measured(condition, "erased surprise", float(np.mean(surprises)), place)
+    lost = sum(each.change.relative is None for each in found)
     if lost:
-        yield Measured(found[0].neurons, "left out, erased", float(lost))
+        yield Measured(condition, "left out, erased", float(lost))
 
 
 _SAMPLE = 20
@@ -353,12 +442,39 @@ EXPERIMENT = Experiment(
             "less",
             _random(ERASE),
         ),
+        Claim(
+            "It costs its facts more accuracy than random neurons do.",
+            "accuracy lost",
+            ERASE,
+            "greater",
+            _random(ERASE),
+            RELATION,
+        ),
+        Claim(
+            "It costs its facts more accuracy than facts of other relations.",
+            "accuracy lost",
+            ERASE,
+            "greater",
+            ERASE,
+            RELATION,
+            OTHERS,
+        ),
+        *(
+            Claim(text.format(name), measure, condition, "less", condition, "10", "1")
+            for condition, name in ((PAPER, "Dai et al.'s update"), (LEAST, "the smallest change"))
+            for measure, text in (
+                (SUCCESS, "After ten edits in a row by {} fewer prompts have their new answer first than after one."),
+                (KEPT, "After ten edits in a row by {} fewer facts of other relations are kept than after one."),
+            )
+        ),
     ),
     prepare=prepare,
     charts=(
         Chart("Success", ("success rate", "success@5")),
+        Chart("Edits in a row", (SUCCESS, WRITES, KEPT), across="place", axis="edits in a row"),
         Chart("Side effects", ("neighbours changed", "unrelated changed")),
         Chart("Erasing a relation", ("erased, own relation", "erased, other relations")),
+        Chart("Accuracy, a relation erased", ("accuracy",), across="place"),
         Chart(
             "Erasing a relation, log P(answer), nats",
             ("erased log P, own relation", "erased log P, other relations"),

@@ -26,7 +26,7 @@ PAGE = "edit.html"
 
 _STATES = ("before", "after the edit", "after the same edit of random neurons")
 _DRAWN = {"success rate": "Where the new answer comes first", "old answer first": "Where the old answer comes first"}
-_PROMPTS = ("edit", "paraphrases", "other languages", "reverse", "synonyms")
+_PROMPTS = ("edit", "paraphrases", "negated", "other languages", "reverse", "synonyms")
 _LISTED = 60
 _LETTERS = 160
 _TICKS = [0, 0.25, 0.5, 0.75, 1]

@@ -32,9 +32,23 @@
     for (; around; around = around.parentElement) if (around.tagName === "DETAILS") around.open = true;
   }
 
+  // What scrolls can be scrolled by keys: it takes the focus, and says what it is.
+  function reachScrolled() {
+    for (const box of document.querySelectorAll(".wide")) {
+      if (box.scrollWidth <= box.clientWidth && box.scrollHeight <= box.clientHeight) continue;
+      box.tabIndex = 0;
+      box.setAttribute("role", "group");
+      box.setAttribute("aria-label", "A table that scrolls");
+    }
+  }
+
   document.addEventListener("toggle", drawOpen, true);
+  document.addEventListener("toggle", reachScrolled, true);
+  document.addEventListener("shown", reachScrolled);
+  window.addEventListener("resize", reachScrolled);
   document.addEventListener("shown", drawOpen);
   window.addEventListener("hashchange", openTarget);
   openTarget();
   drawOpen();
+  reachScrolled();
 })();
