@@ -111,4 +111,4 @@ def test_the_page_shows_what_was_found(families):
     rows = sorted(families.read(families.CACHE).values(), key=lambda row: row.family)
     shown = page.split(families.BEGIN)[1].split(families.END)[0].strip()
     assert shown.split("families tried", 1)[1] == families.table(rows, total).split("families tried", 1)[1]
-    assert len(rows) > 40
+    assert len(rows) > 200

@@ -27,13 +27,13 @@ from factneurons.attribution.joint import integrate_jointly
 from factneurons.attribution.propagation import activation, atp_star, attnlrp, gradient_x_activation, relp
 from factneurons.attribution.quadrature import ADAPTIVE
 from factneurons.attribution.scores import Scorer, Scores
-from factneurons.attribution.settings import JOINT_METHODS, AttributionSettings
+from factneurons.attribution.settings import JOINT_METHODS, AttributionSettings, SelectionSettings
 from factneurons.attribution.spread import integrate_over_positions
 from factneurons.attribution.suppression import suppression
 from factneurons.attribution.types import AnyFloats, Attribution
 from factneurons.draws import random_numbers
 from factneurons.errors import BadNumber
-from factneurons.facts.types import Prompt
+from factneurons.facts.types import Fact, Prompt
 from factneurons.models.batches import Batch, groups
 from factneurons.models.head import wide_dtype
 from factneurons.models.model import Model
@@ -330,6 +330,12 @@ def method_named(name: str) -> Method:
     """
     check_choice("method", name, METHODS)
     return METHODS[name]
+
+
+def threshold_for(fact: Fact, settings: AttributionSettings, selection: SelectionSettings) -> float:
+    """The selector's value for a fact: the selection's own, or the method's for the fact's language."""
+    defaults = method_named(settings.method).threshold
+    return defaults.get(fact.language, defaults[""]) if selection.threshold is None else selection.threshold
 
 
 def attribute(

@@ -149,6 +149,11 @@ class SelectionSettings:
         "refine: the least number of prompts that must agree. Default: 2 where there are 3 or more, else 1.",
         least=1,
     )
+    target_size: bool = option(
+        False,
+        "refine: move the share by 0.05, at most six times, until the facts of a relation have 2 to 5 neurons on "
+        "average (all facts are attributed once before).",
+    )
     rounds: int | None = option(
         None,
         "How often to look at most, each time with what was found before suppressed, which finds backups; from 2 on, "
@@ -159,6 +164,8 @@ class SelectionSettings:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.target_size and self.agreement != "refine":
+            refuse("target_size", self.target_size, f"False with the agreement {self.agreement!r}")
         if self.threshold is not None or self.selector != "fraction":
             where = f"threshold with the selector {self.selector!r}"
             check_number(where, self.threshold, **_THRESHOLDS[self.selector])

@@ -43,7 +43,7 @@ def locate(
     settings: Annotated[
         fn.AttributionSettings, Fields("method rule points target against positions hook answer_tokens prefix units")
     ],
-    selection: Annotated[fn.SelectionSettings, Fields("selector threshold agreement share beta rounds")],
+    selection: Annotated[fn.SelectionSettings, Fields("selector threshold agreement share target_size beta rounds")],
     multi_mask: MultiMask = False,
     limit: Limit = None,
     skip_bad: SkipBad = False,

@@ -84,7 +84,8 @@ def learn(study: Study, new: Sequence[Fact], neurons: Sequence[Neuron] | None, n
     """
     from factneurons.editing.finetuning import finetune_neurons, share_right
 
-    how = FinetuneSettings(seed=study.settings.seed, multi_mask=study.settings.multi_mask)
+    parts = "all" if neurons is None else study.settings.parts
+    how = FinetuneSettings(parts=parts, seed=study.settings.seed, multi_mask=study.settings.multi_mask)
     with study.checkpoint(name) as folder:
         edit = finetune_neurons(study.model, neurons, new, how, checkpoint=folder)
     with edit.on(study.model):

@@ -117,6 +117,7 @@ def as_published(settings: ExperimentSettings | None = None) -> ExperimentSettin
         control="authors",
         attribution=AttributionSettings("amig_authors", rule="left", points=10, hook="authors"),
         selection=SelectionSettings(agreement="union"),
+        parts="in",
         perturbation=PerturbationSettings(rule="authors"),
         degeneracy=DegeneracySettings(
             clusterer="ntc_authors",
