@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.cache_utils import Cache
 
 from factneurons.errors import BadModel, NotAskable
-from factneurons.models.adapters import Adapter, is_quantised, layers_of, sizes
+from factneurons.models.adapters import Adapter, Layer, is_quantised, layers_of, sizes
 from factneurons.models.batches import Batch
 from factneurons.models.chat import check_chat
 from factneurons.models.experts import JoinedExperts, join_experts
@@ -100,8 +100,7 @@ class Backbone:
                 f"{name}: its layers have different numbers of neurons ({widths[0]} to {widths[-1]}), which is not "
                 "supported: a layer's scores are rows of one matrix"
             )
-        encoder = set(self.module.get_encoder().modules()) if kind == "encoder-decoder" else set()
-        self._encoder_layers = sum(layer.block in encoder for layer in self.layers)
+        self._encoder_layers = _in_encoder_of(module, self.layers) if kind == "encoder-decoder" else 0
         self.projection = projection
         self.own, self.turns = Own(), Turns(name)
         self.fast_path = FastPath()
@@ -280,3 +279,8 @@ class Backbone:
         if self.own.targets is not None:
             return self.own.targets[0 if self.in_encoder(layer) else 1]
         return (torch.arange(tokens) == tokens - 1).expand(rows, -1)
+
+
+def _in_encoder_of(module: Any, layers: Sequence[Layer]) -> int:
+    inside = set(module.get_encoder().modules())
+    return sum(layer.block in inside for layer in layers)
