@@ -374,7 +374,7 @@ class TestBatches:
     @pytest.mark.trial("batches")
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
     def test_orders_and_sizes(self, one_of_each, dtype, new_model, new_query, trial):
-        """In float32 to 1e-5 of a fact's largest score, the same neurons; in bfloat16 it is only noted."""
+        """In float32 to 1e-4 of a fact's largest score, the same neurons; in bfloat16 it is only noted."""
         model, generator = new_model(one_of_each, dtype), trial.random
         shapes = [(generator.randint(4, 9), generator.randint(1, 3)) for _ in range(32)]
         queries = [
@@ -392,9 +392,10 @@ class TestBatches:
                 found |= dict(zip(part, scores, strict=True))
             for number, scores in found.items():
                 spread = max(spread, float(np.abs(scores - whole[number]).max() / np.abs(whole[number]).max()))
-                top = [set(np.flatnonzero(each >= 0.2 * each.max())) for each in (scores, whole[number])]
-                assert dtype == torch.bfloat16 or top[0] == top[1]
-        assert dtype == torch.bfloat16 or spread < 1e-5
+                shares = [each / each.max() for each in (scores, whole[number])]
+                told = np.abs(shares[1] - 0.2) > 1e-4  # what is not at the threshold itself
+                assert dtype == torch.bfloat16 or np.array_equal(shares[0][told] > 0.2, shares[1][told] > 0.2)
+        assert dtype == torch.bfloat16 or spread < 1e-4
         trial.note(f"{one_of_each} {dtype}: {spread:.0e}".replace("torch.", ""))
 
     def test_nothing_asked(self, shared_model):
