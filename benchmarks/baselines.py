@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -53,8 +54,8 @@ def main() -> None:
     for tokens in options.tokens or [10, 30]:
         query = model.query(prompt_of(tokens, masked=model.kind == "cloze"), "w123")
         sentences = [corrupted(query, (place,), token) for place in query.replaceable]
-        slow = Contender("authors' way", lambda query=query: authors_way(model, query, token))
-        fast = Contender("factneurons", lambda sentences=sentences: target_activations(model.backbone, sentences))
+        slow = Contender("authors' way", partial(authors_way, model, query, token))
+        fast = Contender("factneurons", partial(target_activations, model.backbone, sentences))
         fast.run()
         interleave([slow, fast], options.repeats, warm=False)
         difference = max(

@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,15 @@ TOKENS = 30
 
 def llama(tiny: bool, device: str) -> LlamaForCausalLM:
     """A LLaMA of 6.7 billion random weights in bfloat16, made where it stays."""
-    sizes = {"hidden_size": 64, "intermediate_size": 172, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = LlamaConfig(vocab_size=32000, bos_token_id=1, eos_token_id=1, **(sizes if tiny else {}))
+    small: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 172}
+    sizes = {**small, "num_hidden_layers": 2, "num_attention_heads": 2} if tiny else {}
+    config = LlamaConfig(vocab_size=32000, bos_token_id=1, eos_token_id=1, **sizes)
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)
     try:
         with torch.device(device):
-            return LlamaForCausalLM(config).eval()
+            module: LlamaForCausalLM = LlamaForCausalLM(config).eval()
+            return module
     finally:
         torch.set_default_dtype(before)
 
@@ -85,7 +88,7 @@ def seven_billion(tiny: bool, device: str, repeats: int) -> None:
         query = model.query(prompt_of(TOKENS, masked=False), "w123")
         parameters = sum(weight.numel() for weight in module.parameters())
         what = f"LLaMA, {parameters:,} weights, {dtype}, one fact of {TOKENS} tokens, all layers"
-        found[dtype] = timed(what, lambda model=model, query=query: attribute_all(model, [query]), repeats, 1)[0]
+        found[dtype] = timed(what, partial(attribute_all, model, [query]), repeats, 1)[0]
         asked[dtype] = float(model.probabilities([query])[0])
     compare(found["bfloat16"], found["float32"], asked["bfloat16"], asked["float32"])
 
@@ -99,7 +102,7 @@ def many_facts(tiny: bool, device: str, repeats: int) -> None:
     for count in (4, 8) if tiny else (64, 256):
         queries = [model.query(prompt_of(10, masked=False), f"w{number}") for number in range(count)]
         what = f"GPT-2 {size}, float32, {count} facts of 10 tokens in a call, all layers"
-        timed(what, lambda queries=queries: attribute_all(model, queries), repeats, count)
+        timed(what, partial(attribute_all, model, queries), repeats, count)
 
 
 def main() -> None:

@@ -52,17 +52,17 @@ def in_facts(spec: str, model_name: str, share: float, count: int) -> None:
     for (relation, language), own in layers.items():
         print(f"  {relation} ({language}): {len(checker.relation_neurons_[relation, language])} neurons, layers {own}")
     points = checker.settings_.points or checker.settings_.rule
-    adaptive = AttributionSettings(checker.method)
+    adaptive = AttributionSettings(checker.settings.method)
     sets = [checker.relation_neurons_]
     ways: Sequence[tuple[str, Callable[[], object]]] = (
-        (f"full, {checker.method}, adaptive", lambda: attribute_all(model, queries, adaptive)),
+        (f"full, {checker.settings.method}, adaptive", lambda: attribute_all(model, queries, adaptive)),
         ("checked layers, adaptive", lambda: score_statements(model, queries, groups, sets, adaptive)),
         (f"checked layers, {points} points", lambda: score_statements(model, queries, groups, sets, checker.settings_)),
     )
     seconds = [best(work, rounds=3) for _, work in ways]
-    for (name, _), own in zip(ways, seconds, strict=True):
+    for (name, _), took in zip(ways, seconds, strict=True):
         print(
-            f"  {name:32} {len(queries) / own:8.1f} statements per second of processor time, {seconds[0] / own:.1f} x"
+            f"  {name:32} {len(queries) / took:8.1f} statements per second of processor time, {seconds[0] / took:.1f} x"
         )
     full = score_statements(model, queries, groups, sets, adaptive).scores[:, 0]
     fewer = score_statements(model, queries, groups, sets, checker.settings_).scores[:, 0]

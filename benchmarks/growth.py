@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -81,9 +82,9 @@ def pocket_speed(name: str, repeats: int, facts: int) -> None:
             for begin in range(0, len(chosen), size):
                 locate_batch(model, chosen[begin : begin + size], settings, SelectionSettings(), multi_mask=True)
 
-        cases = [Contender(str(size), lambda size=size: run(size)) for size in (1, 8)]
+        cases = [Contender(str(size), partial(run, size)) for size in (1, 8)]
         interleave(cases, repeats)
-        row = {"model": name, "method": method}
+        row: dict[str, object] = {"model": name, "method": method}
         row |= {f"facts per second, {case.name} at a time": round(len(chosen) / case.median, 1) for case in cases}
         print(json.dumps(row), flush=True)
 

@@ -90,8 +90,11 @@ def main() -> None:
     job(model, 2)
     for count in options.facts:
         rows: list[dict[str, object]] = []
-        peak = peak_above(lambda count=count, rows=rows: rows.append(job(model, count)))
-        print(json.dumps(rows[0] | {"MB above": round(peak)}), flush=True)
+
+        def run(count: int = count, rows: list[dict[str, object]] = rows) -> None:
+            rows.append(job(model, count))
+
+        print(json.dumps({"MB above": round(peak_above(run)), **rows[0]}), flush=True)
     if options.alone:
         print(json.dumps(side_by_side(model, options.alone)), flush=True)
 

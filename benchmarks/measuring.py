@@ -207,4 +207,5 @@ def _status(name: str) -> float:
 
 def model_megabytes(model: Model) -> float:
     """The size of a model's weights."""
-    return sum(p.numel() * p.element_size() for p in model.backbone.module.parameters()) / _MEGABYTE
+    weights: int = sum(p.numel() * p.element_size() for p in model.backbone.module.parameters())
+    return weights / _MEGABYTE

@@ -95,7 +95,8 @@ def captum(model: Model, query: Query) -> Callable[[], Scores]:
     zero = torch.zeros_like(embedded)
 
     def forward(values: Tensor) -> Tensor:
-        return model.backbone.module(inputs_embeds=values).logits[:, position].softmax(-1)[:, answer]
+        logits: Tensor = model.backbone.module(inputs_embeds=values).logits[:, position]
+        return logits.softmax(-1)[:, answer]
 
     def run() -> Scores:
         scores, errors = [], []

@@ -1,9 +1,11 @@
 """The site of the documentation: `make docs` builds it from this folder, warnings as errors."""
 
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # for written.py, the pages that are written from the code
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # of notebooks: no progress bars are wanted
 
 project = "factneurons"
 author = "The factneurons authors"
@@ -24,4 +26,5 @@ myst_heading_anchors = 3
 nb_execution_mode = "force"  # notebooks are run at every build, and a cell that fails fails the build
 nb_execution_raise_on_error = True
 nb_execution_timeout = 180
+nb_execution_in_temp = True  # what a notebook writes is gone with it
 nb_merge_streams = True

@@ -76,7 +76,8 @@ def api() -> Iterator[str]:
 def _documented(name: str) -> str:
     value = getattr(fn, name)
     if inspect.isclass(value):
-        return f".. autoclass:: factneurons.{name}\n   :members:\n"
+        from_sklearn = ", ".join(each for each in dir(value) if re.fullmatch("(get|set)_.*(request|routing)", each))
+        return f".. autoclass:: factneurons.{name}\n   :members:\n   :exclude-members: {from_sklearn}\n"
     if inspect.isfunction(value):
         return f".. autofunction:: factneurons.{name}\n"
     shown = ", ".join(map(str, value)) if isinstance(value, tuple | dict) else str(value)

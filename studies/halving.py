@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +39,8 @@ from factneurons.facts.source import load_facts
 from factneurons.models.bundled import POCKET_MODELS
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
-from factneurons.models.questions import answered, knowing
-from factneurons.models.types import Neuron
+from factneurons.models.questions import Asking, answered, knowing
+from factneurons.models.types import FloatArray, Neuron
 from factneurons.planted.truth import Truth
 
 Floats = npt.NDArray[np.float64]
@@ -73,7 +73,7 @@ LANDSCAPES: dict[str, tuple[Callable[[np.random.Generator], Floats], Callable[[F
     "sigmoid of log-normal weights": (lognormal, sigmoid),
     "sigmoid of equal weights": (equal, sigmoid),
     "linear in log-normal weights": (lognormal, lambda total: np.clip(0.02 + 0.03 * total, 0, 1)),
-    "threshold of log-normal weights": (lognormal, lambda total: 0.02 + 0.9 * (total > 5)),
+    "threshold of log-normal weights": (lognormal, lambda total: 0.02 + 0.9 * (total > 5).astype(np.float64)),
 }
 
 
@@ -84,14 +84,14 @@ def landscapes(count: int) -> Iterator[Found]:
             rng = np.random.default_rng(1)
             for number in range(count):
                 weights = draw(rng) * np.exp(noise * rng.normal(size=(PROMPTS, len(NEURONS))))
-                searched, held_out = (_suppressed(part, link) for part in split_prompts(weights))
+                searched, held_out = (_suppressed(np.array(part), link) for part in split_prompts(list(weights)))
                 yield f"{name}, noise {noise:g}", *_judged(searched, held_out, f"{name} {number}")
 
 
 def _suppressed(weights: Floats, link: Callable[[Floats], Floats]) -> Suppressed:
     place = {neuron: number for number, neuron in enumerate(NEURONS)}
 
-    def ask(sets: Sequence[Sequence[Neuron]]) -> Floats:
+    def ask(sets: Sequence[Collection[Neuron]]) -> Asking[FloatArray]:
         active = np.ones((len(sets), len(NEURONS)))
         for row, neurons in enumerate(sets):
             active[row, [place[neuron] for neuron in neurons]] = 0

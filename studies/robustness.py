@@ -89,12 +89,16 @@ def measured(model: fn.Model, planted: PlantedFact, draws: int) -> Iterator[tupl
             kept = sorted({neuron for part in chosen for neuron in part})
             found.append(numbers(sorted(everything.difference(kept)), kept))
         name = ONE if count == 1 else ALL if count == len(parts) else f"{count} components"
-        yield name, pd.DataFrame(found).mean().to_dict()
+        yield name, _means(found)
     removed = [neuron for part in parts[1:] for neuron in part]
     random = matched_random(strengths(model, clean), removed, draws=draws, seed=SEED, name=fact.key)
     apart = [gone for gone in random if not everything.intersection(gone)]
     if apart:
-        yield CONTROL, pd.DataFrame([numbers(gone, planted.neurons) for gone in apart]).mean().to_dict()
+        yield CONTROL, _means([numbers(gone, planted.neurons) for gone in apart])
+
+
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def compared(rows: pd.DataFrame) -> Iterator[str]:

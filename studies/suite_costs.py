@@ -46,6 +46,8 @@ def main() -> None:
     asked = parser.parse_args()
     model, facts = fn.load_model(asked.model), list(fn.load_facts(asked.facts))
     one = seconds_to_locate(Study(model, facts, ExperimentSettings()), clock=time.process_time)
+    if one is None:
+        parser.error("no fact of these can be asked")
     print(f"{asked.model}, {len(facts)} facts: locating one takes {one:.3f} s", flush=True)
     for experiment in fn.EXPERIMENTS.values():
         if asked.only and experiment.id not in asked.only.split(","):

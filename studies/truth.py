@@ -68,7 +68,7 @@ def group_table(table: pd.DataFrame) -> Table:
         known = means.reindex(list(columns.values()))
         facts = len(own[["model", "fact_id", "language"]].drop_duplicates())
         rows.append(
-            (group, str(facts), *(with_interval(each.mean, each.low, each.high) for each in known.itertuples()))
+            (group, str(facts), *(with_interval(*row) for row in known[["mean", "low", "high"]].to_numpy(dtype=float)))
         )
     return Table("verdict", ("regimes", "facts", *columns), tuple(rows))
 

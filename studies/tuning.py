@@ -22,8 +22,8 @@ import numpy as np
 
 from factneurons.attribution.controls import matched_random, strengths
 from factneurons.benchmark.contestants import groupers
-from factneurons.benchmark.judging import JUDGED, Sets, Unit, grouped
-from factneurons.benchmark.settings import TRUE
+from factneurons.benchmark.judging import Sets, Unit, grouped
+from factneurons.benchmark.settings import JUDGED, TRUE
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
 from factneurons.planted.truth import Truth
@@ -72,7 +72,7 @@ def carrying(model: Model, units: list[Unit]) -> Iterator[tuple[str, bool, bool]
             table = model.probabilities_with(others, [(), sorted(component), *random])
             changed = (np.abs(np.log(table[:, 1:] / table[:, :1])) > CHANGED).mean(axis=0)
             p_value = (1 + (changed[1:] >= changed[0]).sum()) / (1 + DRAWS)
-            yield unit.planted.regime, known.carrying(unit.fact)(component), bool(p_value <= 0.05)
+            yield unit.planted.regime, model.answer([known.carrying(unit.fact)(component)])[0], bool(p_value <= 0.05)
 
 
 def main() -> None:

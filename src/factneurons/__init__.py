@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from factneurons.asking.ask import ask
     from factneurons.asking.describe import describe_neuron
     from factneurons.asking.types import Answered, NeuronDescription
+    from factneurons.attribution.exported import NEURON_FORMATS, NeuronFormat
     from factneurons.attribution.locate import locate
     from factneurons.attribution.methods import attribute
     from factneurons.attribution.settings import AttributionSettings, InterventionSettings, SelectionSettings
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from factneurons.stages.degenerate import run_degenerate
     from factneurons.stages.display import Display
     from factneurons.stages.experiment import run_experiment
+    from factneurons.stages.export import export_neurons
     from factneurons.stages.given import test_neurons
     from factneurons.stages.languages import run_languages
     from factneurons.stages.locate import run_locate
@@ -102,6 +104,7 @@ __all__ = [
     "FORMATS",
     "MIX",
     "MIXES",
+    "NEURON_FORMATS",
     "ORDERED",
     "POCKET_MODELS",
     "RANDOM_MODELS",
@@ -137,6 +140,7 @@ __all__ = [
     "Model",
     "Neuron",
     "NeuronDescription",
+    "NeuronFormat",
     "NotAskable",
     "PairSettings",
     "ParsedLine",
@@ -173,6 +177,7 @@ __all__ = [
     "edits_in",
     "effects_of",
     "evaluate_edit",
+    "export_neurons",
     "facts_to_edit",
     "find_degenerate",
     "findings_of",
@@ -212,6 +217,7 @@ _MODULES = {
     "asking.ask": ("ask",),
     "asking.describe": ("describe_neuron",),
     "asking.types": ("Answered", "NeuronDescription"),
+    "attribution.exported": ("NEURON_FORMATS", "NeuronFormat"),
     "attribution.locate": ("locate",),
     "attribution.methods": ("attribute",),
     "attribution.settings": ("AttributionSettings", "InterventionSettings", "SelectionSettings"),
@@ -274,6 +280,7 @@ _MODULES = {
     "stages.degenerate": ("run_degenerate",),
     "stages.display": ("Display",),
     "stages.experiment": ("run_experiment",),
+    "stages.export": ("export_neurons",),
     "stages.given": ("test_neurons",),
     "stages.languages": ("run_languages",),
     "stages.locate": ("run_locate",),

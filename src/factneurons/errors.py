@@ -34,5 +34,9 @@ class BadRun(FactneuronsError):
     """A folder that is no run, or a run made with other settings, another model or other data."""
 
 
+class OutOfMemory(FactneuronsError):
+    """One prompt or fact alone does not fit into memory; others may."""
+
+
 class BadNumber(FactneuronsError):
     """A NaN or an infinity where a number must be; names the model, the layer or the fact."""

@@ -17,7 +17,8 @@ def exact_scores():
         settings = AttributionSettings(**options)
         query = placed(query, settings.positions)
         items = [(0, (token,)) for token in range(len(query.answer_ids))]
-        found = METHODS[settings.method].score(model, capture(model.backbone, [query], items), items, settings)
+        captured = capture(model.backbone, [query], items, pre=settings.before_activation(model.kind))
+        found = METHODS[settings.method].score(model, captured, items, settings)
         return np.stack([layer.double().mean(0).numpy() for layer in found.scores])
 
     return score

@@ -15,7 +15,7 @@ from factneurons.attribution.engine import integrate
 from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, RULES
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.errors import BadSetting
+from factneurons.errors import OutOfMemory
 from factneurons.models.batches import groups
 from factneurons.models.load import load_model
 from factneurons.models.passes.capture import capture
@@ -479,7 +479,7 @@ class TestChunks:
 
     def test_not_even_one_row_fits(self, shared_model, new_query, rows_seen):
         rows_seen[1][0] = 0
-        with pytest.raises(BadSetting, match=r"^attribution with tiny gpt2: not enough memory for a single row"):
+        with pytest.raises(OutOfMemory, match=r"^attribution with tiny gpt2: not enough memory for a single row"):
             attribute_all(shared_model("gpt2"), [new_query("causal")], method="dai")
 
 

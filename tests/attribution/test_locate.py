@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from factneurons.attribution.locate import KnowledgeNeuronTable, locate, locate_batch, threshold_for
-from factneurons.attribution.methods import METHODS, attribute_all
+from factneurons.attribution.locate import KnowledgeNeuronTable, locate, locate_batch
+from factneurons.attribution.methods import METHODS, attribute_all, threshold_for
 from factneurons.attribution.selection import SelectionSettings
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting

@@ -28,6 +28,7 @@ CHANGES = {
     "target": ("probability", "log_probability"),
     "against": (None, "another"),
     "positions": ("target", "all"),
+    "hook": ("post", "pre"),
     "answer_tokens": ("mean", "sum"),
     "prefix": ("gold", "argmax"),
     "units": ("tokens", "words"),

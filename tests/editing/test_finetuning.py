@@ -55,11 +55,13 @@ def test_these_neurons_learn_and_everything_else_keeps_every_bit(gpt2, new_facts
     assert bytes_of(gpt2) == before
 
 
-@pytest.mark.parametrize("neurons", [[(0, 3), (2, 7), (2, 9)], None])
-def test_a_step_is_that_of_a_plain_loop(neurons, gpt2, new_facts):
+@pytest.mark.parametrize(
+    ("neurons", "parts"), [([(0, 3), (2, 7), (2, 9)], "all"), ([(0, 3), (2, 7), (2, 9)], "in"), (None, "all")]
+)
+def test_a_step_is_that_of_a_plain_loop(neurons, parts, gpt2, new_facts):
     """Hugging Face's own forward pass, AdamW on everything, and what is not trained put back by a mask."""
     facts = new_facts[:3]
-    edit = finetune_neurons(gpt2, neurons, facts, epochs=1, learning_rate=1e-3, held_out=False)
+    edit = finetune_neurons(gpt2, neurons, facts, epochs=1, learning_rate=1e-3, held_out=False, parts=parts)
     reference = fn.load_model("pocket-gpt2", device="cpu")
     module = reference.backbone.module
     queries = [query for fact in facts for query in queries_of(reference, fact)]
@@ -74,7 +76,7 @@ def test_a_step_is_that_of_a_plain_loop(neurons, gpt2, new_facts):
     mask = {id(each): torch.zeros_like(each) for each in module.parameters()}
     for layer, index in neurons or ():
         block = module.transformer.h[layer].mlp
-        mask[id(block.c_proj.weight)][index] = 1
+        mask[id(block.c_proj.weight)][index] = float(parts == "all")
         mask[id(block.c_fc.weight)][:, index] = 1
         mask[id(block.c_fc.bias)][index] = 1
     if neurons is not None:
@@ -85,8 +87,21 @@ def test_a_step_is_that_of_a_plain_loop(neurons, gpt2, new_facts):
     module.requires_grad_(False)
     expected = weights_of(reference, edit.neurons, edit.description.extent)
     moved = (edit.new - edit.old).abs() > 5e-4  # AdamW's first step is a gradient's sign: tiny ones are noise
-    assert moved.float().mean() > 0.3
+    assert moved.float().mean() > 0.3 * (0.5 if parts == "in" else 1)
     torch.testing.assert_close(edit.new[moved], expected[moved], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["pocket-gpt2", "pocket-llama"])
+def test_of_in_weights_and_biases_alone_the_out_weights_keep_every_bit(name, new_facts):
+    model = fn.load_model(name, device="cpu")
+    wide = [(layer, index) for layer in range(4) for index in range(0, 512, 4)]
+    before = model.out_weights(wide)
+    edit = finetune_neurons(model, wide, new_facts[:2], parts="in", epochs=1)
+    with edit.on(model):
+        assert np.array_equal(model.out_weights(wide), before)
+    assert (edit.new != edit.old).any()
+    with pytest.raises(BadSetting, match="parts is 'in': it must be 'all' where the whole model is trained"):
+        finetune_neurons(model, None, new_facts[:2], parts="in")
 
 
 @pytest.mark.parametrize("name", ["pocket-llama", "pocket-bert"])

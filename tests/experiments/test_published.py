@@ -43,6 +43,7 @@ def test_the_preset_takes_the_authors_variants_and_keeps_the_rest():
     assert (how.draws, how.seed) == (3, 7)
     scoring = how.scoring("amig_authors")
     assert (scoring.rule, scoring.points, how.selection.agreement) == ("left", 10, "union")
+    assert (scoring.hook, how.parts) == ("authors", "in")
     assert how.scoring("dai") == AttributionSettings(method="dai")
     assert (how.interventions.control, how.search.connection) == ("authors", "authors")
     assert as_published().draws == ExperimentSettings().draws

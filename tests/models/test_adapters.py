@@ -7,9 +7,21 @@ import pytest
 import torch
 import transformers as tf
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
+from factneurons.attribution.methods import attribute_all
 from factneurons.errors import BadModel
-from factneurons.models.adapters import ADAPTERS, layers_of, matrix, neuron_values, submodule
+from factneurons.models.adapters import (
+    ADAPTERS,
+    is_quantised,
+    layers_of,
+    matrix,
+    neuron_values,
+    submodule,
+    weights_of,
+)
+from factneurons.models.model import Model
+from factneurons.models.neurons import out_norms
 from factneurons.models.structure import find_adapter
 from factneurons.models.types import Neuron
 
@@ -150,8 +162,70 @@ def test_quantised_and_absent_weights_are_refused():
         matrix(layer)
     with torch.device("meta"):
         absent = nn.Linear(4, 3)
-    with pytest.raises(BadModel, match="not in memory"):
-        matrix(absent)
+    for read in (matrix, weights_of):
+        with pytest.raises(BadModel, match="not in memory"):
+            read(absent)
+
+
+class Packed(nn.Linear):
+    """Whole numbers and a scale per output, as quantised layers keep them."""
+
+    def __init__(self, original):
+        super().__init__(original.in_features, original.out_features, original.bias is not None, device="meta")
+        self.scale = original.weight.detach().abs().amax(1, keepdim=True) / 127
+        whole = (original.weight.detach() / self.scale).round().to(torch.int8)
+        self.weight, self.bias = nn.Parameter(whole, requires_grad=False), original.bias
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight.to(x) * self.scale.to(x), self.bias)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("inputs", [7, 512, 700])
+def test_quantised_weights_are_read_off_the_module(inputs, bias):
+    torch.manual_seed(0)
+    packed = Packed(nn.Linear(inputs, 5, bias=bias))
+    true = packed.weight * packed.scale
+    assert is_quantised(packed)
+    torch.testing.assert_close(weights_of(packed), true, rtol=0, atol=2e-7)
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(4, 3), Conv1D(3, 4)])
+def test_plain_weights_are_read_as_a_view(layer):
+    assert not is_quantised(layer)
+    assert weights_of(layer).data_ptr() == layer.weight.data_ptr()
+    assert weights_of(layer).shape == (3, 4)
+
+
+def test_a_quantised_model_is_asked_as_one_that_holds_what_it_stands_for(new_model, new_query, monkeypatch):
+    """Only changes of weights are refused; the attention is quantised as well."""
+    plain, packed = new_model("llama", torch.float32), new_model("llama", torch.float32)
+    for part in list(packed.backbone.module.model.layers.modules()):
+        for name, child in list(part.named_children()):
+            if isinstance(child, nn.Linear):
+                setattr(part, name, Packed(child))
+    with torch.no_grad():
+        for path, child in packed.backbone.module.named_modules():
+            if isinstance(child, Packed):
+                plain.backbone.module.get_submodule(path).weight.copy_(child.weight * child.scale)
+    packed = Model(packed.backbone.module, packed.backbone.tokenizer, name="packed", kind="causal")
+    assert packed.backbone.dtype == torch.float32
+    query, neurons = new_query("causal", answer=2), [(0, 1), (2, 5)]
+    for ask in (
+        lambda model: model.probabilities_with([query], [neurons, []]),
+        lambda model: attribute_all(model, [query], method="joint")[0].scores,
+        lambda model: attribute_all(model, [query], method="direct_logit")[0].scores,
+        lambda model: model.out_weights(neurons),
+        lambda model: model.in_weights(neurons),
+        lambda model: out_norms(model.backbone),
+    ):
+        np.testing.assert_allclose(ask(packed), ask(plain), rtol=1e-4, atol=1e-6)
+    assert packed.backbone.fast_path.fits
+    with (
+        pytest.raises(BadModel, match=r"the weights of Packed are quantised \(torch.int8\), so they cannot be changed"),
+        packed.scale_weights(neurons, 0.0),
+    ):
+        pass
 
 
 def test_submodule_paths():

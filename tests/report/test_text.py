@@ -1,6 +1,7 @@
 """Words for codes."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,3 +42,16 @@ def test_commands_quote_the_folder():
 @pytest.mark.parametrize("source", ["data/facts.jsonl:7", "C:\\data\\facts.jsonl:7", "facts.jsonl:7"])
 def test_a_place_has_no_folders(source):
     assert text.place(source) == "facts.jsonl:7"
+
+
+def told(count=4, thing="subject", **given):
+    values = {"verdict": "cannot tell", "smallest_p": 0.125, "enough": 6, **given}
+    return text.could_tell(SimpleNamespace(**values), count, thing)
+
+
+def test_cannot_tell_says_whether_it_could_have_been_told():
+    assert told() == "could not have been told: with 4 subjects the smallest p possible is 0.125; 6 could do"
+    assert told(1, "model", enough=None) == "could not have been told: with 1 model the smallest p possible is 0.125"
+    assert "as small as 0.004: a clear difference would" in told(9, smallest_p=0.004)
+    assert told(0, smallest_p=None) == "no subject to tell it by"
+    assert told(verdict="holds") == told(verdict="cannot tell by design") == ""

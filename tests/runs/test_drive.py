@@ -4,10 +4,11 @@ import gc
 import os
 import signal
 import threading
+import weakref
 
 import pytest
 
-from factneurons.errors import BadFact, BadModel, BadNumber, BadSetting, FactneuronsError, NotAskable
+from factneurons.errors import BadFact, BadModel, BadNumber, BadSetting, FactneuronsError, NotAskable, OutOfMemory
 from factneurons.facts.types import Fact
 from factneurons.runs.counts import Counts
 from factneurons.runs.drive import Batch, Pace, drive
@@ -159,6 +160,7 @@ def test_a_failing_fact_stops_the_run_after_what_came_before_was_kept(run, small
     [
         (BadNumber("a NaN"), "bad-number"),
         (BadFact("no token"), "bad-fact"),
+        (OutOfMemory("not enough memory"), "out-of-memory"),
         (FactneuronsError("something else"), "failed"),
     ],
 )
@@ -183,6 +185,25 @@ def test_one_of_a_hundred_that_always_fails(run, small, batch_size):
         assert (counts.read, counts.done, counts.skipped) == (100, 99, {"bad-number": 1})
     left = [fact.key for fact in facts if fact is not facts[61]]
     assert sorted(row["key"] for row in run.rows("facts")) == sorted(left)
+
+
+def test_what_failed_together_is_let_go_before_it_is_tried_alone(run, small, facts):
+    """Else the memory that ran out with all of them would still be taken when each is tried."""
+    kept = []
+
+    class Activations:
+        """As large as memory."""
+
+    def work(batch):
+        held = Activations()
+        assert not [each for each in kept if each() is not None]
+        kept.append(weakref.ref(held))
+        if len(batch) > 1:
+            raise OutOfMemory("not enough memory")
+        return small.work(batch)
+
+    drive(run, small.STAGE, facts[:10], work, batch_size=5)
+    assert len(kept) == 2 + 10
 
 
 def test_a_fact_that_cannot_be_asked_is_always_counted(run, small, facts):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
 from factneurons.errors import BadFact, BadRun, FactneuronsError
 from factneurons.experiments.tables import MEASUREMENTS
@@ -26,7 +27,7 @@ DATA = Data("made up", "ab12")
 def drive(gpt2, seen, tmp_path):
     """drive(count, bad=(), ...): the stage over the first so many facts; and what its work was given."""
 
-    def call(count=COUNT, *, bad=(), place=tmp_path / "run", settings=None, data=DATA, **options):
+    def call(count=COUNT, *, bad=(), too_large=None, place=tmp_path / "run", settings=None, data=DATA, **options):
         given = []
 
         def work(batch):
@@ -34,6 +35,8 @@ def drive(gpt2, seen, tmp_path):
             for fact in batch:
                 if fact.id in bad:
                     raise BadFact(f"{fact.id} is bad")
+                if fact.id in (too_large or {}):
+                    raise too_large[fact.id]
             return Batch(rows_of([MEASUREMENTS], [MeasuredFact("E0", fact, (NUMBER,)) for fact in batch]))
 
         run = drive_stage(
@@ -89,6 +92,18 @@ def test_bad_facts_are_left_out_and_counted(drive):
     run, _ = drive(bad={"f00", "f09"}, skip_bad=True)
     assert run.counts("counting").done == COUNT - 2
     assert sum(run.counts("counting").skipped.values()) == 2
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")], ids=["cpu", "gpu"])
+def test_a_fact_that_does_not_fit_is_named_or_counted_and_the_others_go_on(drive, error):
+    drive(9, too_large={"f03": error}, skip_bad=True)
+    with pytest.raises(
+        FactneuronsError, match=r"^fact 'f12' \(en\): counting letters with .*: not enough memory; use a"
+    ):
+        drive(too_large={"f12": error})
+    run, _ = drive(too_large={"f12": error}, skip_bad=True)
+    assert run.counts("counting").skipped == {"out-of-memory": 2}
+    assert run.counts("counting").done == COUNT - 2
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class Baselines:
 
 def zero_baseline(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Baselines:
     """One path, from all neurons of the layer at zero."""
-    return _single([torch.zeros_like(value) for value in captured.activations])
+    return _single([torch.zeros_like(value) for value in captured.vectors])
 
 
 def _single(starts: list[Tensor]) -> Baselines:
@@ -49,7 +49,7 @@ def sentence_baselines(
     per_item = _per_item(model, captured, items, settings)
     longest = max(len(values[0]) for values in per_item)
     real = torch.zeros(len(items), longest, dtype=torch.bool)
-    starts = [value.expand(-1, longest, -1).clone() for value in captured.activations]
+    starts = [value.expand(-1, longest, -1).clone() for value in captured.vectors]
     for number, values in enumerate(per_item):
         real[number, : len(values[0])] = True
         for layer, value in enumerate(values):
@@ -101,7 +101,8 @@ def _per_item(
     }
     per_text: dict[_Text, list[Tensor]] = {}
     for texts in _of_one_shape(sentences):
-        found = target_activations(model.backbone, [sentence for text in texts for sentence in sentences[text]])
+        every = [sentence for text in texts for sentence in sentences[text]]
+        found = target_activations(model.backbone, every, pre=captured.inward is not None)
         parts = zip(*(values.split([len(sentences[text]) for text in texts]) for values in found), strict=True)
         per_text.update(zip(texts, map(list, parts), strict=True))
     per_query = [per_text[_text(query)] for query in captured.batch.queries]

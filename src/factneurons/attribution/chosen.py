@@ -105,7 +105,7 @@ def _of_batch(
 ) -> tuple[FloatArray, FloatArray]:
     counts = [1 if settings.answer_tokens == "first" else len(query.answer_ids) for query in queries]
     items: list[Item] = [(row, (token,)) for row, count in enumerate(counts) for token in range(count)]
-    captured = capture(model.backbone, queries, items)
+    captured = capture(model.backbone, queries, items, pre=settings.before_activation(model.kind))
     baselines = method.make(model, captured, items, settings)
     integral = integrate(model, captured, baselines, settings, {neuron.layer for neuron in neurons})
     per_item = _scores_at(method, captured, baselines, integral, neurons)
@@ -126,7 +126,7 @@ def _scores_at(
     for layer in {neuron.layer for neuron in neurons}:
         columns = [place for place, neuron in enumerate(neurons) if neuron.layer == layer]
         indices = [neurons[place].index for place in columns]
-        step = captured.activations[layer][..., indices] - baselines.starts[layer][..., indices]
+        step = captured.vectors[layer][..., indices] - baselines.starts[layer][..., indices]
         found = method.combine(step * integral.gradient[layer][..., indices], baselines.real)
         result[:, columns] = found.double().cpu().numpy()
     return result

@@ -15,7 +15,7 @@ from torch import Tensor
 from factneurons.attribution.scores import Scores
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadModel
-from factneurons.models.adapters import Layer, matrix
+from factneurons.models.adapters import Layer, weights_of
 from factneurons.models.backbone import Backbone
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item
@@ -52,7 +52,7 @@ def log_probability_increase(
 def _increases(backbone: Backbone, captured: Capture, number: int, layer: Layer) -> Tensor:
     """The scores [width] of one item in one layer."""
     stream, activation = captured.residuals[number][0, 0], captured.activations[number][0, 0]
-    columns, slope = matrix(layer.down), _slope_of_output(layer, activation)
+    columns, slope = weights_of(layer.down), _slope_of_output(layer, activation)
 
     def read(rows: Tensor) -> Tensor:
         through = rows if layer.after_residual is None else layer.after_residual(rows)
@@ -95,7 +95,7 @@ def direct_logit(model: Model, captured: Capture, items: Sequence[Item], setting
         if slope is not None:
             read = slope[0] * read
             read = centring(read) if slope[1] else read
-        scores.append(activation * (read @ matrix(layer.down)))
+        scores.append(activation * (read @ weights_of(layer.down)))
     return Scores.without_path(scores, 1)
 
 

@@ -96,7 +96,7 @@ class _Integration:
         self._model, self._captured, self._settings = model, captured, settings
         starts = baselines.starts
         self._starts = starts
-        self._steps = [value - start for value, start in zip(captured.activations, starts, strict=True)]
+        self._steps = [value - start for value, start in zip(captured.vectors, starts, strict=True)]
         self._gradient = [torch.zeros_like(start, dtype=wide_dtype(start.dtype)) for start in starts]
         self.shape = (len(starts), *baselines.real.shape)
         asked = torch.tensor([layers is None or layer in layers for layer in range(len(starts))])

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
 import numpy as np
 
-from factneurons.attribution.methods import attribute_all, method_named
+from factneurons.attribution.methods import attribute_all, threshold_for
 from factneurons.attribution.rounds import search_in_rounds
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.tables import LOCATED
+from factneurons.attribution.target_size import Group, chosen_by, shares_of
 from factneurons.attribution.types import Attribution, Completeness, KnowledgeNeurons, Located
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
@@ -85,13 +86,13 @@ def locate(
         BadSetting: an unknown method, rule or option.
         BadNumber: scores that are NaN or infinite; names the prompt.
     """
-    chosen = with_options(AttributionSettings, settings, options)
+    chosen, how = with_options(AttributionSettings, settings, options), selection or SelectionSettings()
     located: list[Located] = []
+    facts = list(facts) if how.target_size else facts
+    shares = shares_of(model, facts, chosen, how, multi_mask=multi_mask) if how.target_size else {}
     stream = iter(facts)
     while batch := list(islice(stream, _BATCH)):
-        located += locate_batch(
-            model, batch, chosen, selection or SelectionSettings(), multi_mask=multi_mask, negatives=negatives
-        )
+        located += locate_batch(model, batch, chosen, how, multi_mask=multi_mask, negatives=negatives, shares=shares)
     return KnowledgeNeuronTable.of(located)
 
 
@@ -103,8 +104,19 @@ def locate_batch(
     *,
     multi_mask: bool = False,
     negatives: Callable[[Fact], Sequence[tuple[Prompt, str]]] | None = None,
+    shares: Mapping[Group, float] | None = None,
 ) -> list[Located]:
-    """Find the knowledge neurons of a few facts, whose prompts share passes (arguments as in `locate`)."""
+    """Find the knowledge neurons of a few facts, whose prompts share passes.
+
+    Args:
+        model, facts, settings, selection, multi_mask, negatives: as in `locate`.
+        shares: the share of every relation and language, where it depends on all facts (`target_size.shares_of`).
+
+    Raises:
+        BadSetting: a target size without such shares.
+    """
+    if selection.target_size and not shares:
+        refuse("target_size", True, "False where facts are located a few at a time, not all of a relation")
     began = time.perf_counter()
     asked = [
         ask(model, fact, multi_mask=multi_mask, against=settings.against, positions=settings.positions)
@@ -122,7 +134,7 @@ def locate_batch(
     best = [min((each.rank for each in islice(ranks, len(own))), default=0) for own, _ in asked]
     seconds = (time.perf_counter() - began) / len(facts)
     known = model.answer(
-        _known(model, fact, own, negative, rank, settings, selection) if own else knowing(None)
+        _known(model, fact, own, negative, rank, settings, chosen_by(selection, shares, fact)) if own else knowing(None)
         for fact, own, negative, rank in zip(facts, attributions, unwanted, best, strict=True)
     )
     tokens = iter(written(model, list(chain.from_iterable(each.neurons for each in known if each is not None))))
@@ -158,12 +170,6 @@ def _negative_queries(
             query = set_against(model, query, settings.against, multi_mask=multi_mask)
         queries.append(of_fact(query, fact))
     return queries
-
-
-def threshold_for(fact: Fact, settings: AttributionSettings, selection: SelectionSettings) -> float:
-    """The selector's value for a fact: the selection's own, or the method's for the fact's language."""
-    defaults = method_named(settings.method).threshold
-    return defaults.get(fact.language, defaults[""]) if selection.threshold is None else selection.threshold
 
 
 def _known(

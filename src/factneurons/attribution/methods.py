@@ -27,17 +27,18 @@ from factneurons.attribution.joint import integrate_jointly
 from factneurons.attribution.propagation import activation, atp_star, attnlrp, gradient_x_activation, relp
 from factneurons.attribution.quadrature import ADAPTIVE
 from factneurons.attribution.scores import Scorer, Scores
-from factneurons.attribution.settings import JOINT_METHODS, AttributionSettings
+from factneurons.attribution.settings import JOINT_METHODS, AttributionSettings, SelectionSettings
 from factneurons.attribution.spread import integrate_over_positions
 from factneurons.attribution.suppression import suppression
 from factneurons.attribution.types import AnyFloats, Attribution
 from factneurons.draws import random_numbers
 from factneurons.errors import BadNumber
-from factneurons.facts.types import Prompt
+from factneurons.facts.types import Fact, Prompt
 from factneurons.models.batches import Batch, groups
 from factneurons.models.head import wide_dtype
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import Capture, Item, capture
+from factneurons.models.passes.inward import without_inward
 from factneurons.models.passes.memory import budget_bytes, in_parts
 from factneurons.models.prompts import set_against
 from factneurons.models.query import placed
@@ -75,7 +76,7 @@ class Method:
 
 def _difference(captured: Capture, baselines: Baselines, integral: Integral) -> list[Tensor]:
     """(a_j - b_ij) times the integral, per layer [I, P, width]."""
-    pairs = zip(captured.activations, baselines.starts, integral.gradient, strict=True)
+    pairs = zip(captured.vectors, baselines.starts, integral.gradient, strict=True)
     return [(value - start) * gradient for value, start, gradient in pairs]
 
 
@@ -177,7 +178,7 @@ def _authors(model: Model, captured: Capture, items: Sequence[Item], settings: A
     for number, (row, _) in enumerate(items):
         firsts.setdefault(row, number)
     first = torch.tensor([firsts[row] for row, _ in items])
-    pairs = zip(captured.activations, integral.gradient, strict=True)
+    pairs = zip(captured.vectors, integral.gradient, strict=True)
     scores = [value[first, 0] * gradient[:, 0] for value, gradient in pairs]
     total = torch.stack([score.double().sum(-1).cpu() for score in scores])[:, :, None]
     integral.error = (total - (integral.end[None, :, None] - integral.start)).abs()
@@ -331,6 +332,12 @@ def method_named(name: str) -> Method:
     return METHODS[name]
 
 
+def threshold_for(fact: Fact, settings: AttributionSettings, selection: SelectionSettings) -> float:
+    """The selector's value for a fact: the selection's own, or the method's for the fact's language."""
+    defaults = method_named(settings.method).threshold
+    return defaults.get(fact.language, defaults[""]) if selection.threshold is None else selection.threshold
+
+
 def attribute(
     model: Model,
     prompt: Prompt | str,
@@ -385,6 +392,7 @@ def attribute_all(
     settings = method.settings(settings)
     _check_contrast(queries, settings)
     _check_prefix(model, settings)
+    _check_hook(model, settings)
     queries = [placed(query, settings.positions) for query in queries]
     result: dict[int, Attribution] = {}
 
@@ -422,6 +430,11 @@ def _check_prefix(model: Model, settings: AttributionSettings) -> None:
         refuse("prefix", settings.prefix, valid)
 
 
+def _check_hook(model: Model, settings: AttributionSettings) -> None:
+    if settings.before_activation(model.kind) and (why := without_inward(model.backbone)):
+        refuse("hook", settings.hook, f"'post' for {model.name}, {why}")
+
+
 def _items(queries: Sequence[Query], settings: AttributionSettings) -> list[list[Item]]:
     """The answer tokens of each query that are attributed; in a contrast the one where two answers part."""
     result: list[list[Item]] = []
@@ -450,7 +463,8 @@ def _attribute_batch(
     counts, items = [len(own) for own in by_query], [item for own in by_query for item in own]
     with_prefix = _own_prefix if settings.prefix == "argmax" else method.queries
     asked = [with_prefix(model, query) for query in queries]
-    captured = capture(model.backbone, asked, items, contrast=settings.against is not None)
+    contrast, pre = settings.against is not None, settings.before_activation(model.kind)
+    captured = capture(model.backbone, asked, items, contrast=contrast, pre=pre)
     found = method.score(model, captured, items, settings)
     result, begin = [], 0
     probabilities = _answer_probabilities(model, captured, items, queries)

@@ -108,7 +108,7 @@ def _holding(block: nn.Module) -> list[Registration]:
 def activation(model: Model, captured: Capture, items: Sequence[Item], settings: AttributionSettings) -> Scores:
     """The neuron's value itself, summed over the positions."""
     if settings.positions == "target":
-        return Scores.without_path([value[:, 0] for value in captured.activations], 0)
+        return Scores.without_path([value[:, 0] for value in captured.vectors], 0)
     found = whole_gradients(model.backbone, captured, settings.target)
     ones = WholeGradients(found.activations, [torch.ones_like(value) for value in found.activations])
     return Scores.without_path(_summed(model, captured, items, settings, ones), 0)

@@ -46,6 +46,7 @@ COMMANDS: dict[str, Command] = {
     "finetune": Command("finetune", "Let a few neurons learn facts, and nothing else."),
     "delta": Command("delta", "Show, apply, undo and stack stored edits."),
     "report": Command("report", "Write a run's report, one HTML file."),
+    "export": Command("export", "Write a run's neurons for other tools."),
     "doctor": Command("doctor", "Does this model fit, and what will it take?"),
     "worker": Command("worker", "Join a run that others work on."),
     "status": Command("status", "How far is a run, and who works on it?"),

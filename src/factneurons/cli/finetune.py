@@ -36,7 +36,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 CHECKPOINT = "checkpoint"
 
-_FIELDS = Fields("target epochs batch learning_rate held_out multi_mask seed")
+_FIELDS = Fields("target epochs batch learning_rate parts held_out multi_mask seed")
 
 Out = Annotated[
     Path,

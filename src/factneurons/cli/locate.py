@@ -41,9 +41,9 @@ def locate(
         Path, typer.Option(metavar="FOLDER", help="The run's folder; a run that was stopped goes on where it was.")
     ],
     settings: Annotated[
-        fn.AttributionSettings, Fields("method rule points target against positions answer_tokens prefix units")
+        fn.AttributionSettings, Fields("method rule points target against positions hook answer_tokens prefix units")
     ],
-    selection: Annotated[fn.SelectionSettings, Fields("selector threshold agreement share beta rounds")],
+    selection: Annotated[fn.SelectionSettings, Fields("selector threshold agreement share target_size beta rounds")],
     multi_mask: MultiMask = False,
     limit: Limit = None,
     skip_bad: SkipBad = False,

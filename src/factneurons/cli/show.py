@@ -21,6 +21,7 @@ from factneurons.findings.repairing import Repaired
 from factneurons.report.numbers import in_line
 from factneurons.report.text import (
     EXPECTED_SKIPS,
+    could_tell,
     edit_effect,
     language_rule,
     no_degenerate,
@@ -192,6 +193,9 @@ def experiment(asked: fn.Experiment, run: fn.Run, summary: Summary) -> None:
         )
         p_value = "" if tested.p_value is None else f", p = {tested.p_value:.2g} after Holm"
         say(f"  {tested.verdict:11} ({tested.language}) {tested.claim.text} {numbers}{p_value}")
+        open = could_tell(tested, tested.subjects)
+        if open:
+            say(f"    {open}")
 
 
 def joined(run: fn.Run, summary: Summary) -> None:

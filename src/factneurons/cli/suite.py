@@ -15,6 +15,7 @@ from factneurons.cli.console import say
 from factneurons.cli.options import FactsSpec, Fields, Limit, Loading, SkipBad, listed, settings_as_options
 from factneurons.cli.sharing import shared
 from factneurons.cli.terminal import Terminal
+from factneurons.runs.counts import counted
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "suite": (
@@ -136,5 +137,6 @@ def _line(row: Mapping[Any, Any]) -> str:
     if row["facts"]:
         ends = f" [{row['low']:+.3f}, {row['high']:+.3f}]" if math.isfinite(row["low"]) else ""
         effect = f", {row['difference']:+.3f}{ends}"
+    open = f"; {row['open']}" if row["open"] else ""
     language = f" ({row['language']})" if row["language"] else ""
-    return f"{row['model']}{language} {row['cell']}: {row['verdict']}{effect}, {row['facts']} facts"
+    return f"{row['model']}{language} {row['cell']}: {row['verdict']}{effect}, {counted(row['facts'], 'fact')}{open}"

@@ -45,7 +45,7 @@ from factneurons.models.model import Model
 from factneurons.models.neurons import checked
 from factneurons.models.passes.memory import in_parts, is_out_of_memory
 from factneurons.models.types import Neuron, Query
-from factneurons.settings import with_options
+from factneurons.settings import refuse, with_options
 
 KIND = "finetune"
 
@@ -84,7 +84,8 @@ def finetune_neurons(
         those that were trained and those that were left out.
 
     Raises:
-        BadSetting: no neurons or no facts, a neuron the model does not have, or not enough memory.
+        BadSetting: no neurons or no facts, a neuron the model does not have, or not enough memory for the optimiser.
+        OutOfMemory: not enough for one prompt alone.
         NotAskable: the model cannot be asked any of the facts.
         BadModel: the model is quantised, or its weights cannot be changed otherwise.
         BadNumber: the loss is no number.
@@ -95,6 +96,8 @@ def finetune_neurons(
     own = () if neurons is None else tuple(sorted(checked(model.backbone, neurons)))
     if neurons is not None and not own:
         raise BadSetting("no neurons were given to fine-tune")
+    if neurons is None and chosen.parts != "all":
+        refuse("parts", chosen.parts, "'all' where the whole model is trained")
     check_editable(model, extent)
     splits, left_out = _splits(model, [facts] if isinstance(facts, Fact) else list(facts), chosen)
     old, rest = weights_of(model, own, extent), hash_of_the_rest(model, own, extent)
@@ -200,12 +203,13 @@ def _check_number(model: Model, loss: float) -> None:
 class _Values(nn.Module):
     """The numbers that are trained, as the optimiser sees them: a copy of each piece, float32 at least.
 
-    Of a whole parameter in float32 it is the parameter itself.
+    Of a whole parameter in float32 it is the parameter itself. Without `out` the out-weights stay.
     """
 
-    def __init__(self, model: Model, neurons: Sequence[Neuron], extent: str) -> None:
+    def __init__(self, model: Model, neurons: Sequence[Neuron], extent: str, *, out: bool) -> None:
         super().__init__()
-        self.pieces = [piece for _, own in pieces_of(model, neurons, extent) for piece in own]
+        first = 0 if out else 1  # the down-projection's
+        self.pieces = [piece for _, own in pieces_of(model, neurons, extent) for piece in own[first:]]
         self.trained = [*{id(piece.parameter): piece.parameter for piece in self.pieces}.values()]
         wide = torch.promote_types(model.backbone.dtype, torch.float32)
         self.values = nn.ParameterList(nn.Parameter(each.read().to(wide).contiguous()) for each in self.pieces)
@@ -235,7 +239,7 @@ class _Training:
         self, model: Model, neurons: Sequence[Neuron], extent: str, queries: Sequence[Query], settings: FinetuneSettings
     ) -> None:
         self._model, self._queries, self._settings = model, queries, settings
-        self._values = _Values(model, neurons, extent)
+        self._values = _Values(model, neurons, extent, out=settings.parts == "all")
         self._optimizer = torch.optim.AdamW(
             self._values.parameters(), lr=settings.learning_rate or _LEARNING_RATES[extent], weight_decay=0.0
         )

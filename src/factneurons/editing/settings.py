@@ -44,6 +44,9 @@ class EditSettings:
         check(self)
 
 
+TRAINED_PARTS = ("all", "in")
+
+
 @dataclass(frozen=True, slots=True)
 class FinetuneSettings:
     """Settings of one fine-tuning.
@@ -59,6 +62,11 @@ class FinetuneSettings:
         None,
         "AdamW's, constant. Default: 0.005 for neurons, 0.0005 for the whole model; large models want less.",
         above=0,
+    )
+    parts: str = option(
+        "all",
+        "What of a neuron is trained: all, or in (in-weights and bias alone, as in released code).",
+        choices=TRAINED_PARTS,
     )
     held_out: bool = option(True, "Leave every second prompt of a fact out of training, to measure with.")
     multi_mask: bool = option(False, "Masked models: one mask for each token of an answer.")

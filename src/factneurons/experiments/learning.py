@@ -79,11 +79,13 @@ def learn(study: Study, new: Sequence[Fact], neurons: Sequence[Neuron] | None, n
         The edit, and the share of the trained prompts that are answered rightly with it, 0 to 1.
 
     Raises:
-        BadSetting: not enough memory, for one prompt alone or for the optimiser.
+        BadSetting: not enough memory for the optimiser.
+        OutOfMemory: not enough for one prompt alone.
     """
     from factneurons.editing.finetuning import finetune_neurons, share_right
 
-    how = FinetuneSettings(seed=study.settings.seed, multi_mask=study.settings.multi_mask)
+    parts = "all" if neurons is None else study.settings.parts
+    how = FinetuneSettings(parts=parts, seed=study.settings.seed, multi_mask=study.settings.multi_mask)
     with study.checkpoint(name) as folder:
         edit = finetune_neurons(study.model, neurons, new, how, checkpoint=folder)
     with edit.on(study.model):

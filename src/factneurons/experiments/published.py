@@ -115,8 +115,9 @@ def as_published(settings: ExperimentSettings | None = None) -> ExperimentSettin
         settings or ExperimentSettings(),
         methods=("amig_authors", "amig", "dai", "activation"),
         control="authors",
-        attribution=AttributionSettings("amig_authors", rule="left", points=10),
+        attribution=AttributionSettings("amig_authors", rule="left", points=10, hook="authors"),
         selection=SelectionSettings(agreement="union"),
+        parts="in",
         perturbation=PerturbationSettings(rule="authors"),
         degeneracy=DegeneracySettings(
             clusterer="ntc_authors",

@@ -13,6 +13,7 @@ from factneurons.attribution.settings import (
     SelectionSettings,
 )
 from factneurons.degeneracy.settings import ClustererName, DegeneracySettings
+from factneurons.editing.settings import TRAINED_PARTS
 from factneurons.facts.settings import PerturbationSettings
 from factneurons.settings import check, option, refuse
 
@@ -55,6 +56,11 @@ class ExperimentSettings:
         (),
         "Facts to be learned, which are among the facts by their ids: for instance finetune:FOLDER/new.jsonl; several "
         "with commas between them. All others are old ones. Default: half of the subjects, or all of them in E9.",
+    )
+    parts: str = option(
+        "all",
+        "What of neurons is fine-tuned: all, or in (in-weights and biases alone, as in released code).",
+        choices=TRAINED_PARTS,
     )
     clusterers: tuple[str, ...] = option(
         get_args(ClustererName),

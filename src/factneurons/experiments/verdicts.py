@@ -66,11 +66,6 @@ class Tested:
     smallest_p: float | None = None
     enough: int | None = None
 
-    @property
-    def could_tell(self) -> bool:
-        """Whether some difference, however large, could have been told with so few subjects."""
-        return self.smallest_p is not None and self.smallest_p <= SIGNIFICANCE
-
 
 @dataclass(frozen=True, slots=True)
 class Cell:

@@ -14,6 +14,7 @@ from transformers.activations import ACT2FN
 from transformers.pytorch_utils import Conv1D
 
 from factneurons.errors import BadModel
+from factneurons.models.quantised import dequantised, is_plain, said
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,28 +277,64 @@ def sizes(module: nn.Module) -> tuple[int, int]:
 
 
 def matrix(module: nn.Module) -> Tensor:
-    """The weights of a projection as a view of shape [out, in].
+    """The weights of a projection as a view of shape [out, in], which may be written to.
 
     Raises:
         BadModel: the weights are quantised or not in memory.
     """
+    check_in_memory(module)
+    if is_quantised(module):
+        raise BadModel(
+            f"the weights of {type(module).__name__} are quantised ({said(module)}), so they cannot be changed: load "
+            "the model without quantisation"
+        )
+    return _view(module)
+
+
+def weights_of(module: nn.Module) -> Tensor:
+    """The weights of a projection for reading, [out, in]: a view, or what quantised ones stand for.
+
+    What those stand for is asked of the module itself, one input at a time, so that it needs no word about formats.
+
+    Raises:
+        BadModel: the weights are not in memory.
+    """
+    check_in_memory(module)
+    return dequantised(module) if is_quantised(module) else _view(module)
+
+
+def is_quantised(module: nn.Module) -> bool:
+    """Whether a projection's weights are no plain floating-point matrix: packed, or of a class of their own."""
+    return not is_plain(module.weight) or tuple(_view(module).shape) != tuple(reversed(sizes(module)))
+
+
+def check_in_memory(module: nn.Module) -> None:
+    """Refuse a projection whose weights are elsewhere.
+
+    Raises:
+        BadModel: they are.
+    """
+    if getattr(module.weight, "is_meta", False):
+        raise BadModel("the weights of this layer are not in memory: load the model without offloading")
+
+
+def _view(module: nn.Module) -> Tensor:
     weight = module.weight
     assert isinstance(weight, Tensor)
-    inputs, outputs = sizes(module)
-    view = weight.T if isinstance(module, Conv1D) else weight
-    if not weight.is_floating_point() or tuple(view.shape) != (outputs, inputs):
-        raise BadModel(f"the weights of {type(module).__name__} are quantised ({weight.dtype}): load it without")
-    if weight.is_meta:
-        raise BadModel("the weights of this layer are not in memory: load the model without offloading")
-    return view
+    return weight.T if isinstance(module, Conv1D) else weight
 
 
 def neuron_values(layer: Layer, adapter: Adapter, up_output: Tensor, gate_output: Tensor | None) -> Tensor:
     """The neurons' values from what the in-weights give: act(up), or act(gate) * up in a gated MLP."""
-    activation = layer.activation if adapter.function is None else ACT2FN[adapter.function]
-    assert activation is not None
     if adapter.fused:
         gate_output, up_output = up_output.chunk(2, dim=-1)
     if gate_output is None:
-        return activation(up_output)  # type: ignore[no-any-return]
-    return activation(gate_output) * up_output  # type: ignore[no-any-return]
+        return activated(layer, adapter, up_output)
+    return activated(layer, adapter, gate_output) * up_output
+
+
+def activated(layer: Layer, adapter: Adapter, given: Tensor) -> Tensor:
+    """The activation function of a layer."""
+    activation = layer.activation if adapter.function is None else ACT2FN[adapter.function]
+    assert activation is not None
+    return activation(given)  # type: ignore[no-any-return]

@@ -14,12 +14,13 @@ from transformers import PreTrainedTokenizerBase
 from transformers.cache_utils import Cache
 
 from factneurons.errors import BadModel, NotAskable
-from factneurons.models.adapters import Adapter, layers_of, sizes
+from factneurons.models.adapters import Adapter, is_quantised, layers_of, sizes
 from factneurons.models.batches import Batch
 from factneurons.models.chat import check_chat
 from factneurons.models.experts import JoinedExperts, join_experts
 from factneurons.models.head import Head, check_head
 from factneurons.models.hooks import Reached, Registration, before, hooked
+from factneurons.models.quantised import keep_gradients
 from factneurons.models.structure import find_adapter
 from factneurons.models.threads import Change, Own, Turns
 from factneurons.models.types import FloatArray, Kind
@@ -90,6 +91,7 @@ class Backbone:
         self.tokenizer: Any = tokenizer
         self.name, self.kind, self.chat = name, kind, chat
         join_experts(module)
+        keep_gradients(module)
         self.adapter = adapter or find_adapter(module)
         self.layers = layers_of(module, self.adapter)
         widths = sorted({sizes(layer.down)[0] for layer in self.layers})
@@ -151,8 +153,11 @@ class Backbone:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The weights' type."""
-        return self.layers[0].down.weight.dtype  # type: ignore[return-value]
+        """The type that is computed with: the weights', or the embeddings' where those are quantised."""
+        down: nn.Module = self.layers[0].down
+        holder: Any = self.module.get_input_embeddings() if is_quantised(down) else down
+        found: torch.dtype = holder.weight.dtype
+        return found
 
     @property
     def head(self) -> Head:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from factneurons.errors import BadModel
+from factneurons.models.adapters import is_projection, is_quantised
 from factneurons.models.hooks import before, hooked
 from factneurons.models.types import Kind, Target
 
@@ -42,7 +43,13 @@ class Head:
 
     @classmethod
     def of(cls, projection: nn.Module, config: object) -> Head:
-        """The head whose projection is this module, with what the configuration says of scale and cap."""
+        """The head whose projection is this module, with what the configuration says of scale and cap.
+
+        Raises:
+            BadModel: its weights are quantised.
+        """
+        if is_projection(projection) and is_quantised(projection):
+            raise BadModel("its output embeddings are quantised: load it so that they are left as they are")
         weight, bias = projection.weight, getattr(projection, "bias", None)
         assert isinstance(weight, Tensor)
         divisor = getattr(config, "logits_scaling", None)

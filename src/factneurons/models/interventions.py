@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from factneurons.models.backbone import Backbone
-from factneurons.models.hooks import Registration, before, noting_shape
+from factneurons.models.hooks import Registration, after, before, noting_shape
 from factneurons.models.neurons import checked, in_views, out_views
 from factneurons.models.types import Neuron, Parts, Reach
 from factneurons.settings import check_choice
@@ -35,18 +35,18 @@ def check_positions(positions: str) -> None:
 
 @contextmanager
 def changed_values(
-    backbone: Backbone, neurons: Iterable[tuple[int, int]], change: Change, positions: Reach
+    backbone: Backbone, neurons: Iterable[tuple[int, int]], change: Change, positions: Reach, *, pre: bool = False
 ) -> Iterator[None]:
-    """Change the values of neurons for the time of the block."""
+    """Change the values of neurons, or what their activation function is given (`pre`), for the time of the block."""
     check_positions(positions)
     by_layer: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for number, neuron in enumerate(checked(backbone, neurons)):
         by_layer[neuron.layer].append((neuron.index, number))
     hooks = [
-        hook for layer, entries in by_layer.items() for hook in _hooks(backbone, layer, entries, change, positions)
+        hook for layer, entries in by_layer.items() for hook in _hooks(backbone, layer, entries, change, positions, pre)
     ]
     carried = {layer: _on_columns(entries, change) for layer, entries in by_layer.items()}
-    with backbone.changed(hooks, carried if positions == "target" else None):
+    with backbone.changed(hooks, carried if positions == "target" and not pre else None):
         yield
 
 
@@ -65,22 +65,26 @@ def _on_columns(entries: list[tuple[int, int]], change: Change) -> Callable[[Ten
 
 
 def _hooks(
-    backbone: Backbone, layer: int, entries: list[tuple[int, int]], change: Change, positions: Reach
+    backbone: Backbone, layer: int, entries: list[tuple[int, int]], change: Change, positions: Reach, pre: bool
 ) -> list[Registration]:
-    on_columns = _on_columns(entries, change)
-    shape, noting = noting_shape(backbone.layers[layer].block)
+    on_columns, parts = _on_columns(entries, change), backbone.layers[layer]
+    shape, noting = noting_shape(parts.block)
 
-    def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
-        if backbone.own.rows_only:
-            return None
-        old = inputs[0].view(*shape, -1)  # some blocks run their MLP on [rows * tokens, hidden]
+    def changed(given: Tensor) -> Tensor:
+        old = given.view(*shape, -1)  # some blocks run their MLP on [rows * tokens, hidden]
         new = on_columns(old)
         if positions == "target":
             where = backbone.target_mask(layer, shape[0], shape[1]).to(new.device)
             new = torch.where(where[..., None], new, old)
-        return (new.view(inputs[0].shape),)
+        return new.view(given.shape)
 
-    return [noting, before(backbone.layers[layer].down, hook)]
+    if pre:  # of gate and up-projection in one matrix the gate comes first
+        return [noting, after(parts.gate or parts.up, lambda module, inputs, output: changed(output))]
+
+    def entering(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
+        return None if backbone.own.rows_only else (changed(inputs[0]),)
+
+    return [noting, before(parts.down, entering)]
 
 
 def multiply(factor: float) -> Change:

@@ -284,7 +284,8 @@ def _load_module(
 
 def _check_finite(name: str, module: nn.Module) -> None:
     for path, parameter in module.named_parameters():
-        if parameter.is_meta or parameter.dtype not in _FINITE_CHECKED or not parameter.numel():
+        plain = type(parameter) is nn.Parameter and parameter.dtype in _FINITE_CHECKED  # others are quantised
+        if parameter.is_meta or not plain or not parameter.numel():
             continue
         least, most = torch.aminmax(parameter.detach())
         if not (torch.isfinite(least) and torch.isfinite(most)):

@@ -17,6 +17,7 @@ from factneurons.models import neurons as weights
 from factneurons.models.adapters import Adapter
 from factneurons.models.backbone import Backbone
 from factneurons.models.limits import position_limit
+from factneurons.models.passes.inward import without_inward
 from factneurons.models.query import build_query, placed
 from factneurons.models.questions import Asking, Question
 from factneurons.models.suppression import answer_side_by_side, log_probabilities_of
@@ -196,15 +197,23 @@ class Model:
         return self.scale_values(neurons, 2.0, positions=positions)
 
     def scale_values(
-        self, neurons: Iterable[tuple[int, int]], factor: float, *, positions: Reach = "target"
+        self, neurons: Iterable[tuple[int, int]], factor: float, *, positions: Reach = "target", pre: bool = False
     ) -> AbstractContextManager[None]:
         """Multiply the neurons' values for the time of a `with` block.
 
         Positions: those at which the neurons of the query that is asked are meant (`Query.positions`, the target
         positions unless it says otherwise); in free generation (with its cache, and prompts padded on the left) the
         last prompt token and every generated one; with "all" every one.
+
+        With `pre` what the activation function is given is multiplied, as in released code (of gated MLPs the gate's
+        output): 0 is the same where act(0) = 0, 2 is not; and no fast path is taken.
+
+        Raises:
+            BadSetting: with `pre`, a mixture of experts, or an activation function that is not known.
         """
-        return interventions.changed_values(self.backbone, neurons, interventions.multiply(factor), positions)
+        if pre and (why := without_inward(self.backbone)):
+            refuse("pre", pre, f"False for {self.name}, {why}")
+        return interventions.changed_values(self.backbone, neurons, interventions.multiply(factor), positions, pre=pre)
 
     def set_values(
         self, values: Mapping[Neuron, float], *, positions: Reach = "target"

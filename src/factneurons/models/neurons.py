@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from factneurons.errors import BadSetting
-from factneurons.models.adapters import matrix, sizes
+from factneurons.models.adapters import matrix, sizes, weights_of
 from factneurons.models.backbone import Backbone
 from factneurons.models.types import FloatArray, Neuron
 
@@ -40,36 +41,40 @@ def checked(backbone: Backbone, neurons: Iterable[tuple[int, int]]) -> list[Neur
     return list(dict.fromkeys(existing(backbone, neurons)))
 
 
-def out_views(backbone: Backbone, neuron: Neuron) -> list[Tensor]:
+_Read = Callable[[nn.Module], Tensor]
+
+
+def out_views(backbone: Backbone, neuron: Neuron, read: _Read = matrix) -> list[Tensor]:
     """A view of what one unit of a neuron writes, [hidden]: one column of the down-projection."""
-    return [matrix(backbone.layers[neuron.layer].down).detach()[:, neuron.index]]
+    return [read(backbone.layers[neuron.layer].down).detach()[:, neuron.index]]
 
 
-def in_views(backbone: Backbone, neuron: Neuron) -> list[Tensor]:
+def in_views(backbone: Backbone, neuron: Neuron, read: _Read = matrix) -> list[Tensor]:
     """Views of what a neuron reads, each [hidden]: of the gate (where there is one), then of the up-projection."""
     layer = backbone.layers[neuron.layer]
-    up = matrix(layer.up).detach()
+    up = read(layer.up).detach()
     if backbone.adapter.fused:
         return [up[neuron.index], up[sizes(layer.down)[0] + neuron.index]]
-    gate = [] if layer.gate is None else [matrix(layer.gate).detach()[neuron.index]]
+    gate = [] if layer.gate is None else [read(layer.gate).detach()[neuron.index]]
     return [*gate, up[neuron.index]]
 
 
 def out_weights(backbone: Backbone, neurons: Iterable[tuple[int, int]]) -> FloatArray:
     """What one unit of each neuron writes to the residual stream, [neurons, hidden]."""
-    return _stacked([out_views(backbone, n)[0] for n in existing(backbone, neurons)], (0, backbone.hidden_size))
+    read = cache(weights_of)  # each matrix once: quantised ones take their time
+    return _stacked([out_views(backbone, n, read)[0] for n in existing(backbone, neurons)], (0, backbone.hidden_size))
 
 
 def in_weights(backbone: Backbone, neurons: Iterable[tuple[int, int]]) -> FloatArray:
     """What each neuron reads, [neurons, parts, hidden]: one part, or the gate's and then the up-projection's."""
-    parts = 2 if backbone.adapter.gated else 1
-    views = [torch.stack(in_views(backbone, neuron)) for neuron in existing(backbone, neurons)]
+    parts, read = 2 if backbone.adapter.gated else 1, cache(weights_of)
+    views = [torch.stack(in_views(backbone, neuron, read)) for neuron in existing(backbone, neurons)]
     return _stacked(views, (0, parts, backbone.hidden_size))
 
 
 def out_norms(backbone: Backbone) -> FloatArray:
     """The length of every neuron's out-weights, [layers, width]."""
-    norms = [matrix(layer.down).detach().float().norm(dim=0) for layer in backbone.layers]
+    norms = [weights_of(layer.down).detach().float().norm(dim=0) for layer in backbone.layers]
     found: FloatArray = torch.stack([norm.cpu() for norm in norms]).double().numpy()
     return found
 

@@ -22,9 +22,9 @@ from factneurons.models.adapters import (
     EXPERTS,
     MIXTURES,
     Adapter,
+    check_in_memory,
     is_projection,
     layers_of,
-    matrix,
     neuron_values,
     sizes,
 )
@@ -181,7 +181,7 @@ def _trial_pass(module: nn.Module, kind: str, blocks: list[nn.Module]) -> dict[n
     """
     projections = {child for block in blocks for child in block.modules() if is_projection(child)}
     for projection in projections:
-        matrix(projection)  # without weights in memory nothing can be tried, and this says so
+        check_in_memory(projection)  # without weights in memory nothing can be tried, and this says so
     seen: dict[nn.Module, _Passed] = {}
 
     norms = {child for block in blocks for child in block.modules() if not list(child.children())} - projections

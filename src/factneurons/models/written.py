@@ -26,6 +26,7 @@ from torch import Tensor
 from factneurons.errors import BadModel
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Prompt
+from factneurons.models.adapters import weights_of
 from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import after, stream_of
@@ -104,7 +105,7 @@ def _spelled(backbone: Backbone, token: int) -> str:
 @torch.no_grad()
 def _after_own_norms(backbone: Backbone, neuron: Neuron) -> Tensor:
     """A neuron's out-weights as they enter the residual stream, [hidden]."""
-    (row,) = out_views(backbone, neuron)
+    (row,) = out_views(backbone, neuron, weights_of)
     layer = backbone.layers[neuron.layer]
     for norm in (layer.after_mlp, layer.after_residual):
         if norm is not None:

@@ -13,9 +13,13 @@ from factneurons.multilingual.settings import RULES
 from factneurons.multilingual.types import REASONS as NOT_SHARED
 from factneurons.report import numbers
 from factneurons.report.numbers import plain
+from factneurons.runs.counts import counted
+from factneurons.statistics import SIGNIFICANCE
 
 if TYPE_CHECKING:
     from factneurons.editing.evaluation import EditEffect
+    from factneurons.experiments.ladder import RungTest
+    from factneurons.experiments.verdicts import Tested
 
 STAGES: Mapping[str, str] = {
     "locate": "find knowledge neurons",
@@ -131,3 +135,22 @@ def edit_effect(line: EditEffect) -> tuple[str, str, str, str]:
     interval = ranges(line.found) if line.found.clusters > 1 else ""
     control = "" if line.random is None else written(line.random.estimate)
     return written(line.before), written(line.found.estimate), interval, control
+
+
+def could_tell(test: Tested | RungTest, count: int, thing: str = "subject") -> str:
+    """What "cannot tell" leaves open: whether anything could have been told by so few; "" of other verdicts.
+
+    Args:
+        test: the test.
+        count: how many things it rests on.
+        thing: what they are.
+    """
+    if test.verdict != "cannot tell":
+        return ""
+    if test.smallest_p is None:
+        return f"no {thing} to tell it by"
+    of, smallest = counted(count, thing), numbers.p_value(test.smallest_p)
+    if test.smallest_p <= SIGNIFICANCE:
+        return f"with {of} p could have been as small as {smallest}: a clear difference would have been seen"
+    enough = "" if test.enough is None else f"; {test.enough} could do"
+    return f"could not have been told: with {of} the smallest p possible is {smallest}{enough}"

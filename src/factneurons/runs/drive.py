@@ -13,7 +13,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from factneurons.errors import BadFact, BadModel, BadNumber, BadRun, BadSetting, FactneuronsError, NotAskable
+from factneurons.errors import (
+    BadFact,
+    BadModel,
+    BadNumber,
+    BadRun,
+    BadSetting,
+    FactneuronsError,
+    NotAskable,
+    OutOfMemory,
+)
 from factneurons.facts.types import Fact
 from factneurons.runs.commits import key_of, new_commits, undisturbed
 from factneurons.runs.counts import Counts, Summary
@@ -98,6 +107,7 @@ _RUN_IS_WRONG = (BadModel, BadRun, BadSetting)
 _REASONS: tuple[tuple[type[FactneuronsError], str], ...] = (
     (BadFact, "bad-fact"),
     (BadNumber, "bad-number"),
+    (OutOfMemory, "out-of-memory"),
     (FactneuronsError, "failed"),
 )
 _SKIPS_PER_COMMIT = 500
@@ -331,16 +341,13 @@ class _Driver:
         except _RUN_IS_WRONG as error:
             return error
         except FactneuronsError as error:
-            if len(facts) > 1:
-                return self._one_by_one(facts, outcome)
-            skip = self._skip(facts[0], error)
-            if skip is None:
-                return error
-            outcome.add(facts, Batch({}, [skip]))
-            return None
-
-    def _one_by_one(self, facts: list[Fact], outcome: _Outcome) -> FactneuronsError | None:
-        for fact in facts:
+            if len(facts) == 1:
+                skip = self._skip(facts[0], error)
+                if skip is None:
+                    return error
+                outcome.add(facts, Batch({}, [skip]))
+                return None
+        for fact in facts:  # only here has the error let go of the memory that the facts took together
             failure = self._work_on([fact], outcome)
             if failure is not None:
                 return failure

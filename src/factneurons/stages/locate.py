@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from factneurons.attribution.locate import locate_batch
 from factneurons.attribution.methods import method_named
 from factneurons.attribution.settings import AttributionSettings, InterventionSettings, SelectionSettings
 from factneurons.attribution.tables import LOCATED
+from factneurons.attribution.target_size import Group, shares_of
 from factneurons.attribution.types import Located
 from factneurons.errors import BadRun
 from factneurons.facts.problems import Skipped
@@ -22,7 +24,7 @@ from factneurons.runs.counts import counted
 from factneurons.runs.drive import Batch
 from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
-from factneurons.settings import split_options, with_options
+from factneurons.settings import refuse, split_options, with_options
 from factneurons.stages.display import Display, Shown, display_of
 from factneurons.stages.stage import Data, Plan, Stage, drive_stage
 from factneurons.stages.test_neurons import test_neurons
@@ -80,6 +82,8 @@ def run_locate(
     choice = with_options(SelectionSettings, selection, own[SelectionSettings])
     test = with_options(InterventionSettings, tests, own[InterventionSettings])
     method_named(how.method)
+    if choice.target_size and limit is not None:  # a later call may go further, and the first facts' shares be others
+        refuse("limit", limit, "None with target_size, which asks all facts; FACTS?limit= chooses some")
     display = display_of(progress)
     skips: list[Skip] = []
     source = load_facts(facts, skip_bad=skip_bad, on_skip=lambda left_out: skips.append(skip_of(left_out)), limit=limit)
@@ -93,8 +97,16 @@ def run_locate(
         "revision": revision,
     }
 
+    @cache
+    def shares() -> dict[Group, float]:
+        found = shares_of(asked, load_facts(source, skip_bad=True), how, choice, multi_mask=multi_mask)
+        for (relation, language), share in found.items():
+            display.note(f"{relation} ({language}): neurons that {share:.0%} of a fact's prompts agree on")
+        return found
+
     def search(batch: list[Fact]) -> list[Located]:
-        return locate_batch(asked, batch, how, choice, multi_mask=multi_mask)
+        moved = shares() if choice.target_size else None
+        return locate_batch(asked, batch, how, choice, multi_mask=multi_mask, shares=moved)
 
     located = keep_located(
         search, asked, source, skips, Path(out), settings=kept, limit=limit, skip_bad=skip_bad, display=display

@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from factneurons.errors import BadFact, BadNumber, FactneuronsError
+from factneurons.errors import BadFact, BadNumber, FactneuronsError, OutOfMemory
 from factneurons.facts.types import Fact
 from factneurons.models.fingerprint import model_fingerprint
 from factneurons.models.model import Model
+from factneurons.models.passes.memory import as_one_line
 from factneurons.runs.command import command_line
 from factneurons.runs.counts import counted
-from factneurons.runs.drive import Work, drive
+from factneurons.runs.drive import Batch, Work, drive
 from factneurons.runs.manifest import DataIdentity, Manifest, ModelIdentity
 from factneurons.runs.skips import Skip
 from factneurons.runs.store import Run
@@ -128,7 +129,7 @@ def drive_stage(
                 run,
                 stage.name,
                 todo.facts,
-                todo.work,
+                _naming_what_does_not_fit(todo.work, f"{stage.title} with {model.name}"),
                 batch_size=BATCH,
                 skip_bad=skip_bad,
                 progress=progress,
@@ -161,12 +162,27 @@ def _manifest(stage: str, settings: Mapping[str, Any], seed: int, model: Model, 
     )
 
 
+def _naming_what_does_not_fit(work: Work, what: str) -> Work:
+    """The work, whose memory runs out in one line; where it is one fact's alone, the line names the fact."""
+
+    def run(facts: list[Fact]) -> Batch:
+        try:
+            with as_one_line(what):
+                return work(facts)
+        except OutOfMemory as error:
+            if len(facts) > 1:
+                raise
+            raise OutOfMemory(f"fact {facts[0].id!r} ({facts[0].language}): {error}") from error
+
+    return run
+
+
 @contextmanager
 def _told_what_is_kept(run: Run, stage: str) -> Iterator[None]:
     """Add to the error of one record or fact what was finished before it, and how to go on."""
     try:
         yield
-    except (BadFact, BadNumber) as error:
+    except (BadFact, BadNumber, OutOfMemory) as error:
         kept = run.counts(stage).done
         finished = f"{counted(kept, 'fact')} finished before it: kept in {run.folder}; " if kept else ""
         raise FactneuronsError(f"{error} ({finished}--skip-bad leaves out what is bad and goes on)") from error

@@ -9,9 +9,10 @@ import torch
 
 from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.errors import BadSetting
+from factneurons.errors import OutOfMemory
 from factneurons.models.passes.capture import capture
 from factneurons.models.passes.memory import (
+    as_one_line,
     budget_bytes,
     in_parts,
     is_out_of_memory,
@@ -63,7 +64,7 @@ def test_not_even_one_row(error):
         asked.append(rows)
         raise error
 
-    with pytest.raises(BadSetting, match=r"^attribution with m: not enough memory for a single row; use a") as caught:
+    with pytest.raises(OutOfMemory, match=r"^attribution with m: not enough memory for a single row; use a") as caught:
         with_backoff(run, 9, what="attribution with m")
     assert asked == [9, 4, 2, 1]
     assert caught.value.__cause__ is error
@@ -107,12 +108,24 @@ def test_one_thing_alone_does_not_fit(error):
         if 2 in part:
             raise error
 
-    with pytest.raises(BadSetting, match=r"^asking m: not enough memory for one prompt alone; use a") as caught:
+    with pytest.raises(OutOfMemory, match=r"^asking m: not enough memory for one prompt alone; use a") as caught:
         in_parts([0, 1, 2], run, what="asking m")
     assert caught.value.__cause__ is error
     with pytest.raises(type(error)) as raised:  # the caller can do with less
         in_parts([0, 1, 2], run, what=None)
     assert raised.value is error
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=names)
+def test_work_that_cannot_do_with_less_says_so_in_one_line(error):
+    with (
+        pytest.raises(OutOfMemory, match=r"^grouping with m: not enough memory; use a") as caught,
+        as_one_line("grouping with m"),
+    ):
+        raise error
+    assert caught.value.__cause__ is error
+    with pytest.raises(RuntimeError, match="shapes"), as_one_line("grouping with m"):
+        raise RuntimeError("shapes do not match")
 
 
 def test_other_errors_of_parts_pass():

@@ -47,15 +47,3 @@ def test_experiments_get_their_page_and_no_other(tmp_path, monkeypatch):
     assert run_report(run) == tmp_path / "experiments.html"
     with pytest.raises(BadSetting, match="leave out --out"):
         run_report(run, out=tmp_path / "x.html")
-
-
-def told(**given):
-    values = {"verdict": "cannot tell", "subjects": 4, "smallest_p": 0.125, "enough": 6, "could_tell": False, **given}
-    return experiments.could_tell(SimpleNamespace(**values))
-
-
-def test_cannot_tell_says_whether_it_could_have_been_told():
-    assert told() == "could not have been told: with 4 subjects the smallest p possible is 0.125; 6 could do"
-    assert "as small as 0.004: a clear difference would" in told(subjects=9, smallest_p=0.004, could_tell=True)
-    assert told(smallest_p=None) == "no facts to tell it by"
-    assert told(verdict="holds") == told(verdict="cannot tell by design") == ""

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from factneurons.experiments.ladder import COMPONENTS, PERTURBED
-from factneurons.report.sections.ladders import ladder_frame, ladders_in, over_models_in_words
+from factneurons.report.sections.ladders import ladder_frame, ladders_in
+from factneurons.report.text import could_tell
 from factneurons.runs.store import Run
 
 
@@ -89,5 +90,5 @@ def test_one_model_or_none_measured_is_no_ladder(folder):
 def test_a_test_over_models_says_what_so_few_could_have_told(folder):
     (climbed,) = ladders_in(folder, MODELS, tables("first", "second", "third"))
     followed = {each.aspect: each for each in climbed.followed}
-    words = over_models_in_words(followed[COMPONENTS].over_models, 3)
-    assert words == "with 3 models the smallest p possible is 1.000; 5 could do"
+    words = could_tell(followed[COMPONENTS].over_models, 3, "model")
+    assert words == "could not have been told: with 3 models the smallest p possible is 1.000; 5 could do"

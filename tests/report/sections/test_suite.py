@@ -12,8 +12,9 @@ from factneurons.experiments.cells import chosen_cells
 from factneurons.experiments.suite import EXPERIMENTS
 from factneurons.experiments.types import Measured
 from factneurons.report.html import environment, render
-from factneurons.report.sections.ladders import ladders_in, over_models_in_words
+from factneurons.report.sections.ladders import ladders_in
 from factneurons.report.sections.suite import SuiteModel, write_suite
+from factneurons.report.text import could_tell
 
 CELLS = chosen_cells(["attenuation", "overlap"])
 
@@ -76,9 +77,9 @@ def test_models_of_one_family_are_told_together(folder):
     page = render(
         environment(), "suite.html.j2", [],
         models=MODELS, data="", columns=[], groups={}, grid={}, beside=[], verdicts={}, climbed=climbed,
-        over_models_in_words=over_models_in_words,
+        could_tell=could_tell,
     )  # fmt: skip
     assert "Training: gpt2" in page
     assert "2,048 neurons" in page
-    assert "no fact was measured on every model" in page
+    assert "no model to tell it by" in page
     assert "<bdi><b></bdi>" not in page

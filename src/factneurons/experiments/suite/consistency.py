@@ -81,7 +81,7 @@ def prepare(study: Study) -> Work:
 
 
 def _threshold(fact: Fact, settings: AttributionSettings) -> float:
-    from factneurons.attribution.locate import threshold_for
+    from factneurons.attribution.methods import threshold_for
 
     return threshold_for(fact, settings, SelectionSettings())
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -114,7 +115,8 @@ def _written(
 ) -> list[dict[Query, str]]:
     """What the model answers, by question, with each of the sets multiplied: [sets].
 
-    Values of a causal model are changed row by row, so that all sets share passes; weights one set after the other.
+    Values of a causal model are changed row by row, so that all sets share passes; weights, and what stands before the
+    activation function, one set after the other.
 
     Raises:
         NotAskable: an encoder-decoder ("cannot-generate").
@@ -122,7 +124,8 @@ def _written(
     from factneurons.models.generation import generate
 
     model, prompts = study.model, [query.prompt for query in queries]
-    if model.kind == "causal" and change == "values":
+    pre = study.settings.attribution.before_activation(model.kind)
+    if model.kind == "causal" and change == "values" and not pre:
         rows = [neurons for neurons in sets for _ in queries]
         texts = generate(model, prompts * len(sets), rows, factor, tokens=TOKENS)
         return [
@@ -131,7 +134,7 @@ def _written(
         ]
     if model.kind == "encoder-decoder":
         raise NotAskable("cannot-generate", f"{model.name} writes no text here: it is asked as {model.kind}")
-    changed = model.scale_values if change == "values" else model.scale_weights
+    changed = partial(model.scale_values, pre=pre) if change == "values" else model.scale_weights
     found = []
     for neurons in sets:
         with changed(neurons, factor):

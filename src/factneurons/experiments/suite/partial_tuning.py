@@ -223,6 +223,6 @@ EXPERIMENT = Experiment(
     measures=MEASURES,
     claims=tuple(_claims()),
     prepare=prepare,
-    options=("new",),
+    options=("new", "parts"),
     charts=(Chart("Prompts answered rightly", (NEW, REPHRASED, OLD)),),
 )

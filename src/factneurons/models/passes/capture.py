@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from transformers.cache_utils import DynamicCache
 from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import MODEL_ERRORS, Registration, after, before, stream_of
+from factneurons.models.passes.inward import Inward, reading
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.types import Query
 
@@ -35,6 +37,7 @@ class Capture:
         residuals: per layer [I, n, hidden], what the MLP's output is added to.
         keys, values: causal models, per layer [queries, heads, tokens, head size].
         outputs: encoders, per layer [queries, tokens, hidden], the block's output.
+        inward: what the activation functions are given, where neurons are meant before them.
     """
 
     batch: Batch
@@ -48,6 +51,12 @@ class Capture:
     keys: list[Tensor] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
     outputs: list[Tensor] = field(default_factory=list)
+    inward: Inward | None = None
+
+    @property
+    def vectors(self) -> list[Tensor]:
+        """Per layer [I, n, width], what is attributed: the neurons' values, or what stands before them."""
+        return self.activations if self.inward is None else self.inward.values
 
     @property
     def size(self) -> int:
@@ -74,6 +83,7 @@ class Capture:
             log_probabilities=self.log_probabilities[items],
             activations=[value[items] for value in self.activations],
             residuals=[value[items] for value in self.residuals],
+            inward=None if self.inward is None else self.inward.subset(items),
         )
 
 
@@ -83,7 +93,9 @@ Item = tuple[int, tuple[int, ...]]
 
 @torch.inference_mode(False)  # what is kept may be asked for gradients later
 @torch.no_grad()
-def capture(backbone: Backbone, queries: Sequence[Query], items: Sequence[Item], *, contrast: bool = False) -> Capture:
+def capture(
+    backbone: Backbone, queries: Sequence[Query], items: Sequence[Item], *, contrast: bool = False, pre: bool = False
+) -> Capture:
     """Run queries once and keep what rows that change only these items' target positions can share.
 
     Args:
@@ -91,16 +103,22 @@ def capture(backbone: Backbone, queries: Sequence[Query], items: Sequence[Item],
         queries: what goes into one batch (`batches.groups`).
         items: a query's row in the batch, and the answer's tokens that are meant.
         contrast: whether targets are set against the token ids that the queries name (n = 1).
+        pre: whether neurons are meant before their activation function.
+
+    Raises:
+        BadModel: with `pre`, their values do not follow from what stands there.
     """
     batch = Batch.of(queries, backbone.device)
     rows, positions, targets = _index(batch, items, backbone.device)
-    seen = _Seen(backbone, rows, positions, batch)
+    seen = _Seen(backbone, rows, positions, batch, pre=pre)
     cache = DynamicCache() if stores_keys(backbone) else None
     with fast_products(backbone.device, backbone.dtype):
         hidden = backbone.to_head(batch, hooks=seen.registrations(), cache=cache)
         at_targets = hidden[rows[:, None], positions]
         flat = at_targets.reshape(-1, hidden.shape[-1])
         log_probabilities = backbone.head.log_probabilities(flat, targets.reshape(-1).to(flat.device))
+    if seen.inward is not None:
+        seen.inward.check(backbone, seen.activation)
     others = [queries[row].against for row, _ in items] if contrast else []
     return Capture(
         batch=batch,
@@ -114,6 +132,7 @@ def capture(backbone: Backbone, queries: Sequence[Query], items: Sequence[Item],
         keys=_stored(cache, "keys"),
         values=_stored(cache, "values"),
         outputs=seen.outputs,
+        inward=seen.inward,
     )
 
 
@@ -171,20 +190,21 @@ def _stored(cache: DynamicCache | None, name: str) -> list[Tensor]:
 class _Seen:
     """Collects, layer by layer, what the capture keeps."""
 
-    def __init__(self, backbone: Backbone, rows: Tensor, positions: Tensor, batch: Batch) -> None:
+    def __init__(self, backbone: Backbone, rows: Tensor, positions: Tensor, batch: Batch, *, pre: bool) -> None:
         count = backbone.layer_count
         self._backbone, self._rows, self._positions, self._batch = backbone, rows, positions, batch
         self.activation: list[Tensor] = [rows] * count
         self.own: list[Tensor] = [rows] * count
         self.total: list[Tensor] = [rows] * count
         self.outputs: list[Tensor] = [rows] * count if backbone.kind == "cloze" else []
+        self.inward = Inward([rows] * count, [None] * count) if pre else None
 
     def _at(self, layer: int, value: Tensor) -> Tensor:
         value = value.reshape(len(self._batch.queries), -1, value.shape[-1])
         where = places(self._backbone, self._batch, layer, self._rows, self._positions)
         return value[self._rows[:, None].to(value.device), where.to(value.device)]
 
-    def _keep(self, store: list[Tensor], layer: int) -> Callable[[Tensor], None]:
+    def _keep(self, store: list[Any], layer: int) -> Callable[[Tensor], None]:
         return lambda value: store.__setitem__(layer, self._at(layer, value))
 
     def registrations(self) -> list[Registration]:
@@ -197,6 +217,9 @@ class _Seen:
                 hooks.append(before(layer.after_residual, _first_input(keep_total)))
             else:
                 hooks.append(after(layer.block, _output(keep_total)))
+            if self.inward is not None:
+                keep, keep_factor = (self._keep(part, number) for part in (self.inward.values, self.inward.factors))
+                hooks += reading(self._backbone, number, keep, keep_factor)
             if self.outputs:
                 hooks.append(after(layer.block, _output(partial(self.outputs.__setitem__, number))))
         return hooks

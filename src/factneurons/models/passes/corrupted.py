@@ -13,6 +13,7 @@ from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import Reached, before, hooked
 from factneurons.models.passes.capture import places
+from factneurons.models.passes.inward import reading
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.passes.memory import in_parts
 from factneurons.models.types import Query
@@ -46,12 +47,18 @@ def corrupted(query: Query, positions: Sequence[int], token: int) -> Query:
 
 
 @torch.no_grad()
-def target_activations(backbone: Backbone, queries: Sequence[Query]) -> list[Tensor]:
-    """The neurons' values, per layer [queries, n, width], of queries of one shape (n target positions each)."""
+def target_activations(backbone: Backbone, queries: Sequence[Query], *, pre: bool = False) -> list[Tensor]:
+    """The neurons' values, per layer [queries, n, width], of queries of one shape (n target positions each).
+
+    Args:
+        backbone: the network.
+        queries: what is run.
+        pre: not their values but what their activation function is given.
+    """
 
     def run(part: Sequence[Query]) -> list[Tensor]:
         with fast_products(backbone.device, backbone.dtype):
-            return _run(backbone, Batch.of(part, backbone.device))
+            return _run(backbone, Batch.of(part, backbone.device), pre=pre)
 
     step = max(1, _TOKENS // len(queries[0].input_ids))
     batches = [queries[begin : begin + step] for begin in range(0, len(queries), step)]
@@ -59,19 +66,25 @@ def target_activations(backbone: Backbone, queries: Sequence[Query]) -> list[Ten
     return [torch.cat(values) for values in zip(*found, strict=True)]
 
 
-def _run(backbone: Backbone, batch: Batch) -> list[Tensor]:
+def _run(backbone: Backbone, batch: Batch, *, pre: bool) -> list[Tensor]:
     seen: list[Tensor] = []
     rows = torch.arange(len(batch.queries))
     targets = torch.tensor([query.target_positions for query in batch.queries])
 
-    def keep(module: nn.Module, inputs: tuple[Tensor]) -> None:
-        value = inputs[0].reshape(len(batch.queries), -1, inputs[0].shape[-1])
+    def keep(value: Tensor) -> None:
+        value = value.reshape(len(batch.queries), -1, value.shape[-1])
         where = places(backbone, batch, len(seen), rows, targets)
         seen.append(value[rows[:, None].to(value.device), where.to(value.device)])
         if len(seen) == backbone.layer_count:
             raise Reached
 
-    with hooked([before(layer.down, keep) for layer in backbone.layers]):
+    def entering(module: nn.Module, inputs: tuple[Tensor]) -> None:
+        keep(inputs[0])
+
+    hooks = [before(layer.down, entering) for layer in backbone.layers]
+    if pre:
+        hooks = [hook for number in range(backbone.layer_count) for hook in reading(backbone, number, keep)]
+    with hooked(hooks):
         try:
             backbone.to_head(batch)
         except Reached:

@@ -35,10 +35,27 @@ def values_and_gradients(backbone: Backbone, captured: Capture, points: Points, 
     Args:
         backbone: any model's.
         captured: items at one target position each (n = 1).
-        points: the points, per layer.
+        points: the points, per layer, of what `captured.vectors` are.
         target: which function of the answer token's logits F is.
     """
-    leaves = [None if point is None else point.detach().requires_grad_(True) for point in points]
+    if captured.inward is None:
+        return _by_values(backbone, captured, points, target)
+    with torch.enable_grad():
+        leaves = _leaves(points)
+        read = [None if leaf is None else captured.inward.read(backbone, n, leaf) for n, leaf in enumerate(leaves)]
+    values, slopes = _by_values(backbone, captured, read, target)
+    triples = zip(leaves, read, slopes, strict=True)
+    return values, [
+        None if leaf is None or at is None else torch.autograd.grad(at, leaf, slope)[0] for leaf, at, slope in triples
+    ]
+
+
+def _leaves(points: Points) -> list[Tensor | None]:
+    return [None if point is None else point.detach().requires_grad_(True) for point in points]
+
+
+def _by_values(backbone: Backbone, captured: Capture, points: Points, target: Target) -> Result:
+    leaves = _leaves(points)
     with fast_products(backbone.device, backbone.dtype), torch.enable_grad():
         if fast_path_fits(backbone, captured):
             try:
@@ -49,7 +66,7 @@ def values_and_gradients(backbone: Backbone, captured: Capture, points: Points, 
 
 
 def values_at(backbone: Backbone, captured: Capture, points: Points, target: Target) -> list[Tensor | None]:
-    """F alone at every point, [I, rows] per layer (arguments as in `values_and_gradients`)."""
+    """F alone at every point, [I, rows] per layer (as in `values_and_gradients`; points: the neurons' values)."""
     with fast_products(backbone.device, backbone.dtype):
         if fast_path_fits(backbone, captured):
             try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 
-from factneurons.errors import BadSetting
+from factneurons.errors import OutOfMemory
 from factneurons.models.backbone import Backbone
 from factneurons.models.passes.capture import Capture
 
@@ -20,6 +21,7 @@ _LEAST = 128 * 2**20
 _HIDDEN_COPIES = 9
 _NEURON_COPIES = 3
 _GATED_COPIES = 5
+_REMEDY = "use a smaller model, a lower precision or a machine with more memory"
 _MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
@@ -51,7 +53,7 @@ def with_backoff(run: Callable[[int], None], rows: int, *, what: str) -> None:
     """Call `run(rows)`; when memory runs out, call it again with half as many rows.
 
     Raises:
-        BadSetting: one row alone does not fit.
+        OutOfMemory: one row alone does not fit.
     """
     while True:
         try:
@@ -76,7 +78,7 @@ def in_parts(
             and gets the error as it is.
 
     Raises:
-        BadSetting: one thing alone does not fit.
+        OutOfMemory: one thing alone does not fit.
     """
     results: list[_Result] = []
     begin, size = 0, len(things)
@@ -96,11 +98,26 @@ def in_parts(
     return results
 
 
+@contextmanager
+def as_one_line(what: str) -> Iterator[None]:
+    """Around work that cannot do with less: its memory running out becomes one line.
+
+    Raises:
+        OutOfMemory: memory ran out inside.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(f"{what}: not enough memory; {_REMEDY}") from error
+
+
 def _refuse_unless_smaller_may_fit(error: MemoryError | RuntimeError, size: int, message: str) -> None:
     if not is_out_of_memory(error):
         raise error
     if size <= 1:
-        raise BadSetting(f"{message}; use a smaller model, a lower precision or a machine with more memory") from error
+        raise OutOfMemory(f"{message}; {_REMEDY}") from error
 
 
 def _make_room() -> None:

@@ -28,6 +28,7 @@ from factneurons.report.charts import (
     with_interval,
 )
 from factneurons.report.html import environment, render, write_figures, write_page
+from factneurons.report.text import could_tell
 from factneurons.runs.files import disk_errors_in_one_line, replace_file
 from factneurons.runs.reading import measurements_of
 from factneurons.runs.store import Run
@@ -65,20 +66,6 @@ class ExperimentSection:
     def table(self) -> list[Cell]:
         """The means that a table shows; those by number (of a layer, of groups) are in the charts and the CSV file."""
         return [cell for cell in self.cells if not cell.place.isdecimal()]
-
-
-def could_tell(tested: Tested) -> str:
-    """What a verdict that is none leaves open: whether more could have been told of so few facts; "" of others."""
-    if tested.verdict != "cannot tell":
-        return ""
-    if tested.smallest_p is None:
-        return "no facts to tell it by"
-    facts = f"{tested.subjects} subject{'' if tested.subjects == 1 else 's'}"
-    smallest = numbers.p_value(tested.smallest_p)
-    if tested.could_tell:
-        return f"with {facts} p could have been as small as {smallest}: a clear difference would have been seen"
-    enough = "" if tested.enough is None else f"; {tested.enough} could do"
-    return f"could not have been told: with {facts} the smallest p possible is {smallest}{enough}"
 
 
 def experiment_section(run: Run, experiment: Experiment) -> ExperimentSection:

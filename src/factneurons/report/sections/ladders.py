@@ -10,7 +10,6 @@ from typing import Protocol
 import pandas as pd
 
 from factneurons.experiments.ladder import Followed, GoTogether, Ladder, Rung, RungTest, follow, ladders_of
-from factneurons.report import numbers
 from factneurons.runs.store import Run
 
 
@@ -68,16 +67,6 @@ def ladders_in(
         for ladder in ladders
         for language in dict.fromkeys(each.language for each in followed if each.ladder is ladder)
     ]
-
-
-def over_models_in_words(test: RungTest, models: int) -> str:
-    """What a test over models leaves open: whether so few could have told anything; "" where it told."""
-    if test.verdict != "cannot tell":
-        return ""
-    if test.smallest_p is None:
-        return "no fact was measured on every model"
-    enough = "" if test.enough is None else f"; {test.enough} could do"
-    return f"with {models} models the smallest p possible is {numbers.p_value(test.smallest_p)}{enough}"
 
 
 def ladder_frame(climbed: Sequence[Climbed]) -> pd.DataFrame:

@@ -16,7 +16,8 @@ from factneurons.experiments.suite import experiment_named
 from factneurons.experiments.verdicts import Cell, Tested, cells_of, judged_together
 from factneurons.report.html import environment, render, write_page
 from factneurons.report.sections.experiments import PAGE as EXPERIMENTS_PAGE
-from factneurons.report.sections.ladders import ladder_frame, ladders_in, over_models_in_words
+from factneurons.report.sections.ladders import ladder_frame, ladders_in
+from factneurons.report.text import could_tell
 from factneurons.runs.files import disk_errors_in_one_line, replace_file
 from factneurons.runs.reading import measurements_of
 from factneurons.runs.store import MANIFEST, Run
@@ -107,7 +108,9 @@ def _row(entry: _Entry) -> dict[str, object]:
         "p_value": tested.p_value if tested is not None else None,
         "facts": tested.facts if tested is not None else 0,
         "subjects": tested.subjects if tested is not None else 0,
+        "smallest_p": tested.smallest_p if tested is not None else None,
         "enough": tested.enough if tested is not None else None,
+        "open": could_tell(tested, tested.subjects) if tested is not None else "",
         "by_design": tested.by_design if tested is not None else 0,
         "failure": entry.failure,
         "page": entry.link,
@@ -183,7 +186,7 @@ def write_suite(
     html = render(
         environment(), "suite.html.j2", [],
         models=models, data=data, columns=columns, groups=groups, grid=grid, beside=beside, verdicts=verdicts,
-        climbed=climbed, over_models_in_words=over_models_in_words,
+        climbed=climbed, could_tell=could_tell,
     )  # fmt: skip
     write_page(folder / PAGE, html)
     results, ladder, binary = _frame(entries), ladder_frame(climbed), io.BytesIO()

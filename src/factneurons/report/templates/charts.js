@@ -16,7 +16,11 @@
   function draw(holder) {
     if (holder.dataset.drawn || !window.vegaEmbed) return;
     holder.dataset.drawn = "yes";
-    window.vegaEmbed(holder, specifications[holder.dataset.chart], options).catch(function (error) {
+    window.vegaEmbed(holder, specifications[holder.dataset.chart], options).then(function () {
+      // To a screen reader one picture with a name, not a group for every mark: its numbers are in the table below it.
+      holder.setAttribute("role", "img");
+      for (const child of holder.children) child.setAttribute("aria-hidden", "true");
+    }).catch(function (error) {
       holder.textContent = "This chart could not be drawn: " + error.message;
     });
   }
@@ -32,9 +36,23 @@
     for (; around; around = around.parentElement) if (around.tagName === "DETAILS") around.open = true;
   }
 
+  // What scrolls can be scrolled by keys: it takes the focus, and says what it is.
+  function reachScrolled() {
+    for (const box of document.querySelectorAll(".wide")) {
+      if (box.scrollWidth <= box.clientWidth && box.scrollHeight <= box.clientHeight) continue;
+      box.tabIndex = 0;
+      box.setAttribute("role", "group");
+      box.setAttribute("aria-label", "A table that scrolls");
+    }
+  }
+
   document.addEventListener("toggle", drawOpen, true);
+  document.addEventListener("toggle", reachScrolled, true);
+  document.addEventListener("shown", reachScrolled);
+  window.addEventListener("resize", reachScrolled);
   document.addEventListener("shown", drawOpen);
   window.addEventListener("hashchange", openTarget);
   openTarget();
   drawOpen();
+  reachScrolled();
 })();
