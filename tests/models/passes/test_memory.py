@@ -198,7 +198,7 @@ def test_every_limit_down_to_one_row(name, shared_model, new_query, trial):
         for tokens in np.unique(np.geomspace(1, most, trial.times).astype(int))[::-1].tolist():
             limit[0] = tokens
             found = None
-            with suppress(BadSetting):
+            with suppress(OutOfMemory):
                 found = WHOLE[name](model, queries, sets)
             finished.append(found is not None)
             assert max(retries) <= math.log2(most) + 1
@@ -206,7 +206,7 @@ def test_every_limit_down_to_one_row(name, shared_model, new_query, trial):
                 for one, other in zip(found, expected, strict=True):
                     assert one == pytest.approx(other, rel=1e-6, abs=1e-12)
         limit[0] = 0
-        with pytest.raises(BadSetting, match=r"not enough memory for (a single row|one prompt alone); use"):
+        with pytest.raises(OutOfMemory, match=r"not enough memory for (a single row|one prompt alone); use"):
             WHOLE[name](model, queries, sets)
     finally:
         handle.remove()
