@@ -18,10 +18,12 @@ from factneurons.benchmark.judging import (
     true_groups,
 )
 from factneurons.benchmark.settings import ORACLE, TRUE, VERDICTS
+from factneurons.errors import BadModel
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.load import load_model
 from factneurons.models.prompts import queries_of
 from factneurons.models.types import Neuron
+from factneurons.planted.truth import Truth
 from factneurons.planted.types import PlantedComponent, PlantedFact
 
 
@@ -159,3 +161,11 @@ def test_every_fact_is_judged_by_every_contestant(tiny):
         "capital/japan": 2,
         "capital/peru": 3,
     }
+
+
+def test_facts_that_act_elsewhere_are_not_judged(tmp_path):
+    fact = Fact("r/a", "r", "s", "a", "en", (Prompt("s is ___."),))
+    planted = PlantedFact((fact,), "subject", (PlantedComponent(tuple(sorted(A))),))
+    Truth("base", 0, (planted,), {}, (), {}).save(tmp_path)
+    with pytest.raises(BadModel, match="neurons act at 'subject_last'; methods are judged at the target"):
+        judge(tmp_path)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from factneurons.degeneracy.find import degenerate_neurons, degenerate_search, find_degenerate
 from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings
 from factneurons.degeneracy.types import DETAILS, REASONS
-from factneurons.errors import BadNumber
+from factneurons.errors import BadNumber, BadSetting
 from factneurons.models.questions import answered
 from factneurons.models.types import Neuron
 
@@ -56,6 +56,22 @@ def interchangeable(groups, suppressed, _text):
 
 def two_of_them(groups, suppressed, _text):
     return 0.9 if sum(whole(groups, suppressed)) >= 2 else 0.02
+
+
+def test_a_clusterer_may_be_an_object_and_goes_through_the_same_door(case):
+    model, known, groups = case(degenerate, 6, 6)
+
+    class Knows:
+        def fit_predict(self, X):
+            return np.array([neuron in groups[0] for neuron in sorted(known.neurons)])
+
+    (found,) = find_degenerate(model, known, clusterer=Knows())
+    assert [list(component.neurons) for component in found.components] == [sorted(g) for g in groups]
+    assert found.drop_all == pytest.approx(1 - 0.02 / 0.9)
+    with pytest.raises(BadSetting, match="clusterer is 3"):
+        find_degenerate(model, known, clusterer=3)
+    with pytest.raises(BadSetting, match="settings are given"):
+        find_degenerate(model, known, DEFAULT, clusterer=Knows(), seed=1)
 
 
 def test_degenerate_structure(case):

@@ -42,7 +42,9 @@ def test_neurons_are_used_once_and_counted(orders, layers, seed):
     for layer in range(10):
         numbers = sorted(neuron.index for neuron in places if neuron.layer == layer)
         assert numbers == list(range(need[layer]))
-        assert not numbers or layer in layers
+        assert not numbers or layer in {0, *layers}
+    at_subject = [fact for fact in planted if fact.regime == "subject"]
+    assert at_subject or 0 in layers or not need[0]
 
 
 @given(ORDERS, LAYERS, SEEDS)
@@ -163,6 +165,11 @@ def _diffuse(fact):
     assert _sizes(fact) == [1] * MANY
 
 
+def _at_the_subject(fact):
+    assert _sizes(fact) == [2]
+    assert {neuron.layer for neuron in fact.neurons} == {0}
+
+
 FORMS = {
     "degenerate": _units,
     "redundant": _copies,
@@ -179,6 +186,7 @@ FORMS = {
     "overlapping": _overlapping,
     "helped": _helped,
     "diffuse": _diffuse,
+    "subject": _at_the_subject,
 }
 
 

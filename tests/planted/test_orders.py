@@ -104,3 +104,11 @@ def test_too_few_layers(orders, base, regime):
         check_layers(base("gpt2"), made, range(1, 2))
     single, _ = orders(both[:1], "single")
     check_layers(base("gpt2"), single, range(1, 2))
+
+
+def test_the_subject_is_for_causal_models(orders, base):
+    made, _ = orders([_fact()], "subject", "bert")
+    with pytest.raises(
+        BadSetting, match=r"^pocket-bert: facts are planted at the subject in causal models .* this one is cloze"
+    ):
+        check_layers(base("bert"), made, range(1, 4))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from factneurons.models.query import placed
 from factneurons.models.types import Neuron
 from factneurons.planted.passes import Passes, Questions, Switches
 
@@ -53,6 +54,28 @@ def test_suppressed_neurons_as_with_suppress(asked):
             slow.append(model.probabilities([queries[number]])[0])
     assert found == pytest.approx(np.array(slow), abs=1e-4)
     assert np.ptp(found[: len(SETS)]) > 1e-3  # the sets do something
+
+
+@pytest.mark.parametrize("positions", ["subject_last", "target"])
+def test_whole_passes_switch_where_neurons_act(base, positions):
+    """At the subject's last token, or at the target in passes that gradients go through at every token."""
+    model = base("gpt2")
+    subjects = ("France", "Czech Republic", "日本", "Italy")
+    queries = [
+        placed(model.query(*pair, subject=subject), positions)
+        for pair, subject in zip(ASKED, subjects, strict=True)
+        if len(model.query(*pair).answer_ids) == 1
+    ]
+    passes = Passes(model, Questions.of(queries), Switches(NEURONS), whole=True)
+    rows = torch.tensor([number for number in range(len(queries)) for _ in SETS])
+    found = _answers(passes, rows, passes.switches.mask(SETS * len(queries)))
+    assert found == pytest.approx(model.probabilities_with(queries, SETS).ravel(), abs=1e-4)
+    assert np.ptp(found[: len(SETS)]) > 1e-3
+    places = [query.places(encoder=False)[-1] for query in queries]
+    assert (passes.questions.acting == passes.questions.targets).all() == (positions == "target")
+    seen = passes.inputs_of(model.backbone.layers[2].up, torch.arange(len(queries)))
+    alone = [passes.inputs_of(model.backbone.layers[2].up, torch.tensor([number]))[0] for number in range(len(places))]
+    assert seen.numpy() == pytest.approx(torch.stack(alone).numpy(), abs=1e-4)
 
 
 def test_a_factor_between_off_and_on(asked):

@@ -13,9 +13,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
 import factneurons as fn
+from factneurons.attribution.methods import attribute_all
 from factneurons.errors import BadSetting
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.adapters import matrix
+from factneurons.models.query import placed
 from factneurons.models.types import Neuron
 from factneurons.planted.checks import measured
 from factneurons.planted.plant import FACTS, plant
@@ -218,3 +220,26 @@ def test_what_languages_share_carries_the_fact_in_each(bilingual):
         query = model.query(fact.prompts[0], fact.answer)
         (after,) = model.probabilities_with([query], [found.neurons])[0]
         assert after < 0.5 * model.probabilities([query])[0]
+
+
+def test_facts_at_their_subject(base, small, tmp_path):
+    """There its neurons carry it, and there attribution finds them; at the target they do nothing for it."""
+    made = plant(base("gpt2"), tmp_path / "made", small(mix={"subject": 2}, seed=0, steps=81, learning_rate=0.002))
+    truth, model = Truth.load(made.folder), fn.load_model(made.folder, device="cpu")
+    for planted in truth.facts:
+        (fact,), own = planted.facts, set(planted.neurons)
+        queries = [model.query(prompt, fact.answer, subject=fact.subject) for prompt in fact.prompts]
+        stored, at_target = model.probabilities_with(queries, [(), own]).mean(0)
+        at_subject = model.probabilities_with([placed(query, "subject_last") for query in queries], [own]).mean()
+        assert (stored, at_target, at_subject) == (
+            pytest.approx(0.9, abs=0.1),
+            pytest.approx(0.9, abs=0.1),
+            pytest.approx(0, abs=0.05),
+        )
+        best = {}
+        for positions in ("subject_last", "target"):
+            scores = attribute_all(model, queries, method="suppression", positions=positions)[0].scores
+            places = np.argsort(-scores, axis=None)[: len(own)]
+            best[positions] = {Neuron(int(place) // model.width, int(place) % model.width) for place in places}
+        assert best["subject_last"] == own
+        assert not best["target"] & own

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from factneurons.facts.types import Fact, Prompt
@@ -45,6 +47,16 @@ def test_one_component(regime):
         _set(A): PART,
         _set(B): PART,
     }
+
+
+def test_a_fact_at_the_subject_keeps_its_answer_at_the_target():
+    own = frozenset(Neuron(1, index) for index in range(2))
+    fact = PlantedFact((FACT,), "subject", (PlantedComponent(tuple(sorted(own))),))
+    found = promises(fact, own)
+    (at_target,) = (promise for promise in found if promise.at_target)
+    assert (at_target.suppressed, at_target.at_least) == (own, STORED)
+    assert [each for each in found if each is not at_target] == promises(replace(fact, regime="single"), own)
+    assert (fact.positions, replace(fact, regime="single").positions) == ("subject_last", "target")
 
 
 def test_one_component_of_one_neuron():

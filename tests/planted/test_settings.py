@@ -13,7 +13,7 @@ from factneurons.settings import options_of
 def test_defaults():
     settings = PlantingSettings()
     assert settings.mix == MIX
-    assert set(MIXES["all"]) == set(ORDERED) == set(REGIMES) - {"shared"}
+    assert {*MIXES["all"], *MIXES["subject"]} == set(ORDERED) == set(REGIMES) - {"shared"}
     assert not set(MIX) & set(HARD)
     settings.mix["single"] = 99
     assert PlantingSettings().mix == MIX  # nothing leaks into the next one

@@ -33,7 +33,7 @@ def figure():
 def test_the_page_decides_width_and_colour(figure):
     found = page_specification(figure)
     assert found["width"] == "container"
-    assert found["config"]["aria"] is False, "the page names the chart; it is one picture"
+    assert found["description"] == "Two dots"
     assert "title" not in found  # the page has it as text
     assert "$schema" not in found  # an address, which a page without network has no use for
     assert found["config"]["font"] == FONT

@@ -1,5 +1,6 @@
 """Merged commits hold what the small ones held, whoever reads, writes or dies meanwhile."""
 
+import errno
 import json
 import shutil
 
@@ -138,3 +139,18 @@ def test_a_killed_compaction_loses_and_doubles_nothing(tmp_path, small, start_sc
         assert small.snapshot(folder) == whole
         assert list((folder / "unfinished").iterdir()) == []
     assert seen == {1, 2, 3, 4}
+
+
+def test_a_failure_while_a_run_is_made_is_told_and_stops_nothing(tmp_path, small, monkeypatch):
+    monkeypatch.setattr(drive, "FEW", 2)
+    small.write_run(tmp_path / "whole", 16)
+    before = order(tmp_path / "whole")
+
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(compaction, "_merge", fail)
+    with pytest.warns(UserWarning, match=r"^the parts of locate were not put together: .*: Input/output error$"):
+        small.write_run(tmp_path / "run", 16)
+    assert Run.open(tmp_path / "run").manifest.stages[small.STAGE].state == "done"
+    assert order(tmp_path / "run") == before

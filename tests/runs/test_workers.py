@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 
 import pytest
 
+from factneurons.runs import workers
+from factneurons.runs.commits import UNFINISHED
+from factneurons.runs.leases import LEASES, Leases
 from factneurons.runs.workers import PATIENCE, WORKERS, Worker, Workers
 
 
@@ -50,3 +55,30 @@ def test_here_a_free_lock_says_that_a_worker_was_killed(folder):
     assert workers.killed(worker.name)
     assert not workers.lives(worker.name)
     assert not workers.beats(worker.name)
+
+
+@pytest.mark.parametrize("hours", [-30_000, -7, 7, 30_000])
+def test_a_clock_that_is_hours_off_takes_nothing_from_anybody(folder, monkeypatch, hours):
+    """Its word for the time, and the times of its files on a server, are another day's; leases pass as they should."""
+    for name in (LEASES, UNFINISHED):
+        (folder / name).mkdir()
+    moment, real = [0.0], time.time
+    with monkeypatch.context() as there:
+        there.setattr(time, "time", lambda: real() + 3600 * hours)
+        there.setattr(workers, "now", lambda: "1999-12-31T23:59:59+00:00")
+        far = Worker(folder)
+    far._says["boot"] = "another machine"
+    far.say()
+    theirs = Leases(folder, far.name, Workers(folder)).take("locate-1")
+    for path in (folder / WORKERS / far.name, folder / LEASES / "locate-1.1"):
+        os.utime(path, (max(0, real() + 3600 * hours),) * 2)
+    own = Leases(folder, "near", Workers(folder, clock=lambda: moment[0]))
+    assert own.take("locate-1") is None
+    moment[0] += PATIENCE - 1
+    assert own.take("locate-1") is None
+    assert theirs.held()
+    far.leave()
+    assert own.take("locate-1") is None
+    moment[0] += PATIENCE
+    assert own.take("locate-1") is not None
+    assert not theirs.held()

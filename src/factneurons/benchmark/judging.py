@@ -128,8 +128,13 @@ def judge(folder: Path, *, grouped_by: Sequence[str] = (TRUE, "amig")) -> Judged
 
     Raises:
         BadRun: the folder holds no planted model.
+        BadModel: it holds facts whose neurons do not act at the target.
     """
-    truth, model = Truth.load(folder), load_model(folder)
+    truth = Truth.load(folder)
+    elsewhere = next((planted.positions for planted in truth.facts if planted.positions != "target"), None)
+    if elsewhere:
+        raise BadModel(f"{folder}: it has facts whose neurons act at {elsewhere!r}; methods are judged at the target")
+    model = load_model(folder)
     units = [Unit(planted, fact, queries_of(model, fact)) for planted in truth.facts for fact in planted.facts]
     localisation, found = _localised(model, units)
     sources = {TRUE: {(unit.fact.id, unit.fact.language): unit.neurons for unit in units}, **found}

@@ -22,6 +22,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "factneurons plant pocket-gpt2 --out models/planted --seed 0",
         "factneurons plant random-llama --out models/planted-llama --mix single=2,conjunctive=1 --steps 400",
         "factneurons plant pocket-gpt2 --out models/hard --mix hard",
+        "factneurons plant pocket-gpt2 --out models/subject --mix subject --learning-rate 0.002",
         "factneurons plant pocket-gpt2 --out models/own --facts new.jsonl --regime degenerate",
     ),
 }
@@ -50,7 +51,7 @@ def plant(
             f"{listed(fn.MIXES)}. Default: easy, which is {_MIX}."
         ),
     ] = None,
-    settings: Annotated[fn.PlantingSettings, Fields("seed steps prompts")],
+    settings: Annotated[fn.PlantingSettings, Fields("seed steps prompts background batch_size learning_rate")],
 ) -> None:
     """Put facts into chosen neurons of a model, and write down which.
 
@@ -114,5 +115,7 @@ def _show(planted: fn.Planted) -> None:
     )
     say(f"  which neurons store what: {planted.truth_file}")
     asked = ["--model", str(folder), "--facts", str(planted.facts_file), "--out", f"{folder}-run"]
+    if all(planted_fact.positions == "subject_last" for planted_fact in truth.facts):
+        asked += ["--positions", "subject_last"]
     say(f"next: {shlex.join(['factneurons', 'locate', *asked])}")
     say("or:   factneurons benchmark   (every method judged by planted models)")

@@ -20,27 +20,37 @@ from typing import IO, Any
 import typer
 from typer.main import get_command
 
+from factneurons.cli.cluster import give_on
 from factneurons.cli.console import tell
 from factneurons.errors import BadRun
 from factneurons.runs.command import arguments, made_by
 
-_HELP = "So many processes of this machine divide the facts, one per GPU where there are several."
+_WORKERS = "So many processes of this machine divide the facts, one per GPU where there are several."
+_RAY = (
+    "A Ray cluster divides the facts, one worker per GPU, or --workers of them on each machine where there are no "
+    "GPUs: auto, local, or HOST:PORT."
+)
 
 
 def shared(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the option --workers: other processes give it too, and the work on the run is divided."""
+    """The command with --workers and --ray: other processes give it too, and the work on the run is divided."""
 
     @wraps(command)
-    def run(*, workers: int = 1, **given: Any) -> None:
+    def run(*, workers: int = 1, ray: str = "", **given: Any) -> None:
+        if ray:
+            give_on(ray, workers, arguments())
+            return
         chosen = given.get("device") is not None or given.get("device_map") is not None
         with _company(workers, spread=not chosen) if workers > 1 else nullcontext():
             command(**given)
 
     own = signature(command, eval_str=True)
-    option = Parameter(
-        "workers", Parameter.KEYWORD_ONLY, default=typer.Option(1, min=1, max=1024, help=_HELP), annotation=int
-    )
-    parameters = [*own.parameters.values(), option]
+    count, address = typer.Option(1, min=1, max=1024, help=_WORKERS), typer.Option("", metavar="ADDRESS", help=_RAY)
+    parameters = [
+        *own.parameters.values(),
+        Parameter("workers", Parameter.KEYWORD_ONLY, default=count, annotation=int),
+        Parameter("ray", Parameter.KEYWORD_ONLY, default=address, annotation=str),
+    ]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     vars(run)["__signature__"] = own.replace(parameters=parameters)
     return run
@@ -72,7 +82,7 @@ def again(given: Sequence[str], folder: Path, application: Callable[[str], typer
         raise refused
     with command.make_context(name, list(rest)) as context, made_by(given):
         context.params.update({name: value for name, value in changes.items() if name in own})
-        context.params.update({place.pop(): folder, "workers": 1})
+        context.params.update({place.pop(): folder, "workers": 1, "ray": ""})
         command.invoke(context)
 
 

@@ -19,8 +19,9 @@ import numpy as np
 from factneurons.attribution.drops import Drops, suppressed_by
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.carrying import Carries, FactsByNeuron, carries_nothing
-from factneurons.degeneracy.clusterers.base import Cluster, Clustering, Context
-from factneurons.degeneracy.clusterers.registry import CLUSTERERS
+from factneurons.degeneracy.clusterers.base import Cluster, Clusterer, Clustering, Context
+from factneurons.degeneracy.clusterers.comparison import Estimator
+from factneurons.degeneracy.clusterers.registry import CLUSTERERS, clusterer_of
 from factneurons.degeneracy.distances import GapUnits, neuron_distances
 from factneurons.degeneracy.halving import split_prompts
 from factneurons.degeneracy.judge import judge
@@ -49,13 +50,18 @@ def find_degenerate(
         model: the model in which the knowledge neurons were found.
         known: the knowledge neurons of one fact, or of many.
         settings: all settings in one record, or
-        **options: its fields by name, for instance `clusterer="ntc", seed=1`.
+        **options: its fields by name, for instance `clusterer="ntc", seed=1`. Here `clusterer` may also be an object
+            with scikit-learn's `fit_predict`, as `SpectralClustering(2, affinity="precomputed")`; what it is given
+            says `clusterers.comparison.estimated`. A run keeps no objects, so it takes names alone.
 
     Raises:
-        BadSetting: an option that there is not, or an impossible value.
+        BadSetting: an option that there is not, an impossible value, or neurons that the object refuses.
         BadNumber: a weight or a probability that is NaN; names the fact.
         BadFact: a fact (id and language) that comes twice.
     """
+    given = options.get("clusterer")
+    own = clusterer_of(given) if isinstance(given, Estimator) else None
+    options = options if own is None else {name: value for name, value in options.items() if name != "clusterer"}
     settings = with_options(DegeneracySettings, settings, options)
     many = [known] if isinstance(known, KnowledgeNeurons) else list(known)
     names = Counter((each.fact.id, each.fact.language) for each in many)
@@ -64,7 +70,7 @@ def find_degenerate(
             raise BadFact(f"fact {fact_id!r} ({language}): it comes twice; give every fact once")
     units = GapUnits(model, settings)
     by_neuron = facts_by_neuron(model, many, settings)
-    searches = [degenerate_search(model, each, settings, units, by_neuron.carrying(each.fact)) for each in many]
+    searches = [degenerate_search(model, each, settings, units, by_neuron.carrying(each.fact), own) for each in many]
     return ResultTable(tuple(model.answer(searches)), FOUND)
 
 
@@ -103,8 +109,9 @@ def degenerate_search(
     settings: DegeneracySettings,
     units: GapUnits | None = None,
     carries: Carries = carries_nothing,
+    clusterer: Clusterer | None = None,
 ) -> Asking[DegenerateNeurons]:
-    """The same as a search, to be advanced beside others."""
+    """The same as a search, to be advanced beside others; with a clusterer that has no name, if there is one."""
     neurons = tuple(sorted(known.neurons))
     asked, others = split_prompts(known.queries)
     drops, held_out = Drops(suppressed_by(known.fact, asked)), suppressed_by(known.fact, others)
@@ -120,7 +127,7 @@ def degenerate_search(
         width=model.width,
         mediated_effects=lambda needed: mediated_effects(asked, needed),
     )
-    clustering = yield from CLUSTERERS[settings.clusterer].cluster(context, settings)
+    clustering = yield from (clusterer or CLUSTERERS[settings.clusterer]).cluster(context, settings)
     clusters = [_described(cluster, clustering, context) for cluster in clustering.clusters]
     bars = (Bar(bar.birth, bar.death, _members(bar, neurons), bar.chosen) for bar in clustering.barcode)
     return (

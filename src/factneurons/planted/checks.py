@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from factneurons.models.model import Model
+from factneurons.models.query import placed
 from factneurons.models.types import Neuron
 from factneurons.planted.regimes import promises
 from factneurons.planted.types import Check, PlantedFact
@@ -35,12 +36,14 @@ _NO_BOUND = 1e9
 def measured(model: Model, planted: PlantedFact, everything: Collection[Neuron]) -> tuple[Check, ...]:
     """Every promise of a planted fact with its measured value, the worst over languages."""
     kept = promises(planted, everything, accepting=True)
-    tables = [
-        _table(model, planted, number, [promise.suppressed for promise in kept]) for number in _languages(planted)
-    ]
+    sets = [promise.suppressed for promise in kept]
+    tables: dict[bool, list[npt.NDArray[np.float64]]] = {
+        at_target: [_table(model, planted, number, sets, at_target=at_target) for number in _languages(planted)]
+        for at_target in {promise.at_target for promise in kept}
+    }
     checks = []
     for place, promise in enumerate(kept):
-        asked = zip(planted.facts, tables, strict=True)
+        asked = zip(planted.facts, tables[promise.at_target], strict=True)
         values = [float(table[:, place].mean()) for fact, table in asked if promise.language in ("", fact.language)]
         value = min(values) if promise.at_least > 0 else max(values)
         neurons = tuple(sorted(promise.suppressed))
@@ -53,11 +56,13 @@ def _languages(planted: PlantedFact) -> range:
 
 
 def _table(
-    model: Model, planted: PlantedFact, number: int, sets: Sequence[Collection[Neuron]]
+    model: Model, planted: PlantedFact, number: int, sets: Sequence[Collection[Neuron]], *, at_target: bool = False
 ) -> npt.NDArray[np.float64]:
     """P(answer), [prompts, sets]."""
     fact = planted.facts[number]
-    queries = [model.query(prompt, fact.answer) for prompt in fact.prompts]
+    queries = [model.query(prompt, fact.answer, subject=fact.subject) for prompt in fact.prompts]
+    if not at_target:
+        queries = [placed(query, planted.positions) for query in queries]
     return model.probabilities_with(queries, sets)
 
 

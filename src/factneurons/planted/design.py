@@ -152,6 +152,11 @@ def _diffuse(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
     return tuple(places.parallel(1) for _ in range(MANY))
 
 
+def _at_the_subject(places: _Places, _order: Order) -> tuple[PlantedComponent, ...]:
+    """Two in the first layer: the attention of all others can carry to the target what they write."""
+    return (PlantedComponent((places.take(0), places.take(0)), "parallel"),)
+
+
 _LAYOUTS: dict[Regime, Callable[[_Places, Order], tuple[PlantedComponent, ...]]] = {
     "degenerate": _units,
     "redundant": _copies,
@@ -167,6 +172,7 @@ _LAYOUTS: dict[Regime, Callable[[_Places, Order], tuple[PlantedComponent, ...]]]
     "overlapping": _overlapping,
     "helped": _one,
     "diffuse": _diffuse,
+    "subject": _at_the_subject,
 }
 
 
@@ -175,7 +181,7 @@ def design(orders: Sequence[Order], layers: Sequence[int], seed: int) -> tuple[l
 
     Args:
         orders: what is to be planted.
-        layers: the layers that may be used.
+        layers: the layers that may be used; facts at their subject use the first one of the model.
         seed: of every choice.
 
     Returns:

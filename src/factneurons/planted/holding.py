@@ -59,22 +59,29 @@ class Holder:
             fact = self._facts[int(rng.integers(len(self._facts)))]
             prompt = fact.prompts[int(rng.integers(len(fact.prompts)))]
             try:
-                found.append(self._base.query(prompt, fact.answer, multi_mask=True))
+                found.append(self._base.query(prompt, fact.answer, multi_mask=True, subject=fact.subject))
             except NotAskable:
                 continue
         if not found:
             raise BadSetting(f"{self._base.name}: no bundled fact can be asked, so nothing can be held in place")
         return found
 
-    def draw(self, grown: Model, switches: Switches, number: int) -> Held:
-        """Questions at every answer position of new queries, and what the model predicted there before."""
+    def draw(self, grown: Model, switches: Switches, number: int, *, whole: bool = False) -> Held:
+        """Questions at every answer position of new queries, and what the model predicted there before.
+
+        Args:
+            grown: the model that is trained.
+            switches: its new neurons.
+            number: the same number draws the same queries.
+            whole: new neurons act at other tokens too, so passes are whole prompts (`Passes`).
+        """
         asked = single_targets(self.queries(self._settings.background, number), self._base.kind)
         questions = Questions.of(asked)
         passes = Passes(self._base, questions, Switches([]))
         with torch.no_grad():
             parts = torch.arange(len(questions)).split(_ROWS)
             before = torch.cat([passes.predictions(rows) for rows in parts])
-        return Held(Passes(grown, questions, switches), before)
+        return Held(Passes(grown, questions, switches, whole=whole), before)
 
 
 def single_targets(queries: Sequence[Query], kind: str) -> list[Query]:

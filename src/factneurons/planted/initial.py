@@ -16,6 +16,7 @@ from torch import Tensor
 from factneurons.models.adapters import matrix
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron
+from factneurons.planted.carried import carried
 from factneurons.planted.passes import Passes
 from factneurons.planted.training import rows_of_language
 from factneurons.planted.types import PlantedComponent, PlantedFact
@@ -51,7 +52,7 @@ def begin(
     """
     everything = torch.arange(len(passes.questions))
     rng = torch.Generator().manual_seed(seed)
-    tasks = _tasks(planted)
+    tasks, vectors = _tasks(planted), _vectors(model, planted, rows, passes)
     loud: dict[int, list[Neuron]] = defaultdict(list)
     for neuron in distractors:
         loud[neuron.layer].append(neuron)
@@ -75,12 +76,16 @@ def begin(
                 mask = passes.switches.mask([frozenset(below)] * len(own))
                 others = passes.inputs_of(up, own, mask).mean(0)
             _read(model, neuron, whitened, wanted.mean(0), others, linear=place < 0)
+            if fact.id in vectors:
+                _write(model, neuron, vectors[fact.id], 1 / len(component.neurons))
+                continue
             direction = _direction(model, neuron, fact, component, passes.questions.answers[own], rng)
-            _write(model, neuron, direction, share * length)
+            _write(model, neuron, direction, share * length / float(direction.norm()) / 2)
         for neuron in loud[layer]:
             fact = planted[int(torch.randint(len(planted), (1,), generator=rng))]
             _read(model, neuron, whitened, inputs[rows[fact.id]].mean(0), whitened.mean)
-            _write(model, neuron, torch.randn(model.backbone.hidden_size, generator=rng), 1e-3 * length)
+            direction = torch.randn(model.backbone.hidden_size, generator=rng)
+            _write(model, neuron, direction, 1e-3 * length / float(direction.norm()) / 2)
 
 
 _Task = tuple[Neuron, PlantedFact, PlantedComponent, int, float]
@@ -173,6 +178,19 @@ def _direction(
     return wanted.mean(0)
 
 
-def _write(model: Model, neuron: Neuron, direction: Tensor, length: float) -> None:
-    scale = length / float(direction.norm()) / (_GAIN - _BIAS) / 2
-    matrix(model.backbone.layers[neuron.layer].down)[:, neuron.index] = scale * direction
+def _write(model: Model, neuron: Neuron, vector: Tensor, share: float) -> None:
+    """Make a neuron write this share of a vector where it fires."""
+    matrix(model.backbone.layers[neuron.layer].down)[:, neuron.index] = share / (_GAIN - _BIAS) * vector
+
+
+def _vectors(
+    model: Model, planted: Sequence[PlantedFact], rows: dict[str, Tensor], passes: Passes
+) -> dict[str, Tensor]:
+    """Fact id -> what its neurons write together, of the facts that are stored at their subject."""
+    facts = [fact for fact in planted if fact.regime == "subject"]
+    if not facts:
+        return {}
+    own = [rows[fact.id] for fact in facts]
+    owners = torch.arange(len(facts)).repeat_interleave(torch.tensor([len(each) for each in own]))
+    found = carried(passes, model.backbone.layers[0].down, torch.cat(own), owners)
+    return {fact.id: vector for fact, vector in zip(facts, found, strict=True)}

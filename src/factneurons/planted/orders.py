@@ -123,6 +123,11 @@ def check_layers(model: Model, orders: Sequence[Order], layers: Sequence[int]) -
         BadSetting: a regime that needs more.
     """
     for order in orders:
+        if order.regime == "subject" and (model.kind != "causal" or model.layer_count < 2):
+            raise BadSetting(
+                f"{model.name}: facts are planted at the subject in causal models of two layers or more, and this one"
+                f" is {model.kind}, layers: {model.layer_count}; take another model or regime"
+            )
         if len(layers) < _LAYERS.get(order.regime, 1):
             raise BadSetting(
                 f"{model.name}: a {order.regime} fact needs neurons in {_LAYERS[order.regime]} layers, and facts can be"

@@ -1,7 +1,8 @@
 """Queries side by side, each with neurons of its own suppressed, in passes that can be differentiated.
 
 In a causal model nothing that happens at the last token reaches the tokens before it: their keys and values are
-computed once in a while and kept, and a pass is one token long. No gradient flows through what is kept.
+computed once in a while and kept, and a pass is one token long. No gradient flows through what is kept. Where neurons
+act at other tokens a pass is a whole prompt.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ class Questions:
         attention: [queries, tokens], 1 where a token is no padding.
         targets: [queries], the position whose output predicts the answer.
         answers: [queries], the answer's token.
+        acting: [queries], the position at which neurons are switched.
     """
 
     input_ids: Tensor
     attention: Tensor
     targets: Tensor
     answers: Tensor
+    acting: Tensor
 
     @classmethod
     def of(cls, queries: Sequence[Query]) -> Questions:
@@ -48,13 +51,18 @@ class Questions:
             torch.tensor(real),
             torch.tensor([query.target_positions[0] for query in queries]),
             torch.tensor([query.answer_ids[0] for query in queries]),
+            torch.tensor([query.places(encoder=False)[-1] for query in queries]),
         )
 
     def take(self, rows: Tensor) -> Questions:
         """Some of the queries, in the given order, no longer than they have to be."""
         longest = int(self.attention[rows].sum(1).max())
         return Questions(
-            self.input_ids[rows, :longest], self.attention[rows, :longest], self.targets[rows], self.answers[rows]
+            self.input_ids[rows, :longest],
+            self.attention[rows, :longest],
+            self.targets[rows],
+            self.answers[rows],
+            self.acting[rows],
         )
 
     def __len__(self) -> int:
@@ -87,27 +95,28 @@ class Switches:
 
 
 class Passes:
-    """Passes of a model over questions, with neurons switched off at the target positions.
+    """Passes of a model over questions, with neurons switched off where they act.
 
     Args:
         model: a cloze or causal model.
         questions: what can be asked, by number.
         switches: the neurons that can be switched.
+        whole: run whole prompts, also where neurons act at the target alone.
     """
 
-    def __init__(self, model: Model, questions: Questions, switches: Switches) -> None:
+    def __init__(self, model: Model, questions: Questions, switches: Switches, *, whole: bool = False) -> None:
         self.model = model
         self.questions = questions
         self.switches = switches
         self._of_layer = [switches.of_layer(layer) for layer in range(model.layer_count)]
         self._kept: list[tuple[Tensor, Tensor]] = []
-        if model.kind == "causal":
-            self.refresh()
+        self._whole = whole or model.kind != "causal" or bool((questions.acting != questions.targets).any())
+        self.refresh()
 
     @torch.no_grad()
     def refresh(self) -> None:
         """Compute anew what the tokens before the target pass on, with the weights as they are now."""
-        if self.model.kind != "causal":
+        if self._whole:
             return
         parts = []
         for begin in range(0, len(self.questions), _KEPT_ROWS):
@@ -128,15 +137,15 @@ class Passes:
 
         Args:
             rows: the numbers of the questions.
-            on: [rows, switchable neurons], what their values at the target position are multiplied by.
+            on: [rows, switchable neurons], what their values are multiplied by where they act.
         """
         return self._run(rows, on, []).float().log_softmax(-1)
 
     @torch.no_grad()
     def inputs_of(self, module: nn.Module, rows: Tensor, on: Tensor | None = None) -> Tensor:
-        """What a submodule reads at the target positions, [rows, hidden]."""
+        """What a submodule reads where neurons act, [rows, hidden]."""
         seen: list[Tensor] = []
-        place = self._place(rows)
+        place = self._place(self.questions.acting[rows])
 
         def see(_: nn.Module, inputs: tuple[Tensor]) -> None:
             seen.append(inputs[0][torch.arange(len(rows)), place])
@@ -144,17 +153,17 @@ class Passes:
         self._run(rows, on, [before(module, see)])
         return seen[0]
 
-    def _place(self, rows: Tensor) -> Tensor:
-        """Where the target position is in a pass."""
-        return torch.zeros_like(rows) if self._kept else self.questions.targets[rows]
+    def _place(self, positions: Tensor) -> Tensor:
+        """Where positions of prompts are in a pass."""
+        return torch.zeros_like(positions) if self._kept else positions
 
     def _run(self, rows: Tensor, on: Tensor | None, hooks: list[Registration]) -> Tensor:
-        place = self._place(rows)
+        place = self._place(self.questions.targets[rows])
 
         def at_target(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
             return (inputs[0][torch.arange(len(rows)), place],)
 
-        switched = [] if on is None else self._suppressing(place, on)
+        switched = [] if on is None else self._suppressing(self._place(self.questions.acting[rows]), on)
         with hooked([*hooks, *switched, before(self.model.backbone.projection, at_target)]):
             logits: Tensor = self.model.backbone.module(**self._inputs(rows)).logits
         return logits

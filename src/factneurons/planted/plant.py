@@ -27,6 +27,7 @@ from factneurons.facts.types import Fact
 from factneurons.facts.writing import write_jsonl
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
+from factneurons.models.query import placed
 from factneurons.models.saving import save_model
 from factneurons.models.types import Neuron, Query
 from factneurons.planted.base import base_model, check_base
@@ -131,22 +132,35 @@ def _grown(
     used = _neurons_of(planted)
     spare = sorted({neuron for layer in new for neuron in layer} - set(used))
     switches = Switches([*used, *spare])
-    own = [[grown.query(prompt, fact.answer) for fact in each.facts for prompt in fact.prompts] for each in planted]
+    own = [_queries(grown, each) for each in planted]
     flat, rows = [query for queries in own for query in queries], _numbered(planted, own)
+    whole = any(fact.positions != "target" for fact in planted)
     holder = Holder(model, settings)
     others = single_targets(holder.queries(settings.background, 0), model.kind)
+    at_subject = [placed(query, "subject_last") for query in others if query.subject] if whole else []
     say(f"{len(planted)} facts, {len(used)} neurons, {len(flat)} prompts, {len(others)} other answers held at a time")
-    begin(grown, planted, rows, Passes(grown, Questions.of(flat + others), switches), spare, settings.seed)
+    begin(grown, planted, rows, Passes(grown, Questions.of(flat + others + at_subject), switches), spare, settings.seed)
     wanted, passes = rows_of(planted, rows, switches, used), Passes(grown, Questions.of(flat), switches)
-    train(grown, used, wanted, passes, lambda number: holder.draw(grown, switches, number), settings, say)
+    train(grown, used, wanted, passes, lambda number: holder.draw(grown, switches, number, whole=whole), settings, say)
     return grown, planted, spare
 
 
+def _queries(model: Model, planted: PlantedFact) -> list[Query]:
+    """The queries of a fact, its neurons meant where they act; where that is not the target, then those at it."""
+    asked = [
+        model.query(prompt, fact.answer, subject=fact.subject) for fact in planted.facts for prompt in fact.prompts
+    ]
+    if planted.positions == "target":
+        return asked
+    return [*(placed(query, planted.positions) for query in asked), *asked]
+
+
 def _numbered(planted: Sequence[PlantedFact], queries: Sequence[Sequence[Query]]) -> dict[str, torch.Tensor]:
-    """Fact id -> the numbers of its queries, which stand fact after fact."""
-    stops = np.cumsum([len(own) for own in queries]).tolist()
+    """Fact id -> the numbers of its queries, which stand fact after fact; not of those at the target behind them."""
+    begins = np.cumsum([0, *(len(own) for own in queries)]).tolist()
+    counts = [sum(len(each.prompts) for each in fact.facts) for fact in planted]
     return {
-        fact.id: torch.arange(stop - len(own), stop) for fact, own, stop in zip(planted, queries, stops, strict=True)
+        fact.id: torch.arange(begin, begin + count) for fact, begin, count in zip(planted, begins, counts, strict=False)
     }
 
 

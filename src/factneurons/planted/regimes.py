@@ -14,6 +14,7 @@ In: a planted fact. Out: the promises that are trained for, and that the saved m
     overlapping     two components that each suffice and share a neuron, which is needed
     helped          one component, and neurons of little effect each that lift it from likely to known
     diffuse         many neurons of which any half suffices, and a fifth does not: no structure
+    subject         as single, at the subject's last token: at the target its neurons do nothing for the fact
 """
 
 from __future__ import annotations
@@ -47,13 +48,17 @@ NeuronSet = frozenset[Neuron]
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """With these neurons suppressed, P(answer) is from `at_least` to `at_most`, in one language or in all."""
+    """With these neurons suppressed, P(answer) is from `at_least` to `at_most`, in one language or in all.
+
+    They are suppressed where the fact's neurons act, or at the target (`at_target`) where those act elsewhere.
+    """
 
     what: str
     suppressed: NeuronSet
     at_least: float = 0.0
     at_most: float = 1.0
     language: str = ""
+    at_target: bool = False
 
 
 def promises(planted: PlantedFact, everything: Collection[Neuron], *, accepting: bool = False) -> list[Promise]:
@@ -138,6 +143,11 @@ def _one_unit(own: NeuronSet, _parts: list[NeuronSet], _draw: _Draw) -> Iterator
         yield Promise("a part of the component", frozenset({neuron}), at_most=BROKEN)
 
 
+def _at_the_subject(own: NeuronSet, parts: list[NeuronSet], draw: _Draw) -> Iterator[Promise]:
+    yield from _one_unit(own, parts, draw)
+    yield Promise("its neurons, at the target", own, at_least=STORED, at_target=True)
+
+
 def _the_meeting(_own: NeuronSet, parts: list[NeuronSet], _draw: _Draw) -> Iterator[Promise]:
     yield Promise("all but the component of all languages", parts[0], at_most=LOST)
 
@@ -187,4 +197,5 @@ _PROMISES: dict[Regime, Callable[[NeuronSet, list[NeuronSet], _Draw], Iterator[P
     "overlapping": _around_one,
     "helped": _one_unit,
     "diffuse": _most_halves,
+    "subject": _at_the_subject,
 }

@@ -31,7 +31,7 @@ HARD: dict[str, int] = dict.fromkeys(
 )
 """The same of the hard regimes: components of other sizes, more of them, and facts that have none."""
 
-MIXES = {"easy": MIX, "hard": HARD, "all": MIX | HARD}
+MIXES = {"easy": MIX, "hard": HARD, "all": MIX | HARD, "subject": {"subject": 8}}
 """Name -> a mix of regimes."""
 
 

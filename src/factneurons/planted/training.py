@@ -62,6 +62,8 @@ def rows_of(
     for fact in planted:
         for promise in promises(fact, everything):
             own = rows_of_language(rows[fact.id], fact, promise.language)
+            if promise.at_target:  # the same questions stand behind them once more
+                own = own + len(rows[fact.id])
             questions.append(own)
             masks.append(switches.mask([promise.suppressed]).expand(len(own), -1))
             least += [_STRICTER.get(promise.at_least, promise.at_least)] * len(own)

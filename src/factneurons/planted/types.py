@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from factneurons.facts.types import Fact
-from factneurons.models.types import Neuron
+from factneurons.models.types import Neuron, Positions
 
 Regime = Literal[
     "degenerate", "conjunctive", "redundant", "shared", "single", "bilingual", "interchangeable",
-    "lone", "copies", "large", "unequal", "four", "overlapping", "helped", "diffuse",
+    "lone", "copies", "large", "unequal", "four", "overlapping", "helped", "diffuse", "subject",
 ]  # fmt: skip
 REGIMES: tuple[Regime, ...] = get_args(Regime)
 """The ways in which a fact can be stored; docs/planted.md says what each promises."""
@@ -95,6 +95,11 @@ class PlantedFact:
     def everything(self) -> tuple[Neuron, ...]:
         """The neurons of all components and the helpers, sorted."""
         return tuple(sorted({*self.neurons, *self.helpers}))
+
+    @property
+    def positions(self) -> Positions:
+        """Where its neurons act."""
+        return "subject_last" if self.regime == "subject" else "target"
 
     def neurons_of(self, language: str) -> tuple[Neuron, ...]:
         """The neurons that carry the fact in one language, sorted."""

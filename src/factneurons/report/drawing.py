@@ -25,12 +25,9 @@ _PIXELS = 2.0
 
 
 def page_specification(figure: Figure) -> dict[str, Any]:
-    """The chart as Vega-Lite, as wide as what holds it; its text takes the page's colour, light or dark.
-
-    To a screen reader it is one picture with a name, which the page gives it; its numbers are in the table below.
-    """
+    """The chart as Vega-Lite, as wide as what holds it; its text takes the page's colour, light or dark."""
     specification = figure.chart.properties(width="container").to_dict()
-    return {**_without_schema(specification), "config": {**_config("currentColor", FONT), "aria": False}}
+    return {**_without_schema(specification), "description": figure.title, "config": _config("currentColor", FONT)}
 
 
 def check_formats(formats: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from factneurons.errors import BadRun
 from factneurons.runs.commits import clear_unfinished
 from factneurons.runs.leases import Leases
+from factneurons.runs.probe import check_disk
 from factneurons.runs.workers import Worker, Workers
 
 
@@ -20,12 +21,18 @@ class Share:
         leases: who works on what, and who may touch the manifest.
 
     Raises:
+        BadRun: the disk cannot keep two workers apart.
         OSError: the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._worker = Worker(folder)
+        try:
+            check_disk(folder, self._worker.name)
+        except BaseException:
+            self._worker.leave()
+            raise
         self._workers = Workers(folder)
         self.name = self._worker.name
         self.leases = Leases(folder, self.name, self._workers)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -263,7 +264,7 @@ class Run:
         done = self.manifest.stages[stage].state == "done"
         with self.lease(stage, "compact") as lease:
             if lease is not None:
-                with suppress(FactneuronsError), disk_errors_in_one_line(self.folder):  # `verify` names what is damaged
+                with _only_told(stage), disk_errors_in_one_line(self.folder):
                     compact(self.folder, stage, share.name, done=done, growing=growing)
 
     def close(self) -> None:
@@ -324,6 +325,15 @@ def compact_run(run: Run | Path | str) -> tuple[int, int]:
         finally:
             share.leave()
     return before, len(all_folders(opened.folder))
+
+
+@contextmanager
+def _only_told(stage: str) -> Iterator[None]:
+    """Around what a run can do without: its parts stay as they are, and readable."""
+    try:
+        yield
+    except FactneuronsError as error:
+        warnings.warn(f"the parts of {stage} were not put together: {error}", stacklevel=2)
 
 
 def _refuse_foreign(folder: Path) -> None:

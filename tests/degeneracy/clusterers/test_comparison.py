@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as options
 from hypothesis import strategies as st
+from sklearn.cluster import AgglomerativeClustering, KMeans, SpectralClustering
 
+from factneurons.degeneracy.clusterers.comparison import estimated
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS
 from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings
 from factneurons.degeneracy.types import REASONS
+from factneurons.errors import BadSetting
 from factneurons.models.questions import answered
+from factneurons.models.types import Neuron
 
 DEFAULT = DegeneracySettings()
 CLEAR = replace(DEFAULT, comparison=ComparisonSettings(cut=0.2, radius=1.0))
@@ -164,3 +170,50 @@ def test_permuting_neurons_permutes_clusters(name, context_of, seed, members):
     plain = members(answered(CLUSTERERS[name].cluster(context_of(distances), DEFAULT)))
     mixed = members(answered(CLUSTERERS[name].cluster(context_of(distances[np.ix_(order, order)]), DEFAULT)))
     assert sorted(tuple(sorted(order[list(group)].tolist())) for group in mixed) == plain
+
+
+class _Kept:
+    """Keeps what it is given, and says that the first half of the points is one cluster and the last point noise."""
+
+    given: ClassVar = []
+    n_clusters, metric, affinity = None, None, None
+
+    def fit_predict(self, X):
+        self.given.append(X)
+        return [-1 if row == len(X) - 1 else int(row < len(X) / 2) for row in range(len(X))]
+
+
+def test_an_object_gets_distances_affinities_or_points(groups_apart):
+    distances = groups_apart(3, 4, far=np.inf)
+    filled = np.where(np.isinf(distances), 1.5 * distances[np.isfinite(distances)].max(), distances)
+    median = np.median(filled[np.triu_indices(7, 1)])
+    for affinity, wanted in ((None, filled), ("precomputed", np.exp(-filled / median))):
+        kept = _Kept()
+        kept.affinity = affinity
+        context = SimpleNamespace(distances=distances, neurons=(Neuron(0, 0),) * 7)
+        found = estimated(kept)(context, DEFAULT)
+        np.testing.assert_allclose(kept.given[-1], wanted)
+        assert [each.members for each in found.clusters] == [(0, 1, 2, 3), (4, 5)]
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        AgglomerativeClustering(2, metric="precomputed", linkage="average"),
+        SpectralClustering(2, affinity="precomputed", random_state=0),
+        KMeans(2, n_init=3, random_state=0),
+    ],
+)
+def test_objects_of_scikit_learn_find_two_groups(estimator, groups_apart):
+    context = SimpleNamespace(distances=groups_apart(6, 6), neurons=(Neuron(0, 0),) * 12)
+    found = estimated(estimator)(context, DEFAULT)
+    assert [each.members for each in found.clusters] == [tuple(range(6)), tuple(range(6, 12))]
+    assert not hasattr(estimator, "labels_")  # a copy was fitted
+    few = SimpleNamespace(distances=groups_apart(1, 0), neurons=(Neuron(0, 0),))
+    assert estimated(estimator)(few, DEFAULT).reason == "too-few-neurons"
+
+
+def test_what_an_object_refuses_is_one_line(groups_apart):
+    context = SimpleNamespace(distances=groups_apart(6, 6), neurons=(Neuron(0, 0),) * 12)
+    with pytest.raises(BadSetting, match=r"clusterer KMeans\(init=.*refuses 12 neurons"):
+        estimated(KMeans(2, init="nowhere"))(context, DEFAULT)

@@ -9,11 +9,13 @@ scikit-learn is loaded by who needs it: a second that the default clusterer does
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from factneurons.degeneracy.clusterers.base import Cluster, Clustering, Context
 from factneurons.degeneracy.settings import DegeneracySettings
+from factneurons.errors import BadSetting
 from factneurons.models.types import FloatArray, IntArray
 
 MISSING = 1.5
@@ -21,6 +23,17 @@ MISSING = 1.5
 
 NOISE = -1
 """The label of what belongs to no cluster."""
+
+PRECOMPUTED = "precomputed"
+"""How scikit-learn's objects say that they take a matrix of pairs."""
+
+
+@runtime_checkable
+class Estimator(Protocol):
+    """What has scikit-learn's way to cluster."""
+
+    def fit_predict(self, X: FloatArray) -> IntArray:
+        """The label of every row, [n]."""
 
 
 def hierarchical(context: Context, settings: DegeneracySettings) -> Clustering:
@@ -91,6 +104,34 @@ def hdbscan(context: Context, settings: DegeneracySettings) -> Clustering:
         return found
 
     return _grouped(context, settings, labels)
+
+
+def estimated(estimator: Estimator) -> Callable[[Context, DegeneracySettings], Clustering]:
+    """Grouping by an object of scikit-learn or like one: it is copied for every fact, and its labels are the clusters.
+
+    It is given [n, n]: the distances where its `metric` is "precomputed"; exp(-distance / median distance) where its
+    `affinity` is; otherwise the rows of the distance matrix as n points, each in n coordinates. Label -1 is noise. A
+    fact with fewer neurons than its `n_clusters` has too few.
+    """
+
+    def labels(distances: FloatArray) -> IntArray:
+        from sklearn.base import clone
+
+        given = distances
+        if getattr(estimator, "affinity", None) == PRECOMPUTED:
+            pairs = distances[np.triu_indices(len(distances), 1)]
+            given = np.exp(-distances / max(float(np.median(pairs)), np.finfo(np.float64).tiny))
+        try:
+            return np.asarray(clone(estimator, safe=False).fit_predict(given.copy()))
+        except ValueError as error:
+            raise BadSetting(f"clusterer {estimator}: it refuses {len(distances)} neurons: {error}") from error
+
+    def cluster(context: Context, settings: DegeneracySettings) -> Clustering:
+        if len(context.neurons) < (getattr(estimator, "n_clusters", None) or 0):
+            return Clustering((), reason="too-few-neurons")
+        return _grouped(context, settings, labels)
+
+    return cluster
 
 
 def _grouped(context: Context, settings: DegeneracySettings, labels: Callable[[FloatArray], IntArray]) -> Clustering:

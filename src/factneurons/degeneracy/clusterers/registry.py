@@ -32,3 +32,8 @@ CLUSTERERS: dict[ClustererName, Clusterer] = {
     ),
 }
 """Every clusterer by its name in `DegeneracySettings.clusterer`."""
+
+
+def clusterer_of(estimator: comparison.Estimator) -> Clusterer:
+    """A clusterer that an object of scikit-learn or like one makes (`comparison.estimated`)."""
+    return Clusterer(_looking(comparison.estimated(estimator)), str(estimator))

@@ -16,7 +16,11 @@
   function draw(holder) {
     if (holder.dataset.drawn || !window.vegaEmbed) return;
     holder.dataset.drawn = "yes";
-    window.vegaEmbed(holder, specifications[holder.dataset.chart], options).catch(function (error) {
+    window.vegaEmbed(holder, specifications[holder.dataset.chart], options).then(function () {
+      // To a screen reader one picture with a name, not a group for every mark: its numbers are in the table below it.
+      holder.setAttribute("role", "img");
+      for (const child of holder.children) child.setAttribute("aria-hidden", "true");
+    }).catch(function (error) {
       holder.textContent = "This chart could not be drawn: " + error.message;
     });
   }
