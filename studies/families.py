@@ -49,7 +49,11 @@ CACHE = ROOT / "docs" / "families.csv"
 BEGIN, END = "<!-- made by studies/families.py -->", "<!-- until here -->"
 KINDS: dict[Kind, dict[str, Any]] = {
     "causal": modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-    "cloze": modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    "cloze": {
+        family: name
+        for family, name in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES.items()
+        if family not in modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES  # loaded as what they are
+    },
     "encoder-decoder": modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
 }
 NAMES: dict[Kind, str] = {"causal": "causal", "cloze": "masked", "encoder-decoder": "encoder-decoder"}
@@ -418,8 +422,8 @@ def main() -> None:
     transformers.logging.set_verbosity_error()
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
-    known = read(given.cache)
     every = [(family, kind) for kind, names in KINDS.items() for family in sorted(names)]
+    known = {key: row for key, row in read(given.cache).items() if key in every}
     only = given.only.split(",") if given.only else None
     for family, kind in every:
         done = (family, kind) in known and given.again not in ("all", known[family, kind].outcome)

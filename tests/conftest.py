@@ -145,6 +145,12 @@ _OPT = {
     "vocab_size": VOCABULARY, "hidden_size": HIDDEN, "ffn_dim": WIDTH, "num_hidden_layers": 3,
     "num_attention_heads": 2, "max_position_embeddings": POSITIONS, "word_embed_proj_dim": HIDDEN,
 }  # fmt: skip
+_BART = {
+    "vocab_size": VOCABULARY, "d_model": HIDDEN, "encoder_ffn_dim": WIDTH, "decoder_ffn_dim": WIDTH,
+    "encoder_layers": 2, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
+    "max_position_embeddings": POSITIONS, "pad_token_id": PAD, "decoder_start_token_id": END,
+    "forced_eos_token_id": None,
+}  # fmt: skip
 FAMILIES: dict[str, Family] = {
     "bert": Family("cloze", _made(tf.BertForMaskedLM, tf.BertConfig), _bert("bert"), _PLAIN),
     "roberta": Family("cloze", _made(tf.RobertaForMaskedLM, tf.RobertaConfig), _bert("roberta"), _PLAIN),
@@ -201,6 +207,11 @@ FAMILIES: dict[str, Family] = {
         "encoder-decoder", _made(tf.T5ForConditionalGeneration, tf.T5Config), _t5_downs,
         {**_T5, "feed_forward_proj": "gated-gelu", "num_decoder_layers": 1, "tie_word_embeddings": False},
         fast=False,
+    ),
+    "bart": Family(
+        "encoder-decoder", _made(tf.BartForConditionalGeneration, tf.BartConfig),
+        lambda module: [layer.fc2 for stack in (module.model.encoder, module.model.decoder) for layer in stack.layers],
+        _BART, fast=False,
     ),
     "home-made": Family(
         "causal", _made(HomeMade, HomeMadeConfig), lambda module: [block.writer for block in module.tower], {},

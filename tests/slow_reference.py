@@ -29,7 +29,9 @@ class SlowReference:
         self, model: Model, downs: Sequence[nn.Module], factors: Mapping[tuple[int, int], float] | None = None
     ) -> None:
         self.module, self.downs = model.backbone.module, downs
-        self.encoder_layers = model.backbone.module.config.num_layers if model.kind == "encoder-decoder" else 0
+        config = model.backbone.module.config
+        own = getattr(config, "num_layers", None) or getattr(config, "encoder_layers", 0)
+        self.encoder_layers = own if model.kind == "encoder-decoder" else 0
         self.factors = dict(factors or {})
         self._activations: dict[Query, list[Tensor]] = {}
         self._known: dict[tuple[Any, ...], tuple[float, Tensor]] = {}

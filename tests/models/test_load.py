@@ -225,7 +225,7 @@ class TestKind:
 
     def test_encoder_decoder_without_sentinels(self, tiny_model_folder, tmp_path, tiny_tokenizer):
         folder = tiny_model_folder("t5", tmp_path)
-        assert "<extra_id_0>" in message(BadModel, folder, tokenizer=tiny_tokenizer("wordpiece"))
+        assert "neither the sentinel <extra_id_0>" in message(BadModel, folder, tokenizer=tiny_tokenizer("llama"))
 
 
 class TestTokenizer:

@@ -5,10 +5,12 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
+from transformers.models.bart.modeling_bart import shift_tokens_right
 
 from factneurons.errors import BadFact, BadModel, BadSetting, NotAskable
 from factneurons.facts.types import Prompt
@@ -222,7 +224,21 @@ class TestEncoderDecoder:
 
     def test_no_sentinel(self, tiny_tokenizer):
         with pytest.raises(BadModel, match="extra_id_0"):
-            build_query(tiny_tokenizer("wordpiece"), "encoder-decoder", "Paris is in ___.", "France")
+            build_query(tiny_tokenizer("llama"), "encoder-decoder", "Paris is in ___.", "France", decoder_start=2)
+
+    @pytest.mark.parametrize(
+        "text", ["The capital of France is ___.", "___ is the capital of France.", "法国的首都是___。"]
+    )
+    def test_a_mask_and_the_text_over_again(self, tiny_tokenizer, text):
+        """As BART was trained: the decoder's input is the sentence shifted by one, here up to the answer's end."""
+        tokenizer, answer = tiny_tokenizer("roberta"), "Paris" if "the" in text else "巴黎"
+        query = build_query(tokenizer, "encoder-decoder", text, answer, decoder_start=tokenizer.eos_token_id)
+        labels = torch.tensor([tokenizer(text.replace("___", answer))["input_ids"]])
+        true = shift_tokens_right(labels, tokenizer.pad_token_id, tokenizer.eos_token_id)[0].tolist()
+        assert list(query.decoder_input_ids) == true[: len(query.decoder_input_ids)]
+        assert [labels[0, place] for place in query.target_positions] == list(query.answer_ids)
+        assert query.input_ids.count(tokenizer.mask_token_id) == 1
+        assert query.input_ids[query.encoder_position] == tokenizer.mask_token_id
 
 
 class TestPythonTokenizer:

@@ -84,6 +84,14 @@ def _like(row: Adapter, family: str, **changes: object) -> Adapter:
     return Adapter(**{**values, "family": family, **changes})
 
 
+_BART = Adapter(
+    family="bart",
+    blocks=("encoder.layers", "decoder.layers"),
+    down="fc2",
+    up="fc1",
+    activation="activation_fn",
+    after_residual="final_layer_norm",
+)
 _GEMMA2 = _like(
     _LLAMA,
     "gemma2",
@@ -166,6 +174,8 @@ _ROWS = (
         activation="layer.-1.DenseReluDense.act",
         mlp_norm="layer.-1.layer_norm",
     ),
+    _BART,
+    _like(_BART, "mbart", after_residual=None, mlp_norm="final_layer_norm"),
     Adapter(
         family="t5 (gated)",
         blocks=("encoder.block", "decoder.block"),

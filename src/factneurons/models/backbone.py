@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.cache_utils import Cache
 
 from factneurons.errors import BadModel, NotAskable
-from factneurons.models.adapters import Adapter, is_quantised, layers_of, sizes
+from factneurons.models.adapters import Adapter, Layer, is_quantised, layers_of, sizes
 from factneurons.models.batches import Batch
 from factneurons.models.chat import check_chat
 from factneurons.models.experts import JoinedExperts, join_experts
@@ -100,6 +100,7 @@ class Backbone:
                 f"{name}: its layers have different numbers of neurons ({widths[0]} to {widths[-1]}), which is not "
                 "supported: a layer's scores are rows of one matrix"
             )
+        self._encoder_layers = _in_encoder_of(module, self.layers) if kind == "encoder-decoder" else 0
         self.projection = projection
         self.own, self.turns = Own(), Turns(name)
         self.fast_path = FastPath()
@@ -147,6 +148,12 @@ class Backbone:
             )
 
     @property
+    def decoder_start(self) -> int | None:
+        """The token that an encoder-decoder's decoder begins with, where its configuration says so."""
+        found = getattr(self.module.config, "decoder_start_token_id", None)
+        return found if isinstance(found, int) else None
+
+    @property
     def device(self) -> torch.device:
         """Where token ids go."""
         return next(self.module.parameters()).device  # type: ignore[no-any-return]
@@ -179,7 +186,7 @@ class Backbone:
     def in_encoder(self, layer: int) -> bool:
         """Whether a layer belongs to an encoder."""
         if self.kind == "encoder-decoder":
-            return layer < self.layer_count - int(self.module.config.num_decoder_layers or 0)
+            return layer < self._encoder_layers
         return self.kind == "cloze"
 
     def norm_gain(self, layer: int) -> FloatArray:
@@ -272,3 +279,8 @@ class Backbone:
         if self.own.targets is not None:
             return self.own.targets[0 if self.in_encoder(layer) else 1]
         return (torch.arange(tokens) == tokens - 1).expand(rows, -1)
+
+
+def _in_encoder_of(module: Any, layers: Sequence[Layer]) -> int:
+    inside = set(module.get_encoder().modules())
+    return sum(layer.block in inside for layer in layers)

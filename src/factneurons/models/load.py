@@ -235,13 +235,14 @@ def check_tokenizer(name: str, kind: Kind, config: PretrainedConfig, tokenizer: 
     """Refuse a tokenizer without what the kind is asked with, or of another model.
 
     Raises:
-        BadModel: no mask or sentinel, or more tokens than the model has.
+        BadModel: no mask, or neither that nor a sentinel, or more tokens than the model has.
     """
     if kind == "cloze" and tokenizer.mask_token is None:
         raise BadModel(f"{name} is a masked model, but its tokenizer has no mask token")
-    if kind == "encoder-decoder" and SENTINEL not in tokenizer.get_vocab():
+    if kind == "encoder-decoder" and tokenizer.mask_token is None and SENTINEL not in tokenizer.get_vocab():
         raise BadModel(
-            f"{name} is an encoder-decoder without the sentinel {SENTINEL}; only those trained like T5 can be asked"
+            f"{name} is an encoder-decoder, but its tokenizer has neither the sentinel {SENTINEL} nor a mask token; "
+            "only those trained like T5 or BART can be asked"
         )
     rows = getattr(config.get_text_config(), "vocab_size", None)
     if rows is not None and tokenizer.vocab_size > rows:

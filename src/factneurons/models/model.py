@@ -116,6 +116,7 @@ class Model:
             answer,
             multi_mask=multi_mask,
             max_length=longest,
+            decoder_start=self.backbone.decoder_start,
             subject=subject,
             chat=self.backbone.chat,
         )

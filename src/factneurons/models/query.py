@@ -93,7 +93,7 @@ def build_query(
     Args:
         tokenizer: any Hugging Face tokenizer; it needs no padding token.
         kind: "causal" (only punctuation may stand right of the blank), "cloze" (mask tokens in the
-            blank) or "encoder-decoder" (a sentinel in the blank, the answer in the decoder).
+            blank) or "encoder-decoder" (a sentinel or one mask in the blank, the answer in the decoder).
         prompt: a text without any blank has it at its end.
         answer: the gold answer; spaces around it are ignored.
         multi_mask: cloze only: ask answers of n tokens with n masks instead of refusing them.
@@ -108,7 +108,7 @@ def build_query(
             "answer-merges-with-text", "answer-has-unknown-token", "answer-has-special-token",
             "prompt-too-long", "not-text".
         BadFact: the prompt has more than one blank.
-        BadModel: the tokenizer has no mask token, or no sentinel, and this kind needs it.
+        BadModel: the tokenizer has no mask token, or neither that nor a sentinel, and this kind needs it.
         BadSetting: an unknown kind.
     """
     check_choice("kind of model", kind, _KINDS)
@@ -442,30 +442,44 @@ def _build_cloze(
 def _build_encoder_decoder(
     tokenizer: PreTrainedTokenizerBase, question: _Question, multi_mask: bool, decoder_start: int | None
 ) -> Query:
-    """The sentence with a sentinel for the encoder; start, sentinel, answer for the decoder."""
+    """The sentence with its blank for the encoder, and for the decoder what it was trained to write there.
+
+    Like T5, with a sentinel: start, sentinel, answer. Like BART, with one mask for any number of tokens: start, and the
+    text over again up to the answer.
+    """
     del multi_mask
-    sentinel = tokenizer.convert_tokens_to_ids(SENTINEL)
     start = tokenizer.pad_token_id if decoder_start is None else decoder_start
-    if not isinstance(sentinel, int) or sentinel == tokenizer.unk_token_id:
-        raise BadModel(f"the tokenizer has no {SENTINEL}, so an encoder-decoder cannot be asked with it")
     if start is None:
         raise BadModel("the tokenizer has no padding token and the model names no start for its decoder")
     before, answer_ids = _clean_answer(tokenizer, question)
-    text, encoding, positions = _encode_blank(tokenizer, question, before, (SENTINEL, sentinel, 1))
+    name, blank, written = _blank_of(tokenizer, before)
+    text, encoding, positions = _encode_blank(tokenizer, question, before, (name, blank, 1))
     replaceable = _replaceable(tokenizer, encoding, len(encoding.ids))
     return Query(
         prompt=question.prompt,
         answer=question.answer,
         input_ids=encoding.ids,
-        # Output 0 predicts the sentinel, output 1 the answer's first token.
-        target_positions=tuple(range(1, 1 + len(answer_ids))),
+        # Each output predicts the next token: that of the last one written, the answer's first.
+        target_positions=tuple(range(len(written), len(written) + len(answer_ids))),
         answer_ids=answer_ids,
         replaceable=replaceable,
         words=_words(text, encoding, replaceable),
         subject=_subject(text, len(text), question, encoding, replaceable),
-        decoder_input_ids=(int(start), sentinel, *answer_ids[:-1]),
+        decoder_input_ids=(int(start), *written, *answer_ids[:-1]),
         encoder_position=positions[0],
     )
+
+
+def _blank_of(tokenizer: PreTrainedTokenizerBase, before: tuple[int, ...]) -> tuple[str, int, tuple[int, ...]]:
+    """What stands in the blank of an encoder's text, its id, and what the decoder has written before the answer."""
+    sentinel = tokenizer.convert_tokens_to_ids(SENTINEL)
+    if isinstance(sentinel, int) and sentinel != tokenizer.unk_token_id:
+        return SENTINEL, sentinel, (sentinel,)
+    if tokenizer.mask_token is None or tokenizer.mask_token_id is None:
+        raise BadModel(
+            f"the tokenizer has neither {SENTINEL} nor a mask, so an encoder-decoder cannot be asked with it"
+        )
+    return str(tokenizer.mask_token), int(tokenizer.mask_token_id), before
 
 
 def _clean_answer(tokenizer: PreTrainedTokenizerBase, question: _Question) -> tuple[tuple[int, ...], tuple[int, ...]]:

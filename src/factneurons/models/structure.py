@@ -81,6 +81,9 @@ def _by_structure(module: nn.Module, kind: str) -> Adapter:
     for functional in (False, True):
         found = [row for row in every if (row.function is not None) == functional]
         fitting = fitting or ([] if len(found) > _MOST else _fitting(module, found, seen))
+    fitting = [_with_norms(module, row, seen) for row in fitting]
+    if getattr(module.config, "is_encoder_decoder", False):
+        fitting = _of_both(module, fitting)
     if len(fitting) != 1:
         candidates = ", ".join(f"{row.blocks[0]}: {row.down}" for row in fitting) or "none"
         raise BadModel(
@@ -88,7 +91,16 @@ def _by_structure(module: nn.Module, kind: str) -> Adapter:
             f"equal blocks, in each one a matrix back to the hidden size, fed by one or two matrices from it "
             f"through an activation function (candidates: {candidates if len(every) <= _MOST else 'too many'})"
         )
-    return _with_norms(module, fitting[0], seen)
+    return fitting[0]
+
+
+def _of_both(module: Any, fitting: list[Adapter]) -> list[Adapter]:
+    """One row of the encoder's blocks and the decoder's, where both are alike; else the rows as they are."""
+    inside = set(module.get_encoder().modules())
+    encoder_first = sorted(fitting, key=lambda row: layers_of(module, row)[0].block not in inside)
+    if len(fitting) != 2 or len({replace(row, blocks=()) for row in fitting}) > 1:
+        return fitting
+    return [replace(encoder_first[0], blocks=tuple(path for row in encoder_first for path in row.blocks))]
 
 
 def _fitting(module: nn.Module, found: list[Adapter], seen: dict[nn.Module, _Passed]) -> list[Adapter]:
