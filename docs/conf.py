@@ -25,6 +25,6 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"  # notebooks are run at every build, and a cell that fails fails the build
 nb_execution_raise_on_error = True
-nb_execution_timeout = 180
+nb_execution_timeout = 900  # seconds of a cell: generous, as machines may be busy
 nb_execution_in_temp = True  # what a notebook writes is gone with it
 nb_merge_streams = True
