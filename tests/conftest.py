@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import socket
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -223,6 +224,21 @@ GROUPS = {
     "fast_family": [name for name, row in FAMILIES.items() if row.fast],
     "one_of_each": ["bert", "gpt2", "llama", "t5 (gated)", "gptj"],
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_beyond_this_machine() -> Iterator[None]:
+    """No test asks another machine for anything."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not address[0].startswith(("127.", "::1", "localhost")):
+            pytest.fail(f"the network was asked: {address}")  # no Exception, so nothing swallows it
+        connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

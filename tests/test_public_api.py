@@ -73,6 +73,7 @@ def run_example(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
     return run
 
 
+@pytest.mark.trial("network")
 @pytest.mark.filterwarnings("ignore:.*the integral of layer")
 def test_the_example_word_for_word(run_example):
     names = run_example(EXAMPLE)

@@ -40,3 +40,10 @@ class OutOfMemory(FactneuronsError):
 
 class BadNumber(FactneuronsError):
     """A NaN or an infinity where a number must be; names the model, the layer or the fact."""
+
+
+MODEL_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError,
+    ValueError,
+)  # fmt: skip
+"""What other people's code raises on an input, or a cache, that it does not know."""

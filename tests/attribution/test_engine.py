@@ -1,7 +1,9 @@
 """The engine against the slow reference: every family, every rule, one forward and backward pass per point."""
 
+import gc
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,6 +97,50 @@ def test_the_slow_reference_is_right_by_finite_differences(family, shared_model,
             with torch.no_grad():
                 up, down = (slow.value(query, 1, layer, at + sign * step) for sign in (1, -1))
             assert float(up - down) / 2e-4 == pytest.approx(float(gradient[index]), rel=1e-5, abs=1e-10)
+
+
+@pytest.mark.trial("slow reference")
+@pytest.mark.parametrize("family", ["gpt2", "bert", "llama", "gpt_neox", "qwen3", "t5"])
+def test_random_models_by_finite_differences(family, new_model, new_query, slow_reference, exact_scores, trial):
+    """dE/dw of every midpoint by two plain passes of the network, for a few neurons of every layer."""
+    for number in range(trial.times):
+        model, generator = new_model(family), torch.Generator().manual_seed(number)
+        with torch.no_grad():
+            for parameter in model.backbone.module.parameters():
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
+        slow, query = slow_reference(model, family), new_query(model.kind, seed=number)
+        found = exact_scores(model, query, method="dai", rule="midpoint", points=3)
+        for layer in range(model.layer_count):
+            value, largest = slow.activation(query, layer, 0), np.abs(found[layer]).max()
+            for index in (number % 24, (number + 11) % 24):
+                step = torch.zeros_like(value)
+                step[index] = 1e-5
+                slopes = []
+                for share in (1 / 6, 3 / 6, 5 / 6):
+                    with torch.no_grad():
+                        up, down = (float(slow.value(query, 0, layer, share * value + s * step)) for s in (1, -1))
+                    slopes.append((up - down) / 2e-5)
+                assert found[layer][index] == pytest.approx(
+                    float(value[index]) * np.mean(slopes), rel=1e-4, abs=1e-4 * largest
+                )
+
+
+@pytest.mark.trial("leak")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from /proc")
+def test_nothing_leaks(shared_model, new_query, trial):
+    model, queries = shared_model("gpt2"), [new_query("causal", seed=seed) for seed in range(4)]
+
+    def resident():
+        gc.collect()
+        return int(Path("/proc/self/statm").read_text().split()[1])
+
+    for turn in range(20 + trial.times):
+        if turn == 20:
+            before = resident()
+        attribute_all(model, queries, AttributionSettings(method="amig", rule="right", points=5))
+    grown = resident() / before - 1
+    assert grown < 0.01
+    trial.note(f"{grown:+.2%}")
 
 
 class TestInsideAnIntervention:
@@ -324,6 +370,33 @@ class TestBatches:
         for number in (0, 15, 16, 39):
             alone = attribute_all(model, [queries[number]], settings)[0]
             assert relative_error(found[number].scores, alone.scores) < 2e-7
+
+    @pytest.mark.trial("batches")
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_orders_and_sizes(self, one_of_each, dtype, new_model, new_query, trial):
+        """In float32 to 1e-4 of a fact's largest score, the same neurons; in bfloat16 it is only noted."""
+        model, generator = new_model(one_of_each, dtype), trial.random
+        shapes = [(generator.randint(4, 9), generator.randint(1, 3)) for _ in range(32)]
+        queries = [
+            new_query(model.kind, tokens=tokens, answer=answer, seed=seed)
+            for seed, (tokens, answer) in enumerate(shapes)
+        ]
+        settings = AttributionSettings(method="dai", rule="radau", points=3)
+        whole = [each.scores for each in attribute_all(model, queries, settings)]
+        spread = 0.0
+        for _ in range(trial.times):
+            order, size = generator.sample(range(32), 32), generator.choice([1, 2, 7, 32])
+            found = {}
+            for part in (order[first : first + size] for first in range(0, 32, size)):
+                scores = [each.scores for each in attribute_all(model, [queries[n] for n in part], settings)]
+                found |= dict(zip(part, scores, strict=True))
+            for number, scores in found.items():
+                spread = max(spread, float(np.abs(scores - whole[number]).max() / np.abs(whole[number]).max()))
+                shares = [each / each.max() for each in (scores, whole[number])]
+                told = np.abs(shares[1] - 0.2) > 1e-4  # what is not at the threshold itself
+                assert dtype == torch.bfloat16 or np.array_equal(shares[0][told] > 0.2, shares[1][told] > 0.2)
+        assert dtype == torch.bfloat16 or spread < 1e-4
+        trial.note(f"{one_of_each} {dtype}: {spread:.0e}".replace("torch.", ""))
 
     def test_nothing_asked(self, shared_model):
         assert attribute_all(shared_model("gpt2"), []) == []

@@ -349,6 +349,19 @@ class TestFromText:
             attribute(model, "Rome is in", "Italy", points=20)
 
 
+class BadGradient(torch.autograd.Function):
+    """Changes nothing on the way forth, and everything on the way back."""
+
+    @staticmethod
+    def forward(ctx, x, factor):
+        ctx.factor = factor
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * ctx.factor, None
+
+
 class TestBadNumbers:
     @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize("family", ["gpt2", "bert"])
@@ -364,6 +377,25 @@ class TestBadNumbers:
         )
         with pytest.raises(BadNumber, match=pattern):
             one(model, new_query(model.kind), method=method)
+
+    @pytest.mark.trial("bad numbers")
+    @pytest.mark.parametrize("where", ["weights", "activations", "gradients"])
+    @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+    def test_no_layer_hides_a_bad_number(self, one_of_each, where, bad, new_model, new_query):
+        """By turns in each layer; what is told names the prompt, and the layer where one can be known."""
+        for layer in range(new_model(one_of_each).layer_count):
+            model = new_model(one_of_each)
+            down = model.backbone.layers[layer].down
+            if where == "weights":
+                with torch.no_grad():
+                    next(down.parameters()).flatten()[5] = bad
+            elif where == "activations":
+                down.register_forward_pre_hook(lambda module, inputs: (inputs[0] * bad,))
+            else:
+                down.forward = lambda x, forward=down.forward: forward(BadGradient.apply(x, bad))
+            with pytest.raises(BadNumber, match=r"prompt 'prompt 0 of 6 is ___\.'") as caught:
+                one(model, new_query(model.kind), method="dai", rule="right", points=2)
+            assert where != "weights" or f"weights of layer {layer} " in str(caught.value)
 
     def test_infinite_weights_in_the_last_layer(self, new_model, new_query):
         """Activations are read before these weights: only the probability shows them."""

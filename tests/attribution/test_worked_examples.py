@@ -27,7 +27,7 @@ def toy(monkeypatch, new_model):
     query = Query(Prompt("a b ___"), "c", (8, 9), (1,), (5,), (0, 1), ((0,), (1,)))
     activation = torch.tensor([[END]], dtype=torch.float64)
 
-    def capture(backbone, queries, items, contrast=False):
+    def capture(backbone, queries, items, contrast=False, pre=False):
         index = torch.zeros(1, dtype=torch.long)
         log_f = torch.tensor([[6.0]], dtype=torch.float64).log()
         batch = Batch.of(queries, torch.device("cpu"))
@@ -39,7 +39,7 @@ def toy(monkeypatch, new_model):
     monkeypatch.setattr(engine, "values_at", lambda *given: product(*given)[0])
     monkeypatch.setattr(baselines, "replacement_token", lambda model: (0, "eos_token"))
     sentences = torch.tensor(BASELINES, dtype=torch.float64)[:, None]
-    monkeypatch.setattr(baselines, "target_activations", lambda model, queries: [sentences] * 3)
+    monkeypatch.setattr(baselines, "target_activations", lambda model, queries, pre=False: [sentences] * 3)
     model = new_model("gpt2")
     return lambda **options: attribute_all(model, [query], AttributionSettings(target="logit", **options))[0]
 
@@ -82,7 +82,7 @@ def test_one_baseline_alone(toy, monkeypatch):
     """From (1, 0)."""
     sentence = torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
     monkeypatch.setattr(
-        baselines, "target_activations", lambda model, queries: [sentence.expand(len(queries), -1, -1)] * 3
+        baselines, "target_activations", lambda model, queries, pre=False: [sentence.expand(len(queries), -1, -1)] * 3
     )
     found = toy(method="amig_mean", rule="gauss_legendre")
     assert found.scores.tolist() == [[1.5, 4.5]] * 3

@@ -88,5 +88,5 @@ def test_facts_that_are_not_known_are_counted_with_the_reason(command, tmp_path)
     )
     _, err, code = command("experiment", "E1", "--model", "pocket-gpt2", "--facts", facts, "--out", tmp_path / "run")
     assert code == 2
-    assert "none of the facts" in err
+    assert "none of the 1 facts" in err
     assert "1 not-known" in err

@@ -234,7 +234,7 @@ class Saturating:
 
 CHANGES = [
     {"clusterer": "ntc_authors"}, {"similarity": "cosine"}, {"scale": "layer-gap"},
-    {"span": "adjacent"}, {"span": "adjacent", "max_span": 1}, {"gate": "up"},
+    {"span": "adjacent"}, {"span": "adjacent", "max_span": 1}, {"gate": "up"}, {"connection": "authors"},
     {"fold_norm_gain": True}, {"persistence": "log"}, {"r_max": 0.5}, {"min_size": 3}, {"tau1": 0.5},
     {"tau1_rule": "absolute"}, {"cover": "all"}, {"filter": "authors"}, {"t_low": 0.02},
     {"t_sufficient": 0.0}, {"t_high": 0.9}, {"clusterer": "random", "seed": 1},

@@ -44,9 +44,10 @@ def test_kill_9_and_resume(seed, commands, tmp_path, start, run, finished, same_
         assert verify(kept) == []
         assert kept.manifest.stages["locate"].state in ("running", "done")
         assert len(kept.table("facts")) == kept.counts("locate").done >= 8
+    left = any(stage.state == "running" for stage in kept.manifest.stages.values())
     resumed = run(*commands.locate(out))
     assert resumed.code == 0
-    assert "was killed; what it finished is kept" in resumed.err
+    assert not left or "was killed; what it finished is kept" in resumed.err
     assert once_each(out, "locate")
     assert once_each(out, "test_knowledge")
 

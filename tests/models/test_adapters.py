@@ -72,6 +72,7 @@ def test_row_is_found_and_points_at_the_down_projections(every_family, shared_mo
     assert (model.width, model.backbone.hidden_size) == tuple(matrix(downs[0]).T.shape)
 
 
+@pytest.mark.trial("hooked")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_replacing_the_value_by_itself_leaves_logits_bit_equal(every_family, dtype, shared_model, asked, inputs_of):
     model, query = shared_model(every_family, dtype, exact_norms=False), asked(every_family)

@@ -1,6 +1,7 @@
 """Changes of neurons: what they do, where, and that nothing of them is left."""
 
 import hashlib
+from contextlib import ExitStack, suppress
 
 import numpy as np
 import pytest
@@ -80,6 +81,7 @@ class TestValues:
                 with model.scale_values(neurons, factor, positions=positions):
                     assert np.array_equal(model.log_probabilities([query]), found)
 
+    @pytest.mark.trial("hooked")
     @pytest.mark.parametrize("neurons", [[], [(1, 3), (0, 2)]])
     def test_nothing_changed_is_bit_equal(self, every_family, neurons, shared_model, new_query):
         model = shared_model(every_family)
@@ -203,6 +205,46 @@ class TestValues:
             for block in reversed(blocks):
                 block.__exit__(None, None, None)
         assert found == pytest.approx(true, abs=1e-10)
+
+
+def random_block(model, generator):
+    """A change of a random kind, of random neurons, by a random factor, at random positions."""
+    width, layers = model.width, model.layer_count
+    neurons = [(generator.randrange(layers), generator.randrange(width)) for _ in range(generator.randint(1, 6))]
+    factor = generator.choice([0.0, 2.0, -1.5, 1 / 3, 1e30, generator.gauss(0, 1)])
+    positions = generator.choice(["target", "all"])
+    return generator.choice(
+        [
+            lambda: model.suppress(neurons, positions=positions),
+            lambda: model.enhance(neurons, positions=positions),
+            lambda: model.scale_values(neurons, factor, positions=positions),
+            lambda: model.set_values({Neuron(*neuron): factor for neuron in neurons}, positions=positions),
+            lambda: model.scale_weights(neurons, factor, parts=generator.choice(list(PARTS))),
+        ]
+    )()
+
+
+@pytest.mark.trial("undone")
+def test_random_interventions_are_undone(every_family, shared_model, new_query, hooks_of, trial):
+    """Up to three inside each other; every second time something is thrown inside."""
+    model, generator = shared_model(every_family), trial.random
+    query = new_query(model.kind, answer=2)
+    weights, buffers = weights_of(model), dict(model.backbone.module.named_buffers())
+    kept = {name: buffer.clone() for name, buffer in buffers.items()}
+    before, hooks = model.log_probabilities([query]), hooks_of(model.backbone.module)
+    changed = 0
+    for turn in range(trial.times):
+        with suppress(Oops), ExitStack() as stack:
+            for _ in range(generator.randint(1, 3)):
+                stack.enter_context(random_block(model, generator))
+            changed += not np.array_equal(model.log_probabilities([query]), before)
+            if turn % 2:
+                raise Oops
+        assert unchanged(model, weights)
+        assert all(torch.equal(buffer, kept[name]) for name, buffer in model.backbone.module.named_buffers())
+        assert hooks_of(model.backbone.module) == hooks
+        assert np.array_equal(model.log_probabilities([query]), before)
+    assert changed > trial.times / 2
 
 
 class TestGeneration:

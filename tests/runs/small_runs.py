@@ -7,6 +7,7 @@ As a script it is a process that forks writers and kills them, so that a test pa
     small_runs.py hold FOLDER                  open a run for writing, say so, and wait to be killed
     small_runs.py share FOLDER                 be one of the workers of a run
     small_runs.py harm FOLDER TIMES SEED       four workers, of which one after the other is killed or frozen
+    small_runs.py read_only FOLDER             write into a folder in which one may only read
     small_runs.py counts FOLDER SEED           one worker, then four, then two
     small_runs.py modules FOLDER               the modules that a run needs
 """
@@ -22,6 +23,7 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
+from factneurons.errors import FactneuronsError
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
 from factneurons.runs import workers
@@ -324,6 +326,22 @@ def change_counts(folder, seed):
     return statuses
 
 
+def read_only(folder):
+    """What is said when a run is begun, and gone on with, by somebody who may only read it."""
+    said = []
+    write_run(folder / "old", 8)
+    for path in (folder / "old", *(folder / "old").rglob("*"), folder):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    if os.geteuid() == 0:
+        os.seteuid(65534)  # who may do anything may write anywhere
+    for name in ("new", "old"):
+        try:
+            write_run(folder / name, 12)
+        except FactneuronsError as error:
+            said.append(str(error))
+    return said
+
+
 def modules(folder):
     write_run(folder, 8)
     return sorted(sys.modules)
@@ -336,6 +354,7 @@ def main(name, folder, *numbers):
         "compaction": kill_at_every_step_of_compaction,
         "hold": hold,
         "share": share,
+        "read_only": read_only,
         "harm": harm,
         "counts": change_counts,
         "modules": modules,

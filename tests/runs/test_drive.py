@@ -174,6 +174,19 @@ def test_a_failing_fact_is_counted_when_asked_to(run, small, facts, error, reaso
     assert drive(run, small.STAGE, facts, small.work, batch_size=5).before == 20
 
 
+@pytest.mark.trial("one fails")
+@pytest.mark.parametrize("batch_size", [8, 100])
+def test_one_of_a_hundred_that_always_fails(run, small, batch_size):
+    facts = [fact for fact in small.make_facts(300) if int(fact.id[-4:]) % 7 and int(fact.id[-4:]) % 5][:100]
+    work = failing(small, facts[61], BadNumber("layer 3 holds a NaN"))
+    for _ in range(2):  # it is not tried again
+        drive(run, small.STAGE, facts, work, batch_size=batch_size, skip_bad=True)
+        counts = run.counts(small.STAGE)
+        assert (counts.read, counts.done, counts.skipped) == (100, 99, {"bad-number": 1})
+    left = [fact.key for fact in facts if fact is not facts[61]]
+    assert sorted(row["key"] for row in run.rows("facts")) == sorted(left)
+
+
 def test_what_failed_together_is_let_go_before_it_is_tried_alone(run, small, facts):
     """Else the memory that ran out with all of them would still be taken when each is tried."""
     kept = []

@@ -3,6 +3,9 @@
 import errno
 import json
 import re
+import tempfile
+import time
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +15,7 @@ import pytest
 
 from factneurons.errors import BadFact, BadNumber, BadRun, BadSetting
 from factneurons.facts.types import Fact, Prompt
+from factneurons.runs import files, leases, manifest, store, workers
 from factneurons.runs.counts import Counts
 from factneurons.runs.files import sealed, sha256_of, unsealed
 from factneurons.runs.skips import Skip
@@ -188,6 +192,40 @@ def test_a_run_behind_a_link(tmp_path, small):
     (tmp_path / "link").symlink_to(tmp_path / "real")
     small.write_run(tmp_path / "link", 8)
     assert len(Run.open(tmp_path / "real").table("facts")) == 6
+
+
+@pytest.mark.trial("odd places")
+def test_a_folder_in_which_one_may_only_read(start_script):
+    with tempfile.TemporaryDirectory() as folder:  # others may look into it, unlike into pytest's
+        place = Path(folder) / "shared"
+        Path(folder).chmod(0o755)
+        place.mkdir()
+        said = json.loads(start_script("read_only", place).communicate()[0])
+        for path in (place, *place.rglob("*")):
+            path.chmod(0o755)
+        assert len(said) == 2
+        for name, text in zip(("new", "old"), said, strict=True):
+            assert text.startswith(f"{place / name}")
+            assert "cannot be written: Permission denied" in text
+            assert "\n" not in text
+        assert len(Run.open(place / "old").table("facts")) == 6
+
+
+@pytest.mark.trial("odd places")
+@pytest.mark.parametrize("years", [10, -10])
+def test_a_clock_that_jumps_ten_years(tmp_path, small, monkeypatch, years):
+    """Between two calls, and in the middle of one."""
+    small.write_run(tmp_path / "whole", 24)
+    small.write_run(tmp_path / "run", 12)
+    real, calls = time.time, count()
+    for module in (files, manifest, store, workers, leases):
+        if hasattr(module, "now"):
+            monkeypatch.setattr(module, "now", lambda: f"{2026 + years * (next(calls) % 3)}-01-01T00:00:00+00:00")
+    monkeypatch.setattr(time, "time", lambda: real() + years * 365.25 * 86400 * (next(calls) % 3))
+    small.write_run(tmp_path / "run", 24)
+    assert next(calls) > 1
+    assert small.snapshot(tmp_path / "run") == small.snapshot(tmp_path / "whole")
+    assert verify(Run.open(tmp_path / "run")) == []
 
 
 def complaint(function, *arguments):

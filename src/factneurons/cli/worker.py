@@ -13,7 +13,7 @@ from factneurons.cli.sharing import again, shared
 from factneurons.runs.status import start_to_join
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
-    "worker": ("factneurons worker runs/capital", "srun factneurons worker runs/capital"),
+    "worker": ("factneurons worker runs/capital",),
 }
 
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from jinja2 import TemplateError
 
-from factneurons.errors import BadModel
+from factneurons.errors import MODEL_ERRORS, BadModel
 from factneurons.models.files import first_line
-from factneurons.models.hooks import MODEL_ERRORS
 from factneurons.models.types import Kind
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from factneurons.errors import BadModel
+from factneurons.errors import MODEL_ERRORS, BadModel
 from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
 from factneurons.models.files import first_line
 from factneurons.models.head import tolerance
-from factneurons.models.hooks import MODEL_ERRORS, Registration, after, before
+from factneurons.models.hooks import Registration, after, before
 
 _EARLY, _LATE = 3, 3
 

@@ -11,12 +11,6 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.hooks import RemovableHandle
 
-MODEL_ERRORS = (
-    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError,
-    ValueError,
-)  # fmt: skip
-"""What other people's code raises on an input, or a cache, that it does not know."""
-
 Registration = Callable[[], RemovableHandle]
 
 

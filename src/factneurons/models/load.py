@@ -25,11 +25,10 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
 )
 
-from factneurons.errors import BadModel, BadNumber, BadSetting
+from factneurons.errors import MODEL_ERRORS, BadModel, BadNumber, BadSetting
 from factneurons.models.chat import check_chat
 from factneurons.models.files import first_line
 from factneurons.models.gate import LooksAhead, check_model
-from factneurons.models.hooks import MODEL_ERRORS
 from factneurons.models.model import Model
 from factneurons.models.query import SENTINEL
 from factneurons.models.quiet import quiet

@@ -27,12 +27,11 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
 )
 
-from factneurons.errors import BadModel, BadSetting
+from factneurons.errors import MODEL_ERRORS, BadModel, BadSetting
 from factneurons.facts.problems import shown
 from factneurons.models.adapters import EXPERTS, MIXTURES
 from factneurons.models.bundled import pocket_path
 from factneurons.models.files import PICKLE, SINGLE, first_line, weight_files
-from factneurons.models.hooks import MODEL_ERRORS
 
 _DESCRIPTIONS = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
 _BUILT_IN = (

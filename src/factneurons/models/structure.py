@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from factneurons.errors import BadModel
+from factneurons.errors import MODEL_ERRORS, BadModel
 from factneurons.models.adapters import (
     ADAPTERS,
     ALIASES,
@@ -29,7 +29,7 @@ from factneurons.models.adapters import (
     sizes,
 )
 from factneurons.models.files import first_line
-from factneurons.models.hooks import MODEL_ERRORS, after, hooked, stream_of
+from factneurons.models.hooks import after, hooked, stream_of
 
 _TRIAL = (1, 2, 3)
 _MOST = 20_000

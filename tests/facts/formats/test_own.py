@@ -4,12 +4,13 @@ import json
 import re
 import tracemalloc
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from factneurons.errors import BadFact
@@ -20,6 +21,7 @@ from factneurons.facts.reading import Reading
 from factneurons.facts.source import FactSource, load_facts
 from factneurons.facts.types import Fact, Prompt
 from factneurons.facts.writing import write_jsonl
+from reliability import Trial
 
 IN_ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 DOCS = Path(__file__).parents[3] / "docs" / "facts.md"
@@ -225,13 +227,8 @@ BYTES = st.one_of(
 )
 
 
-@IN_ONE_FOLDER
-@given(lines=st.lists(BYTES, max_size=8))
-def test_arbitrary_bytes_give_facts_or_counted_reasons(
-    lines: list[bytes], tmp_path: Path, adds_up: Callable[[FactSource], None]
-) -> None:
-    path = tmp_path / "any.jsonl"
-    path.write_bytes(b"\n".join(lines))
+def facts_or_counted_reasons(path: Path, adds_up: Callable[[FactSource], None]) -> dict[str, int]:
+    """Read a file both ways: with what is bad left out, and stopping there. Returns what was left out, by reason."""
     seen: list[Skipped] = []
     source = load_facts(path, skip_bad=True, on_skip=seen.append)
     facts = list(source)
@@ -240,10 +237,116 @@ def test_arbitrary_bytes_give_facts_or_counted_reasons(
     assert len(seen) == sum(source.skipped.values()) + sum(source.skipped_parts.values())
     assert set(source.skipped) <= set(REASONS)
     if source.skipped:
-        with pytest.raises(BadFact, match=rf"^{path}:\d+: "):
+        with pytest.raises(BadFact, match=rf"^{path}:\d+: ") as caught:
             list(load_facts(path))
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < len(str(path)) + 400
     else:
         assert list(load_facts(path)) == facts
+    return dict(source.skipped)
+
+
+@pytest.mark.trial("fuzzed records")
+def test_arbitrary_bytes_give_facts_or_counted_reasons(
+    tmp_path: Path, adds_up: Callable[[FactSource], None], trial: Trial
+) -> None:
+    path = tmp_path / "any.jsonl"
+
+    @seed(trial.seed)
+    @settings(deadline=None, max_examples=trial.times, database=None, suppress_health_check=list(HealthCheck))
+    @given(lines=st.lists(BYTES, max_size=8))
+    def any_bytes(lines: list[bytes]) -> None:
+        path.write_bytes(b"\n".join(lines))
+        facts_or_counted_reasons(path, adds_up)
+
+    any_bytes()
+
+
+def spoiled(good: bytes) -> dict[str, bytes | None]:
+    """Kinds of harm -> the line after it; None where the line is still good."""
+    half = len(good) // 2
+    return {
+        "whole": good,
+        "spaces around": b"  " + good + b"\t ",
+        "escaped": good.replace(b"Fooland", rb"\u0046ooland"),
+        "cut": good[:half],
+        "begun late": good[half:],
+        "last byte gone": good[:-1],
+        "a byte too many": good + b"}",
+        "two on a line": good + good,
+        "byte order mark": b"\xef\xbb\xbf" + good,
+        "UTF-16": good.decode().encode("utf-16"),
+        "Latin-1": good.replace(b"Fooland", b"F\xf6land"),
+        "NUL byte": good.replace(b"Fooland", b"Foo\x00land"),
+        "NUL escaped": good.replace(b"Fooland", rb"Foo\u0000land"),
+        "lone surrogate": good.replace(b"Fooland", rb"\ud800"),
+        "half an escape": good.replace(b"Fooland", rb"\u12"),
+        "overlong UTF-8": good.replace(b"Fooland", b"\xc0\xaf"),
+        "control character": good.replace(b"Fooland", b"Foo\x01land"),
+        "carriage return inside": good.replace(b"Fooland", b"Foo\rland"),
+        "field twice": good.replace(b'{"id"', b'{"id": "x", "id"'),
+        "NaN": good.replace(b'"2014"', b"NaN"),
+        "Infinity": good.replace(b'"2014"', b"-Infinity"),
+        "huge number": good.replace(b'"2014"', b"9" * 5000),
+        "huge exponent": good.replace(b'"2014"', b"1e999"),
+        "deep lists": good.replace(b'"2014"', b"[" * 5000 + b"]" * 5000),
+        "deep objects": good.replace(b'"2014"', b'{"a":' * 5000 + b"1" + b"}" * 5000),
+        "single quotes": good.replace(b'"', b"'"),
+        "trailing comma": good[:-1] + b",}",
+        "comment": good + b" // a capital",
+        "list": b"[" + good + b"]",
+        "text": b'"' + b"x" * 200 + b'"',
+        "null": b"null",
+        "empty object": b"{}",
+        "no relation": good.replace(b'"relation"', b'"_relation"'),
+        "unknown field": good.replace(b'"date"', b'"when"'),
+        "null for a text": good.replace(b'"Fooland"', b"null"),
+        "object for a text": good.replace(b'"Fooland"', b"{}"),
+        "blank subject": good.replace(b"Fooland", b" "),
+        "no blank": good.replace(b"___", b"it"),
+        "blank twice": good.replace(b"___", b"___ ___"),
+        "CSV": b"id,relation,subject,answer,prompts",
+        "HTML": b"<!doctype html><title>404 Not Found</title>",
+        "a pointer instead of the file": b"version https://git-lfs.github.com/spec/v1",
+    }
+
+
+STILL_GOOD = {"whole", "spaces around", "escaped"}
+
+
+@pytest.mark.trial("hand-made files")
+def test_hand_made_files_give_facts_or_counted_reasons(
+    record: dict[str, Any], tmp_path: Path, adds_up: Callable[[FactSource], None], trial: Trial
+) -> None:
+    """Every kind of harm, as the first, a middle and the last line, with two kinds of line ends."""
+    names = [f"capital/{letter}" for letter in "abc"]
+    lines = [json.dumps({**record, "id": name}).encode() for name in names]
+    made = 0
+    for harm, bad in spoiled(json.dumps({**record, "prompts": [record["prompts"][0]]}).encode()).items():
+        for place, end in product(range(3), (b"\n", b"\r\n")):
+            path = tmp_path / f"{made}.jsonl"
+            path.write_bytes(end.join([*lines[:place], bad, *lines[place:]]) + end * (place != 2))
+            skipped = facts_or_counted_reasons(path, adds_up)
+            ids = [fact.id for fact in load_facts(path, skip_bad=True)]
+            assert sum(skipped.values()) == (harm not in STILL_GOOD), (harm, skipped)
+            assert [name for name in ids if name in names] == names, harm
+            path.unlink()
+            made += 1
+    assert made >= trial.times
+    trial.note(f"{made} files")
+
+
+def test_a_line_of_50_megabytes_is_left_out_and_never_held(
+    record: dict[str, Any], tmp_path: Path, adds_up: Callable[[FactSource], None]
+) -> None:
+    path, good = tmp_path / "facts.jsonl", json.dumps(record).encode()
+    path.write_bytes(good[:-1] + b', "_note": "' + b"x" * 50_000_000 + b'"}\n' + good)
+    tracemalloc.start()
+    try:
+        assert facts_or_counted_reasons(path, adds_up) == {"too_long": 1}
+        assert tracemalloc.get_traced_memory()[1] < 48 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12).filter(

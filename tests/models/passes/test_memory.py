@@ -1,5 +1,9 @@
 """The budget, and going on with half the rows when memory runs out."""
 
+import math
+from contextlib import suppress
+
+import numpy as np
 import pytest
 import torch
 
@@ -167,6 +171,47 @@ def test_a_small_memory_changes_nothing_but_the_batches(name, family, shared_mod
     for one, other in zip(found, expected, strict=True):
         assert one == pytest.approx(other, rel=1e-8, abs=1e-12)
     assert failed
+
+
+@pytest.mark.trial("out of memory")
+@pytest.mark.parametrize("name", WHOLE)
+def test_every_limit_down_to_one_row(name, shared_model, new_query, trial):
+    """From all tokens at once down to one: the same numbers, or one line that says what is needed."""
+    model = shared_model("gpt2")
+    queries = [new_query(model.kind, seed=seed) for seed in range(7)]
+    sets = [[(layer % model.layer_count, index)] for layer in range(3) for index in range(5)]
+    seen, retries, limit = [], [0], [10**9]
+
+    def small(module, inputs):
+        seen.append(inputs[0][..., 0].numel())
+        if seen[-1] <= limit[0]:
+            retries.append(0)
+        else:
+            retries[-1] += 1
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    handle = model.backbone.layers[-1].down.register_forward_pre_hook(small)
+    try:
+        expected = WHOLE[name](model, queries, sets)
+        most = max(seen)
+        finished = []
+        for tokens in np.unique(np.geomspace(1, most, trial.times).astype(int))[::-1].tolist():
+            limit[0] = tokens
+            found = None
+            with suppress(OutOfMemory):
+                found = WHOLE[name](model, queries, sets)
+            finished.append(found is not None)
+            assert max(retries) <= math.log2(most) + 1
+            if finished[-1]:
+                for one, other in zip(found, expected, strict=True):
+                    assert one == pytest.approx(other, rel=1e-6, abs=1e-12)
+        limit[0] = 0
+        with pytest.raises(OutOfMemory, match=r"not enough memory for (a single row|one prompt alone); use"):
+            WHOLE[name](model, queries, sets)
+    finally:
+        handle.remove()
+    assert finished[0]
+    assert finished == sorted(finished, reverse=True)
 
 
 def test_model_bytes(shared_model):

@@ -1,5 +1,7 @@
 """The plain batched loop: right for every family, also the encoder-decoders that only it serves."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -21,10 +23,10 @@ def test_suppressed_sets(
 ):
     monkeypatch.setattr(plain, "_TOKENS", tokens_per_pass)
     model = shared_model(one_of_each)
-    query = new_query(model.kind, answer=3)
+    query = replace(new_query(model.kind, answer=3), positions="all" if everywhere else "target")
     captured = capture(model.backbone, [query], [(0, (0, 1, 2))])
     sets = [{(0, 1): 0.0, (1, 2): 2.0}, {(1, 3): 0.5}, {}, {(0, 5): 0.0, (0, 6): 0.0}]
-    found = plain_log_probabilities(model.backbone, captured, sets, everywhere=everywhere)
+    found = plain_log_probabilities(model.backbone, captured, sets)
     true = [slow_reference(model, one_of_each, s).log_probability(query, everywhere=everywhere) for s in sets]
     torch.testing.assert_close(
         found, torch.tensor(true, dtype=torch.float64), rtol=0, atol=1e-5 if one_of_each == "gptj" else 1e-11

@@ -13,14 +13,17 @@ from factneurons.models.passes.spread import spread_gradients, spread_places, sp
 def test_places(shared_model, new_query):
     query = replace(new_query("causal", tokens=4, answer=2), subject=(1, 2))
     backbone = shared_model("gpt2").backbone
-    assert spread_places(backbone, query, 0, "subject") == [[1, 2]] * 3
-    assert spread_places(backbone, query, 0, "all") == [[0, 1, 2, 3]] * 3
-    assert spread_places(backbone, query, 1, "all") == [[0, 1, 2, 3, 4]] * 3
+    assert spread_places(backbone, replace(query, positions="subject"), 0) == [[1, 2]] * 3
+    assert spread_places(backbone, replace(query, positions="all"), 0) == [[0, 1, 2, 3]] * 3
+    assert spread_places(backbone, replace(query, positions="all"), 1) == [[0, 1, 2, 3, 4]] * 3
     query, backbone = replace(new_query("encoder-decoder", tokens=3), subject=(0,)), shared_model("t5").backbone
-    assert spread_places(backbone, query, 0, "subject") == [[0], [0], [], []]
-    assert spread_places(backbone, query, 0, "all") == [[0, 1, 2, 3, 4]] * 2 + [[0, 1]] * 2
+    assert spread_places(backbone, replace(query, positions="subject"), 0) == [[0], [0], [], []]
+    assert spread_places(backbone, replace(query, positions="all"), 0) == [[0, 1, 2, 3, 4]] * 2 + [[0, 1]] * 2
     query = new_query("cloze", tokens=3)
-    assert spread_places(shared_model("bert").backbone, query, 0, "all") == [list(range(len(query.input_ids)))] * 3
+    assert (
+        spread_places(shared_model("bert").backbone, replace(query, positions="all"), 0)
+        == [list(range(len(query.input_ids)))] * 3
+    )
 
 
 @pytest.mark.parametrize("family", ["llama", "bert", "t5"])
@@ -29,7 +32,7 @@ def test_gates_between_what_neurons_are_and_a_rest(family, shared_model, new_que
     model = shared_model(family)
     query = new_query(model.kind, tokens=4)
     captured = capture(model.backbone, [query], [(0, (0,))])
-    where = spread_places(model.backbone, query, 0, "all")
+    where = spread_places(model.backbone, replace(query, positions="all"), 0)
     values = whole_values(model.backbone, query)
     rest = [0.5 * each[places] for each, places in zip(values, where, strict=True)]
     one = torch.ones(2, model.width, dtype=torch.float64)

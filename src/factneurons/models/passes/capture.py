@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
+from factneurons.errors import MODEL_ERRORS
 from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
-from factneurons.models.hooks import MODEL_ERRORS, Registration, after, before, stream_of
+from factneurons.models.hooks import Registration, after, before, stream_of
 from factneurons.models.passes.inward import Inward, reading
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.types import Query

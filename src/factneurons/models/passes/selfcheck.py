@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from factneurons.errors import MODEL_ERRORS
 from factneurons.models.backbone import Backbone
 from factneurons.models.head import tolerance
-from factneurons.models.hooks import MODEL_ERRORS
 from factneurons.models.passes.attention import Unsupported
 from factneurons.models.passes.capture import Capture, capture
 from factneurons.models.passes.gradients import plain_gradients, row_gradients
