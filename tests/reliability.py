@@ -37,7 +37,11 @@ TRIALS = {
     ),
     "signal": Row("Ctrl-C and SIGTERM to a real command", "exit 130 and 143; at most the running batch is done again"),
     "disk full": Row(
-        "a disk that is full after so many files of a command", "one line, exit 2; goes on when there is space", 4, 20
+        "a disk that is full after so many files of a command",
+        "one line, exit 2; goes on when there is space",
+        4,
+        20,
+        "not at 20 places yet: at five in the suite",
     ),
     "disk full in a write": Row(
         "a disk that is full at every third step of writing, or out of quota", "one line; nothing finished is lost"
@@ -56,9 +60,7 @@ TRIALS = {
         200,
         200,
     ),
-    "paths in data": Row(
-        "ids, relations and names that are paths, watched by an audit hook", "nothing outside the run is written"
-    ),
+    "paths in data": Row("fact ids that are paths", "nothing outside the run is written"),
     "bad numbers": Row("NaN or infinity in weights, activations or gradients, layer by layer", "told with the layer"),
     "one fails": Row("one fact of 100 that always fails", "exit 2 with 99 kept by `--skip-bad`, 1 counted"),
     "out of memory": Row(
@@ -68,7 +70,11 @@ TRIALS = {
         30,
     ),
     "memory flat": Row(
-        "so many facts instead of a few, 100 steps instead of 10", "the peak grows by less than 5 %", 60, 1000
+        "so many facts instead of a few, 100 steps instead of 10",
+        "the peak grows by less than 5 %",
+        60,
+        1000,
+        "not tried yet",
     ),
     "leak": Row("attributions after 20 to warm up", "resident memory grows less than 1 %", 20, 200),
     "undone": Row("random interventions in every family, half of them thrown out of", "bit-equal afterwards", 4, 100),
@@ -79,7 +85,9 @@ TRIALS = {
         1,
         20,
     ),
-    "threads": Row("the same command again, in other processes, with 1 and 2 threads", "byte-equal tables", 1, 5),
+    "threads": Row(
+        "the same command again, in other processes, with 1 and 2 threads", "byte-equal tables", 1, 5, "not tried yet"
+    ),
     "completeness": Row("the sum of scores against F(x) - F(baseline)", "the error that is said; falls as the rule's"),
     "slow reference": Row(
         "tiny random models of six families against finite differences in float64", "1e-4 relative", 1, 20
@@ -91,7 +99,11 @@ TRIALS = {
     "false weights": Row("pickles, and safetensors whose header lies", "refused or ignored; no code runs"),
     "remote code": Row("a model's own code, asked for by its configuration", "refused, the option is named"),
     "hostile texts": Row(
-        "hostile texts as every field of a fact, the report in Chromium", "no element, dialog or request", 120, 1000
+        "hostile texts as every field of a fact, the report in Chromium",
+        "no element, dialog or request",
+        120,
+        1000,
+        "not in a browser yet: about 130 texts, parsed, in the suite",
     ),
     "network": Row("every test with connections beyond this machine made to fail", "all pass"),
     "tampered": Row("one bit of a run's file, of its model or of its data changed", "`verify` names the file", 20, 500),

@@ -109,6 +109,22 @@ def test_neighbours_that_change_a_prompt_are_refused(new_model):
         check_model(model.backbone)
 
 
+def test_an_mlp_that_runs_twice_in_a_pass_is_refused(new_model):
+    model = new_model("llama", torch.float32)
+    mlp = model.backbone.layers[1].block.mlp
+    once = mlp.forward
+    mlp.forward = lambda hidden: (once(hidden), once(hidden))[1]
+    with pytest.raises(BadModel, match="the MLP of layer 1 runs 2 times in a pass"):
+        check_model(model.backbone)
+
+
+def test_an_encoder_decoder_without_an_encoder_of_text_is_refused(new_model):
+    backbone = new_model("llama", torch.float32).backbone
+    backbone.kind = "encoder-decoder"
+    with pytest.raises(BadModel, match="has no encoder of text"):
+        check_model(backbone)
+
+
 def test_a_model_that_fails_in_itself_is_told(new_model):
     model = new_model("llama", torch.float32)
 

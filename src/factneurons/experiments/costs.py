@@ -30,18 +30,18 @@ class Cost:
 
 COSTS: dict[str, Cost] = {
     "E1": Cost(2.2, 0.04),
-    "E2": Cost(),
+    "E2": Cost(1.7, 0.18),
     "E3": Cost(2.4, 0.00),
     "E4": Cost(2.3, 0.00),
     "E5": Cost(8.5, 0.01),
     "E6": Cost(6.4, 0.26),
-    "E7": Cost(),
-    "E8": Cost(),
-    "E9": Cost(copies=5),
-    "E10": Cost(copies=5),
+    "E7": Cost(10.9, 4.11),
+    "E8": Cost(1.7, 0.02),
+    "E9": Cost(1.8, 0.00, copies=5),
+    "E10": Cost(4.5, 2.00, copies=5),
     "E11": Cost(1.8, 0.00),
-    "E12": Cost(3.9, 1.95),
-    "E13": Cost(),
-    "E14": Cost(),
+    "E12": Cost(8.8, 2.94),
+    "E13": Cost(8.0, 3.66),
+    "E14": Cost(3.0, 0.17),
 }
 """Experiment's id -> what it costs; the time of those without a number has not been measured yet."""

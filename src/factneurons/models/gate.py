@@ -7,6 +7,7 @@ The first and the last are held by gradients that must be exactly zero, so that 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
 from factneurons.models.files import first_line
 from factneurons.models.head import tolerance
-from factneurons.models.hooks import Registration, after, before
+from factneurons.models.hooks import after, before
 
 _EARLY, _LATE = 3, 3
 
@@ -35,6 +36,8 @@ def check_model(backbone: Backbone) -> None:
         BadModel: the model fails in itself; its probabilities do not follow from its head; something of an MLP
             passes by the captured value; or a neighbour in the batch changes what a prompt gets.
     """
+    if backbone.kind == "encoder-decoder" and not getattr(backbone.module.config, "is_encoder_decoder", False):
+        raise BadModel(f"{backbone.name} has no encoder of text; it cannot be asked as an encoder-decoder")
     if any(parameter.is_meta for parameter in backbone.module.parameters()):
         return
     try:
@@ -81,15 +84,16 @@ def _check_gradients(backbone: Backbone) -> None:
 
         return leaf
 
-    hooks: list[Registration] = [
-        before(layer.down, lambda module, inputs: (inputs[0].detach(),)) for layer in backbone.layers
-    ]
+    calls: Counter[int] = Counter()
+
+    hooks = [before(layer.down, _held(calls, number)) for number, layer in enumerate(backbone.layers)]
     for number, layer in enumerate(backbone.layers):
         hooks.append(after(layer.up, leaf_of_layer(number)))
     if backbone.kind == "causal":
         hooks.append(after(backbone.module.get_input_embeddings(), leaf_of_embedding))
     early = _EARLY if backbone.kind == "causal" else _EARLY + _LATE
     hidden = backbone.to_head(_batch(backbone, [_tokens(backbone)[: _EARLY + _LATE]]), hooks=hooks)
+    _check_once(backbone, calls)
     weights = torch.randn(hidden.shape[-1], generator=torch.Generator().manual_seed(0)).to(hidden)
     goal = (hidden[:, :early] * weights).sum()  # not the plain sum, which a normalisation holds constant
     leaves = [*embedded[:1], *read.values()]
@@ -106,6 +110,25 @@ def _check_gradients(backbone: Backbone) -> None:
             raise BadModel(
                 f"{backbone.name}: something of the MLP in layer {number} passes by the values of its neurons (an "
                 "adapter such as LoRA on the down-projection, or a second branch): merge it into the weights first"
+            )
+
+
+def _held(calls: Counter[int], number: int) -> Callable[..., tuple[Tensor]]:
+    """A hook that lets no gradient through a layer's values, and counts how often they are made."""
+
+    def hold(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
+        calls[number] += 1
+        return (inputs[0].detach(),)
+
+    return hold
+
+
+def _check_once(backbone: Backbone, calls: Counter[int]) -> None:
+    for number, times in calls.items():
+        if times > 1:
+            raise BadModel(
+                f"{backbone.name}: the MLP of layer {number} runs {times} times in a pass, over other tokens than the "
+                "prompt's too, so that its neurons have no one value to be read and changed"
             )
 
 
