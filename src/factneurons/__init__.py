@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from factneurons.asking.describe import describe_neuron
     from factneurons.asking.types import Answered, NeuronDescription
     from factneurons.attribution.exported import NEURON_FORMATS, NeuronFormat
-    from factneurons.attribution.locate import locate
+    from factneurons.attribution.locate import KnowledgeNeuronTable, locate
     from factneurons.attribution.methods import attribute
     from factneurons.attribution.settings import AttributionSettings, InterventionSettings, SelectionSettings
     from factneurons.attribution.types import Attribution, KnowledgeNeurons
@@ -134,6 +134,7 @@ __all__ = [
     "FactneuronsError",
     "FinetuneSettings",
     "InterventionSettings",
+    "KnowledgeNeuronTable",
     "KnowledgeNeurons",
     "LanguageIndependent",
     "LanguageSettings",
@@ -218,7 +219,7 @@ _MODULES = {
     "asking.describe": ("describe_neuron",),
     "asking.types": ("Answered", "NeuronDescription"),
     "attribution.exported": ("NEURON_FORMATS", "NeuronFormat"),
-    "attribution.locate": ("locate",),
+    "attribution.locate": ("KnowledgeNeuronTable", "locate"),
     "attribution.methods": ("attribute",),
     "attribution.settings": ("AttributionSettings", "InterventionSettings", "SelectionSettings"),
     "attribution.types": ("Attribution", "KnowledgeNeurons"),
