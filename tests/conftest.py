@@ -29,7 +29,7 @@ from factneurons.models.passes.capture import capture
 from factneurons.models.passes.fast_path import fast_path_fits
 from factneurons.models.types import Query
 
-pytest_plugins = ["reliability"]
+pytest_plugins = ["browser", "reliability"]
 
 # A suite started in the background inherits an ignored Ctrl-C, which a run rightly leaves ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
