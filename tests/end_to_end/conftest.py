@@ -229,10 +229,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory, commands: Commands) -> Pa
 class Process:
     """A command in a process of its own, forked from one that has everything imported already."""
 
-    def __init__(self, parent: subprocess.Popen[str], folder: Path, arguments: Sequence[object]) -> None:
+    peak = 0
+    """The most memory it had, in the kernel's unit, once it has been waited for."""
+
+    def __init__(self, parent: subprocess.Popen[str], folder: Path, arguments: Sequence[object], threads: int) -> None:
         self._parent, self._folder = parent, folder
         folder.mkdir(parents=True)
-        self._send({"folder": str(folder), "arguments": [str(argument) for argument in arguments]})
+        given = [str(argument) for argument in arguments]
+        self._send({"folder": str(folder), "arguments": given, "threads": threads})
         self.pid = int(self._answer())
 
     def _send(self, request: dict[str, Any]) -> None:
@@ -248,9 +252,15 @@ class Process:
     def err(self) -> str:
         return (self._folder / "err").read_text(encoding="utf-8")
 
+    @property
+    def touched(self) -> list[Path]:
+        """What it opened to write, made, moved or removed."""
+        lines = (self._folder / "touched").read_text(encoding="utf-8").splitlines()
+        return [Path(json.loads(line)) for line in lines]
+
     def wait(self) -> Outcome:
         """The outcome; a negative code is the signal that killed it."""
-        code = int(self._answer())
+        code, self.peak = map(int, self._answer().split())
         return Outcome(code, (self._folder / "out").read_text(encoding="utf-8"), self.err)
 
 
@@ -265,11 +275,11 @@ def _forking() -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def start(_forking: subprocess.Popen[str], tmp_path: Path) -> Callable[..., Process]:
-    """start("locate", ...): the command as a real process that can be killed; one at a time."""
+    """start("locate", ..., threads=1): the command as a real process that can be killed; one at a time."""
     started: list[Process] = []
 
-    def begin(*arguments: object) -> Process:
-        started.append(Process(_forking, tmp_path / f"process-{len(started)}", arguments))
+    def begin(*arguments: object, threads: int = 1) -> Process:
+        started.append(Process(_forking, tmp_path / f"process-{len(started)}", arguments, threads))
         return started[-1]
 
     return begin

@@ -265,6 +265,7 @@ def test_models_that_are_not_there(name, words, facts_file, tmp_path, locate, ru
     assert words in run("doctor", name).refused()
 
 
+@pytest.mark.trial("network")
 def test_the_hub_is_not_waited_for(facts_file, tmp_path, locate, monkeypatch):
     asked = []
 
@@ -293,6 +294,7 @@ def nan_for_kenya(monkeypatch):
     monkeypatch.setitem(METHODS, "joint", replace(method, score=score))
 
 
+@pytest.mark.trial("bad numbers")
 def test_nan_in_scores(nan_for_kenya, gpt2, facts_file, tmp_path, locate):
     stopped = locate(gpt2, facts_file, tmp_path / "run")
     assert "Kenya" in stopped.refused()
@@ -309,6 +311,7 @@ def test_nan_in_scores(nan_for_kenya, gpt2, facts_file, tmp_path, locate):
     assert np.isfinite(numbers).all()
 
 
+@pytest.mark.trial("one fails")
 @pytest.mark.parametrize(
     ("stage", "module", "function"),
     [("test_knowledge", tests_of_neurons, "intervention"), ("degenerate", degenerate, "degenerate_search")],
@@ -344,10 +347,10 @@ def test_a_number_that_is_none_in_a_later_stage(
     assert (counts.read, counts.done, dict(counts.skipped)) == (12, 11, {"bad-number": 1})
 
 
-@pytest.mark.parametrize("room", [0, 3, 8, 20, 30])
-def test_no_space_left(room, gpt2, facts_file, tmp_path, locate, monkeypatch, same_tables):
+@pytest.mark.trial("disk full")
+def test_no_space_left(gpt2, facts_file, tmp_path, locate, monkeypatch, same_tables, trial):
     """The disk is full after so many files; whatever was finished is readable, and resuming succeeds later."""
-    flush, flushed = os.fsync, []
+    flush, flushed, room = os.fsync, [], 10**9
 
     def full(descriptor):
         flushed.append(descriptor)
@@ -355,16 +358,24 @@ def test_no_space_left(room, gpt2, facts_file, tmp_path, locate, monkeypatch, sa
             raise OSError(errno.ENOSPC, "No space left on device")
         flush(descriptor)
 
-    with monkeypatch.context() as patch:
-        patch.setattr("os.fsync", full)
-        assert "no space left" in locate(gpt2, facts_file, tmp_path / "run", "--limit", 20).refused()
-    if (tmp_path / "run" / "manifest.json").exists():
-        kept = fn.Run.open(tmp_path / "run")
-        assert verify(kept) == []
-        assert len(kept.table("facts")) == kept.counts("locate").done
-    assert locate(gpt2, facts_file, tmp_path / "run", "--limit", 20).code == 0
+    monkeypatch.setattr("os.fsync", full)
     assert locate(gpt2, facts_file, tmp_path / "whole", "--limit", 20).code == 0
-    same_tables(tmp_path / "run", tmp_path / "whole")
+    files, kept_facts = len(flushed), set()
+    for place in np.linspace(0, files - 2, trial.times, dtype=int).tolist():
+        out = tmp_path / str(place)
+        flushed.clear()
+        room = place
+        assert "no space left" in locate(gpt2, facts_file, out, "--limit", 20).refused()
+        room = 10**9
+        if (out / "manifest.json").exists():
+            kept = fn.Run.open(out)
+            assert verify(kept) == []
+            kept_facts.add(kept.counts("locate").done)
+            assert len(kept.table("facts")) == kept.counts("locate").done
+        assert locate(gpt2, facts_file, out, "--limit", 20).code == 0
+        same_tables(out, tmp_path / "whole")
+    assert 20 in kept_facts  # between the stages
+    assert len(kept_facts) > 1  # and within the first
 
 
 def test_out_is_no_run(gpt2, facts_file, tmp_path, locate, run, monkeypatch):
