@@ -29,7 +29,7 @@ from factneurons.models.passes.capture import capture
 from factneurons.models.passes.fast_path import fast_path_fits
 from factneurons.models.types import Query
 
-pytest_plugins = ["reliability"]
+pytest_plugins = ["browser", "reliability"]
 
 # A suite started in the background inherits an ignored Ctrl-C, which a run rightly leaves ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -126,6 +126,10 @@ def _gpt(path: str) -> Downs:
     return lambda module: [block.mlp.get_submodule(path) for block in module.transformer.h]
 
 
+def _bart_downs(module: Any) -> list[nn.Module]:
+    return [layer.fc2 for stack in (module.model.encoder, module.model.decoder) for layer in stack.layers]
+
+
 def _t5_downs(module: Any) -> list[nn.Module]:
     return [block.layer[-1].DenseReluDense.wo for stack in (module.encoder, module.decoder) for block in stack.block]
 
@@ -215,9 +219,10 @@ FAMILIES: dict[str, Family] = {
         fast=False,
     ),
     "bart": Family(
-        "encoder-decoder", _made(tf.BartForConditionalGeneration, tf.BartConfig),
-        lambda module: [layer.fc2 for stack in (module.model.encoder, module.model.decoder) for layer in stack.layers],
-        _BART, fast=False,
+        "encoder-decoder", _made(tf.BartForConditionalGeneration, tf.BartConfig), _bart_downs, _BART, fast=False
+    ),
+    "mbart": Family(
+        "encoder-decoder", _made(tf.MBartForConditionalGeneration, tf.MBartConfig), _bart_downs, _BART, fast=False
     ),
     "home-made": Family(
         "causal", _made(HomeMade, HomeMadeConfig), lambda module: [block.writer for block in module.tower], {},

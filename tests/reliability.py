@@ -62,7 +62,9 @@ TRIALS = {
     ),
     "paths in data": Row("fact ids that are paths", "nothing outside the run is written"),
     "bad numbers": Row("NaN or infinity in weights, activations or gradients, layer by layer", "told with the layer"),
-    "one fails": Row("one fact of 100 that always fails", "exit 2 with 99 kept by `--skip-bad`, 1 counted"),
+    "one fails": Row(
+        "one fact of 100 that always fails", "with `--skip-bad` 99 kept, 1 counted, exit 0; without it one line, exit 2"
+    ),
     "out of memory": Row(
         "memory for so many tokens at once, from all of them down to one row",
         "equal to 1e-6; at most log2(batch) retries a batch; below one row a clear line",

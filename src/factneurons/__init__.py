@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from factneurons.asking.describe import describe_neuron
     from factneurons.asking.types import Answered, NeuronDescription
     from factneurons.attribution.exported import NEURON_FORMATS, NeuronFormat
-    from factneurons.attribution.locate import locate
+    from factneurons.attribution.locate import KnowledgeNeuronTable, locate
     from factneurons.attribution.methods import attribute
     from factneurons.attribution.settings import AttributionSettings, InterventionSettings, SelectionSettings
     from factneurons.attribution.types import Attribution, KnowledgeNeurons
@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from factneurons.stages.experiment import run_experiment
     from factneurons.stages.export import export_neurons
     from factneurons.stages.given import test_neurons
+    from factneurons.stages.hub import push_to_hub
     from factneurons.stages.languages import run_languages
     from factneurons.stages.locate import run_locate
     from factneurons.stages.located import known_of, model_of
@@ -134,6 +135,7 @@ __all__ = [
     "FactneuronsError",
     "FinetuneSettings",
     "InterventionSettings",
+    "KnowledgeNeuronTable",
     "KnowledgeNeurons",
     "LanguageIndependent",
     "LanguageSettings",
@@ -194,6 +196,7 @@ __all__ = [
     "plan_suite",
     "plant",
     "pocket_path",
+    "push_to_hub",
     "reason_in_words",
     "run",
     "run_check",
@@ -218,7 +221,7 @@ _MODULES = {
     "asking.describe": ("describe_neuron",),
     "asking.types": ("Answered", "NeuronDescription"),
     "attribution.exported": ("NEURON_FORMATS", "NeuronFormat"),
-    "attribution.locate": ("locate",),
+    "attribution.locate": ("KnowledgeNeuronTable", "locate"),
     "attribution.methods": ("attribute",),
     "attribution.settings": ("AttributionSettings", "InterventionSettings", "SelectionSettings"),
     "attribution.types": ("Attribution", "KnowledgeNeurons"),
@@ -282,6 +285,7 @@ _MODULES = {
     "stages.experiment": ("run_experiment",),
     "stages.export": ("export_neurons",),
     "stages.given": ("test_neurons",),
+    "stages.hub": ("push_to_hub",),
     "stages.languages": ("run_languages",),
     "stages.locate": ("run_locate",),
     "stages.located": ("known_of", "model_of"),

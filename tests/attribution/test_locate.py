@@ -7,16 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from factneurons.asking.describe import describe_neuron
 from factneurons.attribution.locate import KnowledgeNeuronTable, locate, locate_batch
 from factneurons.attribution.methods import METHODS, attribute_all, threshold_for
 from factneurons.attribution.selection import SelectionSettings
 from factneurons.attribution.settings import AttributionSettings
+from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.degeneracy.find import find_degenerate
 from factneurons.errors import BadSetting
 from factneurons.facts.source import load_facts
 from factneurons.facts.types import Prompt
 from factneurons.models.load import load_model
 from factneurons.models.query import placed
 from factneurons.models.types import Neuron
+from factneurons.stages.export import export_neurons
 
 SETTINGS, SELECTION = AttributionSettings("dai"), SelectionSettings()
 
@@ -175,3 +179,32 @@ def test_a_prompt_without_its_subject_is_left_out_at_the_subject(model, facts):
     (everywhere,) = locate_batch(model, [fact], replace(SETTINGS, positions="all"), SELECTION)
     assert len(everywhere.known.queries) == 2
     assert not everywhere.refusals
+
+
+def test_what_was_located_is_saved_and_used_again(model, located, tmp_path):
+    """All that is done with neurons in memory is done with those of a file, to the same result."""
+    known = KnowledgeNeuronTable.of(located)
+    again = KnowledgeNeuronTable.load(known.save(tmp_path / "known.json"))
+    assert again == known
+    assert again.counts() == known.counts()
+    for table in ("neurons", "facts", "completeness"):
+        assert again.to_frame(table).equals(known.to_frame(table))
+    degenerate, expected = find_degenerate(model, again), find_degenerate(model, known)
+    assert degenerate.to_frame().equals(expected.to_frame())
+    neuron = known[0].neurons[0]
+    assert describe_neuron(model, neuron, again) == describe_neuron(model, neuron, known)
+    exported = [
+        export_neurons(each, "torch", tmp_path / name, model=model) for each, name in ((known, "a"), (again, "b"))
+    ]
+    assert exported[0].read_bytes() == exported[1].read_bytes()
+
+
+def test_the_neurons_of_one_fact_are_saved(located, tmp_path):
+    (known, *_) = (each.known for each in located)
+    again = KnowledgeNeurons.load(known.save(tmp_path / "one.json"))
+    assert again == known
+    assert [query.fact for query in again.queries] == [query.fact for query in known.queries] != [""]
+    with pytest.raises(
+        BadSetting, match="its format is 'factneurons KnowledgeNeurons 1', not 'factneurons KnowledgeNeu"
+    ):
+        KnowledgeNeuronTable.load(tmp_path / "one.json")

@@ -63,3 +63,7 @@ def test_bad_input(table, tmp_path):
         write_results(tmp_path, table, [], figures=("gif",))
     with pytest.raises(BadRun, match="no planted model"):
         write_results(tmp_path, table, [tmp_path / "nothing"])
+
+
+def test_it_has_no_barrier(table, tiny, audit, tmp_path):
+    audit(write_results(tmp_path, table, [tiny]).page)

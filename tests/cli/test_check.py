@@ -188,3 +188,8 @@ def test_no_run(tmp_path, command):
     _, err, code = command("check", tmp_path / "nothing")
     assert code == 2
     assert "is not a run" in err
+
+
+def test_the_page_has_no_barrier(checked, command, statements, audit, tmp_path):
+    assert command("check", checked, "--statements", statements, *FEW)[2] == 0
+    audit(run_report(checked, out=tmp_path / "report.html"))

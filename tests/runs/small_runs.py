@@ -156,17 +156,20 @@ def fork(function, *arguments):
 
 
 def kill_at_random(folder, kills, seed):
-    """Every writer may get one or two batches further, so that the last one has something left to do."""
+    """Every writer is killed after its next few commits, at any moment; the last one still has something to do."""
     generator = random.Random(seed)
-    hits, kept = 0, set()
+    hits, kept, each = 0, 0, 45 / kills
     for _ in range(kills):
         child = fork(write_run, folder, 200, 4, slow_work)
-        time.sleep(generator.uniform(0.0, 1.5 / kills))
+        wanted, until = kept + int(generator.uniform(0, each) + generator.random()), time.monotonic() + 10
+        while len(list(folder.glob("parts/*"))) < wanted and time.monotonic() < until:
+            time.sleep(0.001)
+        time.sleep(generator.uniform(0.0, 0.03))
         os.kill(child, signal.SIGKILL)
         hits += os.WIFSIGNALED(os.waitpid(child, 0)[1])
-        kept.add(len(list(folder.glob("parts/*"))))
+        kept = len(list(folder.glob("parts/*")))
     _, status = os.waitpid(fork(write_run, folder, 200, 4, slow_work), 0)
-    return {"hits": hits, "kept": max(kept), "status": status}
+    return {"hits": hits, "kept": kept, "status": status}
 
 
 def die_at_step(number):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from typing import Self
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from factneurons.attribution.settings import AttributionSettings, SelectionSetti
 from factneurons.attribution.tables import LOCATED
 from factneurons.attribution.target_size import Group, chosen_by, shares_of
 from factneurons.attribution.types import Attribution, Completeness, KnowledgeNeurons, Located
+from factneurons.facts.saved import Saved
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.model import Model
 from factneurons.models.prompts import ask, of_fact, set_against
@@ -29,8 +31,10 @@ _BATCH = 8
 
 
 @dataclass(frozen=True)
-class KnowledgeNeuronTable(ResultTable[KnowledgeNeurons]):
+class KnowledgeNeuronTable(ResultTable[KnowledgeNeurons], Saved):
     """The knowledge neurons of many facts; also seen as the tables `facts` and `completeness`.
+
+    `save(path)` keeps all that was found in a JSON file, `KnowledgeNeuronTable.load(path)` reads it.
 
     Attributes:
         located: everything that was found, also of facts that could not be asked.
@@ -39,7 +43,7 @@ class KnowledgeNeuronTable(ResultTable[KnowledgeNeurons]):
     located: tuple[Located, ...] = field(repr=False)
 
     @classmethod
-    def of(cls, located: Iterable[Located]) -> KnowledgeNeuronTable:
+    def of(cls, located: Iterable[Located]) -> Self:
         """The table of what was located."""
         everything = tuple(located)
         return cls(tuple(each.known for each in everything if each.known is not None), LOCATED, everything)
@@ -57,6 +61,17 @@ class KnowledgeNeuronTable(ResultTable[KnowledgeNeurons]):
 
     def _results(self) -> Iterable[Located]:
         return self.located
+
+    def _kept(self) -> tuple[Located, ...]:
+        return self.located
+
+    @classmethod
+    def _kind(cls) -> object:
+        return tuple[Located, ...]
+
+    @classmethod
+    def _of(cls, kept: Iterable[Located]) -> Self:
+        return cls.of(kept)
 
 
 def locate(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from factneurons.facts.saved import Saved
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query, Refusal, Written
 from factneurons.statistics import LEAST_PROBABILITY
@@ -45,8 +46,11 @@ class Attribution:
 
 
 @dataclass(frozen=True, slots=True)
-class KnowledgeNeurons:
+class KnowledgeNeurons(Saved):
     """The neurons chosen for one fact, best first.
+
+    `save(path)` keeps them in a JSON file, `load(path)` reads it. Their queries are the tokens of their model, whose
+    name and hashes only an export has (`export_neurons(known, "json", path, model=model)`).
 
     Attributes:
         fact: the fact.

@@ -63,7 +63,7 @@ def points(
     series: tuple[str, Sequence[str], Sequence[str]],
     x: alt.X,
     tooltip: Sequence[alt.Tooltip],
-    height: float | alt.Step,
+    height: float,
     axis: alt.Axis = NAMES_ABOVE_ROWS,
     padding: float | None = 0.45,
     size: int = 80,

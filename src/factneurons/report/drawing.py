@@ -25,8 +25,13 @@ _PIXELS = 2.0
 
 
 def page_specification(figure: Figure) -> dict[str, Any]:
-    """The chart as Vega-Lite, as wide as what holds it; its text takes the page's colour, light or dark."""
-    specification = figure.chart.properties(width="container").to_dict()
+    """The chart as Vega-Lite, as wide as what holds it; its text takes the page's colour, light or dark.
+
+    Charts in rows have no width: Vega-Lite fits single charts only, and charts.js gives them theirs.
+    """
+    specification = figure.chart.to_dict()
+    if "row" not in specification.get("encoding", {}):
+        specification["width"] = "container"
     return {**_without_schema(specification), "description": figure.title, "config": _config("currentColor", FONT)}
 
 

@@ -197,6 +197,7 @@ def test_every_limit_down_to_one_row(name, shared_model, new_query, trial):
         finished = []
         for tokens in np.unique(np.geomspace(1, most, trial.times).astype(int))[::-1].tolist():
             limit[0] = tokens
+            retries.append(0)
             found = None
             with suppress(OutOfMemory):
                 found = WHOLE[name](model, queries, sets)

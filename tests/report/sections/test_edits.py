@@ -67,3 +67,7 @@ def test_figures_can_be_drawn(tried):
     for figure in figures:
         assert draw(figure, "png").startswith(b"\x89PNG")
     assert figures[-1].rows == (("1.2", "2.00", "2.00"), ("3.4", "2.00", "2.00"))
+
+
+def test_its_page_has_no_barrier(tried, audit, tmp_path):
+    audit(write_edit_page(tmp_path / "edit.html", tried, effects_of(tried.table)))

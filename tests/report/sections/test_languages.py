@@ -161,3 +161,7 @@ def test_hostile_language_codes(make_run, tmp_path, parsed):
 
 def test_the_facts_of_the_run_come_back(folder):
     assert len(list(located_facts(Run.open(folder)))) == 8
+
+
+def test_its_page_has_no_barrier(folder, audit, tmp_path):
+    audit(run_report(folder, out=tmp_path / "report.html"))

@@ -12,6 +12,7 @@ from factneurons.experiments.cells import chosen_cells
 from factneurons.experiments.suite import EXPERIMENTS
 from factneurons.experiments.types import Measured
 from factneurons.report.html import environment, render
+from factneurons.report.page import run_report
 from factneurons.report.sections.ladders import ladders_in
 from factneurons.report.sections.suite import SuiteModel, write_suite
 from factneurons.report.text import could_tell
@@ -83,3 +84,9 @@ def test_models_of_one_family_are_told_together(folder):
     assert "2,048 neurons" in page
     assert "no model to tell it by" in page
     assert "<bdi><b></bdi>" not in page
+
+
+def test_the_pages_have_no_barrier(folder, audit):
+    write_suite(folder, MODELS, CELLS, "bundled")
+    audit(folder / "suite.html")
+    audit(run_report(folder / "one"))

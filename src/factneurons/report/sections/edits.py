@@ -28,6 +28,7 @@ _STATES = ("before", "after the edit", "after the same edit of random neurons")
 _DRAWN = {"success rate": "Where the new answer comes first", "old answer first": "Where the old answer comes first"}
 _PROMPTS = ("edit", "paraphrases", "negated", "other languages", "reverse", "synonyms")
 _LISTED = 60
+_POINT = 25
 _LETTERS = 160
 _TICKS = [0, 0.25, 0.5, 0.75, 1]
 
@@ -101,7 +102,7 @@ def _answers(name: str, title: str, lines: Sequence[EditEffect]) -> Figure | Non
             alt.Tooltip("state:N", title="model"),
             alt.Tooltip("value:Q", title="share", format=".0%"),
         ],
-        height=alt.Step(18),
+        height=_POINT * len(lines) * len(states),
         axis=alt.Axis(labelLimit=_LETTERS),
         size=70,
     )

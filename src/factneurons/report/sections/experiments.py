@@ -37,7 +37,7 @@ PAGE = "experiments.html"
 FIGURES = "figures"
 
 _COLORS = (BLUE, ORANGE, GREEN, "#8d6bb8", "#b5485d", "#7a6a53", GREY)
-_ROW = 18
+_ROW = 22
 _HEIGHT = 260
 _LETTERS = 260
 
@@ -210,7 +210,7 @@ def _by_condition(name: str, chart: Chart, language: str, cells: Sequence[Cell])
         series=("measure", measures, _COLORS),
         x=alt.X("mean:Q", title="mean over facts", axis=axis),
         tooltip=_tooltip(chart),
-        height=alt.Step(_ROW * max(1, len(measures))),
+        height=_ROW * len(rows) * max(1, len(measures)),
         axis=alt.Axis(labelLimit=_LETTERS),
         padding=None,
         size=60,

@@ -16,7 +16,10 @@
   function draw(holder) {
     if (holder.dataset.drawn || !window.vegaEmbed) return;
     holder.dataset.drawn = "yes";
-    window.vegaEmbed(holder, specifications[holder.dataset.chart], options).then(function () {
+    const specification = specifications[holder.dataset.chart];
+    // Charts in rows, which Vega-Lite does not fit to their holder; what is taken off is for the axis.
+    if (!("width" in specification)) specification.width = holder.clientWidth - 60;
+    window.vegaEmbed(holder, specification, options).then(function () {
       // To a screen reader one picture with a name, not a group for every mark: its numbers are in the table below it.
       holder.setAttribute("role", "img");
       for (const child of holder.children) child.setAttribute("aria-hidden", "true");
