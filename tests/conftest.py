@@ -126,6 +126,10 @@ def _gpt(path: str) -> Downs:
     return lambda module: [block.mlp.get_submodule(path) for block in module.transformer.h]
 
 
+def _bart_downs(module: Any) -> list[nn.Module]:
+    return [layer.fc2 for stack in (module.model.encoder, module.model.decoder) for layer in stack.layers]
+
+
 def _t5_downs(module: Any) -> list[nn.Module]:
     return [block.layer[-1].DenseReluDense.wo for stack in (module.encoder, module.decoder) for block in stack.block]
 
@@ -162,6 +166,11 @@ FAMILIES: dict[str, Family] = {
     "distilbert": Family(
         "cloze", _made(tf.DistilBertForMaskedLM, tf.DistilBertConfig),
         lambda module: [layer.ffn.lin2 for layer in module.distilbert.transformer.layer], _DISTILBERT,
+    ),
+    "albert": Family(
+        "cloze", _made(tf.AlbertForMaskedLM, tf.AlbertConfig),
+        lambda module: [group.albert_layers[0].ffn_output for group in module.albert.encoder.albert_layer_groups],
+        {**_PLAIN, "embedding_size": 8, "num_hidden_groups": 2},
     ),
     "gpt2": Family("causal", _made(tf.GPT2LMHeadModel, tf.GPT2Config), _gpt("c_proj"), _NARROW),
     "gpt_neo": Family(
@@ -210,9 +219,10 @@ FAMILIES: dict[str, Family] = {
         fast=False,
     ),
     "bart": Family(
-        "encoder-decoder", _made(tf.BartForConditionalGeneration, tf.BartConfig),
-        lambda module: [layer.fc2 for stack in (module.model.encoder, module.model.decoder) for layer in stack.layers],
-        _BART, fast=False,
+        "encoder-decoder", _made(tf.BartForConditionalGeneration, tf.BartConfig), _bart_downs, _BART, fast=False
+    ),
+    "mbart": Family(
+        "encoder-decoder", _made(tf.MBartForConditionalGeneration, tf.MBartConfig), _bart_downs, _BART, fast=False
     ),
     "home-made": Family(
         "causal", _made(HomeMade, HomeMadeConfig), lambda module: [block.writer for block in module.tower], {},

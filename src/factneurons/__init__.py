@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from factneurons.stages.experiment import run_experiment
     from factneurons.stages.export import export_neurons
     from factneurons.stages.given import test_neurons
+    from factneurons.stages.hub import push_to_hub
     from factneurons.stages.languages import run_languages
     from factneurons.stages.locate import run_locate
     from factneurons.stages.located import known_of, model_of
@@ -195,6 +196,7 @@ __all__ = [
     "plan_suite",
     "plant",
     "pocket_path",
+    "push_to_hub",
     "reason_in_words",
     "run",
     "run_check",
@@ -283,6 +285,7 @@ _MODULES = {
     "stages.experiment": ("run_experiment",),
     "stages.export": ("export_neurons",),
     "stages.given": ("test_neurons",),
+    "stages.hub": ("push_to_hub",),
     "stages.languages": ("run_languages",),
     "stages.locate": ("run_locate",),
     "stages.located": ("known_of", "model_of"),
