@@ -167,6 +167,11 @@ FAMILIES: dict[str, Family] = {
         "cloze", _made(tf.DistilBertForMaskedLM, tf.DistilBertConfig),
         lambda module: [layer.ffn.lin2 for layer in module.distilbert.transformer.layer], _DISTILBERT,
     ),
+    "albert": Family(
+        "cloze", _made(tf.AlbertForMaskedLM, tf.AlbertConfig),
+        lambda module: [group.albert_layers[0].ffn_output for group in module.albert.encoder.albert_layer_groups],
+        {**_PLAIN, "embedding_size": 8, "num_hidden_groups": 2},
+    ),
     "gpt2": Family("causal", _made(tf.GPT2LMHeadModel, tf.GPT2Config), _gpt("c_proj"), _NARROW),
     "gpt_neo": Family(
         "causal", _made(tf.GPTNeoForCausalLM, tf.GPTNeoConfig), _gpt("c_proj"), _GPT_NEO, fast=False, exact=False

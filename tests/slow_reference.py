@@ -28,10 +28,9 @@ class SlowReference:
     def __init__(
         self, model: Model, downs: Sequence[nn.Module], factors: Mapping[tuple[int, int], float] | None = None
     ) -> None:
-        self.module, self.downs = model.backbone.module, downs
-        config = model.backbone.module.config
-        own = getattr(config, "num_layers", None) or getattr(config, "encoder_layers", 0)
-        self.encoder_layers = own if model.kind == "encoder-decoder" else 0
+        self.module, self.kind, self.downs = model.backbone.module, model.kind, downs
+        encoder = set(self.module.get_encoder().modules()) if model.kind == "encoder-decoder" else ()
+        self.encoder_layers = sum(down in encoder for down in downs)
         self.factors = dict(factors or {})
         self._activations: dict[Query, list[Tensor]] = {}
         self._known: dict[tuple[Any, ...], tuple[float, Tensor]] = {}
@@ -78,6 +77,10 @@ class SlowReference:
         options = {"input_ids": torch.tensor([query.input_ids])}
         if query.decoder_input_ids:
             options["decoder_input_ids"] = torch.tensor([query.decoder_input_ids])
+        if self.kind == "causal":
+            options["use_cache"] = (
+                False  # a recurrent state is written in place, which automatic differentiation refuses
+            )
         return self.module(**options).logits[0]  # type: ignore[no-any-return]
 
     def logits(self, query: Query, patch: tuple[int, int, Tensor] | None = None, *, everywhere: bool = False) -> Tensor:

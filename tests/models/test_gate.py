@@ -118,6 +118,37 @@ def test_an_mlp_that_runs_twice_in_a_pass_is_refused(new_model):
         check_model(model.backbone)
 
 
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        (lambda value: value.detach(), "no gradient leads from its outputs to its neurons"),
+        (lambda value: value * float("nan"), "its outputs for a few tokens are NaN or infinite"),
+        (lambda value: value + (value - value.detach()).sqrt().nan_to_num() * 0, "gradients .* are NaN or infinite"),
+    ],
+)
+def test_what_cannot_be_attributed_is_refused(output, told, new_model):
+    model = new_model("llama", torch.float32)
+    changed = after(model.backbone.layers[-1].block, lambda module, inputs, value: output(value))
+    with hooked([changed]), pytest.raises(BadModel, match=f"^tiny llama: {told}"):
+        check_model(model.backbone)
+
+
+def test_values_written_over_after_their_use_are_refused(new_model):
+    model = new_model("llama", torch.float32)
+
+    def writes_over(module, inputs, value):
+        kept = value * 1
+        product = kept * kept
+        kept.zero_()
+        return product
+
+    with (
+        hooked([after(model.backbone.layers[-1].block, writes_over)]),
+        pytest.raises(BadModel, match=r"RuntimeError: one of the variables needed for gradient .* inplace operation"),
+    ):
+        check_model(model.backbone)
+
+
 def test_an_encoder_decoder_without_an_encoder_of_text_is_refused(new_model):
     backbone = new_model("llama", torch.float32).backbone
     backbone.kind = "encoder-decoder"

@@ -24,6 +24,7 @@ from factneurons.models.quantised import keep_gradients
 from factneurons.models.structure import find_adapter
 from factneurons.models.threads import Change, Own, Turns
 from factneurons.models.types import FloatArray, Kind
+from factneurons.models.unrolled import unroll
 
 
 @dataclass(slots=True)
@@ -91,6 +92,7 @@ class Backbone:
         self.tokenizer: Any = tokenizer
         self.name, self.kind, self.chat = name, kind, chat
         join_experts(module)
+        unroll(module)
         keep_gradients(module)
         self.adapter = adapter or find_adapter(module)
         self.layers = layers_of(module, self.adapter)
@@ -223,6 +225,8 @@ class Backbone:
             options["position_ids"] = position_ids
         else:  # nothing is masked; saying so keeps transformers from guessing at padding
             options["attention_mask"] = torch.ones_like(batch.input_ids)
+            if batch.decoder_input_ids is not None:
+                options["decoder_attention_mask"] = torch.ones_like(batch.decoder_input_ids)
         with self.turns.turn(), hooked([*hooks, before(self.projection, stop)]), self._running(batch):
             try:
                 self.module(**options)

@@ -69,9 +69,10 @@ def _tokens(backbone: Backbone) -> list[int]:
 
 @torch.enable_grad()
 def _check_gradients(backbone: Backbone) -> None:
-    """One pass forward and back in which every neuron's value is held: what still moves the output passes it by."""
+    """One pass forward and back, to every neuron's value, which is held: what else moves the output passes it by."""
     embedded: list[Tensor] = []
     read: dict[int, Tensor] = {}
+    held: list[Tensor] = []
 
     def leaf_of_embedding(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         embedded.append(output.detach().requires_grad_(True))
@@ -86,7 +87,7 @@ def _check_gradients(backbone: Backbone) -> None:
 
     calls: Counter[int] = Counter()
 
-    hooks = [before(layer.down, _held(calls, number)) for number, layer in enumerate(backbone.layers)]
+    hooks = [before(layer.down, _held(held, calls, number)) for number, layer in enumerate(backbone.layers)]
     for number, layer in enumerate(backbone.layers):
         hooks.append(after(layer.up, leaf_of_layer(number)))
     if backbone.kind == "causal":
@@ -96,16 +97,14 @@ def _check_gradients(backbone: Backbone) -> None:
     _check_once(backbone, calls)
     weights = torch.randn(hidden.shape[-1], generator=torch.Generator().manual_seed(0)).to(hidden)
     goal = (hidden[:, :early] * weights).sum()  # not the plain sum, which a normalisation holds constant
-    leaves = [*embedded[:1], *read.values()]
-    if not goal.requires_grad:
-        return
-    found = torch.autograd.grad(goal, leaves, allow_unused=True, materialize_grads=True)
+    leaves = [*embedded[:1], *read.values(), *held]
+    found = _slopes(backbone, goal, leaves, len(held))
     if embedded and bool(_by_token(found[0])[_EARLY:].any()):
         raise LooksAhead(
             f"{backbone.name} is no causal model: later tokens change its earlier outputs, so it looks both ways; "
             "and it cannot be asked as a masked model, for which it would need a masked head and a mask token"
         )
-    for number, slope in zip(read, found[len(embedded[:1]) :], strict=True):
+    for number, slope in zip(read, found[len(embedded[:1]) :], strict=False):
         if bool(slope.any()):
             raise BadModel(
                 f"{backbone.name}: something of the MLP in layer {number} passes by the values of its neurons (an "
@@ -113,12 +112,29 @@ def _check_gradients(backbone: Backbone) -> None:
             )
 
 
-def _held(calls: Counter[int], number: int) -> Callable[..., tuple[Tensor]]:
-    """A hook that lets no gradient through a layer's values, and counts how often they are made."""
+def _slopes(backbone: Backbone, goal: Tensor, leaves: list[Tensor], held: int) -> tuple[Tensor, ...]:
+    """The gradients of the goal; those of the held values, the last ones, must be finite at the tokens asked about.
+
+    Behind these some models put padding of their own (Longformer), whose gradients are NaN and are never read.
+    """
+    if not goal.requires_grad:
+        raise BadModel(f"{backbone.name}: no gradient leads from its outputs to its neurons: it cannot be attributed")
+    found = torch.autograd.grad(goal, leaves, allow_unused=True, materialize_grads=True)
+    if not bool(goal.isfinite()):
+        raise BadModel(f"{backbone.name}: its outputs for a few tokens are NaN or infinite")
+    tokens = _EARLY + _LATE
+    if not all(bool(slope.reshape(-1, slope.shape[-1])[:tokens].isfinite().all()) for slope in found[-held:]):
+        raise BadModel(f"{backbone.name}: gradients of its outputs are NaN or infinite: it cannot be attributed")
+    return found
+
+
+def _held(held: list[Tensor], calls: Counter[int], number: int) -> Callable[..., tuple[Tensor]]:
+    """A hook that lets gradients come to a layer's values and no further, and counts how often those are made."""
 
     def hold(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
         calls[number] += 1
-        return (inputs[0].detach(),)
+        held.append(inputs[0].detach().requires_grad_(True))
+        return (held[-1],)
 
     return hold
 
