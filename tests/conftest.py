@@ -231,6 +231,7 @@ FAMILIES: dict[str, Family] = {
 }  # fmt: skip
 GROUPS = {
     "every_family": list(FAMILIES),
+    "editable_family": [name for name in FAMILIES if name != "albert"],  # whose layers share their weights
     "fast_family": [name for name, row in FAMILIES.items() if row.fast],
     "one_of_each": ["bert", "gpt2", "llama", "t5 (gated)", "gptj"],
 }

@@ -21,8 +21,8 @@ def neuron_sets():
 
 
 class TestEveryFamily:
-    def test_undo_gives_back_every_bit(self, every_family, shared_model, some_edit, bytes_of):
-        model = shared_model(every_family)
+    def test_undo_gives_back_every_bit(self, editable_family, shared_model, some_edit, bytes_of):
+        model = shared_model(editable_family)
         before = bytes_of(model)
         edit = some_edit(model, NEURONS)
         edit.apply(model)
@@ -33,8 +33,8 @@ class TestEveryFamily:
         assert sum(after[name] != before[name] for name in before) == len({n.layer for n in edit.neurons})
 
     @pytest.mark.parametrize("neurons", [NEURONS, None])
-    def test_a_fine_tuning_undoes_as_well(self, neurons, every_family, new_model, some_edit, bytes_of):
-        model = new_model(every_family, torch.float32)
+    def test_a_fine_tuning_undoes_as_well(self, neurons, editable_family, new_model, some_edit, bytes_of):
+        model = new_model(editable_family, torch.float32)
         before = bytes_of(model)
         edit = some_edit(model, neurons, extent="model" if neurons is None else "neurons")
         edit.apply(model)

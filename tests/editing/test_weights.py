@@ -114,9 +114,9 @@ def test_same_bits_are_more_than_equal_numbers():
     assert same_bits(not_a_number, not_a_number.clone())
 
 
-def test_added_everywhere_is_written(every_family, new_model, new_query, hooks_of):
+def test_added_everywhere_is_written(editable_family, new_model, new_query, hooks_of):
     """A change that is added at all positions does what the same change does when it is written."""
-    model = new_model(every_family)
+    model = new_model(editable_family)
     query = new_query(model.kind, answer=2)
     old = weights_of(model, NEURONS)
     change = noise(*old.shape).to(old.dtype)
@@ -153,8 +153,8 @@ def test_adding_nothing_and_adding_nowhere(shared_model, new_query):
 
 
 class TestRefusals:
-    def test_an_ordinary_model_is_editable(self, every_family, shared_model):
-        check_editable(shared_model(every_family))
+    def test_an_ordinary_model_is_editable(self, editable_family, shared_model):
+        check_editable(shared_model(editable_family))
 
     def test_quantised(self, new_model):
         model = new_model("gpt2")

@@ -225,9 +225,9 @@ def random_block(model, generator):
 
 
 @pytest.mark.trial("undone")
-def test_random_interventions_are_undone(every_family, shared_model, new_query, hooks_of, trial):
+def test_random_interventions_are_undone(editable_family, shared_model, new_query, hooks_of, trial):
     """Up to three inside each other; every second time something is thrown inside."""
-    model, generator = shared_model(every_family), trial.random
+    model, generator = shared_model(editable_family), trial.random
     query = new_query(model.kind, answer=2)
     weights, buffers = weights_of(model), dict(model.backbone.module.named_buffers())
     kept = {name: buffer.clone() for name, buffer in buffers.items()}
@@ -299,9 +299,9 @@ PARTS = {"both": ("down", "up", "gate"), "out": ("down",), "in": ("up", "gate")}
 class TestWeights:
     @pytest.mark.parametrize("parts", PARTS)
     @pytest.mark.parametrize("factor", [0.0, 2.0])
-    def test_what_is_scaled(self, every_family, parts, factor, shared_model, hooks_of):
+    def test_what_is_scaled(self, editable_family, parts, factor, shared_model, hooks_of):
         """The neurons' rows and columns, all of them, and nothing else."""
-        model = shared_model(every_family)
+        model = shared_model(editable_family)
         neurons = neurons_of(model)
         before, weights = (
             weights_of(model),
@@ -317,13 +317,13 @@ class TestWeights:
         assert unchanged(model, before)
         assert hooks_of(model.backbone.module) == {}
 
-    def test_out_weights_scaled_are_values_scaled_everywhere(self, every_family, shared_model, new_query, close):
-        model = shared_model(every_family)
+    def test_out_weights_scaled_are_values_scaled_everywhere(self, editable_family, shared_model, new_query, close):
+        model = shared_model(editable_family)
         query = new_query(model.kind, answer=2)
         with model.scale_weights(neurons_of(model), 3.0, parts="out"):
             found = model.log_probabilities([query])[0]
         with model.scale_values(neurons_of(model), 3.0, positions="all"):
-            close(found, model.log_probabilities([query])[0], every_family)
+            close(found, model.log_probabilities([query])[0], editable_family)
 
     def test_a_neuron_without_weights_writes_nothing(self, one_of_each, shared_model, new_query, close):
         model = shared_model(one_of_each)

@@ -104,6 +104,11 @@ def test_the_weights_stay_one_and_are_not_edited(both):
     for extent in (OUT_WEIGHTS, NEURONS):
         with pytest.raises(BadModel, match=r"are one tensor, so an edit of one neuron would change several"):
             check_editable(model, extent)
+    with (
+        pytest.raises(BadModel, match="several layers share one tensor of weights"),
+        model.scale_weights([(0, 1)], 0.0),
+    ):
+        pass
 
 
 def test_groups_of_several_blocks_are_refused(shared_model):

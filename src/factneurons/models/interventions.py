@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from factneurons.errors import BadModel
 from factneurons.models.backbone import Backbone
 from factneurons.models.hooks import Registration, after, before, noting_shape
 from factneurons.models.neurons import checked, in_views, out_views
@@ -106,9 +107,15 @@ def changed_weights(
 
     Raises:
         BadSetting: unknown `parts`, or another thread has changed weights.
-        BadModel: the weights are quantised or not in memory.
+        BadModel: the weights are quantised, not in memory, or those of several layers.
     """
     check_choice("parts", parts, _PARTS)
+    downs = [getattr(layer.down, "weight", layer.down) for layer in backbone.layers]
+    if len({id(each) for each in downs}) < len(downs):
+        raise BadModel(
+            f"{backbone.name}: several layers share one tensor of weights, so those of one neuron cannot be changed "
+            "alone; change its values (scale_values)"
+        )
     out, inward = _PARTS[parts]
     views: list[tuple[Tensor, Tensor]] = []
     with backbone.turns.writing():
