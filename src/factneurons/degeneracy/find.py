@@ -27,7 +27,7 @@ from factneurons.degeneracy.halving import split_prompts
 from factneurons.degeneracy.judge import judge
 from factneurons.degeneracy.mediation import mediated_effects
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.tables import FOUND
+from factneurons.degeneracy.tables import DegenerateNeuronTable
 from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
 from factneurons.draws import as_number
 from factneurons.errors import BadFact
@@ -35,7 +35,6 @@ from factneurons.models.model import Model
 from factneurons.models.questions import Asking
 from factneurons.models.types import Neuron
 from factneurons.settings import with_options
-from factneurons.tables import ResultTable
 
 
 def find_degenerate(
@@ -43,7 +42,7 @@ def find_degenerate(
     known: KnowledgeNeurons | Iterable[KnowledgeNeurons],
     settings: DegeneracySettings | None = None,
     **options: object,
-) -> ResultTable[DegenerateNeurons]:
+) -> DegenerateNeuronTable:
     """The degenerate knowledge neurons of one or many facts.
 
     Args:
@@ -71,7 +70,7 @@ def find_degenerate(
     units = GapUnits(model, settings)
     by_neuron = facts_by_neuron(model, many, settings)
     searches = [degenerate_search(model, each, settings, units, by_neuron.carrying(each.fact), own) for each in many]
-    return ResultTable(tuple(model.answer(searches)), FOUND)
+    return DegenerateNeuronTable.of(model.answer(searches))
 
 
 def facts_by_neuron(model: Model, known: Iterable[KnowledgeNeurons], settings: DegeneracySettings) -> FactsByNeuron:

@@ -23,6 +23,7 @@ from factneurons.degeneracy.types import (
     DegeneratePairs,
     FactCurves,
 )
+from factneurons.facts.saved import SavedTable
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 from factneurons.tables import (
@@ -292,3 +293,15 @@ FOUND: tuple[Table[Any], ...] = (DEGENERATE, COMPONENTS, BARCODES)
 """The tables of the degenerate neurons of facts, the main one first."""
 PAIRED: tuple[Table[Any], ...] = (PAIRS, PAIR_FACTS)
 """The tables of the degenerate pairs of facts, the main one first."""
+
+
+class DegenerateNeuronTable(SavedTable[DegenerateNeurons]):
+    """The degenerate neurons of many facts; `save(path)` keeps them in a JSON file, `load(path)` reads it."""
+
+    result, seen_as = DegenerateNeurons, FOUND
+
+
+class DegeneratePairTable(SavedTable[DegeneratePairs]):
+    """The degenerate pairs of many facts; `save(path)` keeps them in a JSON file, `load(path)` reads it."""
+
+    result, seen_as = DegeneratePairs, PAIRED

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from factneurons.facts.saved import Saved
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
 
@@ -65,8 +66,10 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
-class DegenerateNeurons:
+class DegenerateNeurons(Saved):
     """The components of one fact that pass the functional tests, and everything that was looked at.
+
+    `save(path)` keeps them in a JSON file, `load(path)` reads it.
 
     Attributes:
         fact: the fact.
@@ -229,7 +232,7 @@ class PromptPairs:
 
 
 @dataclass(frozen=True, slots=True)
-class DegeneratePairs:
+class DegeneratePairs(Saved):
     """The degenerate pairs of one fact.
 
     Attributes:
