@@ -33,6 +33,14 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Connection:
+    """What one neuron hands to a later one through the weights: `weight` is |w|, the reciprocal of their distance."""
+
+    neurons: tuple[Neuron, Neuron]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """A base degenerate component: neurons of one fact that stand together.
 
@@ -75,7 +83,7 @@ class DegenerateNeurons(Saved):
         fact: the fact.
         components: the components that pass F1 to F3 (empty, or two and more).
         candidates: all clusters that were tested.
-        barcode: every cluster of the tree.
+        barcode: every cluster of the tree, chosen by the clusterer or not.
         reason: why there is no degenerate knowledge neuron, or why that is undecided ("" where there is one); a key of
             `REASONS`.
         drop_all: relative loss of P(answer) when all components are suppressed; NaN without components.
@@ -88,6 +96,8 @@ class DegenerateNeurons(Saved):
             do as well; "undecided": they cannot be tested; "no-groups": no components.
         knowledge_neurons: how many the search started from.
         details: further graded numbers, by a name documented in `DETAILS`.
+        connections: the strongest that join the fact's neurons, those at which the clusters of the barcode form: a
+            spanning tree, or one for each part of them that nothing connects with the rest.
     """
 
     fact: Fact
@@ -102,6 +112,7 @@ class DegenerateNeurons(Saved):
     grouping: Grouping
     knowledge_neurons: int
     details: dict[str, float] = field(default_factory=dict)
+    connections: tuple[Connection, ...] = ()
 
     @property
     def neurons(self) -> tuple[Neuron, ...]:
