@@ -22,10 +22,9 @@ from factneurons.models.types import Neuron
 from factneurons.multilingual.chance import chance_of
 from factneurons.multilingual.plan import ByLanguage, Plan, plan_of, relative_scores
 from factneurons.multilingual.settings import LanguageSettings
-from factneurons.multilingual.tables import JOINED
+from factneurons.multilingual.tables import LanguageIndependentTable
 from factneurons.multilingual.types import HELD_OUT, LANGUAGE_MISSING, NO_NEURONS, NOTHING_SHARED, LanguageIndependent
 from factneurons.settings import with_options
-from factneurons.tables import ResultTable
 
 
 def language_independent(
@@ -34,7 +33,7 @@ def language_independent(
     *,
     width: int | Sequence[int],
     **options: object,
-) -> ResultTable[LanguageIndependent]:
+) -> LanguageIndependentTable:
     """Join the knowledge neurons of the same facts in several languages.
 
     Args:
@@ -56,7 +55,7 @@ def language_independent(
         raise BadSetting("the rule 'agnostic' needs the scores of every prompt: use language_agnostic(model, known)")
     facts = by_fact(known)
     plan = plan_of(facts, chosen)
-    return ResultTable(tuple(joined(facts[fact_id], plan, chosen, width) for fact_id in sorted(facts)), JOINED)
+    return LanguageIndependentTable.of(joined(facts[fact_id], plan, chosen, width) for fact_id in sorted(facts))
 
 
 def by_fact(known: Iterable[KnowledgeNeurons]) -> dict[str, dict[str, KnowledgeNeurons]]:
