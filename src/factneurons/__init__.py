@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from factneurons.degeneracy.find import find_degenerate
     from factneurons.degeneracy.pairs import degenerate_pairs
     from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings, PairSettings
+    from factneurons.degeneracy.tables import DegenerateNeuronTable, DegeneratePairTable
     from factneurons.degeneracy.types import DegenerateNeurons
     from factneurons.editing.build import edit
     from factneurons.editing.chosen import answers_by_language, facts_to_edit
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from factneurons.multilingual.join import language_independent
     from factneurons.multilingual.paraphrases import consistency
     from factneurons.multilingual.settings import LanguageSettings
+    from factneurons.multilingual.tables import ConsistencyTable, LanguageIndependentTable
     from factneurons.multilingual.types import LanguageIndependent
     from factneurons.planted.plant import Planted, plant
     from factneurons.planted.settings import MIX, MIXES, ORDERED, RANDOM_MODELS, PlantingSettings
@@ -119,8 +121,11 @@ __all__ = [
     "Checked",
     "CheckerSettings",
     "ComparisonSettings",
+    "ConsistencyTable",
     "DegeneracySettings",
+    "DegenerateNeuronTable",
     "DegenerateNeurons",
+    "DegeneratePairTable",
     "Description",
     "Display",
     "Edit",
@@ -138,6 +143,7 @@ __all__ = [
     "KnowledgeNeuronTable",
     "KnowledgeNeurons",
     "LanguageIndependent",
+    "LanguageIndependentTable",
     "LanguageSettings",
     "Model",
     "Neuron",
@@ -229,6 +235,7 @@ _MODULES = {
     "degeneracy.find": ("find_degenerate",),
     "degeneracy.pairs": ("degenerate_pairs",),
     "degeneracy.settings": ("ComparisonSettings", "DegeneracySettings", "PairSettings"),
+    "degeneracy.tables": ("DegenerateNeuronTable", "DegeneratePairTable"),
     "degeneracy.types": ("DegenerateNeurons",),
     "editing.build": ("edit",),
     "editing.chosen": ("answers_by_language", "facts_to_edit"),
@@ -269,6 +276,7 @@ _MODULES = {
     "multilingual.join": ("language_independent",),
     "multilingual.paraphrases": ("consistency",),
     "multilingual.settings": ("LanguageSettings",),
+    "multilingual.tables": ("ConsistencyTable", "LanguageIndependentTable"),
     "multilingual.types": ("LanguageIndependent",),
     "planted.plant": ("Planted", "plant"),
     "planted.settings": ("MIX", "MIXES", "ORDERED", "PlantingSettings", "RANDOM_MODELS"),

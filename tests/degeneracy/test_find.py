@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from factneurons.degeneracy.distances import neuron_distances
 from factneurons.degeneracy.find import degenerate_neurons, degenerate_search, find_degenerate
 from factneurons.degeneracy.settings import ComparisonSettings, DegeneracySettings
 from factneurons.degeneracy.types import DETAILS, REASONS
@@ -147,6 +148,28 @@ def test_reasons_from_the_model(case, formula, reason):
     assert reason in REASONS
 
 
+@pytest.mark.parametrize("clusterer", ["ntc", "interaction", "kmeans"])
+def test_the_strongest_connections_join_the_neurons_whatever_groups_them(case, clusterer):
+    """Merging by them, one after the other, gives the births of all clusters."""
+    model, known, _ = case(degenerate, 4, 4)
+    (found,) = find_degenerate(model, known, settings=replace(DEFAULT, clusterer=clusterer))
+    distances = neuron_distances(model, tuple(sorted(known.neurons)), DEFAULT)
+    place = {neuron: k for k, neuron in enumerate(sorted(known.neurons))}
+    own = []
+    for connection in found.connections:
+        low, high = connection.neurons
+        assert low.layer < high.layer
+        assert 1 / connection.weight == pytest.approx(distances[place[low], place[high]])
+        own.append(1 / connection.weight)
+    assert set(np.round(own, 9)) == {round(bar.birth, 9) for bar in found.barcode}
+    reached = {place[found.connections[0].neurons[0]]}
+    for _ in place:
+        reached |= {place[n] for c in found.connections if reached & {place[n] for n in c.neurons} for n in c.neurons}
+    assert len(reached) == len(found.connections) + 1 or not np.isfinite(distances).all()
+    frame = find_degenerate(model, known, settings=DEFAULT).to_frame("connections")
+    assert len(frame) == len(found.connections)
+
+
 def test_reasons_from_the_neurons(case):
     def reason(*sizes, keep=None, **changes):
         model, known, _ = case(degenerate, *sizes)
@@ -203,7 +226,7 @@ class Saturating:
         self.out, self.read = rng.normal(size=(count, 6)), rng.normal(size=(count, 2, 6))
         self.gains = rng.exponential(size=(4, 6))
         self.pull = rng.exponential(size=count)
-        self.layer_count, self.width = 4, count
+        self.layer_count, self.width, self.widths = 4, count, (count,) * 4
 
     def out_weights(self, asked):
         return self.out[[n.index for n in asked]]

@@ -10,7 +10,17 @@ import pytest
 
 from factneurons.degeneracy.find import find_degenerate
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.tables import ACQUISITION, BARCODES, CARRIED, COMPONENTS, DEGENERATE, FOUND, PAIRS
+from factneurons.degeneracy.tables import (
+    ACQUISITION,
+    BARCODES,
+    CARRIED,
+    COMPONENTS,
+    DEGENERATE,
+    FOUND,
+    PAIRS,
+    DegenerateNeuronTable,
+    DegeneratePairTable,
+)
 from factneurons.degeneracy.types import (
     STORAGE,
     AcquisitionCurve,
@@ -25,7 +35,7 @@ from factneurons.degeneracy.types import (
     FactCurves,
     PromptPairs,
 )
-from factneurons.errors import BadFact, BadNumber
+from factneurons.errors import BadFact, BadNumber, BadSetting
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron, Query
 from factneurons.tables import ResultTable
@@ -184,3 +194,33 @@ def test_runs_of_older_versions_read(table, result, column, old, new):
     assert read.schema == table.schema
     assert read[column].to_pylist() == new
     assert read.drop_columns([column]) == stored.drop_columns([column])
+
+
+def test_what_was_found_is_saved_and_loaded(tmp_path):
+    found = DegenerateNeuronTable.of([found_of(), found_of(drop_all=math.nan, reason="one-cluster")])
+    again = DegenerateNeuronTable.load(found.save(tmp_path / "found.json"))
+    assert again.to_json() == found.to_json()
+    for table in ("degenerate", "components", "barcodes"):
+        assert again.to_frame(table).equals(found.to_frame(table))
+    one = DegenerateNeurons.load(found[0].save(tmp_path / "one.json"))
+    assert one.to_json() == found[0].to_json()
+    assert one.candidates[1] == one.components[0]
+    assert type(one.neurons[0]) is Neuron
+    query = Query(FACT.prompts[0], "Paris", (1, 2), (1,), (3,), (0,), ((0,),))
+    two = (Neuron(0, 1), Neuron(1, 2))
+    pairs = DegeneratePairTable.of(
+        [
+            DegeneratePairs(
+                FACT,
+                (DegeneratePair(two, (0.1, 0.2), 0.7, 1.0),),
+                (PromptPairs(query, 0.9, two, (two,)),),
+                0.9,
+                2,
+                0,
+                "",
+            )
+        ]
+    )
+    assert DegeneratePairTable.load(pairs.save(tmp_path / "pairs.json")) == pairs
+    with pytest.raises(BadSetting, match="its format is 'factneurons DegeneratePairTable 1', not"):
+        DegenerateNeuronTable.load(tmp_path / "pairs.json")

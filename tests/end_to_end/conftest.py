@@ -299,8 +299,8 @@ def tables() -> Callable[[Path], dict[str, pd.DataFrame]]:
 
 
 TABLE_NAMES = (
-    *("facts", "neurons", "completeness", "components", "barcodes", "degenerate", "acquisition", "carried"),
-    *("interventions", "skipped"),
+    *("facts", "neurons", "completeness", "components", "barcodes", "connections", "degenerate"),
+    *("acquisition", "carried", "interventions", "skipped"),
 )
 
 

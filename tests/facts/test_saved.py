@@ -32,6 +32,8 @@ class Thing(Saved):
     places: tuple[Place, ...]
     words: tuple[tuple[int, ...], ...]
     prompt: Prompt
+    pair: tuple[Place, Place]
+    some: frozenset[Place]
     said: float | None = None
     numbers: Mapping[str, float] = field(default_factory=dict)
 
@@ -47,10 +49,26 @@ things = st.builds(
     places=st.lists(st.builds(Place, st.integers(0, 9), st.integers(0, 9)), max_size=3).map(tuple),
     words=st.lists(st.lists(st.integers(0, 9), max_size=2).map(tuple), max_size=3).map(tuple),
     prompt=st.just(Prompt("a ___ b")),
+    pair=st.tuples(st.builds(Place, st.integers(0, 9), st.integers(0, 9)), st.just(Place(0, 1))),
+    some=st.frozensets(st.builds(Place, st.integers(0, 9), st.integers(0, 9)), max_size=3),
     said=st.none() | st.floats(allow_nan=False),
     numbers=st.dictionaries(texts, st.floats(allow_nan=False), max_size=2),
 )
-THING = Thing("é", True, 3, math.inf, "one", (Place(1, 2),), ((0, 1), ()), Prompt("a ___"), None, {"x": 0.1})
+PAIR = (Place(0, 1), Place(2, 3))
+THING = Thing(
+    "é",
+    True,
+    3,
+    math.inf,
+    "one",
+    (Place(1, 2),),
+    ((0, 1), ()),
+    Prompt("a ___"),
+    PAIR,
+    frozenset(PAIR),
+    None,
+    {"x": 0.1},
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +85,9 @@ def test_what_is_saved_is_loaded(file, thing):
 
 
 def test_what_is_no_number_stays_so(file):
-    again = Thing.load(Thing("", False, 0, math.nan, "two", (), (), Prompt("___"), -math.inf).save(file))
+    again = Thing.load(
+        Thing("", False, 0, math.nan, "two", (), (), Prompt("___"), PAIR, frozenset(), -math.inf).save(file)
+    )
     assert math.isnan(again.share)
     assert again.said == -math.inf
 
@@ -82,6 +102,8 @@ def test_what_is_no_number_stays_so(file):
         ({"kind": "three"}, r"value\.kind: it must be one of one, two"),
         ({"places": [[1]]}, r"value\.places\[0\]: it must be \[layer, index\]"),
         ({"places": {}}, r"value\.places: it must be list"),
+        ({"pair": [[0, 1]]}, r"value\.pair: it must be a list of 2"),
+        ({"some": [[0]]}, r"value\.some\[0\]: it must be \[layer, index\]"),
         ({"words": [["a"]]}, r"value\.words\[0\]\[0\]: it must be int"),
         ({"prompt": {"text": "no blank"}}, "exactly one blank"),
         ({"numbers": {"x": None}}, r"value\.numbers\.x: it must be a number"),
@@ -127,6 +149,6 @@ def test_a_save_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
     path = THING.save(tmp_path / "thing.json")
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(BadSetting, match="No space left on device"):
-        Thing("", False, 0, 0.0, "two", (), (), Prompt("___")).save(path)
+        Thing("", False, 0, 0.0, "two", (), (), Prompt("___"), PAIR, frozenset()).save(path)
     assert Thing.load(path) == THING
     assert list(tmp_path.iterdir()) == [path]

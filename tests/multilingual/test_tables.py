@@ -1,5 +1,6 @@
 """The tables of facts joined over languages."""
 
+import math
 from dataclasses import replace
 
 from factneurons.attribution.types import KnowledgeNeurons, Measurement
@@ -7,7 +8,14 @@ from factneurons.facts.types import Fact, Prompt
 from factneurons.models.types import Neuron
 from factneurons.multilingual.join import language_independent
 from factneurons.multilingual.settings import RULES
-from factneurons.multilingual.tables import LANGUAGE_EFFECTS, LANGUAGE_NEURONS, LANGUAGES
+from factneurons.multilingual.tables import (
+    LANGUAGE_EFFECTS,
+    LANGUAGE_NEURONS,
+    LANGUAGES,
+    ConsistencyTable,
+    LanguageIndependentTable,
+)
+from factneurons.multilingual.types import Consistency, FactConsistency
 
 
 def known(language, *neurons):
@@ -51,3 +59,14 @@ def test_effects_say_whose_neurons_were_changed():
 def test_the_choices_are_those_of_the_settings():
     columns = {column.name: column for column in LANGUAGES.columns}
     assert columns["rule"].choices == tuple(RULES)
+
+
+def test_what_languages_share_is_saved_and_loaded(tmp_path):
+    found = language_independent(KNOWN, width=64, languages=("en", "zh"))
+    assert LanguageIndependentTable.load(found.save(tmp_path / "found.json")) == found
+    agree = Consistency(0.5, 0.5, 0.5, 0.6, math.nan, 2)
+    one = FactConsistency(KNOWN[0].fact, (), (frozenset(KNOWN[0].neurons), frozenset()), agree, None, 0.1, "one-prompt")
+    table = ConsistencyTable.of([one])
+    again = ConsistencyTable.load(table.save(tmp_path / "agree.json"))
+    assert again.to_json() == table.to_json()
+    assert again[0].neurons == one.neurons

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from factneurons.degeneracy.types import (
     Carried,
     CarriedFacts,
     Component,
+    Connection,
     DegenerateNeurons,
     FactCurves,
 )
@@ -204,6 +206,11 @@ class Invented:
             storage=_STORAGE[grouping],
             knowledge_neurons=len(self.neurons),
             details=details if components else {},
+            connections=tuple(
+                Connection((low, high), float(self.random.gamma(2, 0.3)))
+                for low, high in pairwise(self.neurons)
+                if low.layer < high.layer
+            ),
         )
         curves = tuple(self.curves()) if components else ()
         return {

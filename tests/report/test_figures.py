@@ -109,6 +109,10 @@ def test_a_barcode_has_one_bar_per_cluster_and_colours_the_chosen():
     ]
 
 
+def test_a_barcode_of_which_nothing_was_chosen_has_no_legend():
+    assert "field" not in page_specification(barcode(1, [bar(0, 1.5), bar(0.2, 3)]))["encoding"]["color"]
+
+
 def test_a_cluster_that_never_dies_reaches_beyond_all_others():
     specification = page_specification(barcode(1, [bar(0, 1), bar(0, math.inf), bar(2, 3)]))
     (endless,) = [row for row in values(specification) if row["dies"] == "never"]

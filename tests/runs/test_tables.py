@@ -37,6 +37,10 @@ FORMAT = {
         "fact_id": "string", "language": "string", "birth": "double", "death": "double", "size": "int64",
         "chosen": "bool",
     },
+    "connections": {
+        "fact_id": "string", "language": "string", "layer": "int64", "index": "int64", "to_layer": "int64",
+        "to_index": "int64", "weight": "double",
+    },
     "degenerate": {
         "fact_id": "string", "language": "string", "relation": "string", "knowledge_neurons": "int64",
         "components": "int64", "candidates": "int64", "reason": "string", "drop_all": "double",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -22,20 +23,21 @@ from factneurons.degeneracy.carrying import Carries, FactsByNeuron, carries_noth
 from factneurons.degeneracy.clusterers.base import Cluster, Clusterer, Clustering, Context
 from factneurons.degeneracy.clusterers.comparison import Estimator
 from factneurons.degeneracy.clusterers.registry import CLUSTERERS, clusterer_of
+from factneurons.degeneracy.clusterers.single_linkage import spanning_forest
+from factneurons.degeneracy.clusterers.topology import barcode_of
 from factneurons.degeneracy.distances import GapUnits, neuron_distances
 from factneurons.degeneracy.halving import split_prompts
 from factneurons.degeneracy.judge import judge
 from factneurons.degeneracy.mediation import mediated_effects
 from factneurons.degeneracy.settings import DegeneracySettings
-from factneurons.degeneracy.tables import FOUND
-from factneurons.degeneracy.types import Bar, Component, DegenerateNeurons
+from factneurons.degeneracy.tables import DegenerateNeuronTable
+from factneurons.degeneracy.types import Bar, Component, Connection, DegenerateNeurons
 from factneurons.draws import as_number
 from factneurons.errors import BadFact
 from factneurons.models.model import Model
 from factneurons.models.questions import Asking
 from factneurons.models.types import Neuron
 from factneurons.settings import with_options
-from factneurons.tables import ResultTable
 
 
 def find_degenerate(
@@ -43,7 +45,7 @@ def find_degenerate(
     known: KnowledgeNeurons | Iterable[KnowledgeNeurons],
     settings: DegeneracySettings | None = None,
     **options: object,
-) -> ResultTable[DegenerateNeurons]:
+) -> DegenerateNeuronTable:
     """The degenerate knowledge neurons of one or many facts.
 
     Args:
@@ -71,7 +73,7 @@ def find_degenerate(
     units = GapUnits(model, settings)
     by_neuron = facts_by_neuron(model, many, settings)
     searches = [degenerate_search(model, each, settings, units, by_neuron.carrying(each.fact), own) for each in many]
-    return ResultTable(tuple(model.answer(searches)), FOUND)
+    return DegenerateNeuronTable.of(model.answer(searches))
 
 
 def facts_by_neuron(model: Model, known: Iterable[KnowledgeNeurons], settings: DegeneracySettings) -> FactsByNeuron:
@@ -124,17 +126,27 @@ def degenerate_search(
         scores=tuple(score[neuron] for neuron in neurons),
         drops=drops,
         rng=np.random.default_rng([settings.seed, as_number(f"clusterer {known.fact.key}")]),
-        width=model.width,
+        widths=model.widths,
         mediated_effects=lambda needed: mediated_effects(asked, needed),
     )
     clustering = yield from (clusterer or CLUSTERERS[settings.clusterer]).cluster(context, settings)
     clusters = [_described(cluster, clustering, context) for cluster in clustering.clusters]
-    bars = (Bar(bar.birth, bar.death, _members(bar, neurons), bar.chosen) for bar in clustering.barcode)
-    return (
-        yield from judge(
-            known, clusters, drops, held_out, carries, settings, reason=clustering.reason, barcode=tuple(bars)
-        )
+    barcode = clustering.barcode or barcode_of(context.distances, settings.r_max)
+    bars = tuple(Bar(bar.birth, bar.death, _members(bar, neurons), bar.chosen) for bar in barcode)
+    found = yield from judge(
+        known, clusters, drops, held_out, carries, settings, reason=clustering.reason, barcode=bars
     )
+    return replace(found, connections=_connections(context))
+
+
+def _connections(context: Context) -> tuple[Connection, ...]:
+    """The connections of the spanning forest, sorted, each from the lower layer to the upper."""
+    joined = (
+        (tuple(sorted((context.neurons[first], context.neurons[second]))), 1.0 / distance)
+        for distance, first, second in spanning_forest(context.distances)
+        if distance > 0
+    )
+    return tuple(Connection((low, high), weight) for (low, high), weight in sorted(joined))
 
 
 def _members(cluster: Cluster, neurons: Sequence[Neuron]) -> tuple[Neuron, ...]:

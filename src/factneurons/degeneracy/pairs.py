@@ -24,13 +24,12 @@ from factneurons.attribution.selection import needed_prompts
 from factneurons.attribution.settings import SelectionSettings
 from factneurons.attribution.types import KnowledgeNeurons
 from factneurons.degeneracy.settings import Differences, PairSettings
-from factneurons.degeneracy.tables import PAIRED
+from factneurons.degeneracy.tables import DegeneratePairTable
 from factneurons.degeneracy.types import DegeneratePair, DegeneratePairs, PromptPairs
 from factneurons.models.model import Model
 from factneurons.models.questions import Asking
 from factneurons.models.types import FloatArray, Neuron
 from factneurons.settings import with_options
-from factneurons.tables import ResultTable
 
 _Places = tuple[int, int]
 
@@ -40,7 +39,7 @@ def degenerate_pairs(
     known: KnowledgeNeurons | Iterable[KnowledgeNeurons],
     settings: PairSettings | None = None,
     **options: object,
-) -> ResultTable[DegeneratePairs]:
+) -> DegeneratePairTable:
     """The degenerate pairs of one or many facts.
 
     A fact costs n + n (n - 1) / 2 suppressed sets per prompt for n potentials, hundreds of them in a pass.
@@ -57,7 +56,7 @@ def degenerate_pairs(
     """
     settings = with_options(PairSettings, settings, options)
     many = [known] if isinstance(known, KnowledgeNeurons) else known
-    return ResultTable(tuple(model.answer(pairs_search(each, settings) for each in many)), PAIRED)
+    return DegeneratePairTable.of(model.answer(pairs_search(each, settings) for each in many))
 
 
 def pairs_of(model: Model, known: KnowledgeNeurons, settings: PairSettings) -> DegeneratePairs:

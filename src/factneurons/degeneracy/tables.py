@@ -1,6 +1,6 @@
 """The tables of degeneracy: how facts are stored, in which groups, what these carry beside, and degenerate pairs.
 
-The first three are read off `DegenerateNeurons`, `acquisition` off `FactCurves`, `carried` off `CarriedFacts`, the
+The first four are read off `DegenerateNeurons`, `acquisition` off `FactCurves`, `carried` off `CarriedFacts`, the
 last two off `DegeneratePairs`. `pair_facts` is shown in memory only: a run keeps a fact without pairs as skipped.
 """
 
@@ -18,11 +18,13 @@ from factneurons.degeneracy.types import (
     Carried,
     CarriedFacts,
     Component,
+    Connection,
     DegenerateNeurons,
     DegeneratePair,
     DegeneratePairs,
     FactCurves,
 )
+from factneurons.facts.saved import SavedTable
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 from factneurons.tables import (
@@ -51,6 +53,11 @@ class _Component(NamedTuple):
 class _Bar(NamedTuple):
     fact: Fact
     bar: Bar
+
+
+class _Connection(NamedTuple):
+    fact: Fact
+    connection: Connection
 
 
 class _Point(NamedTuple):
@@ -91,6 +98,10 @@ def _components(found: DegenerateNeurons) -> Iterator[_Component]:
 
 def _bars(found: DegenerateNeurons) -> Iterator[_Bar]:
     return (_Bar(found.fact, bar) for bar in found.barcode)
+
+
+def _connections(found: DegenerateNeurons) -> Iterator[_Connection]:
+    return (_Connection(found.fact, connection) for connection in found.connections)
 
 
 def _points(found: FactCurves) -> Iterator[_Point]:
@@ -183,6 +194,22 @@ BARCODES: Table[_Bar] = Table(
     ),
     order=("birth", "death", "size", "chosen"),
     records=_bars,
+)  # fmt: skip
+
+CONNECTIONS: Table[_Connection] = Table(
+    "connections",
+    "One row per connection at which clusters of a fact's knowledge neurons form: the strongest that join all of them.",
+    (
+        *KEY,
+        Column("layer", INTEGER, "the layer of the earlier neuron", lambda each: each.connection.neurons[0].layer),
+        Column("index", INTEGER, "its place in the layer", lambda each: each.connection.neurons[0].index),
+        Column("to_layer", INTEGER, "the layer of the later one", lambda each: each.connection.neurons[1].layer),
+        Column("to_index", INTEGER, "its place in the layer", lambda each: each.connection.neurons[1].index),
+        Column("weight", NUMBER, "|w|, what the first hands to the second through the weights; 1 / their distance",
+               lambda each: each.connection.weight),
+    ),
+    order=("layer", "index", "to_layer", "to_index"),
+    records=_connections,
 )  # fmt: skip
 
 ACQUISITION: Table[_Point] = Table(
@@ -288,7 +315,19 @@ PAIR_FACTS: Table[DegeneratePairs] = Table(
     ),
 )  # fmt: skip
 
-FOUND: tuple[Table[Any], ...] = (DEGENERATE, COMPONENTS, BARCODES)
+FOUND: tuple[Table[Any], ...] = (DEGENERATE, COMPONENTS, BARCODES, CONNECTIONS)
 """The tables of the degenerate neurons of facts, the main one first."""
 PAIRED: tuple[Table[Any], ...] = (PAIRS, PAIR_FACTS)
 """The tables of the degenerate pairs of facts, the main one first."""
+
+
+class DegenerateNeuronTable(SavedTable[DegenerateNeurons]):
+    """The degenerate neurons of many facts; `save(path)` keeps them in a JSON file, `load(path)` reads it."""
+
+    result, seen_as = DegenerateNeurons, FOUND
+
+
+class DegeneratePairTable(SavedTable[DegeneratePairs]):
+    """The degenerate pairs of many facts; `save(path)` keeps them in a JSON file, `load(path)` reads it."""
+
+    result, seen_as = DegeneratePairs, PAIRED

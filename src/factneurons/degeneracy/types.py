@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from factneurons.facts.saved import Saved
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
 
@@ -29,6 +30,14 @@ class Bar:
     def persistence(self) -> float:
         """How long the cluster lives: death - birth, in units of distance."""
         return self.death - self.birth
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What one neuron hands to a later one through the weights: `weight` is |w|, the reciprocal of their distance."""
+
+    neurons: tuple[Neuron, Neuron]
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +74,16 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
-class DegenerateNeurons:
+class DegenerateNeurons(Saved):
     """The components of one fact that pass the functional tests, and everything that was looked at.
+
+    `save(path)` keeps them in a JSON file, `load(path)` reads it.
 
     Attributes:
         fact: the fact.
         components: the components that pass F1 to F3 (empty, or two and more).
         candidates: all clusters that were tested.
-        barcode: every cluster of the tree.
+        barcode: every cluster of the tree, chosen by the clusterer or not.
         reason: why there is no degenerate knowledge neuron, or why that is undecided ("" where there is one); a key of
             `REASONS`.
         drop_all: relative loss of P(answer) when all components are suppressed; NaN without components.
@@ -85,6 +96,8 @@ class DegenerateNeurons:
             do as well; "undecided": they cannot be tested; "no-groups": no components.
         knowledge_neurons: how many the search started from.
         details: further graded numbers, by a name documented in `DETAILS`.
+        connections: the strongest that join the fact's neurons, those at which the clusters of the barcode form: a
+            spanning tree, or one for each part of them that nothing connects with the rest.
     """
 
     fact: Fact
@@ -99,6 +112,7 @@ class DegenerateNeurons:
     grouping: Grouping
     knowledge_neurons: int
     details: dict[str, float] = field(default_factory=dict)
+    connections: tuple[Connection, ...] = ()
 
     @property
     def neurons(self) -> tuple[Neuron, ...]:
@@ -229,7 +243,7 @@ class PromptPairs:
 
 
 @dataclass(frozen=True, slots=True)
-class DegeneratePairs:
+class DegeneratePairs(Saved):
     """The degenerate pairs of one fact.
 
     Attributes:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from factneurons.errors import BadFact, BadSetting
 from factneurons.facts.pieces import parse_json
 from factneurons.facts.problems import shown
+from factneurons.tables import ResultTable, ResultType, Table
 
 _NO_NUMBERS = ("nan", "inf", "-inf")
 
@@ -89,6 +90,29 @@ class Saved:
         return found
 
 
+class SavedTable(ResultTable[ResultType], Saved):
+    """A table of results that can be kept in a file; a subclass says of which results, and what they are seen as."""
+
+    result: ClassVar[type]
+    seen_as: ClassVar[tuple[Table[Any], ...]]
+
+    @classmethod
+    def of(cls, results: Iterable[ResultType]) -> Self:
+        """The table of these results."""
+        return cls(tuple(results), cls.seen_as)
+
+    def _kept(self) -> tuple[ResultType, ...]:
+        return self.rows
+
+    @classmethod
+    def _kind(cls) -> Any:
+        return tuple[cls.result, ...]  # type: ignore[name-defined]
+
+    @classmethod
+    def _of(cls, kept: Iterable[ResultType]) -> Self:
+        return cls.of(kept)
+
+
 def _format(cls: type) -> str:
     return f"factneurons {cls.__name__} 1"
 
@@ -99,8 +123,8 @@ def _plain(value: Any) -> Any:
         return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):
         return {name: _plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+    if isinstance(value, list | tuple | frozenset):
+        return [_plain(each) for each in (sorted(value) if isinstance(value, frozenset) else value)]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(float(value))
     return value
@@ -114,8 +138,11 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         return None if value is None else _read(kind, value, where)
     if origin is Literal:
         return value if value in parts else _refuse(where, f"one of {', '.join(map(str, parts))}", value)
-    if origin is tuple:
-        return tuple(_read(parts[0], each, f"{where}[{n}]") for n, each in enumerate(_typed(list, value, where)))
+    if origin in (tuple, frozenset):
+        items = [_read(parts[0], each, f"{where}[{n}]") for n, each in enumerate(_typed(list, value, where))]
+        if origin is tuple and parts[-1] is not Ellipsis and len(items) != len(parts):  # all of one kind
+            _refuse(where, f"a list of {len(parts)}", value)
+        return origin(items)
     if origin is not None:  # a mapping by text
         return {name: _read(parts[1], each, f"{where}.{name}") for name, each in _typed(dict, value, where).items()}
     if is_dataclass(kind):

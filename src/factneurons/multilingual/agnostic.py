@@ -26,10 +26,9 @@ from factneurons.models.types import Neuron
 from factneurons.multilingual.join import by_fact, mean_jaccard, reason_of, without_neurons
 from factneurons.multilingual.plan import ByLanguage, Plan, plan_of
 from factneurons.multilingual.settings import LanguageSettings
-from factneurons.multilingual.tables import JOINED
+from factneurons.multilingual.tables import LanguageIndependentTable
 from factneurons.multilingual.types import LANGUAGE_MISSING, LanguageIndependent
 from factneurons.settings import with_options
-from factneurons.tables import ResultTable
 
 _DRAWS = 200
 
@@ -41,7 +40,7 @@ def language_agnostic(
     *,
     attribution: AttributionSettings | None = None,
     **options: object,
-) -> ResultTable[LanguageIndependent]:
+) -> LanguageIndependentTable:
     """Language-agnostic neurons of facts that were located in several languages, by the score over all prompts.
 
     Args:
@@ -62,8 +61,9 @@ def language_agnostic(
     chosen = replace(with_options(LanguageSettings, settings, options), rule="agnostic")
     facts = by_fact(known)
     plan = plan_of(facts, chosen)
-    found = (agnostic(model, facts[fact_id], plan, chosen, attribution) for fact_id in sorted(facts))
-    return ResultTable(tuple(found), JOINED)
+    return LanguageIndependentTable.of(
+        agnostic(model, facts[fact_id], plan, chosen, attribution) for fact_id in sorted(facts)
+    )
 
 
 def agnostic(

@@ -22,21 +22,24 @@ from factneurons.models.types import Neuron
 from factneurons.multilingual.chance import chance_of
 from factneurons.multilingual.plan import ByLanguage, Plan, plan_of, relative_scores
 from factneurons.multilingual.settings import LanguageSettings
-from factneurons.multilingual.tables import JOINED
+from factneurons.multilingual.tables import LanguageIndependentTable
 from factneurons.multilingual.types import HELD_OUT, LANGUAGE_MISSING, NO_NEURONS, NOTHING_SHARED, LanguageIndependent
 from factneurons.settings import with_options
-from factneurons.tables import ResultTable
 
 
 def language_independent(
-    known: Iterable[KnowledgeNeurons], settings: LanguageSettings | None = None, *, width: int, **options: object
-) -> ResultTable[LanguageIndependent]:
+    known: Iterable[KnowledgeNeurons],
+    settings: LanguageSettings | None = None,
+    *,
+    width: int | Sequence[int],
+    **options: object,
+) -> LanguageIndependentTable:
     """Join the knowledge neurons of the same facts in several languages.
 
     Args:
         known: knowledge neurons of facts in two or more languages; those with the same fact id are one fact.
         settings: how to join, or
-        width: neurons per layer of the model, `model.width`, for what random sets would share.
+        width: neurons per layer of the model, or of each, `model.widths`, for what random sets would share.
         **options: the settings' fields by name, for instance `rule="at_least", at_least=2`.
 
     Returns:
@@ -52,7 +55,7 @@ def language_independent(
         raise BadSetting("the rule 'agnostic' needs the scores of every prompt: use language_agnostic(model, known)")
     facts = by_fact(known)
     plan = plan_of(facts, chosen)
-    return ResultTable(tuple(joined(facts[fact_id], plan, chosen, width) for fact_id in sorted(facts)), JOINED)
+    return LanguageIndependentTable.of(joined(facts[fact_id], plan, chosen, width) for fact_id in sorted(facts))
 
 
 def by_fact(known: Iterable[KnowledgeNeurons]) -> dict[str, dict[str, KnowledgeNeurons]]:
@@ -70,14 +73,14 @@ def by_fact(known: Iterable[KnowledgeNeurons]) -> dict[str, dict[str, KnowledgeN
     return facts
 
 
-def joined(fact: ByLanguage, plan: Plan, settings: LanguageSettings, width: int) -> LanguageIndependent:
+def joined(fact: ByLanguage, plan: Plan, settings: LanguageSettings, width: int | Sequence[int]) -> LanguageIndependent:
     """The language-independent neurons of one fact, by the rules about sets.
 
     Args:
         fact: language -> its knowledge neurons.
         plan: what was decided over all facts.
         settings: how to join.
-        width: neurons per layer.
+        width: neurons per layer, or of each.
     """
     known = plan.cut(fact)
     if plan.missing(fact):

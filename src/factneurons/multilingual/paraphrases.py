@@ -31,10 +31,9 @@ from factneurons.models.model import Model
 from factneurons.models.prompts import ask, each_alone
 from factneurons.models.types import Neuron
 from factneurons.multilingual.join import mean_jaccard
-from factneurons.multilingual.tables import CONSISTENCY
+from factneurons.multilingual.tables import ConsistencyTable
 from factneurons.multilingual.types import STATIC, Consistency, FactConsistency
 from factneurons.settings import with_options
-from factneurons.tables import ResultTable
 
 OTSU = "otsu"
 
@@ -83,7 +82,7 @@ def consistency(
     threshold: float | str = STATIC,
     multi_mask: bool = False,
     **options: object,
-) -> ResultTable[FactConsistency]:
+) -> ConsistencyTable:
     """Locate every prompt of every fact alone, and measure how well the prompts of a fact agree.
 
     Args:
@@ -112,7 +111,7 @@ def consistency(
         replace(each, threshold=bound, consistent=None if each.scores is None else each.scores.relaxed >= bound)
         for each in found
     )
-    return ResultTable(tuple(judged), (CONSISTENCY,))
+    return ConsistencyTable.of(judged)
 
 
 def _of_fact(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from factneurons.attribution.tables import EFFECT_COLUMNS
 from factneurons.attribution.types import Measurement
+from factneurons.facts.saved import SavedTable
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron
 from factneurons.multilingual.types import Consistency, FactConsistency, LanguageIndependent
@@ -160,3 +161,15 @@ CONSISTENCY: Table[FactConsistency] = Table(
         Column("reason", TEXT, "why there are no scores; empty text where there are some", lambda found: found.reason),
     ),
 )
+
+
+class LanguageIndependentTable(SavedTable[LanguageIndependent]):
+    """The language-independent neurons of many facts; `save(path)` keeps them in a JSON file, `load(path)` reads it."""
+
+    result, seen_as = LanguageIndependent, JOINED
+
+
+class ConsistencyTable(SavedTable[FactConsistency]):
+    """How well the prompts of many facts agree; `save(path)` keeps it in a JSON file, `load(path)` reads it."""
+
+    result, seen_as = FactConsistency, (CONSISTENCY,)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from factneurons.attribution.types import KnowledgeNeurons
+from factneurons.facts.saved import Saved
 from factneurons.facts.types import Fact
 from factneurons.models.types import Neuron, Query
 
@@ -24,7 +25,7 @@ STATIC = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class LanguageIndependent:
+class LanguageIndependent(Saved):
     """The language-independent neurons of one fact.
 
     Attributes:
@@ -112,7 +113,7 @@ class Consistency:
 
 
 @dataclass(frozen=True, slots=True)
-class FactConsistency:
+class FactConsistency(Saved):
     """The neurons that each prompt of a fact gives, and how well they agree.
 
     Attributes:

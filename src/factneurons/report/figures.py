@@ -376,7 +376,7 @@ def barcode(number: int, bars: Sequence[Mapping[str, Any]]) -> Figure | None:
         for place, bar in enumerate(ordered)
     ]
     scale = _distance_scale(ends, end)
-    step = max(2.0, min(9.0, 320 / len(data)))
+    step = max(2.0, min(9.0, 240 / len(data)))
     chart = (
         chart_of(data)
         .mark_bar(height={"band": 0.72})
@@ -384,7 +384,7 @@ def barcode(number: int, bars: Sequence[Mapping[str, Any]]) -> Figure | None:
             x=alt.X("birth:Q", title="distance, 1 / |weight|", scale=scale, axis=alt.Axis(tickCount=6)),
             x2="death:Q",
             y=alt.Y("place:O", axis=None),
-            color=colors("kind", kinds, [ORANGE, GREY]),
+            color=colors("kind", kinds, [ORANGE, GREY]) if any(bar["chosen"] for bar in bars) else alt.value(BLUE),
             tooltip=[
                 alt.Tooltip("size:Q", title="neurons"),
                 alt.Tooltip("birth:Q", title="born at", format=".3~g"),
@@ -394,7 +394,10 @@ def barcode(number: int, bars: Sequence[Mapping[str, Any]]) -> Figure | None:
         )
         .properties(height=round(step * len(data)))
     )
-    caption = "One bar per cluster, from the distance at which it forms to the one at which it merges."
+    caption = (
+        "Barcode: as a radius grows, neurons that are closer than it join, the strongest connections first. One bar per"
+        " group that so forms, until it merges into a larger one; long bars hold together well."
+    )
     if scale.to_dict().get("type") == "symlog":
         caption += " Large distances are drawn closer together."
     return Figure(f"barcode_{number:04d}", f"Barcode of fact {number}", caption, chart)

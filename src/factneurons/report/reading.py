@@ -80,8 +80,8 @@ class Reading:
         errors: layer -> completeness errors of all prompts.
         worst: the largest of them.
         prompts: shown fact -> prompt -> P(answer).
-        rows: table -> shown fact -> its rows, for neurons, components, barcodes, pairs, carried and
-            skipped.
+        rows: table -> shown fact -> its rows, for neurons, components, barcodes, connections, pairs,
+            carried and skipped.
     """
 
     run: Run
@@ -108,6 +108,12 @@ class Reading:
     def layers(self) -> int:
         """How many layers the model has, as far as the tables tell; 0: they do not."""
         return max([-1, *self.errors, *self.knowledge_by_layer, *self.degenerate_by_layer]) + 1
+
+    @property
+    def width(self) -> int:
+        """How many neurons a layer has, or, where the run does not tell, as many as are needed for those found."""
+        told = int(self.run.manifest.model.get("width") or 0)
+        return max(told, int(self.neurons["index"].max()) + 1 if len(self.neurons) else 1)
 
     def has(self, stage: str) -> bool:
         """Whether a stage was started in this run."""
@@ -138,7 +144,7 @@ def read(run: Run, max_facts: int) -> Reading:
     reading.effects = changes_of(run.frames("interventions", _EFFECT_COLUMNS))
     _read_neurons(reading)
     _read_components(reading)
-    for name in ("barcodes", "pairs"):
+    for name in ("barcodes", "connections", "pairs"):
         for frame in run.frames(name):
             _keep(reading, name, frame)
     _read_completeness(reading)

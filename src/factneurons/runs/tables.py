@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from factneurons.attribution.tables import COMPLETENESS, FACTS, INTERVENTIONS, KNOWLEDGE_NEURONS
-from factneurons.degeneracy.tables import ACQUISITION, BARCODES, CARRIED, COMPONENTS, DEGENERATE, PAIRS
+from factneurons.degeneracy.tables import ACQUISITION, BARCODES, CARRIED, COMPONENTS, CONNECTIONS, DEGENERATE, PAIRS
 from factneurons.errors import BadSetting
 from factneurons.experiments.tables import MEASUREMENTS
 from factneurons.factcheck.tables import CHECKS
@@ -24,6 +24,7 @@ TABLES: dict[str, Table[Any]] = {
         COMPLETENESS,
         COMPONENTS,
         BARCODES,
+        CONNECTIONS,
         DEGENERATE,
         ACQUISITION,
         CARRIED,

@@ -29,7 +29,7 @@ from factneurons.tables import rows_of
 DEGENERATE = Stage(
     "degenerate",
     "looking for degenerate neurons",
-    ("degenerate", "components", "barcodes", "acquisition", "carried"),
+    ("degenerate", "components", "barcodes", "connections", "acquisition", "carried"),
 )
 
 

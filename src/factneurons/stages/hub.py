@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,8 +31,9 @@ def push_to_hub(
 ) -> str:
     """Push a planted model's folder, or an edit's, to the Hugging Face Hub in one commit; nothing else ever does.
 
-    Its own files go as they are, and nothing else that lies in the folder; a model card is written for them: what it
-    is, how it was made, the SHA-256 of every file, and whose licence holds.
+    Its own files go, and nothing else that lies in the folder. They go as they are, but where truth.json or edit.json
+    names a model by a folder of this machine: there its last part stays. A model card is written for them: what it is,
+    how it was made, the SHA-256 of every file, and whose licence holds.
 
     Args:
         folder: what `plant` or `Edit.save` wrote.
@@ -51,25 +53,38 @@ def push_to_hub(
     """
     place = Path(folder)
     files, about = _contents(place)
-    card = _card(repo, about, {name: file_hash(place / name) for name in files}, licence)
+    card = _card(repo, about, {name: _hash(file) for name, file in files.items()}, licence)
     pusher = api or HfApi()
-    operations = [CommitOperationAdd(name, place / name) for name in files]
-    operations.append(CommitOperationAdd(_CARD, card.encode()))
+    operations = [CommitOperationAdd(name, file) for name, file in {**files, _CARD: card.encode()}.items()]
     with _in_one_line(repo):
         if create:
             pusher.create_repo(repo, private=private, exist_ok=False)
         return str(pusher.create_commit(repo, operations, commit_message=about[0]).commit_url)
 
 
-def _contents(place: Path) -> tuple[list[str], list[str]]:
-    """The names of the files to push, and what there is to say of them, the shortest first."""
+def _contents(place: Path) -> tuple[dict[str, Path | bytes], list[str]]:
+    """The files to push by name, and what there is to say of them, the shortest first."""
     if (place / TRUTH).is_file():
         weight_files(place)  # refuses pickles
         names = {*fingerprint(place), TRUTH, *((_FACTS,) if (place / _FACTS).is_file() else ())}
-        return sorted(names), _planted(Truth.load(place))
+        return _files(place, names, TRUTH, "base"), _planted(Truth.load(place))
     if (place / DESCRIPTION).is_file():
-        return sorted(EDIT_FILES), _edit(StoredEdit.load(place))
+        return _files(place, EDIT_FILES, DESCRIPTION, "model"), _edit(StoredEdit.load(place))
     raise BadSetting(f"{place} holds neither a planted model ({TRUTH}) nor an edit ({DESCRIPTION}): nothing is pushed")
+
+
+def _files(place: Path, names: Iterable[str], told: str, model: str) -> dict[str, Path | bytes]:
+    """The files by name; of the one that tells of the model its text, if that names the model by a path."""
+    files: dict[str, Path | bytes] = {name: place / name for name in sorted(names)}
+    record = json.loads((place / told).read_text(encoding="utf-8"))
+    name = _without_path(record[model])
+    if name != record[model]:
+        files[told] = (json.dumps({**record, model: name}, ensure_ascii=False, indent=1) + "\n").encode()
+    return files
+
+
+def _hash(file: Path | bytes) -> str:
+    return hashlib.sha256(file).hexdigest() if isinstance(file, bytes) else file_hash(file)
 
 
 def _planted(truth: Truth) -> list[str]:
@@ -121,9 +136,14 @@ def _card(repo: str, about: Sequence[str], hashes: Mapping[str, str], licence: s
 
 
 def _named(model: str) -> str:
-    """A model's name; of a folder without the path, which is nobody's business."""
-    path = Path(model)
-    return _code(path.resolve().name if path.is_absolute() or path.is_dir() else model)
+    return _code(_without_path(model))
+
+
+def _without_path(model: str) -> str:
+    """A model's name; of a folder its last part: the path is nobody's business. A name on the Hub has one slash."""
+    path = Path(model.replace("\\", "/"))
+    on_the_hub = len(path.parts) <= 2 and not path.is_absolute() and path.parts[:1] not in [("..",), ("~",), (".",)]
+    return model if on_the_hub and not path.is_dir() else path.resolve().name
 
 
 def _code(text: str) -> str:

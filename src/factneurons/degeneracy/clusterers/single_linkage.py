@@ -85,15 +85,18 @@ def single_linkage(distances: FloatArray, *, r_max: float | None = None) -> Tree
         BadNumber: a distance that is negative or NaN.
     """
     check_distances(distances)
-    edges = sorted(edge for edge in _spanning_forest(distances) if r_max is None or edge[0] <= r_max)
+    edges = sorted(edge for edge in spanning_forest(distances) if r_max is None or edge[0] <= r_max)
     births, children = _merge(len(distances), edges)
     if r_max is None:
         r_max = 2.0 * max(births, default=0.0)
     return _tree(len(distances), births, children, r_max)
 
 
-def _spanning_forest(distances: FloatArray) -> Iterator[_Edge]:
-    """A minimum spanning forest by Prim's rule: always add the point nearest to those that are in."""
+def spanning_forest(distances: FloatArray) -> Iterator[_Edge]:
+    """A minimum spanning forest by Prim's rule: always add the point nearest to those that are in.
+
+    Yields (distance, point, point): at these distances the clusters of the tree form.
+    """
     count = len(distances)
     outside = np.ones(count, dtype=bool)
     nearest = np.full(count, np.inf)

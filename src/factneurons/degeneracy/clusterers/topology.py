@@ -131,6 +131,11 @@ def _cluster(tree: Tree, node: int, *, chosen: bool = True) -> Cluster:
     return Cluster(tree.members(node), float(tree.birth[node]), float(tree.death[node]), chosen)
 
 
+def barcode_of(distances: FloatArray, r_max: float | None) -> tuple[Cluster, ...]:
+    """Every cluster of the single-linkage tree of n points, [n, n] distances; none is chosen."""
+    return _barcode(single_linkage(distances, r_max=r_max), [])
+
+
 def _barcode(tree: Tree, chosen: list[int]) -> tuple[Cluster, ...]:
     marked = set(chosen)
     bars = [_cluster(tree, node, chosen=node in marked) for node in tree.clusters]

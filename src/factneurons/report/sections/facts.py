@@ -139,7 +139,14 @@ def _section(
         prompts=_prompts(reading, key, row),
         neurons=neurons[:_TOP_NEURONS],
         more_neurons=max(0, len(neurons) - _TOP_NEURONS),
-        picture=fact_picture(neurons, components, reading.of("pairs", key), reading.layers),
+        picture=fact_picture(
+            neurons,
+            components,
+            reading.of("pairs", key),
+            reading.of("connections", key),
+            reading.layers,
+            reading.width,
+        ),
         barcode=barcode(number, reading.of("barcodes", key)),
         components=components,
         degenerate=degenerate,
@@ -215,7 +222,6 @@ def _neurons(reading: Reading, key: FactKey) -> list[NeuronLine]:
     member = {
         (neuron["layer"], neuron["index"]): name
         for name, row in _named(reading.of("components", key))
-        if row["role"] == "component"
         for neuron in row["neurons"]
     }
     rows = sorted(reading.of("neurons", key), key=lambda row: int(row["position"]))

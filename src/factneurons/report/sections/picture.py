@@ -1,9 +1,11 @@
-"""The picture of one fact: its neurons as dots by layer, its components by colour, its degenerate pairs as lines."""
+"""The picture of one fact: layers from below to above, its neurons as dots, what joins them as lines.
+
+Components have colours: dots of those that pass the tests are full, of candidates hollow.
+"""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +14,20 @@ from factneurons.models.types import Neuron
 from factneurons.report import numbers
 
 MOST_DOTS = 240
-COLORS = 6
-"""Components beyond so many share colours with earlier ones; each dot says its own on hover."""
+_COLORS = 6
+"""Groups beyond so many share colours with earlier ones; each dot says its own on hover."""
 
-_WIDTH = 640.0
-_PITCH = 11.0
-_LEAST, _LARGEST = 1.6, 4.8
-_FOOT = 18.0
-_LABELS = 16
+_WIDTH, _GUTTER = 640.0, 30.0
+_HEIGHT = 300.0
+_PITCH, _LARGEST_PITCH = 11.0, 18.0
+"""Room for a dot across and upwards: larger where few layers have neurons."""
+_LEAST, _LARGEST = 0.14, 0.44
+"""Radius of a dot, in pitches."""
+_THINNEST, _THICKEST = 0.5, 3.0
+_GAPS, _LEAST_GAP, _LARGEST_GAP = 170.0, 3.0, 36.0
+"""Height of all gaps between layers together, and of one of them."""
+_EMPTY = 4.0
+"""Height of a layer without neurons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,96 +71,144 @@ class ComponentLine:
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A neuron: where it stands, how large, its colour (0: of no component), and what it says on hover."""
+    """A neuron: where it stands, how large, its colour (0: of no group), whether it is full, what it says on hover."""
 
     x: float
     y: float
     radius: float
     color: int
+    full: bool
     words: str
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Two dots that are a degenerate pair, and what suppressing them does."""
+    """Two dots that something joins, how thick the line is, and what it says on hover."""
 
     first: Dot
     second: Dot
+    width: float
     words: str
 
 
 @dataclass(frozen=True, slots=True)
 class FactPicture:
-    """Dots and lines in a view of `width` x `height` units; `labels` are (x, layer), `left_out` dots are not drawn."""
+    """Dots and lines in a view of `width` x `height` units.
+
+    Attributes:
+        labels: (y, layer) of every layer that has neurons.
+        dots: the neurons.
+        connections: the connections that join them, the strongest last.
+        pairs: its degenerate pairs.
+        left_out: neurons that are not drawn.
+    """
 
     width: float
     height: float
     labels: Sequence[tuple[float, int]]
     dots: Sequence[Dot]
-    links: Sequence[Link]
+    connections: Sequence[Link]
+    pairs: Sequence[Link]
     left_out: int
 
 
 def fact_picture(
-    lines: Sequence[NeuronLine], components: Sequence[ComponentLine], pairs: Sequence[Mapping[str, Any]], layers: int
+    lines: Sequence[NeuronLine],
+    components: Sequence[ComponentLine],
+    pairs: Sequence[Mapping[str, Any]],
+    connections: Sequence[Mapping[str, Any]],
+    layers: int,
+    width: int,
 ) -> FactPicture | None:
     """The picture; None without neurons.
 
     Args:
-        lines: the fact's neurons, those with the best scores first: they stand lowest.
-        components: its components, for what suppressing each does.
+        lines: the fact's neurons, those with the best scores first.
+        components: its components and candidates, for what suppressing each does.
         pairs: its rows of the table `pairs`.
+        connections: its rows of the table `connections`.
         layers: how many layers the model has.
+        width: how many neurons a layer has: a neuron stands where its index is among them, or as near as there is room.
     """
     drawn = lines[:MOST_DOTS]
     if not drawn:
         return None
-    cell = _WIDTH / layers
-    pitch = min(_PITCH, cell / 2)
-    across = max(1, int((cell - pitch / 2) / pitch))
-    rows = math.ceil(max(Counter(line.layer for line in drawn).values()) / across)
-    height = rows * _PITCH + _FOOT
-    named = {each.name: each for each in components}
-    order = {name: place for place, name in enumerate((each.name for each in components if each.passes), start=0)}
-    placed: Counter[int] = Counter()
+    by_layer: dict[int, list[NeuronLine]] = {}
+    for line in sorted(drawn, key=lambda line: line.neuron):
+        by_layer.setdefault(line.layer, []).append(line)
+    pitch = min(_LARGEST_PITCH, max(_PITCH, _HEIGHT / len(by_layer)))
+    across = int((_WIDTH - _GUTTER) / pitch)
+    rows = {layer: math.ceil(len(own) / across) for layer, own in by_layer.items()}
+    heights = [pitch * rows[layer] if layer in rows else _EMPTY for layer in range(layers)]
+    gap = min(_LARGEST_GAP, max(_LEAST_GAP, _GAPS / max(1, layers - 1)))
+    feet = [sum(heights[layer:]) + gap * (layers - layer) for layer in range(layers)]
+    named = {each.name: (place, each) for place, each in enumerate(components)}
     dots: dict[Neuron, Dot] = {}
-    for line in drawn:
-        row, column = divmod(placed[line.layer], across)
-        placed[line.layer] += 1
-        dots[line.neuron] = Dot(
-            x=line.layer * cell + pitch * (column + 0.75),
-            y=height - _FOOT - _PITCH * (row + 0.5),
-            radius=min(pitch / 2, _LEAST + (_LARGEST - _LEAST) * math.sqrt(line.length / 100)),
-            color=1 + order[line.component] % COLORS if line.component in order else 0,
-            words=_words(line, named.get(line.component)),
-        )
-    every = max(1, math.ceil(layers / _LABELS))
+    for layer, own in by_layer.items():
+        for row in range(rows[layer]):
+            these = own[row :: rows[layer]]
+            for x, line in zip(_apart([each.index / width for each in these], pitch), these, strict=True):
+                place, component = named.get(line.component, (0, None))
+                dots[line.neuron] = Dot(
+                    x=x,
+                    y=feet[layer] - pitch * (row + 0.5),
+                    radius=pitch * (_LEAST + (_LARGEST - _LEAST) * math.sqrt(line.length / 100)),
+                    color=0 if component is None else 1 + place % _COLORS,
+                    full=component is None or component.passes,
+                    words=_words(line, component),
+                )
     return FactPicture(
         _WIDTH,
-        height,
-        [(layer * cell + cell / 2, layer) for layer in range(0, layers, every)],
+        feet[0] + gap / 2,
+        [(feet[layer] - pitch / 2, layer) for layer in sorted(by_layer)],
         list(dots.values()),
-        _links(pairs, dots),
+        _connections(connections, dots),
+        _pairs(pairs, dots),
         len(lines) - len(drawn),
     )
+
+
+def _apart(places: Sequence[float], pitch: float) -> list[float]:
+    """Rising places from 0 to 1, as coordinates at least a pitch apart, as few of them as can be moved."""
+    least, largest = _GUTTER + pitch / 2, _WIDTH - pitch / 2
+    found = [least + (largest - least) * place for place in places]
+    for k in range(1, len(found)):
+        found[k] = max(found[k], found[k - 1] + pitch)
+    for k in range(len(found) - 1, -1, -1):
+        limit = largest if k == len(found) - 1 else found[k + 1] - pitch
+        found[k] = min(found[k], limit)
+    return found
 
 
 def _words(line: NeuronLine, component: ComponentLine | None) -> str:
     said = [f"L{line.layer}.{line.index}: score {numbers.plain(line.score)}, in {line.share:.0%} of the prompts"]
     if component is not None:
         said.append(f"{component.name} suppressed: P {numbers.loss(component.drop_alone)}")
-        said.append(f"all other components suppressed: P {numbers.loss(component.drop_without_others)}")
+        if component.drop_without_others is not None:
+            said.append(f"all other groups suppressed: P {numbers.loss(component.drop_without_others)}")
     if line.promotes:
         said.append("promotes " + " ".join(text.strip() for text in line.promotes))
     return "; ".join(said)
 
 
-def _links(pairs: Sequence[Mapping[str, Any]], dots: Mapping[Neuron, Dot]) -> list[Link]:
+def _connections(rows: Sequence[Mapping[str, Any]], dots: Mapping[Neuron, Dot]) -> list[Link]:
+    largest = max((float(row["weight"]) for row in rows), default=0.0) or 1.0
+    links = []
+    for row in sorted(rows, key=lambda row: float(row["weight"])):
+        low, high = Neuron(row["layer"], row["index"]), Neuron(row["to_layer"], row["to_index"])
+        if low in dots and high in dots:
+            width = _THINNEST + (_THICKEST - _THINNEST) * float(row["weight"]) / largest
+            words = f"L{low.layer}.{low.index} to L{high.layer}.{high.index}: weight {numbers.plain(row['weight'])}"
+            links.append(Link(dots[low], dots[high], width, words))
+    return links
+
+
+def _pairs(pairs: Sequence[Mapping[str, Any]], dots: Mapping[Neuron, Dot]) -> list[Link]:
     links = []
     for pair in pairs:
         first, second = (dots.get(Neuron(int(each["layer"]), int(each["index"]))) for each in pair["neurons"])
         if pair["agreed"] and first is not None and second is not None:
             losses = [numbers.loss(pair[name]) for name in ("drop_first", "drop_second", "drop_together")]
             words = "a pair; one suppressed: P {}, the other: {}, both: {}".format(*losses)
-            links.append(Link(first, second, words))
+            links.append(Link(first, second, 1.5, words))
     return links
