@@ -6,7 +6,9 @@
 Needs the extra `benchmarks`. Models have true size (but `tiny`) and random weights. The first line is the machine and
 the versions. Then one line per tool: median seconds of the repeats, interleaved in one process; how many times as fast
 as knowledge-neurons; peak memory above the loaded model, of one run in a process of its own; largest completeness
-error; largest difference from the plain loop relative to the layer's maximum (same points only).
+error; largest difference from the plain loop relative to the layer's maximum (same points only); how many times the
+floor's time, for the defaults. The floor is what these cannot do without, by plain calls of the network: one pass of
+the prompt, and a pass of the points up and down again.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.models.model import Model
+from factneurons.models.passes.matmul import fast_products
 from factneurons.models.types import Query
 from measuring import (
     MODELS,
@@ -41,10 +44,13 @@ from peers import PEERS, POINTS, Scores
 
 REFERENCE = "plain loop"
 PEER = "knowledge-neurons 0.0.2"
+DEFAULTS = "factneurons, defaults"
 OURS = {
-    f"factneurons, {POINTS} points of inclusive": AttributionSettings(method="dai", rule="inclusive", points=POINTS),
-    "factneurons, library defaults": AttributionSettings(method="dai"),
+    f"factneurons, layer by layer, {POINTS} points": AttributionSettings(method="dai", rule="inclusive", points=POINTS),
+    "factneurons, layer by layer": AttributionSettings(method="dai"),
+    DEFAULTS: AttributionSettings(),
 }
+FLOOR = "floor"
 
 
 def ours(settings: AttributionSettings, model: Model, query: Query) -> Callable[[], Scores]:
@@ -57,9 +63,33 @@ def ours(settings: AttributionSettings, model: Model, query: Query) -> Callable[
     return run
 
 
+def floor(model: Model, query: Query) -> Callable[[], Scores]:
+    """What joint attribution at the points of the defaults cannot do without, with nothing of ours in between."""
+    network, weight = model.backbone.module.base_model, model.backbone.head.weight
+    ids, position = torch.tensor([query.input_ids]), query.target_positions[0]
+    points = int(attribute_all(model, [query], OURS[DEFAULTS])[0].points.max())
+    shape = (points, ids.shape[1]) if model.kind == "cloze" else (1, points)
+    rows = torch.randn(*shape, weight.shape[1], requires_grad=True)
+
+    def probability(hidden: torch.Tensor) -> torch.Tensor:
+        return (hidden @ weight.T).softmax(-1)[..., query.answer_ids[0]]
+
+    def run() -> Scores:
+        with fast_products(model.backbone.device, model.backbone.dtype):  # at the rate that the machine reaches
+            with torch.no_grad():
+                probability(network(input_ids=ids).last_hidden_state[:, position])
+            hidden = network(inputs_embeds=rows).last_hidden_state
+            probabilities = probability(hidden[:, position] if model.kind == "cloze" else hidden)
+            torch.autograd.grad(probabilities.sum(), rows)
+        return Scores(torch.empty(0))
+
+    return run
+
+
 TOOLS: dict[str, Callable[[Model, Query], Callable[[], Scores]]] = {
     **PEERS,
     **{name: partial(ours, settings) for name, settings in OURS.items()},
+    FLOOR: floor,
 }
 
 
@@ -87,14 +117,11 @@ def compare(name: str, tokens: int, repeats: int, tools: list[str]) -> list[dict
     for contender in contenders:
         contender.peak = in_fresh_process(peak_of, contender.name, name, tokens, torch.get_num_threads())
     by_name = {contender.name: contender for contender in contenders}
-    reference = by_name.get(REFERENCE)
-    return [_row(name, tokens, model, contender, by_name.get(PEER), reference) for contender in contenders]
+    return [_row(name, tokens, model, contender, by_name) for contender in contenders]
 
 
-def _row(
-    name: str, tokens: int, model: Model, contender: Contender, peer: Contender | None, reference: Contender | None
-) -> dict[str, object]:
-    difference = None
+def _row(name: str, tokens: int, model: Model, contender: Contender, others: dict[str, Contender]) -> dict[str, object]:
+    peer, reference, difference = others.get(PEER), others.get(REFERENCE), None
     if reference is not None and str(POINTS) in contender.name:
         true = reference.result.scores
         difference = float(((contender.result.scores - true).abs().amax(-1) / true.abs().amax(-1)).max())
@@ -109,6 +136,7 @@ def _row(
         "of model size": round(contender.peak / model_megabytes(model), 2),
         "completeness error": contender.result.error,
         "difference": difference,
+        "times the floor": round(contender.median / others[FLOOR].median, 2) if contender.name == DEFAULTS else None,
     }
 
 

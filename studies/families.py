@@ -181,6 +181,10 @@ def build(family: str, kind: Kind) -> nn.Module:
         for parameter in module.parameters():
             noise = torch.randn(parameter.shape, generator=generator).to(parameter.dtype)
             parameter.copy_(0.35 * noise if parameter.dim() > 1 else parameter + 0.1 * noise)
+    for part in module.modules():
+        own: Any = getattr(part, "config", None)
+        if hasattr(own, "_experts_implementation"):
+            own._experts_implementation = "eager"  # the others know no float64
     return module.eval()
 
 
@@ -216,7 +220,7 @@ def downs_by_size(model: Model, query: Query) -> list[nn.Module]:
     """All matrices that are used and lead from a layer's width to the hidden size, in order of use, each once."""
     used: dict[nn.Module, None] = {}
     base = model.backbone.module
-    sizes = {(WIDTH, HIDDEN), (model.width, model.backbone.hidden_size)}
+    sizes = {(WIDTH, HIDDEN), *((width, model.backbone.hidden_size) for width in model.widths)}
 
     def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         used.setdefault(module)
@@ -257,10 +261,8 @@ def compared(model: Model, query: Query, slow: Any) -> Iterator[tuple[str, float
     make, downs = type(slow), slow.downs
     yield "P(answer)", deviation(model.log_probabilities([query]), [slow.log_probability(query)])
     generator = np.random.default_rng(1)
-    sets = [
-        {(int(generator.integers(model.layer_count)), int(generator.integers(model.width))) for _ in range(size)}
-        for size in (1, 5, 40)
-    ]
+    layers = [generator.integers(model.layer_count, size=size).tolist() for size in (1, 5, 40)]
+    sets = [{(layer, int(generator.integers(model.widths[layer]))) for layer in each} for each in layers]
     true = [np.exp(make(model, downs, dict.fromkeys(neurons, 0.0)).log_probability(query)) for neurons in sets]
     yield "suppression", deviation(model.probabilities_with([query], sets), [true])
     for method, expected in (("joint", slow.joint), ("dai", slow.dai)):

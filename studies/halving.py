@@ -103,7 +103,7 @@ def _suppressed(weights: Floats, link: Callable[[Floats], Floats]) -> Suppressed
 def _judged(searched: Suppressed, held_out: Suppressed, name: str) -> tuple[str, float]:
     drops = Drops(searched)
     nothing = np.zeros((len(NEURONS), len(NEURONS)))
-    context = Context(nothing, tuple(NEURONS), (1.0,) * len(NEURONS), drops, np.random.default_rng(0), 6)
+    context = Context(nothing, tuple(NEURONS), (1.0,) * len(NEURONS), drops, np.random.default_rng(0), ())
     clusters = answered(interaction(context, SETTINGS)).clusters
     groups = [frozenset(NEURONS[member] for member in cluster.members) for cluster in clusters]
     judging = storage_of(frozenset(NEURONS), groups, drops, held_out, carries_nothing, SETTINGS, fact_key=name)

@@ -203,7 +203,7 @@ class SlowReference:
                 probability = self._forward(query)[query.target_positions[token]].softmax(-1)[query.answer_ids[token]]
                 for layer, gradient in enumerate(torch.autograd.grad(probability, gates, materialize_grads=True)):
                     total[layer] += float(weight) * gradient
-        return torch.stack(total).double().numpy()
+        return _rows([each.double().numpy() for each in total])
 
     @contextmanager
     def _gated(self, query: Query, token: int, gates: Sequence[Tensor], rest: Sequence[Tensor]) -> Iterator[None]:
@@ -233,4 +233,10 @@ class SlowReference:
     def _mean_over_tokens(self, query: Query, scores: Callable[[int, int], Any]) -> np.ndarray[Any, Any]:
         tokens = range(len(query.answer_ids))
         layers = range(len(self.downs))
-        return np.stack([np.mean([scores(token, layer).double().numpy() for token in tokens], 0) for layer in layers])
+        return _rows([np.mean([scores(token, layer).double().numpy() for token in tokens], 0) for layer in layers])
+
+
+def _rows(layers: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """[layers, width]; rows of narrower layers end in zeros."""
+    width = max(map(len, layers))
+    return np.stack([np.pad(layer, (0, width - len(layer))) for layer in layers])

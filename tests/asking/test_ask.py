@@ -44,7 +44,7 @@ def test_p_rank_and_tokens_are_the_models(model, found):
     assert found.answer.probability == pytest.approx(model.probability(TEXT, ANSWER), rel=1e-5)
     assert (found.answer.rank, found.prediction) == (evaluation.rank, evaluation.prediction)
     assert "".join(found.answer.tokens).strip() == ANSWER
-    assert (found.layers, found.width) == (model.layer_count, model.width)
+    assert (found.layers, found.searched) == (model.layer_count, model.layer_count * model.width)
 
 
 def test_its_neurons_are_those_of_a_fact_with_this_prompt(model, found):

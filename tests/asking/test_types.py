@@ -18,7 +18,7 @@ def found():
     )
     changes = (Change("suppress", 0.2, "Rome", (0.1, 0.7, 0.9)), Change("enhance", 0.9, "Paris", (0.4, 0.8, 0.95)))
     answer = Asked("Paris", (" Par", "is"), 0.8, 1)
-    return Answered("m", 3, 8, "It is ___.", "Paris", answer, None, None, "joint", "probability", carriers, changes)
+    return Answered("m", 3, 24, "It is ___.", "Paris", answer, None, None, "joint", "probability", carriers, changes)
 
 
 def test_layers_are_shown_from_the_last_to_the_first(found):

@@ -74,7 +74,7 @@ def context_of() -> Callable[..., Context]:
         count = len(distances)
         neurons = tuple(sorted(Neuron(place % 3, 100 + place) for place in range(count)))
         drops = Drops(lambda sets: knowing(np.array([[0.9 * (1 - drop(frozenset(each))) for each in sets]])))
-        return Context(distances, neurons, (1.0,) * count, drops, np.random.default_rng(seed), 1000)
+        return Context(distances, neurons, (1.0,) * count, drops, np.random.default_rng(seed), (1000,) * 100)
 
     return make
 
@@ -89,6 +89,7 @@ class FormulaModel:
     calls: list[int] = field(default_factory=list)
     layer_count: int = 3
     width: int = 200
+    widths: Sequence[int] = (200, 200, 200)
 
     def _vectors(self, neurons: Sequence[Neuron]) -> FloatArray:
         vectors = np.zeros((len(neurons), len(self.groups) + 1))

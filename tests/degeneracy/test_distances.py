@@ -176,7 +176,7 @@ SCALED = replace(DEFAULT, scale="layer-gap")
 class LayeredModel:
     """Four layers of 50 neurons; layer l writes vectors `growth` ** l as long as layer 0 does."""
 
-    layer_count, width = 4, 50
+    layer_count, width, widths = 4, 50, (50,) * 4
 
     def __init__(self, *, growth=3.0, parts=1, encoder=0, factor=1.0):
         rng = np.random.default_rng(5)

@@ -226,7 +226,7 @@ class Saturating:
         self.out, self.read = rng.normal(size=(count, 6)), rng.normal(size=(count, 2, 6))
         self.gains = rng.exponential(size=(4, 6))
         self.pull = rng.exponential(size=count)
-        self.layer_count, self.width = 4, count
+        self.layer_count, self.width, self.widths = 4, count, (count,) * 4
 
     def out_weights(self, asked):
         return self.out[[n.index for n in asked]]

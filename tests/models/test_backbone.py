@@ -111,9 +111,18 @@ def test_weights_made_without_gradients_are_refused(new_model):
         new_model("gpt2")
 
 
-def test_layers_of_different_widths_are_refused(new_model):
+def test_layers_may_have_different_widths(new_model, new_query):
     module = new_model("home-made", torch.float32).backbone.module
     last = module.tower[-1]
     last.reader, last.doorkeeper, last.writer = nn.Linear(16, 20), nn.Linear(16, 20, bias=False), nn.Linear(20, 16)
-    with pytest.raises(BadModel, match="its layers have different numbers of neurons"):
-        Model(module, None, name="a model", kind="causal")
+    model = Model(module, None, name="a model", kind="causal")
+    assert (model.widths[-1], model.width, model.backbone.neuron_count) == (20, 24, sum(model.widths))
+    query = new_query("causal", answer=2)
+    values = model.activations([query])
+    assert values.shape == (1, model.layer_count, 24)
+    assert not values[0, -1, 20:].any()
+    assert values[0, -1, :20].any()
+    neurons = [(model.layer_count - 1, 19), (0, 23)]
+    with model.suppress(neurons):
+        one_way = model.probabilities([query])
+    np.testing.assert_allclose(model.probabilities_with([query], [neurons])[:, 0], one_way, rtol=1e-5)

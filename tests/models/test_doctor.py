@@ -129,6 +129,21 @@ def test_found_by_structure(config_folder):
     assert table == ADAPTERS
 
 
+def test_experts_shared_ones_and_dense_layers_are_counted(config_folder):
+    found = diagnose(
+        config_folder(
+            "ernie4_5_moe", num_hidden_layers=3, hidden_size=32, num_attention_heads=4, num_key_value_heads=2,
+            intermediate_size=44, moe_intermediate_size=8, moe_num_experts=8, moe_k=2, moe_num_shared_experts=1,
+            moe_layer_start_index=1,
+        )
+    )  # fmt: skip
+    assert (found.width, found.experts, found.expert_size, found.shared_size) == (72, 8, 8, 8)
+    assert found.neurons == 44 + 2 * 72
+    assert "neurons: 3 layers of 72 at most, 8 experts of 8 and 8 that are shared (188 in all)" in "\n".join(
+        found.lines()
+    )
+
+
 def test_pickled_weights_are_told(tiny_model_folder, tmp_path):
     folder = tiny_model_folder("gpt2", tmp_path)
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
@@ -142,9 +157,9 @@ class TestRefused:
         with pytest.raises(BadModel, match=r"no language model.*looked for"):
             diagnose(config_folder("vit"))
 
-    def test_mixture_of_experts(self, config_folder):
-        with pytest.raises(BadModel, match="mixture of experts"):
-            diagnose(config_folder("qwen2_moe"))
+    def test_experts_that_are_kept_otherwise(self, config_folder):
+        with pytest.raises(BadModel, match="jetmoe is a mixture of experts that is not supported"):
+            diagnose(config_folder("jetmoe", num_hidden_layers=1, hidden_size=32, intermediate_size=8))
 
     def test_no_mlp(self, config_folder):
         with pytest.raises(BadModel, match="no MLP"):

@@ -12,7 +12,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer, BertConfig, BertModel, Qwen2MoeConfig, ViTConfig, ViTModel
+from transformers import AutoTokenizer, BertConfig, BertModel, ViTConfig, ViTModel
 
 from factneurons.errors import BadModel, BadNumber, BadSetting
 from factneurons.models import bundled as catalog
@@ -168,12 +168,6 @@ class TestConfig:
     def test_a_copy_of_a_class_of_transformers_is_not_needed(self, gpt2_folder):
         change_config(gpt2_folder, auto_map={"AutoModelForCausalLM": "modeling_gpt2.GPT2LMHeadModel"})
         assert load_model(gpt2_folder).kind == "causal"
-
-    def test_mixture_of_experts(self, tmp_path):
-        Qwen2MoeConfig(num_experts=8).save_pretrained(tmp_path)
-        text = message(BadModel, tmp_path)
-        assert "mixture of experts" in text
-        assert "num_experts = 8" in text
 
 
 class TestKind:

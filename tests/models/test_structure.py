@@ -66,25 +66,12 @@ def test_search_by_structure_leaves_no_hooks(new_model, hooks_of):
     assert hooks_of(module) == {}
 
 
-MIXTURES = {
-    "qwen2_moe": (tf.Qwen2MoeForCausalLM, tf.Qwen2MoeConfig, {"num_experts": 2, "num_experts_per_tok": 1}),
-    "phimoe": (tf.PhimoeForCausalLM, tf.PhimoeConfig, {"num_local_experts": 2}),
-    "switch_transformers": (
-        tf.SwitchTransformersForConditionalGeneration,
-        tf.SwitchTransformersConfig,
-        {"num_experts": 2, "d_ff": 24, "d_kv": 8, "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1},
-    ),
-    "ernie4_5_moe": (tf.Ernie4_5_MoeForCausalLM, tf.Ernie4_5_MoeConfig, {"moe_num_experts": 2}),
-}
-
-
-@pytest.mark.parametrize("kind", MIXTURES)
-def test_mixture_of_experts_is_refused(kind):
-    model_class, config, options = MIXTURES[kind]
+def test_mixture_whose_experts_are_kept_otherwise_is_refused():
+    options = {"num_experts": 2, "d_ff": 24, "d_kv": 8, "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1}
     with torch.device("meta"):
-        module = model_class(config(**{**SMALL, **options}))
+        module = tf.SwitchTransformersForConditionalGeneration(tf.SwitchTransformersConfig(**{**SMALL, **options}))
     with pytest.raises(
-        BadModel, match=rf"^{kind} is a mixture of experts that is not supported; mixtral, qwen3_moe, olmoe are$"
+        BadModel, match=r"^switch_transformers is a mixture of experts that is not supported: looked for"
     ):
         find_adapter(module)
 

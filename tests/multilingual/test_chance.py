@@ -55,7 +55,7 @@ def test_drawn_chance_is_that_of_all_draws():
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=4), st.integers(6, 9))
 def test_draws_agree_with_the_exact_law(sizes, width):
     """For the intersection both are known; the draws are those of any number of languages."""
-    drawn = chance._drawn([tuple(sizes)], len(sizes), width, "seed")
+    drawn = chance._drawn([(tuple(sizes), width)], len(sizes), "seed")
     exact = chance_of(sets_of(*[(size,) for size in sizes]), len(sizes), 0, width, "seed")
     assert drawn.mean() == pytest.approx(exact.expected, abs=0.06)
     assert drawn.max() <= min(sizes)

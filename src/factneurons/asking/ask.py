@@ -79,7 +79,7 @@ def ask(
     return Answered(
         model=asked.name,
         layers=asked.layer_count,
-        width=asked.width,
+        searched=asked.backbone.neuron_count,
         prompt=queries[0].prompt.text,
         prediction=evaluations[0].prediction,
         answer=shown[0],

@@ -89,7 +89,7 @@ class Answered:
 
     Attributes:
         model: the model's name.
-        layers, width: how many layers it has, and neurons in each.
+        layers: how many it has; searched: neurons of all layers.
         prompt: what was asked, the blank written ___.
         prediction: what the model says itself, untouched.
         answer: the answer.
@@ -105,7 +105,7 @@ class Answered:
 
     model: str
     layers: int
-    width: int
+    searched: int
     prompt: str
     prediction: str
     answer: Asked
@@ -169,7 +169,7 @@ class Answered:
             rows.append((str(layer), bar(share), f"{share:.0%}" if own else "", str(len(own) or ""), named))
         where = "" if self.positions == "target" else f", positions: {self.positions}"
         what = "neuron carries" if len(self.carriers) == 1 else "neurons carry"
-        title = f"{len(self.carriers)} of {self.layers * self.width:,} {what} it ({self.method}{where})"
+        title = f"{len(self.carriers)} of {self.searched:,} {what} it ({self.method}{where})"
         return Part(title, ("layer", "share of the score", "", "neurons", "which"), tuple(rows))
 
     def _changed(self) -> Part:

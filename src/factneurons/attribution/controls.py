@@ -1,7 +1,8 @@
 """Random neurons to compare with: of the same layers and about the same strength as the found ones.
 
 For each found neuron one of the same layer, not found itself, from the same decile of |value| x |out-weights|
-on the query: neurons that are silent on a prompt would make any comparison look good. The released code of
+on the query: neurons that are silent on a prompt would make any comparison look good. Where more than a decile of a
+layer are silent (experts that were not chosen, a ReLU), deciles are those of the others. The released code of
 'Cracking Factual Knowledge' (ACL 2025) draws from all neurons alike, with replacement.
 """
 
@@ -24,7 +25,7 @@ Strengths = npt.NDArray[np.floating]
 
 
 def strengths(model: Model, queries: Sequence[Query]) -> Strengths:
-    """|value| x |out-weights| of every neuron, mean over the queries, [layers, width]."""
+    """|value| x |out-weights| of every neuron, mean over the queries, [layers, width]; NaN where there is none."""
     values: Strengths = np.abs(model.activations(queries)).mean(0) * out_norms(model.backbone)
     return values
 
@@ -64,9 +65,9 @@ def uniform_random(
     Arguments and returns as of `matched_random`.
     """
     generator = random_numbers(f"{seed}/{name}")
-    layers, width = strength.shape
-    places = generator.integers(layers * width, size=(draws, len(set(neurons)))).tolist()
-    return [tuple(dict.fromkeys(Neuron(*divmod(place, width)) for place in own)) for own in places]
+    every = np.argwhere(np.isfinite(strength))
+    places = generator.integers(len(every), size=(draws, len(set(neurons))))
+    return [tuple(dict.fromkeys(Neuron(*place) for place in every[own].tolist())) for own in places]
 
 
 CONTROLS = {"matched": matched_random, "authors": uniform_random}
@@ -77,6 +78,7 @@ class _Pool:
     """The neurons of one layer that may stand in for those found in it."""
 
     def __init__(self, strength: Strengths, layer: int, indices: list[int]) -> None:
+        strength = strength[np.isfinite(strength)]  # a layer narrower than others has fewer neurons
         width = len(strength)
         if width < 2 * len(indices):
             raise NotAskable(
@@ -84,9 +86,13 @@ class _Pool:
                 f"layer {layer} has {width} neurons, {len(indices)} of them found: too few others to compare with",
             )
         self._layer = layer
+        quiet = strength == 0
+        quiet &= np.count_nonzero(quiet) > width // _DECILES
+        silent = int(np.count_nonzero(quiet))
         order = np.empty(width, dtype=np.int64)
-        order[np.argsort(strength, kind="stable")] = np.arange(width)
-        self._decile = order * _DECILES // width
+        order[np.argsort(strength, kind="stable")] = np.arange(width) - silent
+        self._decile = order * _DECILES // max(width - silent, 1)
+        self._decile[quiet] = -_DECILES  # they stand for another one only where nothing else is left
         self._wanted = self._decile[indices]
         self._others = np.setdiff1d(np.arange(width), indices)
 

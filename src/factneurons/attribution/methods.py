@@ -37,6 +37,7 @@ from factneurons.facts.types import Fact, Prompt
 from factneurons.models.batches import Batch, groups
 from factneurons.models.head import wide_dtype
 from factneurons.models.model import Model
+from factneurons.models.neurons import as_rows
 from factneurons.models.passes.capture import Capture, Item, capture
 from factneurons.models.passes.inward import without_inward
 from factneurons.models.passes.memory import budget_bytes, in_parts
@@ -471,8 +472,8 @@ def _attribute_batch(
     for row, count in enumerate(counts):
         own = slice(begin, begin + count)
         begin += count
-        scores = torch.stack([layer[own].double().cpu() for layer in found.scores]).numpy()
-        combined = scores.sum(1) if settings.answer_tokens == "sum" else scores.mean(1)
+        scores = as_rows([layer[own].double().cpu() for layer in found.scores], model.width).numpy()
+        combined = scores.sum(0) if settings.answer_tokens == "sum" else scores.mean(0)
         worst = np.argmax(found.error[:, own], axis=1, keepdims=True)
         attribution = Attribution(
             scores=_normalised(combined, settings.normalise).astype(np.float32),

@@ -297,7 +297,7 @@ def groups_of(
         scores=(1.0,) * len(neurons),
         drops=sets.losses(unit),
         rng=np.random.default_rng([settings.seed, as_number(unit.fact.key)]),
-        width=model.width,
+        widths=model.widths,
         mediated_effects=lambda needed: mediated_effects(unit.searched, needed),
     )
     clustering = yield from CLUSTERERS[settings.clusterer].cluster(context, settings)

@@ -19,7 +19,7 @@ from factneurons.models.quantised import dequantised, is_plain, said
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """Where one architecture keeps its neurons. Paths are dotted; an index may be negative.
+    """Where one architecture keeps its neurons. Paths are dotted, with indices; of "a|b" the first there is.
 
     Attributes:
         family: the name of the row, or "found by structure".
@@ -210,9 +210,6 @@ ALIASES: dict[str, str] = {
 }
 """Families that share another one's row."""
 
-MIXTURES = tuple(name for name in (*ADAPTERS, *ALIASES) if ADAPTERS[ALIASES.get(name, name)].experts)
-"""Mixtures of experts that can be asked."""
-
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -229,7 +226,9 @@ class Layer:
 
 
 def submodule(module: nn.Module, path: str) -> nn.Module | None:
-    """The submodule at a dotted path, or None where there is none."""
+    """The submodule at a dotted path, the first one of several apart by "|", or None where there is none."""
+    if "|" in path:
+        return next((found for each in path.split("|") if (found := submodule(module, each)) is not None), None)
     for name in path.split("."):
         if isinstance(module, (nn.ModuleList, nn.Sequential)) and name.lstrip("-").isdigit():
             if not -len(module) <= int(name) < len(module):
@@ -255,11 +254,17 @@ def layers_of(module: nn.Module, adapter: Adapter) -> list[Layer]:
         blocks = submodule(base, path)
         if not isinstance(blocks, nn.ModuleList) or not len(blocks):
             raise BadModel(f"no list of blocks at {path!r} of {type(base).__name__}")
-        layers += [_layer(block, adapter) for block in blocks]
+        layers += [layer_of(block, adapter) for block in blocks]
     return layers
 
 
-def _layer(block: nn.Module, adapter: Adapter) -> Layer:
+def layer_of(block: nn.Module, adapter: Adapter) -> Layer:
+    """One block's layer.
+
+    Raises:
+        BadModel: a path of the adapter leads to no matrix.
+    """
+
     def get(path: str | None, required: bool = False) -> nn.Module | None:
         found = None if path is None else submodule(block, path)
         if required and not is_projection(found):

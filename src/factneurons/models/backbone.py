@@ -53,6 +53,7 @@ class Backbone:
         chat: whether it is asked through the tokenizer's chat template.
         adapter: where its neurons are.
         layers: its layers; an encoder-decoder's encoder comes first.
+        widths: neurons of each layer.
         projection: the module of its vocabulary projection.
         own: what this thread has under way with it.
         turns: who may run it now.
@@ -96,12 +97,7 @@ class Backbone:
         keep_gradients(module)
         self.adapter = adapter or find_adapter(module)
         self.layers = layers_of(module, self.adapter)
-        widths = sorted({sizes(layer.down)[0] for layer in self.layers})
-        if len(widths) > 1:
-            raise BadModel(
-                f"{name}: its layers have different numbers of neurons ({widths[0]} to {widths[-1]}), which is not "
-                "supported: a layer's scores are rows of one matrix"
-            )
+        self.widths = tuple(sizes(layer.down)[0] for layer in self.layers)
         self._encoder_layers = _in_encoder_of(module, self.layers) if kind == "encoder-decoder" else 0
         self.projection = projection
         self.own, self.turns = Own(), Turns(name)
@@ -115,13 +111,33 @@ class Backbone:
 
     @property
     def width(self) -> int:
-        """Neurons per layer."""
-        return sizes(self.layers[0].down)[0]
+        """Neurons per layer; of the widest where they differ. Rows of narrower ones end in zeros."""
+        return max(self.widths)
+
+    @property
+    def neuron_count(self) -> int:
+        """The neurons of all layers."""
+        return sum(self.widths)
+
+    @property
+    def _mixture(self) -> JoinedExperts | None:
+        parts = (part for layer in self.layers for part in layer.block.modules())
+        return next((part for part in parts if isinstance(part, JoinedExperts)), None)
 
     @property
     def experts(self) -> int:
-        """Experts per layer; a neuron's is its index // (width // experts). 1 where there is no mixture."""
-        return next((part.count for part in self.layers[0].block.modules() if isinstance(part, JoinedExperts)), 1)
+        """Experts per mixture that its router chooses from; 1 where there is no mixture."""
+        return 1 if self._mixture is None else self._mixture.count
+
+    @property
+    def expert_size(self) -> int:
+        """Neurons of each of these; a neuron's expert is its index // that, and further ones are of shared experts."""
+        return self.width if self._mixture is None else self._mixture.size
+
+    @property
+    def shared_size(self) -> int:
+        """Neurons of the experts of a mixture that every token goes through."""
+        return 0 if self._mixture is None else self._mixture.shared
 
     @property
     def hidden_size(self) -> int:

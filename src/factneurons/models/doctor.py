@@ -19,6 +19,7 @@ from transformers.quantizers.auto import AutoHfQuantizer
 
 from factneurons.errors import BadModel
 from factneurons.models.backbone import Backbone
+from factneurons.models.experts import JoinedExperts
 from factneurons.models.files import first_line
 from factneurons.models.gate import check_model
 from factneurons.models.limits import position_limit
@@ -53,8 +54,10 @@ class Diagnosis:
         architecture: the class that loads it.
         family: the adapter's name.
         verified: whether that adapter is held against the contract in the tests, or was found by structure.
-        layers: layers with an MLP; width: neurons in each; hidden_size: of the residual stream.
+        layers: layers with an MLP; width: neurons in each, or in the widest; neurons: of all layers.
+        hidden_size: of the residual stream.
         experts: experts per layer, side by side in its width; 1 where there is no mixture.
+        expert_size: neurons of each; shared_size: of those that every token goes through.
         gated: whether a neuron's value is act(gate) * up.
         parameters: number of weights; vocabulary: size of the output; positions: longest input (None: no limit).
         several_tokens: how answers of several tokens are asked.
@@ -78,8 +81,11 @@ class Diagnosis:
     verified: bool
     layers: int
     width: int
+    neurons: int
     hidden_size: int
     experts: int
+    expert_size: int
+    shared_size: int
     gated: bool
     parameters: int
     vocabulary: int
@@ -101,11 +107,6 @@ class Diagnosis:
     problems: tuple[str, ...]
 
     @property
-    def neurons(self) -> int:
-        """Neurons of all layers."""
-        return self.layers * self.width
-
-    @property
     def seconds_path(self) -> float:
         """About how long one fact takes with one path (`dai`)."""
         return self.flops_path / self.rate
@@ -119,13 +120,16 @@ class Diagnosis:
         """The diagnosis as text, one line per statement."""
         found = "verified in the tests" if self.verified else "not verified"
         product = "act(gate) * up" if self.gated else "act(up)"
-        experts = f", {self.experts} experts of {self.width // self.experts}" if self.experts > 1 else ""
+        experts = f", {self.experts} experts of {self.expert_size}" if self.experts > 1 else ""
+        experts += f" and {self.shared_size} that are shared" if self.shared_size else ""
+        most = "" if self.neurons == self.layers * self.width else " at most"
         product += " * the router's weight" if self.experts > 1 else ""
         limit = "no fixed limit of positions" if self.positions is None else f"{self.positions} positions"
         asked_with = f"{self.prompt_tokens} prompt tokens, {self.points} points"
         return [
             f"{self.name}: a {self.kind} language model ({self.architecture})",
-            f"neurons: {self.layers} layers of {self.width}{experts} ({self.neurons:,} in all), the value is {product}",
+            f"neurons: {self.layers} layers of {self.width}{most}{experts} ({self.neurons:,} in all), "
+            f"the value is {product}",
             f"family: {self.family} ({found})",
             f"size: {self.parameters:,} parameters, hidden size {self.hidden_size}, "
             f"vocabulary {self.vocabulary:,}, {limit}",
@@ -214,28 +218,39 @@ def _empty_backbone(
     except BadModel:
         pass
     # To try it, and to find an MLP by structure, the model is run, which needs numbers: a few blocks of it have them.
-    short = Backbone(_short_module(source, kind, config, trust_remote_code), tokenizer, name=source.name, kind=kind)
+    depth = _first_mixture(module) + 1
+    made = _short_module(source, kind, config, trust_remote_code, depth)
+    short = Backbone(made, tokenizer, name=source.name, kind=kind)
     check_model(short)
     return Backbone(module, tokenizer, name=source.name, kind=kind, adapter=short.adapter)
 
 
-def _short_module(source: Source, kind: Kind, config: PretrainedConfig, trust_remote_code: bool) -> nn.Module:
-    """The same model with random weights, a block of each sort and few tokens."""
+def _first_mixture(module: nn.Module) -> int:
+    """The block of the first mixture of experts; 0 where there is none."""
+    lists = (part for part in module.modules() if isinstance(part, nn.ModuleList))
+    mixed = ([any(isinstance(part, JoinedExperts) for part in block.modules()) for block in each] for each in lists)
+    return next((each.index(True) for each in mixed if any(each)), 0)
+
+
+def _short_module(
+    source: Source, kind: Kind, config: PretrainedConfig, trust_remote_code: bool, depth: int
+) -> nn.Module:
+    """The same model with random weights, a block of each sort (at least `depth`) and few tokens."""
     try:
         module: nn.Module = AUTO_CLASSES[kind].from_config(
-            _shortened(config), dtype=torch.float32, trust_remote_code=trust_remote_code
+            _shortened(config, depth), dtype=torch.float32, trust_remote_code=trust_remote_code
         )
     except LOADING_ERRORS as error:
         raise BadModel(f"{source.name}: no MLP could be looked for: {first_line(error)}") from error
     return module.eval()
 
 
-def _shortened(config: PretrainedConfig) -> PretrainedConfig:
+def _shortened(config: PretrainedConfig, least: int = 1) -> PretrainedConfig:
     short = copy.deepcopy(config)
     depths = {name: depth for name in _DEPTHS if isinstance(depth := getattr(short, name, None), int)}
     lists = {name: value for name, value in vars(short).items() if isinstance(value, list)}
     per_layer = {name: value for name, value in lists.items() if len(value) in depths.values()}
-    needed = max((_first_of_each(value) for value in per_layer.values()), default=1)
+    needed = max((least, *(_first_of_each(value) for value in per_layer.values())))
     for name, value in per_layer.items():
         setattr(short, name, value[:needed])
     for name, depth in depths.items():
@@ -294,8 +309,11 @@ def _diagnosis(
         verified=backbone.adapter.verified,
         layers=backbone.layer_count,
         width=backbone.width,
+        neurons=backbone.neuron_count,
         hidden_size=backbone.hidden_size,
         experts=backbone.experts,
+        expert_size=backbone.expert_size,
+        shared_size=backbone.shared_size,
         gated=backbone.adapter.gated,
         parameters=parameters,
         vocabulary=vocabulary,

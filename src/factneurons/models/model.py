@@ -85,8 +85,13 @@ class Model:
 
     @property
     def width(self) -> int:
-        """Neurons per layer."""
+        """Neurons per layer; of the widest where layers differ, and rows of scores of the others end in zeros."""
         return self.backbone.width
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The neurons of each layer."""
+        return self.backbone.widths
 
     # Asking
 

@@ -22,9 +22,10 @@ def existing(backbone: Backbone, neurons: Iterable[tuple[int, int]]) -> list[Neu
         BadSetting: a layer or an index the model does not have.
     """
     result = [Neuron(*neuron) for neuron in neurons]
-    layers, width = backbone.layer_count, backbone.width
+    layers, widths = backbone.layer_count, backbone.widths
     for layer, index in result:
-        if not 0 <= layer < layers or not 0 <= index < width:
+        if not 0 <= layer < layers or not 0 <= index < widths[layer]:
+            width = widths[layer] if 0 <= layer < layers else backbone.width
             raise BadSetting(
                 f"{backbone.name} has no neuron ({layer}, {index}): layers are 0 to {layers - 1}, indices 0 to "
                 f"{width - 1}"
@@ -73,10 +74,18 @@ def in_weights(backbone: Backbone, neurons: Iterable[tuple[int, int]]) -> FloatA
 
 
 def out_norms(backbone: Backbone) -> FloatArray:
-    """The length of every neuron's out-weights, [layers, width]."""
-    norms = [weights_of(layer.down).detach().float().norm(dim=0) for layer in backbone.layers]
-    found: FloatArray = torch.stack([norm.cpu() for norm in norms]).double().numpy()
+    """The length of every neuron's out-weights, [layers, width]; NaN where a narrower layer has none."""
+    found = np.full((backbone.layer_count, backbone.width), np.nan)
+    for row, layer in zip(found, backbone.layers, strict=True):
+        norms = weights_of(layer.down).detach().float().norm(dim=0)
+        row[: len(norms)] = norms.double().cpu().numpy()
     return found
+
+
+def as_rows(values: Sequence[Tensor], width: int) -> Tensor:
+    """What layers have for each neuron, [..., own width], as one tensor [..., layers, width] that ends in zeros."""
+    padded = [torch.nn.functional.pad(value, (0, width - value.shape[-1])) for value in values]
+    return torch.stack(padded, -2)
 
 
 def _stacked(views: Sequence[Tensor], empty: tuple[int, ...]) -> FloatArray:

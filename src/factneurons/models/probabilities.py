@@ -12,6 +12,7 @@ from torch import Tensor
 
 from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch, groups
+from factneurons.models.neurons import as_rows
 from factneurons.models.passes.capture import capture
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.passes.memory import in_parts
@@ -79,7 +80,7 @@ def activations(backbone: Backbone, queries: Sequence[Query]) -> npt.NDArray[np.
         counts = [len(queries[index].answer_ids) for index in indices]
         items = [(row, (token,)) for row, count in enumerate(counts) for token in range(count)]
         values = capture(backbone, [queries[index] for index in indices], items).activations
-        of_layers = torch.stack([layer[:, 0].float().cpu() for layer in values], 1)
+        of_layers = as_rows([layer[:, 0].float().cpu() for layer in values], backbone.width)
         for index, own in zip(indices, of_layers.split(counts), strict=True):
             result[index] = own.mean(0).numpy()
 
@@ -94,7 +95,7 @@ def _means(backbone: Backbone, query: Query) -> npt.NDArray[np.float32]:
     for layer, values in enumerate(whole_values(backbone, query)):
         places = query.places(encoder=backbone.in_encoder(layer))
         if places:
-            found[layer] = values[list(places)].float().mean(0).cpu().numpy()
+            found[layer, : values.shape[-1]] = values[list(places)].float().mean(0).cpu().numpy()
     return found
 
 

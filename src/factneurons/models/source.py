@@ -29,7 +29,6 @@ from transformers.models.auto.modeling_auto import (
 
 from factneurons.errors import MODEL_ERRORS, BadModel, BadSetting
 from factneurons.facts.problems import shown
-from factneurons.models.adapters import EXPERTS, MIXTURES
 from factneurons.models.bundled import pocket_path
 from factneurons.models.files import PICKLE, SINGLE, first_line, weight_files
 
@@ -88,7 +87,6 @@ def find_source(
     config = read_config(name, folder)
     if not trust_remote_code:
         _check_code(name, config)
-    _check_experts(name, config)
     pickled = weights and check_weights(name, folder, allow_pickle=allow_pickle)
     return Source(name, folder, config, pickled)
 
@@ -204,17 +202,6 @@ def _check_code(name: str, config: dict[str, Any]) -> None:
             f"{name} needs its own Python code ({', '.join(foreign)}); read it, then allow it to run with "
             "trust_remote_code=True (command line: --trust-remote-code)"
         )
-
-
-def _check_experts(name: str, config: dict[str, Any]) -> None:
-    nested = config.get("text_config")
-    for part in (config, nested if isinstance(nested, dict) else {}):
-        for key in EXPERTS:
-            count = part.get(key)
-            if isinstance(count, int) and count > 1 and part.get("model_type") not in MIXTURES:
-                raise BadModel(
-                    f"{name} is a mixture of experts ({key} = {count}) that is not supported; {', '.join(MIXTURES)} are"
-                )
 
 
 def check_weights(name: str, folder: Path, *, allow_pickle: bool = False) -> bool:

@@ -20,14 +20,16 @@ from factneurons.models.adapters import (
     ADAPTERS,
     ALIASES,
     EXPERTS,
-    MIXTURES,
     Adapter,
+    Layer,
     check_in_memory,
     is_projection,
+    layer_of,
     layers_of,
     neuron_values,
     sizes,
 )
+from factneurons.models.experts import JoinedExperts, form_of
 from factneurons.models.files import first_line
 from factneurons.models.hooks import after, hooked, stream_of
 
@@ -49,17 +51,82 @@ def find_adapter(module: nn.Module) -> Adapter:
     """
     config = getattr(module, "config", None)
     kind = str(getattr(config, "model_type", ""))
-    experts = [getattr(config, name, None) for name in EXPERTS]
-    mixture = any(isinstance(count, int) and count > 1 for count in experts)
-    if mixture and kind not in MIXTURES:
-        raise BadModel(f"{kind} is a mixture of experts that is not supported; {', '.join(MIXTURES)} are")
+    joined = any(isinstance(part, JoinedExperts) for part in module.modules())
     for name in (kind, f"{kind} (gated)", ALIASES.get(kind, "")):
         row = ADAPTERS.get(name)
         if row is not None and _fits(module, row):
             return row
-    if mixture:
-        raise BadModel(f"not every layer of this {kind} model is a mixture of experts, which is not supported")
+    if joined:
+        return _of_mixture(module, kind or type(module).__name__)
+    counts = [getattr(part, name, None) for part in _configs(config) for name in EXPERTS]
+    if any(isinstance(count, int) and count > 1 for count in counts):
+        raise BadModel(
+            f"{kind} is a mixture of experts that is not supported: looked for modules called experts that keep theirs "
+            "in one tensor for each projection, as transformers' registry of expert implementations describes them"
+        )
     return _by_structure(module, kind or type(module).__name__)
+
+
+def _configs(config: Any) -> Iterator[Any]:
+    yield config
+    yield getattr(config, "text_config", None)
+
+
+def _of_mixture(module: nn.Module, kind: str) -> Adapter:
+    """The row of a model whose experts are side by side: their place in a block, and that of dense layers between.
+
+    Raises:
+        BadModel: they are not at one place of one list of blocks, or a block has another MLP beside them.
+    """
+    base = getattr(module, "base_model", module)
+    lists = [(path, blocks) for path, blocks in _block_lists(base) if any(map(_joined_in, blocks))]
+    places = {place for _, blocks in lists for block in blocks for place in _joined_in(block)}
+    if len(lists) != 1 or len(places) != 1:
+        raise BadModel(f"the experts of this {kind} model are not at one place in one list of blocks")
+    (path, blocks), place = lists[0], places.pop()
+    mixed = next(block for block in blocks if _joined_in(block))
+    dense = next((block for block in blocks if not _joined_in(block)), None)
+    experts = mixed.get_submodule(place)
+    assert isinstance(experts, JoinedExperts)
+    around = place.rpartition(".")[0]
+    form = None if dense is None else form_of(dense.get_submodule(around))
+    if dense is not None and (form is None or (form.gate is None) != (experts.gate is None)):
+        raise BadModel(f"not every layer of this {kind} model is a mixture, and the MLP of the others is not known")
+
+    def either(name: str, other: str | None) -> str:
+        return f"{place}.{name}" if other is None else f"{place}.{name}|{around}.{other}"
+
+    down, up, gate = (None, None, None) if form is None else (form.down, form.up, form.gate)
+
+    row = Adapter(
+        family="found by structure",
+        blocks=(path,),
+        down=either("down", down),
+        up=either("up", up),
+        gate=None if experts.gate is None else either("gate", gate),
+        activation=f"{place}.act_fn",
+        experts=True,
+        verified=False,
+    )
+    if any(parameter.is_meta for parameter in module.parameters()):
+        return row  # nothing can be tried; `load_model` will
+    tried = [block for block in (mixed, dense) if block is not None]
+    seen = _trial_pass(module, kind, tried)
+    for block in tried:
+        _check_no_other(block, layer_of(block, row), kind, _hidden_size(module), seen)
+    return _with_norms(layer_of(mixed, row), row, seen)
+
+
+def _joined_in(block: nn.Module) -> list[str]:
+    return [name for name, part in block.named_modules() if isinstance(part, JoinedExperts)]
+
+
+def _check_no_other(block: nn.Module, layer: Layer, kind: str, hidden: int, seen: dict[nn.Module, _Passed]) -> None:
+    """Refuse a block with an MLP that the row does not speak of."""
+    for row in islice(_candidates("", block, hidden), _MOST):
+        other = layer_of(block, row)
+        if other.down is not layer.down and _deviation(other, row, seen) <= _ROUNDINGS:
+            raise BadModel(f"a layer of this {kind} model has another MLP ({row.down}) beside its experts")
 
 
 def _fits(module: nn.Module, adapter: Adapter) -> bool:
@@ -81,7 +148,7 @@ def _by_structure(module: nn.Module, kind: str) -> Adapter:
     for functional in (False, True):
         found = [row for row in every if (row.function is not None) == functional]
         fitting = fitting or ([] if len(found) > _MOST else _fitting(module, found, seen))
-    fitting = [_with_norms(module, row, seen) for row in fitting]
+    fitting = [_with_norms(layers_of(module, row)[0], row, seen) for row in fitting]
     if getattr(module.config, "is_encoder_decoder", False):
         fitting = _of_both(module, fitting)
     if len(fitting) != 1:
@@ -105,7 +172,7 @@ def _of_both(module: Any, fitting: list[Adapter]) -> list[Adapter]:
 
 def _fitting(module: nn.Module, found: list[Adapter], seen: dict[nn.Module, _Passed]) -> list[Adapter]:
     """What fits; of that what fits to the bit, for tiny values hardly tell gate and up-projection apart."""
-    judged = [(row, _deviation(module, row, seen)) for row in found if _fits(module, row)]
+    judged = [(row, _deviation(layers_of(module, row)[0], row, seen)) for row in found if _fits(module, row)]
     best = min((error for _, error in judged), default=None)
     fitting = {
         (row.blocks, row.down, row.up, row.gate): row  # which of two equal activation modules it is does not matter
@@ -115,9 +182,8 @@ def _fitting(module: nn.Module, found: list[Adapter], seen: dict[nn.Module, _Pas
     return list(reversed(fitting.values()))
 
 
-def _with_norms(module: nn.Module, row: Adapter, seen: dict[nn.Module, _Passed]) -> Adapter:
+def _with_norms(layer: Layer, row: Adapter, seen: dict[nn.Module, _Passed]) -> Adapter:
     """The row with what stands between the down-projection and the end of the block."""
-    layer = layers_of(module, row)[0]
     written, left = seen[layer.down].gave, seen[layer.block].gave if layer.block in seen else None
     after_mlp = after_residual = None
     for path, child in layer.block.named_modules():
@@ -131,7 +197,8 @@ def _with_norms(module: nn.Module, row: Adapter, seen: dict[nn.Module, _Passed])
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and torch.equal(one, other)
+    """Experts are given tokens without the rows that they stand in."""
+    return one.numel() == other.numel() and torch.equal(one.reshape(other.shape), other)
 
 
 def _hidden_size(module: nn.Module) -> int:
@@ -205,7 +272,7 @@ def _trial_pass(module: nn.Module, kind: str, blocks: list[nn.Module]) -> dict[n
             seen[part] = _Passed(inputs[0].detach().clone(), output.detach().clone())
 
     ids = torch.tensor([_TRIAL], device=next(module.parameters()).device)
-    options = {"decoder_input_ids": ids} if getattr(module.config, "is_encoder_decoder", False) else {}
+    options: dict[str, Any] = {"decoder_input_ids": ids} if getattr(module.config, "is_encoder_decoder", False) else {}
     try:
         with hooked([after(part, note) for part in noted]):
             module(input_ids=ids, **options)
@@ -217,9 +284,8 @@ def _trial_pass(module: nn.Module, kind: str, blocks: list[nn.Module]) -> dict[n
     return seen
 
 
-def _deviation(module: nn.Module, adapter: Adapter, seen: dict[nn.Module, _Passed]) -> float:
+def _deviation(layer: Layer, adapter: Adapter, seen: dict[nn.Module, _Passed]) -> float:
     """How far in-weights and activation miss the down-projection's input, in roundings of its largest value."""
-    layer = layers_of(module, adapter)[0]
     parts = [layer.down, layer.up, *([] if layer.gate is None else [layer.gate])]
     if any(part not in seen for part in parts) or (layer.activation is None and adapter.function is None):
         return float("inf")

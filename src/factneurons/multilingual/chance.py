@@ -40,40 +40,48 @@ class Chance:
     exact: bool
 
 
-def chance_of(sets: Sequence[Collection[Neuron]], needed: int, found: int, width: int, seed: str) -> Chance:
+_Sizes = tuple[Sequence[int], int]
+
+
+def chance_of(
+    sets: Sequence[Collection[Neuron]], needed: int, found: int, width: int | Sequence[int], seed: str
+) -> Chance:
     """How surprising it is that so many neurons are in at least `needed` of the sets.
 
     Args:
         sets: one set of neurons per language.
         needed: in how many of them a neuron must be.
         found: how many neurons are.
-        width: neurons per layer.
+        width: neurons per layer, or of each layer.
         seed: decides the draws, where there are any.
 
     Sharing more means a larger common part; for the union (needed = 1), which shrinks as languages share more,
     it means a smaller one.
     """
-    per_layer = _sizes(sets)
+    per_layer = _sizes(sets, width)
     if needed in (1, len(sets)):
-        law = _law(per_layer, _common if needed > 1 else _united, width)
+        law = _law(per_layer, _common if needed > 1 else _united)
         expected = float(law @ np.arange(len(law)))
         tail = law[: found + 1] if needed == 1 else law[found:]
         return Chance(expected, min(1.0, float(tail.sum())), exact=True)
-    drawn = _drawn(per_layer, needed, width, seed)
+    drawn = _drawn(per_layer, needed, seed)
     hits = int(np.count_nonzero(drawn >= found))
     return Chance(float(drawn.mean()), (1 + hits) / (1 + len(drawn)), exact=False)
 
 
-def _sizes(sets: Sequence[Collection[Neuron]]) -> list[tuple[int, ...]]:
-    """Per layer that any set has neurons in: how many of each set."""
+def _sizes(sets: Sequence[Collection[Neuron]], width: int | Sequence[int]) -> list[_Sizes]:
+    """Per layer that any set has neurons in: how many of each set, and the layer's width."""
     counts = [Counter(neuron.layer for neuron in found) for found in sets]
-    return [tuple(count[layer] for count in counts) for layer in sorted({la for count in counts for la in count})]
+    return [
+        (tuple(count[layer] for count in counts), width if isinstance(width, int) else width[layer])
+        for layer in sorted({la for count in counts for la in count})
+    ]
 
 
-def _law(per_layer: Iterable[Sequence[int]], of_layer: Callable[[Sequence[int], int], Numbers], width: int) -> Numbers:
+def _law(per_layer: Iterable[_Sizes], of_layer: Callable[[Sequence[int], int], Numbers]) -> Numbers:
     """P(the number is n), n = 0, 1, ...: layers are independent, so their laws are convolved."""
     law: Numbers = np.ones(1)
-    for sizes in per_layer:
+    for sizes, width in per_layer:
         law = np.convolve(law, of_layer(sizes, width))
     return law
 
@@ -113,7 +121,7 @@ def _hits(most: int, size: int, width: int) -> Numbers:
     return np.asarray(law, dtype=np.float64)
 
 
-def _drawn(per_layer: Iterable[Sequence[int]], needed: int, width: int, seed: str) -> Counts:
+def _drawn(per_layer: Iterable[_Sizes], needed: int, seed: str) -> Counts:
     """How many neurons at least `needed` random sets hold, [draws].
 
     Only how many neurons of a layer are held by 0, 1, ... sets matters; a further set takes some of each of these
@@ -121,7 +129,7 @@ def _drawn(per_layer: Iterable[Sequence[int]], needed: int, width: int, seed: st
     """
     generator = random_numbers(seed)
     total = np.zeros(_DRAWS, dtype=np.int64)
-    for sizes in per_layer:
+    for sizes, width in per_layer:
         held = np.zeros((needed + 1, _DRAWS), dtype=np.int64)
         held[0] = width
         for size in sizes:

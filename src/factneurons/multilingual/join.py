@@ -28,14 +28,18 @@ from factneurons.settings import with_options
 
 
 def language_independent(
-    known: Iterable[KnowledgeNeurons], settings: LanguageSettings | None = None, *, width: int, **options: object
+    known: Iterable[KnowledgeNeurons],
+    settings: LanguageSettings | None = None,
+    *,
+    width: int | Sequence[int],
+    **options: object,
 ) -> LanguageIndependentTable:
     """Join the knowledge neurons of the same facts in several languages.
 
     Args:
         known: knowledge neurons of facts in two or more languages; those with the same fact id are one fact.
         settings: how to join, or
-        width: neurons per layer of the model, `model.width`, for what random sets would share.
+        width: neurons per layer of the model, or of each, `model.widths`, for what random sets would share.
         **options: the settings' fields by name, for instance `rule="at_least", at_least=2`.
 
     Returns:
@@ -69,14 +73,14 @@ def by_fact(known: Iterable[KnowledgeNeurons]) -> dict[str, dict[str, KnowledgeN
     return facts
 
 
-def joined(fact: ByLanguage, plan: Plan, settings: LanguageSettings, width: int) -> LanguageIndependent:
+def joined(fact: ByLanguage, plan: Plan, settings: LanguageSettings, width: int | Sequence[int]) -> LanguageIndependent:
     """The language-independent neurons of one fact, by the rules about sets.
 
     Args:
         fact: language -> its knowledge neurons.
         plan: what was decided over all facts.
         settings: how to join.
-        width: neurons per layer.
+        width: neurons per layer, or of each.
     """
     known = plan.cut(fact)
     if plan.missing(fact):

@@ -39,11 +39,11 @@ def test_random_layers_keeps_layers_and_changes_neurons(context_of, groups_apart
     assert len(set(found.neurons)) == 12
     assert set(found.neurons) != set(context.neurons)
     assert members(found) == members(answered(CLUSTERERS["ntc"].cluster(context, DEFAULT)))
-    assert all(0 <= neuron.index < context.width for neuron in found.neurons)
+    assert all(0 <= neuron.index < context.widths[neuron.layer] for neuron in found.neurons)
 
 
 def test_random_layers_draws_from_the_whole_layer(context_of, groups_apart):
     """With as many neurons in a layer as the fact has there, all of them are drawn."""
-    context = replace(context_of(groups_apart(6, 6)), width=4)
+    context = replace(context_of(groups_apart(6, 6)), widths=(4,) * 100)
     found = answered(CLUSTERERS["random_layers"].cluster(context, DEFAULT))
     assert set(found.neurons) == {Neuron(layer, index) for layer in range(3) for index in range(4)}

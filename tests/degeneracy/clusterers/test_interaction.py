@@ -38,7 +38,7 @@ def context(neurons, drops, mediated_effects=None):
     distances = np.ones((len(neurons), len(neurons)))
     ordered = tuple(sorted(neurons))
     rng = np.random.default_rng(0)
-    return Context(distances, ordered, (1.0,) * len(ordered), drops, rng, 100, mediated_effects)
+    return Context(distances, ordered, (1.0,) * len(ordered), drops, rng, (), mediated_effects)
 
 
 def clusters(neurons, drops, mediated_effects=None):

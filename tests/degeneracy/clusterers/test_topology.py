@@ -26,7 +26,7 @@ LOG = DegeneracySettings(persistence="log")
 def context(distances):
     """Topology clustering reads the distances only."""
     neurons = tuple(Neuron(0, place) for place in range(len(distances)))
-    return Context(distances, neurons, (1.0,) * len(neurons), Drops(len), np.random.default_rng(0), 1)
+    return Context(distances, neurons, (1.0,) * len(neurons), Drops(len), np.random.default_rng(0), ())
 
 
 def ntc(distances, settings):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +59,7 @@ class Context:
         drops: relative losses of P(answer) by suppressed set, to be measured before they are looked up. Where
             `drops.probability` is 0 no loss is defined.
         rng: random numbers of this fact's own, whatever the order of the facts.
-        width: neurons per layer of the model.
+        widths: neurons of each layer of the model.
         mediated_effects: which neurons work through which others, measured when it is asked for; None: it cannot be.
     """
 
@@ -68,7 +68,7 @@ class Context:
     scores: tuple[float, ...]
     drops: Drops
     rng: np.random.Generator
-    width: int
+    widths: Sequence[int]
     mediated_effects: MediatedEffects | None = None
 
 

@@ -40,7 +40,7 @@ def random_layers(context: Context, settings: DegeneracySettings) -> Clustering:
         return found
     per_layer = Counter(neuron.layer for neuron in context.neurons)
     drawn = {
-        layer: iter(context.rng.choice(context.width, size=count, replace=False).tolist())
+        layer: iter(context.rng.choice(context.widths[layer], size=count, replace=False).tolist())
         for layer, count in sorted(per_layer.items())
     }
     strangers = tuple(Neuron(neuron.layer, next(drawn[neuron.layer])) for neuron in context.neurons)

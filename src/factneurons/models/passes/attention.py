@@ -18,6 +18,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from factneurons.models.backbone import Backbone
+from factneurons.models.passes.fused import fused_activations
 
 _ROWS = "factneurons_rows"
 _PLAIN = "factneurons_plain"
@@ -154,7 +155,8 @@ def own_attention(backbone: Backbone, prefix: Prefix) -> Iterator[None]:
         token = _PREFIX.set(prefix)
         try:
             config._attn_implementation = _ROWS if prefix.keys else _PLAIN
-            yield
+            with fused_activations(layer.activation for layer in backbone.layers):
+                yield
         finally:
             config._attn_implementation = old
             _PREFIX.reset(token)

@@ -55,7 +55,7 @@ class NeuronSets:
         sizes = [len(neurons) for neurons in given]
         flat = np.fromiter(chain.from_iterable(chain.from_iterable(given)), np.int64, 2 * sum(sizes)).reshape(-1, 2)
         layers, width = backbone.layer_count, backbone.width
-        if len(flat) and bool(((flat < 0) | (flat >= (layers, width))).any()):
+        if len(flat) and bool(((flat < 0) | (flat >= (layers, min(backbone.widths)))).any()):
             existing(backbone, chain.from_iterable(given))  # says which
         owner = np.repeat(np.arange(len(given)), sizes)
         keys = np.unique((owner * layers + flat[:, 0]) * width + flat[:, 1])

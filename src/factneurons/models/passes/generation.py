@@ -152,7 +152,7 @@ def _changes(
 ) -> Iterator[Registration]:
     """Hooks that multiply every row's own neurons."""
     for layer in sorted({neuron.layer for own in factors for neuron in own}):
-        scale = torch.ones(len(factors), 1, backbone.width, dtype=torch.float64)
+        scale = torch.ones(len(factors), 1, backbone.widths[layer], dtype=torch.float64)
         for row, own in enumerate(factors):
             for neuron, factor in own.items():
                 if neuron.layer == layer:
