@@ -19,10 +19,10 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 sys.path.insert(0, str(Path(__file__).parent))
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.baselines import zero_baseline
 from factneurons.attribution.joint import integrate_jointly
 from factneurons.attribution.locate import locate_batch
-from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.facts.source import load_facts
 from factneurons.models.bundled import POCKET_MODELS
