@@ -7,12 +7,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 MODEL ?= pocket-gpt2
+# Models as small as these are no faster with more threads, but with more processes; one per core, at most four.
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(4, os.cpu_count() or 1))")
 FACTS ?= bundled?relation=capital,author,animal_class,chemical_symbol,president&sample=60&seed=1
 
 .PHONY: demo test long check dist design tables docs install clean
 
 demo: $(VENV)/.installed
-	$(BIN)/factneurons run $(MODEL) "$(FACTS)" --out $(RUN)
+	$(BIN)/factneurons run $(MODEL) "$(FACTS)" --out $(RUN) --workers $(WORKERS)
 
 # Tiny models are faster with one thread than with two; one process per core, the tests of a file in one.
 test: $(VENV)/.installed-dev

@@ -2,7 +2,8 @@
 
 A test of a row carries `@pytest.mark.trial(NAME)`. If it takes the fixture `trial`, it tries `trial.times` times from
 `trial.seed`: few times in the suite, the row's full number under `pytest -m long`; otherwise it is the same in both.
-`pytest -m long` also writes the rows that it ran into docs/reliability.md.
+`pytest -m long` also writes the rows that it ran into docs/reliability.md, with what tests noted: `trial.note(text)`,
+or `record_property("note", text)` where a test is not given `trial`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ TRIALS = {
         "`kill -9` before, after and in the middle of every write, flush and rename",
         "every file is the old one or the new one; what is left is cleared away",
     ),
-    "signal": Row("Ctrl-C and SIGTERM to a real command", "exit 130 and 143; at most the running batch is done again"),
+    "signal": Row(
+        "Ctrl-C and SIGTERM to a real command, and to a batch without end",
+        "exit 130 and 143 within 10 s; at most the running batch is done again",
+    ),
     "disk full": Row(
         "a disk that is full after so many files of a command",
         "one line, exit 2; goes on when there is space",
@@ -83,7 +87,8 @@ TRIALS = {
     "hooked": Row("every family hooked, nothing changed", "logits bit-equal to plain transformers"),
     "batches": Row(
         "facts in random orders, batches of 1, 2, 7 and 32",
-        "float32: scores to 1e-4 of a fact's largest, the same neurons; bfloat16: what is noted",
+        "float32: scores to 1e-5 of a fact's largest, or to twice what a plain loop in float32 is off; the same "
+        "neurons; bfloat16: what is noted",
         1,
         20,
     ),
@@ -104,11 +109,10 @@ TRIALS = {
     "false weights": Row("pickles, and safetensors whose header lies", "refused or ignored; no code runs"),
     "remote code": Row("a model's own code, asked for by its configuration", "refused, the option is named"),
     "hostile texts": Row(
-        "hostile texts as every field of a fact, the report in Chromium",
-        "no element, dialog or request",
-        120,
+        "hostile texts as every field of a fact, the report in Chromium with everything opened",
+        "no new element, attribute or handler; 0 dialogs, 0 requests",
+        50,
         1000,
-        "not in a browser yet: about 130 texts, parsed, in the suite",
     ),
     "network": Row("every test with connections beyond this machine made to fail", "all pass"),
     "tampered": Row("one bit of a run's file, of its model or of its data changed", "`verify` names the file", 20, 500),

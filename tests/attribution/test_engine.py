@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from factneurons.attribution import engine
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.baselines import zero_baseline
 from factneurons.attribution.engine import integrate
-from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, RULES
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import OutOfMemory
@@ -373,9 +373,12 @@ class TestBatches:
 
     @pytest.mark.trial("batches")
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-    def test_orders_and_sizes(self, one_of_each, dtype, new_model, new_query, trial):
-        """In float32 to 1e-4 of a fact's largest score, the same neurons; in bfloat16 it is only noted."""
-        model, generator = new_model(one_of_each, dtype), trial.random
+    def test_orders_and_sizes(self, one_of_each, dtype, new_model, new_query, slow_reference, relative_error, trial):
+        """In float32 to 1e-5 of a fact's largest score, the same neurons; in bfloat16 it is only noted.
+
+        Where a plain loop in float32 is that far from float64 itself, to twice as far.
+        """
+        model, exact, generator = new_model(one_of_each, dtype), new_model(one_of_each), trial.random
         shapes = [(generator.randint(4, 9), generator.randint(1, 3)) for _ in range(32)]
         queries = [
             new_query(model.kind, tokens=tokens, answer=answer, seed=seed)
@@ -383,7 +386,16 @@ class TestBatches:
         ]
         settings = AttributionSettings(method="dai", rule="radau", points=3)
         whole = [each.scores for each in attribute_all(model, queries, settings)]
-        spread = 0.0
+        farthest = np.zeros(len(queries))
+
+        def off(number, scores):
+            return float(np.abs(scores - whole[number]).max() / np.abs(whole[number]).max())
+
+        def rounding(number):
+            """How far a plain loop in this precision is from one in double precision."""
+            plain, true = (slow_reference(each, one_of_each) for each in (model, exact))
+            return relative_error(plain.dai(queries[number], "radau", 3), true.dai(queries[number], "radau", 3))
+
         for _ in range(trial.times):
             order, size = generator.sample(range(32), 32), generator.choice([1, 2, 7, 32])
             found = {}
@@ -391,12 +403,16 @@ class TestBatches:
                 scores = [each.scores for each in attribute_all(model, [queries[n] for n in part], settings)]
                 found |= dict(zip(part, scores, strict=True))
             for number, scores in found.items():
-                spread = max(spread, float(np.abs(scores - whole[number]).max() / np.abs(whole[number]).max()))
+                farthest[number] = max(farthest[number], off(number, scores))
                 shares = [each / each.max() for each in (scores, whole[number])]
                 told = np.abs(shares[1] - 0.2) > 1e-4  # what is not at the threshold itself
                 assert dtype == torch.bfloat16 or np.array_equal(shares[0][told] > 0.2, shares[1][told] > 0.2)
-        assert dtype == torch.bfloat16 or spread < 1e-4
-        trial.note(f"{one_of_each} {dtype}: {spread:.0e}".replace("torch.", ""))
+        text = f"{one_of_each} {dtype}: {farthest.max():.0e}".replace("torch.", "")
+        if dtype == torch.float32 and farthest.max() > 1e-5:
+            apart = {number: rounding(number) for number in np.flatnonzero(farthest > 1e-5)}
+            assert all(farthest[number] < 2 * far for number, far in apart.items())
+            text += f", where a plain loop in float32 is {max(apart.values()):.0e} from one in float64"
+        trial.note(text)
 
     def test_nothing_asked(self, shared_model):
         assert attribute_all(shared_model("gpt2"), []) == []

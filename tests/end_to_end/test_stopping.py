@@ -71,12 +71,18 @@ def test_kill_9_and_resume(seed, commands, tmp_path, start, run, finished, same_
     ("number", "code", "count", "stage"),
     [(signal.SIGINT, 130, 1, "locate"), (signal.SIGTERM, 143, 6, "test_knowledge"), (signal.SIGINT, 130, 7, "")],
 )
-def test_asked_to_stop(number, code, count, stage, commands, tmp_path, start, run, finished, same_tables):
+def test_asked_to_stop(
+    number, code, count, stage, commands, tmp_path, start, run, finished, same_tables, record_property
+):
     out = tmp_path / "run"
     process = start(*commands.locate(out))
     wait_for(out, count)
+    asked = time.monotonic()
     os.kill(process.pid, number)
     stopped = process.wait()
+    took = time.monotonic() - asked
+    assert took < 10, "what kills a job that was asked to stop does not wait longer"
+    record_property("note", f"{code} after {took:.1f} s")
     assert stopped.code == code
     assert stopped.error == f"error: stopped: everything finished is kept in {out}; run the same command again to go on"
     kept = fn.Run.open(out)

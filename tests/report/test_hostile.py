@@ -84,9 +84,33 @@ PAYLOADS = [
     "-->",
     "*/alert(1)/*",
     "</SCRIPT ><SCRIPT\n>alert(1)</SCRIPT\t>",
+    "</style><style>*{display:none}</style>",
+    "<style>@import url(http://example.invalid/x.css);</style>",
+    '" style="background:url(http://example.invalid/x.png)',
+    "<p style=width:expression(alert(1))>",
+    "<img src='data:image/svg+xml,<svg onload=alert(1)>'>",
+    "<object data='data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg=='></object>",
+    "<img srcset='http://example.invalid/x.png 1x'>",
+    "<dialog open>",
+    "<body onload=alert(1)>",
+    "<input autofocus onfocus=alert(1)>",
+    "{{constructor.constructor('alert(1)')()}}",
+    "<%= 7 * 7 %>",
 ]
+MOST_IN_ONE = 300  # letters of a piece that is joined with others
+FACTS_OF_A_PAGE = 50
 WRAPPERS = ["{}", "{}巴黎"]
 STRINGS = [wrapper.format(payload) for wrapper in WRAPPERS for payload in PAYLOADS]
+
+
+def joined(trial):
+    """As many different texts as the trial asks for: those of PAYLOADS, then several of them joined at random."""
+    pieces = [payload for payload in PAYLOADS if len(payload) <= MOST_IN_ONE]
+    random = trial.random
+    texts = dict.fromkeys(random.sample(PAYLOADS, min(trial.times, len(PAYLOADS))))
+    while len(texts) < trial.times:
+        texts["".join(random.choices(pieces, k=random.randint(2, 5)))] = None
+    return list(texts)
 
 
 def facts_with(texts):
@@ -104,6 +128,9 @@ def facts_with(texts):
                 Prompt(f"___ is third {text}"),
             ),
             date=f"2020 {text}",
+            aliases=(f"{text} alias", f"another {text}"),
+            wrong_answers=(f"{text} wrong",),
+            translations={f"c{text}": f"{number} {text}"},
             source=f"{text}:{number}",
         )
         for number, text in enumerate(texts)
@@ -186,6 +213,84 @@ def test_the_tables_hold_the_texts_unchanged(make_run, tmp_path):
     facts = facts_with(STRINGS[:5])
     folder = make_run(tmp_path / "run", facts=[replace(fact, date=None) for fact in facts], stages=("locate",))
     assert Run.open(folder).table("facts")["subject"].tolist() == [fact.subject for fact in facts]
+
+
+# Everything is opened, drawn, searched and hovered over; then the elements, outside the drawings, are told in order.
+LOOKED_AT = """
+  for (const details of all("details")) details.open = true;
+  for (const button of all(".open-all")) button.click();
+  await new Promise(function (then) { setTimeout(then, 500); });
+  for (const text of TEXTS) {
+    const search = control("Search");
+    if (search) { set(search, text); set(search, ""); }
+    location.hash = text;
+  }
+  for (const each of all(".chart *")) each.dispatchEvent(new MouseEvent("mousemove", { bubbles: true }));
+  const links = ["href", "src", "srcset", "action", "formaction", "data", "xlink:href", "srcdoc", "background"];
+  seen.shapes = [];
+  seen.wrong = [];
+  for (const each of all("*")) {
+    const names = each.getAttributeNames().sort();
+    if (!each.closest(".chart, #vg-tooltip-element")) seen.shapes.push([each.tagName].concat(names).join(" "));
+    else if (/script|foreignObject|iframe|image|object|embed|^a$/i.test(each.tagName)) seen.wrong.push(each.tagName);
+    for (const name of names) {
+      if (name.startsWith("on")) seen.wrong.push(name);
+      if (links.includes(name) && !/^#[-\\w]*$/.test(each.getAttribute(name))) seen.wrong.push(each.outerHTML);
+    }
+  }
+"""
+DIALOGS = """<script>
+for (const name of ["alert", "confirm", "prompt", "print", "open"])
+  window[name] = function () { seen.errors.push("dialog: " + name); };
+</script>"""
+
+
+@pytest.fixture
+def opened(in_browser, tmp_path):
+    """opened(page, texts): what is found in the page in a real browser, which is watched down to its network."""
+
+    def look(page, texts=()):
+        log = tmp_path / "network.json"
+        check = LOOKED_AT.replace("TEXTS", json.dumps(texts).replace("</", "<\\/").replace("<!--", "<\\!--"))
+        seen = in_browser(page, check, f"--log-net-log={log}", before=DIALOGS)
+        assert "example.invalid" not in log.read_text(encoding="utf-8", errors="replace")
+        assert seen["wrong"] == []
+        return seen["shapes"]
+
+    return look
+
+
+@pytest.mark.trial("hostile texts")
+def test_hostile_texts_do_nothing_in_a_browser(make_run, opened, tmp_path, trial):
+    """No new element, attribute or handler; no dialog, no request, and nothing that the page's policy had to stop."""
+    plain = opened(
+        written(make_run, tmp_path / "plain", [f"plain {number}" for number in range(FACTS_OF_A_PAGE)], "plain",
+                max_facts=FACTS_OF_A_PAGE)
+    )  # fmt: skip
+    assert len(plain) > 100 * FACTS_OF_A_PAGE
+    texts = joined(trial)
+    assert len(set(texts)) == trial.times
+    for start in range(0, len(texts), FACTS_OF_A_PAGE):
+        some = texts[start : start + FACTS_OF_A_PAGE]
+        page = written(make_run, tmp_path / f"hostile-{start}", some, some[1], max_facts=len(some))
+        assert opened(page, some[::10]) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "policy", "seen"),
+    [
+        ("<b onclick=alert(1)>x</b>", True, "policy: inline"),
+        ("<a href='javascript:alert(1)'>x</a>", True, "javascript:alert"),
+        ("<script>alert(1)</script>", False, "dialog: alert"),
+        ("<link rel=stylesheet href=http://example.invalid/x.css>", False, "example.invalid"),
+    ],
+)
+def test_what_is_not_escaped_is_noticed(make_run, opened, tmp_path, text, policy, seen):
+    page = written(make_run, tmp_path / "run", ["plain 0", "plain 1"], "plain")
+    html = page.read_text(encoding="utf-8").replace("plain 1 subject", text)
+    page.write_text(html if policy else html.replace("Content-Security-Policy", "none"), encoding="utf-8")
+    with pytest.raises(AssertionError, match=seen):
+        opened(page)
 
 
 WATCHED = """

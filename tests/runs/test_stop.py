@@ -3,9 +3,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 import pytest
 
+from factneurons.runs import stop
 from factneurons.runs.stop import SIGNALS, Interrupted, StopSignals
 
 
@@ -22,6 +24,46 @@ def test_the_first_signal_asks_and_the_second_stops(number, code, tmp_path):
         with pytest.raises(Interrupted):
             os.kill(os.getpid(), number)
     assert told == ["asked"]
+
+
+@pytest.mark.trial("signal")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_batch_without_end_is_not_waited_for(number, code, tmp_path, monkeypatch):
+    def run():
+        with StopSignals(tmp_path, lambda: None):
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+
+    monkeypatch.setattr(stop, "PATIENCE", 0.05)
+    with pytest.raises(Interrupted) as stopped:
+        run()
+    assert stopped.value.exit_code == code
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+
+
+def test_a_batch_that_is_finished_in_time_stops_the_clock(tmp_path):
+    with StopSignals(tmp_path, lambda: None) as signals:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.PATIENCE - 1 < signal.getitimer(signal.ITIMER_REAL)[0] <= stop.PATIENCE
+        with pytest.raises(Interrupted):
+            signals.raise_if_asked()
+        assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_somebody_elses_alarm_clock_goes_on(tmp_path):
+    rung = []
+    former = signal.signal(signal.SIGALRM, lambda *_: rung.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 60)
+    try:
+        with StopSignals(tmp_path, lambda: None):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 50
+        os.kill(os.getpid(), signal.SIGALRM)
+        assert rung == [1]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
 
 
 def test_an_interruption_is_one_of_the_keyboard(tmp_path):

@@ -83,7 +83,7 @@ class Progress(Protocol):
         """Called after every commit, and now and then while facts that are done are passed over."""
 
     def stopping(self) -> None:
-        """The user asked to stop; the running batch is finished first.
+        """The user asked to stop; the running batch is finished first, if that does not take long.
 
         Called from inside a signal handler: note it down for the next time something is shown, print nothing.
         """
@@ -144,7 +144,7 @@ def drive(
         passed: is told of every fact of the stream that turned out to be done by somebody else.
 
     Raises:
-        Interrupted: Ctrl-C or SIGTERM; the running batch was finished and kept.
+        Interrupted: Ctrl-C or SIGTERM; the running batch was finished and kept, if that did not take long.
         FactneuronsError: from the stream, or from the work on one fact; everything finished was kept.
     """
     check_number("batch_size", batch_size, whole=True, least=1)
