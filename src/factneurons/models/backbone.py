@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -247,7 +248,7 @@ class Backbone:
         if self.kind != "cloze":
             options["use_cache"] = cache is not None
         if cache is not None:
-            options["past_key_values"] = cache
+            options[cache_option(self.module)] = cache
         if position_ids is not None:
             options["position_ids"] = position_ids
         else:  # nothing is masked; saying so keeps transformers from guessing at padding
@@ -319,6 +320,12 @@ class Backbone:
         if self.own.targets is not None:
             return self.own.targets[0 if self.in_encoder(layer) else 1]
         return (torch.arange(tokens) == tokens - 1).expand(rows, -1)
+
+
+def cache_option(module: nn.Module) -> str:
+    """By which name a forward pass takes its cache: from transformers 5.24 on another one than before."""
+    taken = inspect.signature(module.forward).parameters
+    return "cache" if "cache" in taken and "past_key_values" not in taken else "past_key_values"
 
 
 def _in_encoder_of(module: Any, layers: Sequence[Layer]) -> int:
