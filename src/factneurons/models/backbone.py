@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -19,12 +19,13 @@ from factneurons.models.adapters import Adapter, Layer, is_quantised, layers_of,
 from factneurons.models.batches import Batch
 from factneurons.models.chat import check_chat
 from factneurons.models.experts import JoinedExperts, join_experts
+from factneurons.models.failures import telling
 from factneurons.models.head import Head, check_head
 from factneurons.models.hooks import Reached, Registration, before, hooked
 from factneurons.models.quantised import keep_gradients
 from factneurons.models.structure import find_adapter, with_factors
 from factneurons.models.threads import Change, Own, Turns
-from factneurons.models.types import FloatArray, Kind
+from factneurons.models.types import FloatArray, Kind, Query
 from factneurons.models.unrolled import unroll
 
 
@@ -256,12 +257,21 @@ class Backbone:
                 options["decoder_attention_mask"] = torch.ones_like(batch.decoder_input_ids)
         with self.turns.turn(), hooked([*hooks, before(self.projection, stop)]), self._running(batch):
             try:
-                self.module(**options)
+                with self.telling(() if self.own.rows_only else batch.queries):
+                    self.module(**options)
             except Reached:
                 if not seen:  # somebody else's hook ended the pass earlier
                     raise
                 return seen[0]
         raise BadModel(f"{self.name}: the forward pass does not use its output embeddings")
+
+    def telling(self, queries: Sequence[Query]) -> AbstractContextManager[None]:
+        """Around the model's own code: what it raises at these queries becomes one line; as it is where there are none.
+
+        Raises:
+            BadModel: it failed inside.
+        """
+        return telling(self.name, self.dtype, queries) if queries else nullcontext()
 
     @contextmanager
     def _running(self, batch: Batch) -> Iterator[None]:
