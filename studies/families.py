@@ -35,7 +35,7 @@ from transformers import CONFIG_MAPPING, PretrainedConfig
 from transformers.models.auto import modeling_auto
 from transformers.pytorch_utils import Conv1D
 
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.errors import BadModel
 from factneurons.facts.types import Prompt
 from factneurons.models.adapters import matrix
@@ -106,6 +106,11 @@ SIZES = (
     ),
 )
 SIZE_OF = {name: size for size, names in SIZES for name in names.split()}
+FACTORS = {
+    "residual_multiplier": 0.4, "embedding_multiplier": 2.0, "logits_scaling": 2.0, "logit_scale": 0.5,
+    "scale_emb": 2, "scale_depth": 0.8,
+}  # fmt: skip
+"""What is 1 where nothing is said and another number in every published model."""
 DEPTHS = tuple(name for name, size in SIZE_OF.items() if size == LAYERS and "layer" in name)
 
 
@@ -152,6 +157,7 @@ def tiny_config(config: PretrainedConfig, causal: bool = False) -> PretrainedCon
     if old.get("num_key_value_heads") == old.get("num_attention_heads"):
         new.pop("num_key_value_heads", None)
         new.update({"num_key_value_heads": HEADS} if old.get("num_key_value_heads") else {})
+    new.update({name: value for name, value in FACTORS.items() if isinstance(old.get(name), float | int)})
     new.update(pad_token_id=PAD, bos_token_id=STOP, eos_token_id=STOP)
     for name in getattr(type(config), "sub_configs", {}):
         part = getattr(config, name, None)

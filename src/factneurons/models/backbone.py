@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -21,7 +21,7 @@ from factneurons.models.experts import JoinedExperts, join_experts
 from factneurons.models.head import Head, check_head
 from factneurons.models.hooks import Reached, Registration, before, hooked
 from factneurons.models.quantised import keep_gradients
-from factneurons.models.structure import find_adapter
+from factneurons.models.structure import find_adapter, with_factors
 from factneurons.models.threads import Change, Own, Turns
 from factneurons.models.types import FloatArray, Kind
 from factneurons.models.unrolled import unroll
@@ -97,12 +97,14 @@ class Backbone:
         keep_gradients(module)
         self.adapter = adapter or find_adapter(module)
         self.layers = layers_of(module, self.adapter)
+        if not self.adapter.verified:
+            self.layers = with_factors(module, self.layers)
         self.widths = tuple(sizes(layer.down)[0] for layer in self.layers)
         self._encoder_layers = _in_encoder_of(module, self.layers) if kind == "encoder-decoder" else 0
         self.projection = projection
         self.own, self.turns = Own(), Turns(name)
         self.fast_path = FastPath()
-        self._head_checked = False
+        self._head_checked, self._scaled_before = False, False
 
     @property
     def layer_count(self) -> int:
@@ -192,14 +194,22 @@ class Backbone:
             BadModel: the model does something to its logits that the head does not reproduce.
         """
         head = Head.of(self.projection, self.module.config.get_text_config())
+        if self._scaled_before:
+            head = replace(head, scale=1.0)
         if not self._head_checked:
             try:
-                with self.turns.turn():
-                    check_head(head, self.module, self.projection, self.kind)
+                self._check_head(head)
             except BadModel as error:
-                raise BadModel(f"{self.name}: {error}") from None
+                if head.scale == 1.0:
+                    raise BadModel(f"{self.name}: {error}") from None
+                self._scaled_before = True  # perhaps what enters the projection is scaled already, as in MiniCPM
+                return self.head
             self._head_checked = True
         return head
+
+    def _check_head(self, head: Head) -> None:
+        with self.turns.turn():
+            check_head(head, self.module, self.projection, self.kind)
 
     def in_encoder(self, layer: int) -> bool:
         """Whether a layer belongs to an encoder."""

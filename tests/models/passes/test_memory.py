@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import OutOfMemory
 from factneurons.models.passes.capture import capture

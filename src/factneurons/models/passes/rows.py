@@ -54,7 +54,7 @@ def block_output(layer: Layer, residual: Tensor, value: Tensor) -> Tensor:
     own = layer.down.forward(value)  # not the call: hooks on the projection mean the carried rows
     if layer.after_mlp is not None:
         own = layer.after_mlp(own)
-    total = residual + own
+    total = residual + (own if layer.factor == 1.0 else layer.factor * own)
     return total if layer.after_residual is None else layer.after_residual(total)  # type: ignore[no-any-return]
 
 
@@ -134,8 +134,9 @@ class _Tokens:
         captured, positions = self.captured, self.captured.positions
         longest = int(positions[:, 0].max())
         batch = Batch(captured.batch.queries, captured.batch.input_ids[captured.rows[:, None], positions], None)
-        cache = prefix_cache(self.backbone.layer_count, longest)
-        with own_attention(self.backbone, _prefix(captured, longest)):
+        prefix = _prefix(captured, longest)
+        cache = prefix_cache(prefix, longest)
+        with own_attention(self.backbone, prefix):
             return self.backbone.to_head(batch, hooks=hooks, cache=cache, position_ids=positions)
 
     def split(self, hidden: Tensor, counts: Sequence[int]) -> Sequence[Tensor]:
