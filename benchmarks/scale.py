@@ -292,7 +292,7 @@ def compare(options: argparse.Namespace, place: Path) -> int:
     source, lines = place / "facts.jsonl", place / "lines.jsonl"
     write_jsonl(repeated(options.facts), source)
     model = tiny_model(place / "tiny") if options.model == "tiny" else options.model
-    given = ["locate", "--model", model, "--facts", str(source), "--draws", "1", "--unrelated", "1"]
+    given = ["locate", "--model", model, "--facts", str(source), "--draws", "1", "--unrelated", "0"]
     given += ["--method", options.method, "--rounds", str(options.rounds)]
     wanted = [(1, 0, False), *((each, options.kills, False) for each in options.workers)]
     if options.ray and find_spec("ray") is None:
