@@ -13,7 +13,7 @@ _HERE = str(Path(__file__).parent)
 def warn(message: str) -> None:
     """Warn the caller of this package: the line that is shown is the one that called into it, however deep this is."""
     level, frame = 1, sys._getframe(1)
-    for depth in count(2):
+    for depth in count(3):  # as `warnings` counts them, the line above this frame
         if frame.f_code.co_filename.startswith(_HERE):
             level = depth
         if frame.f_back is None:
