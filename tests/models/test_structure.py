@@ -10,7 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.errors import BadModel
 from factneurons.models import structure
 from factneurons.models.adapters import ADAPTERS, layers_of, neuron_values

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -18,12 +19,13 @@ from factneurons.models.adapters import Adapter, Layer, is_quantised, layers_of,
 from factneurons.models.batches import Batch
 from factneurons.models.chat import check_chat
 from factneurons.models.experts import JoinedExperts, join_experts
+from factneurons.models.failures import telling
 from factneurons.models.head import Head, check_head
 from factneurons.models.hooks import Reached, Registration, before, hooked
 from factneurons.models.quantised import keep_gradients
 from factneurons.models.structure import find_adapter, with_factors
 from factneurons.models.threads import Change, Own, Turns
-from factneurons.models.types import FloatArray, Kind
+from factneurons.models.types import FloatArray, Kind, Query
 from factneurons.models.unrolled import unroll
 
 
@@ -246,7 +248,7 @@ class Backbone:
         if self.kind != "cloze":
             options["use_cache"] = cache is not None
         if cache is not None:
-            options["past_key_values"] = cache
+            options[cache_option(self.module)] = cache
         if position_ids is not None:
             options["position_ids"] = position_ids
         else:  # nothing is masked; saying so keeps transformers from guessing at padding
@@ -255,12 +257,21 @@ class Backbone:
                 options["decoder_attention_mask"] = torch.ones_like(batch.decoder_input_ids)
         with self.turns.turn(), hooked([*hooks, before(self.projection, stop)]), self._running(batch):
             try:
-                self.module(**options)
+                with self.telling(() if self.own.rows_only else batch.queries):
+                    self.module(**options)
             except Reached:
                 if not seen:  # somebody else's hook ended the pass earlier
                     raise
                 return seen[0]
         raise BadModel(f"{self.name}: the forward pass does not use its output embeddings")
+
+    def telling(self, queries: Sequence[Query]) -> AbstractContextManager[None]:
+        """Around the model's own code: what it raises at these queries becomes one line; as it is where there are none.
+
+        Raises:
+            BadModel: it failed inside.
+        """
+        return telling(self.name, self.dtype, queries) if queries else nullcontext()
 
     @contextmanager
     def _running(self, batch: Batch) -> Iterator[None]:
@@ -309,6 +320,12 @@ class Backbone:
         if self.own.targets is not None:
             return self.own.targets[0 if self.in_encoder(layer) else 1]
         return (torch.arange(tokens) == tokens - 1).expand(rows, -1)
+
+
+def cache_option(module: nn.Module) -> str:
+    """By which name a forward pass takes its cache: from transformers 5.24 on another one than before."""
+    taken = inspect.signature(module.forward).parameters
+    return "cache" if "cache" in taken and "past_key_values" not in taken else "past_key_values"
 
 
 def _in_encoder_of(module: Any, layers: Sequence[Layer]) -> int:

@@ -79,7 +79,8 @@ def _of_mixture(module: nn.Module, kind: str) -> Adapter:
         BadModel: they are not at one place of one list of blocks, or a block has another MLP beside them.
     """
     base = getattr(module, "base_model", module)
-    lists = [(path, blocks) for path, blocks in _block_lists(base) if any(map(_joined_in, blocks))]
+    every = [(path, part) for path, part in base.named_modules() if isinstance(part, nn.ModuleList)]
+    lists = [(path, blocks) for path, blocks in every if any(map(_joined_in, blocks))]
     places = {place for _, blocks in lists for block in blocks for place in _joined_in(block)}
     if len(lists) != 1 or len(places) != 1:
         raise BadModel(f"the experts of this {kind} model are not at one place in one list of blocks")
@@ -142,7 +143,8 @@ def _by_structure(module: nn.Module, kind: str) -> Adapter:
     base = getattr(module, "base_model", module)
     hidden = _hidden_size(module)
     lists = [(path, blocks) for path, blocks in _block_lists(base) if any(_candidates(path, blocks[0], hidden))]
-    seen = _trial_pass(module, kind, [blocks[0] for _, blocks in lists]) if lists else {}
+    ends = [block for _, blocks in lists for block in (blocks[0], blocks[-1])]
+    seen = _trial_pass(module, kind, ends) if lists else {}
     every = [row for path, blocks in lists for row in islice(_candidates(path, blocks[0], hidden), _MOST + 1)]
     fitting: list[Adapter] = []
     for functional in (False, True):
@@ -172,7 +174,9 @@ def _of_both(module: Any, fitting: list[Adapter]) -> list[Adapter]:
 
 def _fitting(module: nn.Module, found: list[Adapter], seen: dict[nn.Module, _Passed]) -> list[Adapter]:
     """What fits; of that what fits to the bit, for tiny values hardly tell gate and up-projection apart."""
-    judged = [(row, _deviation(layers_of(module, row)[0], row, seen)) for row in found if _fits(module, row)]
+    layers = [(row, layers_of(module, row)) for row in found if _fits(module, row)]
+    # The first blocks of some make their gates sparse (Gemma 3n), so that the last one shows what the MLP is.
+    judged = [(row, min(_deviation(of[place], row, seen) for place in (0, -1))) for row, of in layers]
     best = min((error for _, error in judged), default=None)
     fitting = {
         (row.blocks, row.down, row.up, row.gate): row  # which of two equal activation modules it is does not matter

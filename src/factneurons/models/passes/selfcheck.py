@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from factneurons.errors import MODEL_ERRORS
 from factneurons.models.backbone import Backbone
 from factneurons.models.head import tolerance
 from factneurons.models.passes.attention import Unsupported
 from factneurons.models.passes.capture import Capture, capture
 from factneurons.models.passes.gradients import plain_gradients, row_gradients
-from factneurons.models.passes.memory import is_out_of_memory
 from factneurons.models.types import Query
 
 _TOKENS = 4
@@ -36,10 +34,6 @@ def misfit(backbone: Backbone, captured: Capture) -> str:
             values, gradients = row_gradients(backbone, probe, leaves, "log_probability")
         except Unsupported as reason:
             return str(reason)
-        except MODEL_ERRORS as error:
-            if is_out_of_memory(error):
-                raise
-            return f"its blocks do not run on rows alone: {type(error).__name__}"
         true_values, true_gradients = plain_gradients(backbone, probe, leaves, "log_probability")
     for layer in range(backbone.layer_count):
         pairs = ((values[layer], true_values[layer]), (gradients[layer], true_gradients[layer]))
