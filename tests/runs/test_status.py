@@ -40,7 +40,7 @@ def test_a_killed_worker_is_dead_and_gives_no_pace(tmp_path, small, start_script
 def test_a_silent_worker_of_another_machine_is_waited_for_and_given_up(tmp_path, small, monkeypatch):
     monkeypatch.setattr(workers, "BEAT", 0.05)
     small.write_run(tmp_path / "run", 8)
-    says = {"pid": 1, "host": "far", "boot": "another", "since": "2001-01-01T00:00:00+00:00", "version": "1"}
+    says = {"pid": 1, "host": "far", "place": "another", "since": "2001-01-01T00:00:00+00:00", "version": "1"}
     (tmp_path / "run" / "workers" / "far").write_text(json.dumps(says))
     (worker,) = run_status(tmp_path / "run").workers
     assert (worker.host, worker.alive) == ("far", False)
