@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -13,7 +12,7 @@ from typing import Any, Self
 import pandas as pd
 import pyarrow as pa
 
-from factneurons.errors import BadRun, FactneuronsError
+from factneurons.errors import BadRun, FactneuronsError, warn
 from factneurons.facts.types import Fact
 from factneurons.runs.commits import (
     PARTS,
@@ -331,7 +330,7 @@ def _only_told(stage: str) -> Iterator[None]:
     try:
         yield
     except FactneuronsError as error:
-        warnings.warn(f"the parts of {stage} were not put together: {error}", stacklevel=2)
+        warn(f"the parts of {stage} were not put together: {error}")
 
 
 def _refuse_foreign(folder: Path) -> None:

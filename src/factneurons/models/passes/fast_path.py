@@ -6,12 +6,12 @@ remembers what came out.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from factneurons.errors import warn
 from factneurons.models.backbone import Backbone
 from factneurons.models.passes.attention import Unsupported, UnsupportedPrompt
 from factneurons.models.passes.capture import Capture
@@ -128,8 +128,5 @@ def disable_fast_path(backbone: Backbone, why: Unsupported) -> None:
     trust.fits = trust.fits and some
     if not (some and trust.warned):
         what = "some prompts" if some else "it"
-        warnings.warn(
-            f"{backbone.name}: the fast path does not fit ({why}); using the plain loop for {what}, which is slower",
-            stacklevel=2,
-        )
+        warn(f"{backbone.name}: the fast path does not fit ({why}); using the plain loop for {what}, which is slower")
     trust.warned = trust.warned or some
