@@ -7,12 +7,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 MODEL ?= pocket-gpt2
+# Models as small as these are no faster with more threads, but with more processes; one per core, at most four.
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(4, os.cpu_count() or 1))")
 FACTS ?= bundled?relation=capital,author,animal_class,chemical_symbol,president&sample=60&seed=1
 
-.PHONY: demo test long check dist design tables docs install clean
+.PHONY: demo test long versions check dist design tables docs install clean
 
 demo: $(VENV)/.installed
-	$(BIN)/factneurons run $(MODEL) "$(FACTS)" --out $(RUN)
+	$(BIN)/factneurons run $(MODEL) "$(FACTS)" --out $(RUN) --workers $(WORKERS)
 
 # Tiny models are faster with one thread than with two; one process per core, the tests of a file in one.
 test: $(VENV)/.installed-dev
@@ -21,6 +23,16 @@ test: $(VENV)/.installed-dev
 # Everything that is done to break it, as often as docs/reliability.md says, which it writes.
 long: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long -n auto --dist loadfile
+
+# The golden numbers in the lowest and in the newest versions, which docs/reliability.md then tells. On a computer without a
+# GPU: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make versions spares the CUDA builds of PyTorch.
+versions: $(VENV)/.installed-dev
+	rm -rf $(VENV)-lowest $(VENV)-newest
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable '.[topology]'
+	$(PYTHON) -m venv $(VENV)-newest
+	$(VENV)-newest/bin/python -m pip install --quiet --editable '.[topology]'
+	$(BIN)/python tests/golden.py $(VENV)-lowest/bin/python $(VENV)-newest/bin/python
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -67,4 +79,4 @@ $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-wheel build dist runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-wheel $(VENV)-lowest $(VENV)-newest build dist runs .pytest_cache .mypy_cache .ruff_cache

@@ -19,8 +19,10 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 sys.path.insert(0, str(Path(__file__).parent))
+from factneurons.attribution.attribute import attribute_all
+from factneurons.attribution.baselines import zero_baseline
+from factneurons.attribution.joint import integrate_jointly
 from factneurons.attribution.locate import locate_batch
-from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.facts.source import load_facts
 from factneurons.models.bundled import POCKET_MODELS
@@ -29,7 +31,7 @@ from factneurons.models.model import Model
 from factneurons.models.passes.capture import capture
 from measuring import Contender, interleave, prompt_of, random_model, word_tokenizer
 
-FIXED = AttributionSettings(method="dai", rule="gauss_legendre", points=8)
+FIXED = AttributionSettings(rule="gauss_legendre", points=8)
 
 
 def series(what: str, repeats: int, cases: Iterable[tuple[object, Callable[[], object]]]) -> None:
@@ -55,14 +57,11 @@ def one(model: Model, tokens: int, settings: AttributionSettings) -> Callable[[]
 
 def rows_only(model: Model, tokens: int) -> Callable[[], object]:
     """The rows of one prompt without the pass that they share."""
-    from factneurons.attribution.baselines import zero_baseline
-    from factneurons.attribution.engine import integrate
-
     query = model.query(prompt_of(tokens, masked=False), "w123")
     items = [(0, (0,))]
     captured = capture(model.backbone, [query], items)
     baselines = zero_baseline(model, captured, items, FIXED)
-    return lambda: integrate(model, captured, baselines, FIXED)
+    return lambda: integrate_jointly(model, captured, baselines, FIXED)
 
 
 def deep(layers: int) -> Model:
@@ -75,7 +74,7 @@ def pocket_speed(name: str, repeats: int, facts: int) -> None:
     """Facts per second of `locate`'s work on a pocket model."""
     model = load_model(name)
     chosen = list(load_facts(f"bundled?lang=en&sample={facts}&seed=0"))
-    for method in ("dai", "amig"):
+    for method in ("joint", "dai"):
         settings = AttributionSettings(method=method)
 
         def run(size: int, settings: AttributionSettings = settings) -> None:
@@ -99,7 +98,7 @@ def memory(name: str) -> None:
             for fact in load_facts("bundled?lang=en", limit=count):
                 batch.append(fact)
                 if len(batch) == 8:
-                    locate_batch(model, batch, AttributionSettings(method="dai"), SelectionSettings())
+                    locate_batch(model, batch, AttributionSettings(), SelectionSettings())
                     batch = []
 
         return work
@@ -112,13 +111,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--facts", type=int, default=48)
+    parser.add_argument("--facts", type=int, default=24)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     gpt2 = random_model("gpt2")
     series("tokens, rows only", options.repeats, [(t, rows_only(gpt2, t)) for t in (10, 30, 100, 300)])
     series("tokens, all", options.repeats, [(t, one(gpt2, t, FIXED)) for t in (10, 30, 100, 300)])
-    rules = [(n, AttributionSettings(method="dai", rule="gauss_legendre", points=n)) for n in (4, 8, 16, 32, 64)]
+    rules = [(n, AttributionSettings(rule="gauss_legendre", points=n)) for n in (4, 8, 16, 32, 64)]
     series("points", options.repeats, [(n, one(gpt2, 30, settings)) for n, settings in rules])
     del gpt2
     series("layers", options.repeats, [(n, one(deep(n), 30, FIXED)) for n in (2, 4, 8, 12)])

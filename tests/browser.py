@@ -52,6 +52,10 @@ AUDIT = """
   seen.undrawn = all(".chart").filter(function (each) {
     return each.getClientRects().length && !each.firstChild;
   }).length;
+  // What a chart's text is drawn in where no colour was given: it is not seen on a dark page.
+  seen.colourless = all(".chart text").filter(function (each) {
+    return each.textContent && getComputedStyle(each).fill === "rgb(0, 0, 0)";
+  }).map(function (each) { return each.textContent; });
   seen.wider = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   const schemes = Array.from(document.styleSheets).flatMap(function (sheet) {
     return Array.from(sheet.cssRules).filter(function (rule) {
@@ -115,6 +119,7 @@ def audit(in_browser: InBrowser) -> Callable[[Path], None]:
         seen = in_browser(page, AUDIT, "--window-size=500,900", before=f"<script>{_axe()}</script>")
         assert seen["faults"] == []
         assert seen["undrawn"] == 0
+        assert seen["colourless"] == []
         assert seen["wider"] == 0, "the page does not scroll sideways on a narrow screen"
 
     return look

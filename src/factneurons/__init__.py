@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from factneurons.asking.ask import ask
     from factneurons.asking.describe import describe_neuron
     from factneurons.asking.types import Answered, NeuronDescription
+    from factneurons.attribution.attribute import attribute
     from factneurons.attribution.exported import NEURON_FORMATS, NeuronFormat
     from factneurons.attribution.locate import KnowledgeNeuronTable, locate
-    from factneurons.attribution.methods import attribute
     from factneurons.attribution.settings import AttributionSettings, InterventionSettings, SelectionSettings
     from factneurons.attribution.types import Attribution, KnowledgeNeurons
     from factneurons.degeneracy.carried import carried_facts
@@ -228,7 +228,7 @@ _MODULES = {
     "asking.types": ("Answered", "NeuronDescription"),
     "attribution.exported": ("NEURON_FORMATS", "NeuronFormat"),
     "attribution.locate": ("KnowledgeNeuronTable", "locate"),
-    "attribution.methods": ("attribute",),
+    "attribution.attribute": ("attribute",),
     "attribution.settings": ("AttributionSettings", "InterventionSettings", "SelectionSettings"),
     "attribution.types": ("Attribution", "KnowledgeNeurons"),
     "degeneracy.carried": ("carried_facts",),

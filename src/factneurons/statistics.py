@@ -29,7 +29,7 @@ Alternative = Literal["two-sided", "greater", "less"]
 TRIM = 0.1
 """The share of the values that the trimmed mean leaves out at either end."""
 
-_CELLS = 4_000_000
+_CELLS = 250_000
 """Resampled values held at once; keeps the memory flat however many values and draws there are."""
 
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.chosen import attribute_neurons
-from factneurons.attribution.methods import METHODS, PathMethod, attribute_all
+from factneurons.attribution.methods import METHODS, PathMethod
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
 from factneurons.models.types import Neuron

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from factneurons.attribution import engine
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.baselines import zero_baseline
 from factneurons.attribution.engine import integrate
-from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, RULES
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import OutOfMemory

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.settings import AttributionSettings
 
 END, MASK = 1, 3

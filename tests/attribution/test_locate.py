@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from factneurons.asking.describe import describe_neuron
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.locate import KnowledgeNeuronTable, locate, locate_batch
-from factneurons.attribution.methods import METHODS, attribute_all, threshold_for
+from factneurons.attribution.methods import METHODS, threshold_for
 from factneurons.attribution.selection import SelectionSettings
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.attribution.types import KnowledgeNeurons

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import gelu, silu
 
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadModel
 

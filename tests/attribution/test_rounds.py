@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import settings as options
 from hypothesis import strategies as st
 
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.drops import Drops
 from factneurons.attribution.locate import locate
-from factneurons.attribution.methods import attribute_all
 from factneurons.attribution.rounds import Round, _completed, _missed, scores_in_rounds, search_in_rounds
 from factneurons.attribution.selection import Chosen, choose
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings

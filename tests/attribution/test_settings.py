@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from factneurons.attribution.methods import METHODS, JointMethod, attribute_all
+from factneurons.attribution.attribute import attribute_all
+from factneurons.attribution.methods import METHODS, JointMethod
 from factneurons.attribution.selection import AGREEMENTS, SELECTORS
 from factneurons.attribution.settings import (
     AGREEMENT_NAMES,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from factneurons.attribution.methods import METHODS, attribute_all
+from factneurons.attribution.attribute import attribute_all
+from factneurons.attribution.methods import METHODS
 from factneurons.attribution.quadrature import quadrature
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting, NotAskable

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.settings import AttributionSettings
 
 

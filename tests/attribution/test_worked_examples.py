@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from factneurons.attribution import baselines, engine, methods, propagation
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.facts.types import Prompt
 from factneurons.models.batches import Batch

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from factneurons.attribution.methods import METHODS, attribute_all
+from factneurons.attribution.attribute import attribute_all
+from factneurons.attribution.methods import METHODS
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.benchmark.contestants import groupers, scorers
 from factneurons.benchmark.settings import CAPTUM, IN_ROUNDS

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
 from factneurons.factcheck.scoring import enough_points, filled, score_statements

@@ -9,7 +9,7 @@ import transformers as tf
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.errors import BadModel
 from factneurons.models.adapters import (
     ADAPTERS,

@@ -1,12 +1,16 @@
 """The network: which layers are an encoder's, what is frozen, and how far a pass goes."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 import transformers as tf
 from torch import nn
+from transformers.cache_utils import DynamicCache
 
 from factneurons.errors import BadModel
+from factneurons.models.backbone import cache_option
 from factneurons.models.batches import Batch
 from factneurons.models.hooks import before
 from factneurons.models.model import Model
@@ -126,3 +130,25 @@ def test_layers_may_have_different_widths(new_model, new_query):
     with model.suppress(neurons):
         one_way = model.probabilities([query])
     np.testing.assert_allclose(model.probabilities_with([query], [neurons])[:, 0], one_way, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("forward", "name"),
+    [
+        (lambda input_ids, cache=None: None, "cache"),
+        (lambda input_ids, past_key_values=None: None, "past_key_values"),
+        (lambda input_ids, cache=None, past_key_values=None: None, "past_key_values"),  # then `cache` is something else
+        (lambda input_ids, **options: None, "past_key_values"),
+    ],
+)
+def test_a_cache_goes_by_the_name_that_a_model_takes(forward, name):
+    module = nn.Module()
+    module.forward = forward
+    assert cache_option(module) == name
+
+
+def test_a_pass_with_a_cache_warns_of_nothing(shared_model, asked):
+    backbone = shared_model("llama").backbone
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        backbone.to_head(Batch.of([asked("llama")], backbone.device), cache=DynamicCache())

@@ -8,8 +8,8 @@ import torch
 import transformers as tf
 from torch import nn
 
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.controls import matched_random, strengths, uniform_random
-from factneurons.attribution.methods import attribute_all
 from factneurons.errors import BadModel, BadSetting
 from factneurons.facts.types import Prompt
 from factneurons.models.experts import JoinedExperts, join_experts

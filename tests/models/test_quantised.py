@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers as tf
 
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.errors import BadModel
 from factneurons.models.gate import check_model
 from factneurons.models.load import load_model

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import transformers as tf
@@ -9,6 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
+from factneurons.attribution.attribute import attribute_all
 from factneurons.errors import BadModel
 from factneurons.models import structure
 from factneurons.models.adapters import ADAPTERS, layers_of, neuron_values
@@ -243,3 +245,86 @@ def test_a_model_of_pictures_is_read_by_its_text():
     assert position_limit(module) == 32
     module.config.text_config.final_logit_softcapping = 2.0
     assert Model(module, None, name="gemma3", kind="causal").backbone.head.cap == 2.0
+
+
+GAUSS = {"rule": "gauss_legendre", "points": 3}
+
+
+def test_an_output_that_is_multiplied_before_it_is_added(new_query):
+    """Granite's blocks multiply what attention and MLP give; so do weights that are multiplied instead."""
+    config = {**SMALL, "vocab_size": 48, "tie_word_embeddings": False, "logits_scaling": 2.0}
+    torch.manual_seed(3)
+    scaled = tf.GraniteForCausalLM(tf.GraniteConfig(**config, residual_multiplier=0.25)).double()
+    plain = tf.GraniteForCausalLM(tf.GraniteConfig(**config, residual_multiplier=1.0)).double()
+    with torch.no_grad():
+        for parameter in scaled.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+        plain.load_state_dict(scaled.state_dict())
+        for block in plain.model.layers:
+            block.self_attn.o_proj.weight.mul_(0.25)
+            block.mlp.down_proj.weight.mul_(0.25)
+    one, other = (Model(module, None, name="granite", kind="causal") for module in (scaled, plain))
+    assert [layer.factor for layer in one.backbone.layers] == pytest.approx([0.25, 0.25])
+    assert [layer.factor for layer in other.backbone.layers] == [1.0, 1.0]
+    query = new_query("causal", answer=2)
+    for method in ("joint", "dai", "direct_logit", "log_probability_increase"):
+        found, true = (attribute_all(model, [query], method=method, **GAUSS)[0].scores for model in (one, other))
+        np.testing.assert_allclose(found, true, rtol=1e-4, atol=1e-9, err_msg=method)
+    assert one.backbone.fast_path.fits
+
+
+def test_logits_that_are_scaled_before_the_projection(new_query):
+    """MiniCPM divides the projection's input, Granite its output; both call the number logits_scaling."""
+    config = {**SMALL, "vocab_size": 48, "dim_model_base": 4, "scale_depth": 0.8, "num_key_value_heads": 2}
+    more = {"kv_lora_rank": 8, "q_lora_rank": 8, "qk_nope_head_dim": 4, "qk_rope_head_dim": 4, "v_head_dim": 4}
+    torch.manual_seed(0)
+    module = tf.MiniCPM3ForCausalLM(tf.MiniCPM3Config(**config, **more)).double()
+    model = Model(module, None, name="minicpm", kind="causal")
+    query = new_query("causal", answer=2)
+    with torch.no_grad():
+        logs = module(input_ids=torch.tensor([query.input_ids])).logits[0].log_softmax(-1)
+    true = sum(logs[place, token] for place, token in zip(query.target_positions, query.answer_ids, strict=True))
+    np.testing.assert_allclose(model.log_probabilities([query]), [float(true)], rtol=1e-9)
+    assert model.backbone.head.scale == 1.0
+
+
+OWN_ATTENTION = {
+    "sinks": (
+        tf.GptOssForCausalLM,
+        tf.GptOssConfig(**{**SMALL, "vocab_size": 48}, num_local_experts=2, num_experts_per_tok=1,
+                         head_dim=8, sliding_window=3),
+    ),
+    "keys and values are made of what is kept": (
+        tf.DeepseekV3ForCausalLM,
+        tf.DeepseekV3Config(
+            **{**SMALL, "vocab_size": 48, "num_key_value_heads": 2}, kv_lora_rank=8, q_lora_rank=8, qk_rope_head_dim=4,
+            qk_nope_head_dim=6, v_head_dim=8, first_k_dense_replace=1,
+            n_routed_experts=2, num_experts_per_tok=1, n_group=1, topk_group=1, moe_intermediate_size=8,
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OWN_ATTENTION)
+def test_attention_of_its_own_sort_goes_by_rows(kind, new_query):
+    """Prompts of different lengths in one batch, and answers of two tokens: the stored past must be cut and masked."""
+    model_class, config = OWN_ATTENTION[kind]
+    torch.manual_seed(1)
+    module = model_class(config).double()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    model = Model(module, None, name=kind, kind="causal")
+    queries = [new_query("causal", answer=2, seed=seed) for seed in range(3)]
+    queries[1] = replace(
+        queries[1], input_ids=queries[1].input_ids[2:],
+        target_positions=tuple(place - 2 for place in queries[1].target_positions), replaceable=(), words=(),
+    )  # fmt: skip
+    sets = [[(0, 1), (1, 5)], [(0, 3)], [(1, 0)]]
+    fast = model.probabilities_with(queries, sets)
+    scores = [found.scores for found in attribute_all(model, queries, method="joint", **GAUSS)]
+    assert model.backbone.fast_path.fits
+    model.backbone.fast_path.fits = False
+    np.testing.assert_allclose(fast, model.probabilities_with(queries, sets), rtol=1e-6)
+    for found, true in zip(scores, attribute_all(model, queries, method="joint", **GAUSS), strict=True):
+        np.testing.assert_allclose(found, true.scores, rtol=1e-3, atol=1e-8)

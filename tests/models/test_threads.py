@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.errors import BadSetting
 from factneurons.models.threads import Own, Turns
 from factneurons.models.types import Neuron

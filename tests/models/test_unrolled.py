@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers as tf
 
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.quadrature import quadrature
 from factneurons.editing.description import NEURONS, OUT_WEIGHTS
 from factneurons.editing.weights import check_editable

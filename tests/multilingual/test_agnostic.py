@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import factneurons as fn
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import BadSetting
 

@@ -13,7 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
 import factneurons as fn
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.errors import BadSetting
 from factneurons.facts.types import Fact, Prompt
 from factneurons.models.adapters import matrix

@@ -5,14 +5,14 @@ import pytest
 
 from factneurons.errors import BadRun
 from factneurons.report.reading import findings_in, findings_of, read
-from factneurons.runs import store
+from factneurons.runs import parts
 from factneurons.runs.store import Run
 
 
 def test_a_run_read_in_many_frames_is_the_same(whole_run, monkeypatch):
     run = Run.open(whole_run)
     whole = read(run, 5)
-    monkeypatch.setattr(store, "_ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(parts, "ROWS", 1)
     cut = read(run, 5)
     pd.testing.assert_frame_equal(whole.effects, cut.effects, rtol=1e-12)
     assert whole.knowledge_by_layer == cut.knowledge_by_layer

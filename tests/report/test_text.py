@@ -53,5 +53,5 @@ def test_cannot_tell_says_whether_it_could_have_been_told():
     assert told() == "could not have been told: with 4 subjects the smallest p possible is 0.125; 6 could do"
     assert told(1, "model", enough=None) == "could not have been told: with 1 model the smallest p possible is 0.125"
     assert "as small as 0.004: a clear difference would" in told(9, smallest_p=0.004)
-    assert told(0, smallest_p=None) == "no subject to tell it by"
+    assert told(0, smallest_p=None) == "no subject was measured"
     assert told(verdict="holds") == told(verdict="cannot tell by design") == ""

@@ -65,7 +65,7 @@ def _increases(backbone: Backbone, captured: Capture, number: int, layer: Layer)
         writes = (columns[:, part] * activation[part]).T
         if slope is not None:
             writes = slope[0] * (centring(writes) if slope[1] else writes)
-        found.append(read(stream + writes) - before)
+        found.append(read(stream + layer.factor * writes) - before)
     return torch.cat(found)
 
 
@@ -95,7 +95,7 @@ def direct_logit(model: Model, captured: Capture, items: Sequence[Item], setting
         if slope is not None:
             read = slope[0] * read
             read = centring(read) if slope[1] else read
-        scores.append(activation * (read @ weights_of(layer.down)))
+        scores.append(activation * (layer.factor * read @ weights_of(layer.down)))
     return Scores.without_path(scores, 1)
 
 

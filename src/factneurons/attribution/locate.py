@@ -11,7 +11,8 @@ from typing import Self
 
 import numpy as np
 
-from factneurons.attribution.methods import attribute_all, threshold_for
+from factneurons.attribution.attribute import attribute_all
+from factneurons.attribution.methods import threshold_for
 from factneurons.attribution.rounds import search_in_rounds
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.tables import LOCATED

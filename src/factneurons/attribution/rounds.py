@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.drops import Drops, NeuronSet, log_odds_lost, union
-from factneurons.attribution.methods import attribute_all, method_named
+from factneurons.attribution.methods import method_named
 from factneurons.attribution.selection import Chosen, choose
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.attribution.sufficient import sufficient_sets

@@ -14,7 +14,8 @@ from itertools import islice
 
 import numpy as np
 
-from factneurons.attribution.methods import attribute_all, method_named, threshold_for
+from factneurons.attribution.attribute import attribute_all
+from factneurons.attribution.methods import method_named, threshold_for
 from factneurons.attribution.selection import coarse_set, needed_prompts
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.facts.types import Fact

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from factneurons.attribution.methods import METHODS, ROUNDS, attribute_all, method_named
+from factneurons.attribution.attribute import attribute_all
+from factneurons.attribution.methods import METHODS, ROUNDS, method_named
 from factneurons.attribution.rounds import scores_in_rounds, search_in_rounds
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.benchmark.settings import CAPTUM, IN_ROUNDS, has_captum

@@ -36,9 +36,26 @@ FIGURES = "figures"
 
 _ROOM = "factneurons.benchmark"
 _SECTIONS = {
-    "localisation": ("Which neurons", "Every method of attribution, judged by the neurons that store the facts."),
-    "grouping": ("Which groups", "Every clusterer, judged by the components that the neurons form."),
-    "verdict": ("Which verdict", "How each fact is stored, concluded from the groups of every clusterer."),
+    "localisation": (
+        "Which neurons",
+        "Every method of attribution, judged by the neurons that store the facts. Precision: the share of the"
+        " neurons it chooses that are right; recall: the share of the right ones that it chooses; average "
+        "precision: the same over all thresholds, 1 where every right neuron scores above every other. Held-"
+        "out loss: what P(answer) loses, on prompts that the method did not see, when its neurons are "
+        "suppressed.",
+    ),
+    "grouping": (
+        "Which groups",
+        "Every clusterer, judged by the components that the neurons form. Adjusted Rand index: how well its "
+        "groups agree with them, 1 where they are the same and 0 as by chance. F1: how many components it "
+        "finds as a group, and how few groups are none.",
+    ),
+    "verdict": (
+        "Which verdict",
+        "How each fact is stored, concluded from the groups of every clusterer. Right verdicts: the share of "
+        "facts of which the way they were stored is told. False components: the share that is called "
+        "degenerate or redundant among facts that are neither.",
+    ),
 }
 
 

@@ -40,10 +40,11 @@ from factneurons.errors import BadNumber, BadSetting, NotAskable
 from factneurons.facts.types import Fact
 from factneurons.models.batches import Batch, groups
 from factneurons.models.checkpoint import TrainingState, load_checkpoint, save_checkpoint
+from factneurons.models.failures import is_out_of_memory
 from factneurons.models.fingerprint import tensor_hash
 from factneurons.models.model import Model
 from factneurons.models.neurons import checked
-from factneurons.models.passes.memory import in_parts, is_out_of_memory
+from factneurons.models.passes.memory import in_parts
 from factneurons.models.types import Neuron, Query
 from factneurons.settings import refuse, with_options
 

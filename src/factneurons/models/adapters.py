@@ -213,7 +213,11 @@ ALIASES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The submodules of one block that matter to its neurons."""
+    """The submodules of one block that matter to its neurons.
+
+    Attributes:
+        factor: what the MLP's output, after its own norm, is multiplied by before it is added (Granite, MiniCPM).
+    """
 
     block: nn.Module
     down: nn.Module
@@ -223,6 +227,7 @@ class Layer:
     mlp_norm: nn.Module | None
     after_mlp: nn.Module | None
     after_residual: nn.Module | None
+    factor: float = 1.0
 
 
 def submodule(module: nn.Module, path: str) -> nn.Module | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -18,12 +19,13 @@ from factneurons.models.adapters import Adapter, Layer, is_quantised, layers_of,
 from factneurons.models.batches import Batch
 from factneurons.models.chat import check_chat
 from factneurons.models.experts import JoinedExperts, join_experts
+from factneurons.models.failures import telling
 from factneurons.models.head import Head, check_head
 from factneurons.models.hooks import Reached, Registration, before, hooked
 from factneurons.models.quantised import keep_gradients
-from factneurons.models.structure import find_adapter
+from factneurons.models.structure import find_adapter, with_factors
 from factneurons.models.threads import Change, Own, Turns
-from factneurons.models.types import FloatArray, Kind
+from factneurons.models.types import FloatArray, Kind, Query
 from factneurons.models.unrolled import unroll
 
 
@@ -34,11 +36,14 @@ class FastPath:
     Attributes:
         fits: whether its numbers are those of the plain loop; None: not tried yet.
         stores_keys: whether its past is the keys and values of all layers; None: not tried yet.
+        takes_past: whether the plain loop may give it the prompt's past and run target positions alone; None: not
+            tried yet.
         warned: whether it was said that some prompts do not fit.
     """
 
     fits: bool | None = None
     stores_keys: bool | None = None
+    takes_past: bool | None = None
     warned: bool = False
 
 
@@ -97,12 +102,14 @@ class Backbone:
         keep_gradients(module)
         self.adapter = adapter or find_adapter(module)
         self.layers = layers_of(module, self.adapter)
+        if not self.adapter.verified:
+            self.layers = with_factors(module, self.layers)
         self.widths = tuple(sizes(layer.down)[0] for layer in self.layers)
         self._encoder_layers = _in_encoder_of(module, self.layers) if kind == "encoder-decoder" else 0
         self.projection = projection
         self.own, self.turns = Own(), Turns(name)
         self.fast_path = FastPath()
-        self._head_checked = False
+        self._head_checked, self._scaled_before = False, False
 
     @property
     def layer_count(self) -> int:
@@ -192,14 +199,22 @@ class Backbone:
             BadModel: the model does something to its logits that the head does not reproduce.
         """
         head = Head.of(self.projection, self.module.config.get_text_config())
+        if self._scaled_before:
+            head = replace(head, scale=1.0)
         if not self._head_checked:
             try:
-                with self.turns.turn():
-                    check_head(head, self.module, self.projection, self.kind)
+                self._check_head(head)
             except BadModel as error:
-                raise BadModel(f"{self.name}: {error}") from None
+                if head.scale == 1.0:
+                    raise BadModel(f"{self.name}: {error}") from None
+                self._scaled_before = True  # perhaps what enters the projection is scaled already, as in MiniCPM
+                return self.head
             self._head_checked = True
         return head
+
+    def _check_head(self, head: Head) -> None:
+        with self.turns.turn():
+            check_head(head, self.module, self.projection, self.kind)
 
     def in_encoder(self, layer: int) -> bool:
         """Whether a layer belongs to an encoder."""
@@ -236,21 +251,31 @@ class Backbone:
         if self.kind != "cloze":
             options["use_cache"] = cache is not None
         if cache is not None:
-            options["past_key_values"] = cache
+            options[cache_option(self.module)] = cache
         if position_ids is not None:
             options["position_ids"] = position_ids
         else:  # nothing is masked; saying so keeps transformers from guessing at padding
-            options["attention_mask"] = torch.ones_like(batch.input_ids)
+            past = 0 if cache is None else cache.get_seq_length()
+            options["attention_mask"] = batch.input_ids.new_ones(len(batch.input_ids), past + batch.input_ids.shape[1])
             if batch.decoder_input_ids is not None:
                 options["decoder_attention_mask"] = torch.ones_like(batch.decoder_input_ids)
         with self.turns.turn(), hooked([*hooks, before(self.projection, stop)]), self._running(batch):
             try:
-                self.module(**options)
+                with self.telling(() if self.own.rows_only else batch.queries):
+                    self.module(**options)
             except Reached:
                 if not seen:  # somebody else's hook ended the pass earlier
                     raise
                 return seen[0]
         raise BadModel(f"{self.name}: the forward pass does not use its output embeddings")
+
+    def telling(self, queries: Sequence[Query]) -> AbstractContextManager[None]:
+        """Around the model's own code: what it raises at these queries becomes one line; as it is where there are none.
+
+        Raises:
+            BadModel: it failed inside.
+        """
+        return telling(self.name, self.dtype, queries) if queries else nullcontext()
 
     @contextmanager
     def _running(self, batch: Batch) -> Iterator[None]:
@@ -299,6 +324,12 @@ class Backbone:
         if self.own.targets is not None:
             return self.own.targets[0 if self.in_encoder(layer) else 1]
         return (torch.arange(tokens) == tokens - 1).expand(rows, -1)
+
+
+def cache_option(module: nn.Module) -> str:
+    """By which name a forward pass takes its cache: from transformers 5.24 on another one than before."""
+    taken = inspect.signature(module.forward).parameters
+    return "cache" if "cache" in taken and "past_key_values" not in taken else "past_key_values"
 
 
 def _in_encoder_of(module: Any, layers: Sequence[Layer]) -> int:

@@ -23,6 +23,7 @@ from factneurons.models.types import Kind, Target
 _ROWS = 128
 _TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-3}
 _COARSE = 0.1
+_CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Head:
             weight.detach(),
             None if bias is None else bias.detach(),
             scale=1.0 / divisor if divisor else float(scale or 1.0),
-            cap=getattr(config, "final_logit_softcapping", None),
+            cap=next((cap for name in _CAPS if (cap := getattr(config, name, None))), None),
         )
 
     def _chunks(self, hidden: Tensor, targets: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:

@@ -41,7 +41,7 @@ def noting_shape(block: nn.Module) -> tuple[list[int], Registration]:
     shape = [0, 0]
 
     def note(module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
-        shape[:] = (inputs[0] if inputs else options["hidden_states"]).shape[:2]
+        shape[:] = (inputs[0] if inputs else options["hidden_states"]).shape[-3:-1]  # some carry several streams
 
     return shape, before(block, note, keywords=True)
 

@@ -7,7 +7,7 @@ the MLP are found by the same numbers: what reads the down-projection's output, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice, permutations
 from typing import Any
@@ -31,7 +31,7 @@ from factneurons.models.adapters import (
 )
 from factneurons.models.experts import JoinedExperts, form_of
 from factneurons.models.files import first_line
-from factneurons.models.hooks import after, hooked, stream_of
+from factneurons.models.hooks import Registration, after, before, hooked, stream_of
 
 _TRIAL = (1, 2, 3)
 _MOST = 20_000
@@ -79,7 +79,8 @@ def _of_mixture(module: nn.Module, kind: str) -> Adapter:
         BadModel: they are not at one place of one list of blocks, or a block has another MLP beside them.
     """
     base = getattr(module, "base_model", module)
-    lists = [(path, blocks) for path, blocks in _block_lists(base) if any(map(_joined_in, blocks))]
+    every = [(path, part) for path, part in base.named_modules() if isinstance(part, nn.ModuleList)]
+    lists = [(path, blocks) for path, blocks in every if any(map(_joined_in, blocks))]
     places = {place for _, blocks in lists for block in blocks for place in _joined_in(block)}
     if len(lists) != 1 or len(places) != 1:
         raise BadModel(f"the experts of this {kind} model are not at one place in one list of blocks")
@@ -142,7 +143,8 @@ def _by_structure(module: nn.Module, kind: str) -> Adapter:
     base = getattr(module, "base_model", module)
     hidden = _hidden_size(module)
     lists = [(path, blocks) for path, blocks in _block_lists(base) if any(_candidates(path, blocks[0], hidden))]
-    seen = _trial_pass(module, kind, [blocks[0] for _, blocks in lists]) if lists else {}
+    ends = [block for _, blocks in lists for block in (blocks[0], blocks[-1])]
+    seen = _trial_pass(module, kind, ends) if lists else {}
     every = [row for path, blocks in lists for row in islice(_candidates(path, blocks[0], hidden), _MOST + 1)]
     fitting: list[Adapter] = []
     for functional in (False, True):
@@ -172,7 +174,9 @@ def _of_both(module: Any, fitting: list[Adapter]) -> list[Adapter]:
 
 def _fitting(module: nn.Module, found: list[Adapter], seen: dict[nn.Module, _Passed]) -> list[Adapter]:
     """What fits; of that what fits to the bit, for tiny values hardly tell gate and up-projection apart."""
-    judged = [(row, _deviation(layers_of(module, row)[0], row, seen)) for row in found if _fits(module, row)]
+    layers = [(row, layers_of(module, row)) for row in found if _fits(module, row)]
+    # The first blocks of some make their gates sparse (Gemma 3n), so that the last one shows what the MLP is.
+    judged = [(row, min(_deviation(of[place], row, seen) for place in (0, -1))) for row, of in layers]
     best = min((error for _, error in judged), default=None)
     fitting = {
         (row.blocks, row.down, row.up, row.gate): row  # which of two equal activation modules it is does not matter
@@ -194,6 +198,62 @@ def _with_norms(layer: Layer, row: Adapter, seen: dict[nn.Module, _Passed]) -> A
         elif left is not None and _same(seen[child].gave, left):
             after_residual = path
     return replace(row, after_mlp=after_mlp, after_residual=after_residual)
+
+
+@torch.enable_grad()
+def with_factors(module: nn.Module, layers: list[Layer]) -> list[Layer]:
+    """The layers with what their outputs are multiplied by before they are added; as they are where it is no number.
+
+    Only the addition leads from an MLP's output to the sum, so a slope of the sum is the same slope times that number.
+    """
+    if any(parameter.is_meta for parameter in module.parameters()):
+        return layers
+    leaves: dict[int, Tensor] = {}
+    sums: dict[int, Tensor] = {}
+
+    def leaf(number: int) -> Callable[..., Tensor]:
+        def hook(part: nn.Module, inputs: Any, output: Any) -> Tensor:
+            return leaves.setdefault(number, stream_of(output).detach().requires_grad_(True))
+
+        return hook
+
+    def note(number: int) -> Callable[..., None]:
+        def hook(part: nn.Module, inputs: Any, *output: Any) -> None:
+            sums.setdefault(number, stream_of(output[0] if output else inputs))
+
+        return hook
+
+    hooks = []
+    for number, layer in enumerate(layers):
+        hooks.append(after(layer.after_mlp or layer.down, leaf(number)))
+        total = layer.after_residual
+        hooks.append(after(layer.block, note(number)) if total is None else before(total, note(number)))
+    try:
+        _try_tokens(module, hooks)
+    except MODEL_ERRORS:  # it is tried again, and told, by whoever asks it
+        return layers
+    return [replace(layer, factor=_factor(leaves.get(number), sums.get(number))) for number, layer in enumerate(layers)]
+
+
+def _factor(leaf: Tensor | None, total: Tensor | None) -> float:
+    if leaf is None or total is None or not total.requires_grad:
+        return 1.0
+    weights = torch.randn(total.shape, generator=torch.Generator().manual_seed(0)).to(total)
+    try:
+        slope = torch.autograd.grad((total * weights).sum(), leaf)[0].reshape(total.shape)
+    except MODEL_ERRORS:
+        return 1.0
+    factor = float((slope * weights).double().sum() / weights.double().square().sum())
+    fits = torch.allclose(slope, factor * weights, rtol=1e-2, atol=1e-4)
+    return factor if fits and abs(factor - 1.0) > 1e-3 else 1.0
+
+
+def _try_tokens(module: Any, hooks: Iterable[Registration]) -> None:
+    """A few tokens through the whole model."""
+    ids = torch.tensor([_TRIAL], device=next(module.parameters()).device)
+    of_decoder = {"decoder_input_ids": ids} if getattr(module.config, "is_encoder_decoder", False) else {}
+    with hooked(hooks):
+        module(input_ids=ids, **of_decoder)
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
@@ -271,11 +331,8 @@ def _trial_pass(module: nn.Module, kind: str, blocks: list[nn.Module]) -> dict[n
         if part not in seen and inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
             seen[part] = _Passed(inputs[0].detach().clone(), output.detach().clone())
 
-    ids = torch.tensor([_TRIAL], device=next(module.parameters()).device)
-    options: dict[str, Any] = {"decoder_input_ids": ids} if getattr(module.config, "is_encoder_decoder", False) else {}
     try:
-        with hooked([after(part, note) for part in noted]):
-            module(input_ids=ids, **options)
+        _try_tokens(module, [after(part, note) for part in noted])
     except MODEL_ERRORS as error:
         raise BadModel(
             f"no MLP was found in this {kind} model, for a trial pass over {len(_TRIAL)} tokens fails in the model "

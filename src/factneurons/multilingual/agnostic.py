@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.attribution.types import AnyFloats, KnowledgeNeurons
 from factneurons.draws import random_numbers

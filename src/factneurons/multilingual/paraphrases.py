@@ -22,7 +22,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from factneurons.attribution.methods import attribute_all, threshold_for
+from factneurons.attribution.attribute import attribute_all
+from factneurons.attribution.methods import threshold_for
 from factneurons.attribution.selection import coarse_set
 from factneurons.attribution.settings import AttributionSettings, SelectionSettings
 from factneurons.errors import BadSetting

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import DynamicCache
 
+from factneurons.models.backbone import cache_option
 from factneurons.models.hooks import Registration, before, hooked
 from factneurons.models.model import Model
 from factneurons.models.types import Neuron, Query
@@ -124,7 +125,7 @@ class Passes:
             cache = DynamicCache()
             body = self.model.backbone.module.base_model
             ids, attention = self.questions.input_ids[rows, :-1], self.questions.attention[rows, :-1]
-            body(input_ids=ids, attention_mask=attention, past_key_values=cache, use_cache=True)
+            body(input_ids=ids, attention_mask=attention, use_cache=True, **{cache_option(body): cache})
             layers: list[Any] = cache.layers
             parts.append([(layer.keys, layer.values) for layer in layers])
         self._kept = [
@@ -182,7 +183,7 @@ class Passes:
             "input_ids": asked.input_ids[torch.arange(len(rows)), asked.targets][:, None],
             "attention_mask": torch.cat([before_target[:, :longest], torch.ones(len(rows), 1, dtype=torch.long)], 1),
             "position_ids": asked.targets[:, None],
-            "past_key_values": cache,
+            cache_option(self.model.backbone.module): cache,
         }
 
     def _suppressing(self, place: Tensor, on: Tensor) -> list[Registration]:

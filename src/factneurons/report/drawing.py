@@ -121,5 +121,7 @@ def _config(color: str, font: str) -> dict[str, Any]:
             "labelLimit": 320,
             "symbolOpacity": 1,
         },
+        "header": {"labelColor": color, "titleColor": color, "labelFontSize": 12},
+        "text": {"color": color},
         "title": {"color": color, "fontSize": 15, "anchor": "start", "offset": 12, "fontWeight": 600},
     }

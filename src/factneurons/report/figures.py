@@ -215,8 +215,11 @@ def effects(findings: Findings, action: str) -> Figure | None:
         (neurons, prompts, numbers.with_range(interval, numbers.change), numbers.count(interval.n))
         for neurons, prompts, interval in measured
     )
-    verb = {"suppress": "Suppressing neurons", "enhance": "Enhancing neurons"}[action]
-    caption = f"Values {VALUES[action]}. Points: mean over facts; lines: 95% bootstrap interval, subjects resampled."
+    verb = {"suppress": "What suppressing neurons does", "enhance": "What enhancing neurons does"}[action]
+    caption = (
+        f"The change of the answer's probability with the neurons' values {VALUES[action]}. Points: mean over facts;"
+        " lines: 95% bootstrap interval, subjects resampled. Matched: as many, of the same layers, as strong."
+    )
     columns = ("neurons", "asked", "change of P(answer)", "facts")
     return Figure(f"effect_of_{action}", verb, caption, chart, columns, rows)
 

@@ -148,7 +148,7 @@ def could_tell(test: Tested | RungTest, count: int, thing: str = "subject") -> s
     if test.verdict != "cannot tell":
         return ""
     if test.smallest_p is None:
-        return f"no {thing} to tell it by"
+        return f"no {thing} was measured"
     of, smallest = counted(count, thing), numbers.p_value(test.smallest_p)
     if test.smallest_p <= SIGNIFICANCE:
         return f"with {of} p could have been as small as {smallest}: a clear difference would have been seen"

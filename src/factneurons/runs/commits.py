@@ -43,6 +43,8 @@ PLACES = 1000
 """So many places of the stream are merged into one commit at most, about."""
 Span = tuple[int, int]
 """The rows from the first of these on up to the second, without it."""
+Pieces = Sequence[Mapping[str, int]]
+"""Table -> rows, of every commit that was put together in one, in their order; of a single commit its own."""
 _Seen = TypeVar("_Seen")
 
 
@@ -103,6 +105,14 @@ class Commit:
         """How many places of the stream it takes."""
         return len(self.facts) + len(self.records)
 
+    @property
+    def pieces(self) -> Pieces:
+        """How many rows it has of each table, and where the commits in it begin and end."""
+        single = [spans for name, spans in self.replaces.items() if not _is_merged(name)]
+        if not single:
+            return [{table: part.rows for table, part in self.parts.items()}]
+        return [{table: last - first for table, (first, last) in spans.items()} for spans in single]
+
     @classmethod
     def from_bytes(cls, data: bytes, path: Path) -> Commit:
         """Read commit.json.
@@ -151,12 +161,12 @@ def commit_folders(folder: Path) -> list[tuple[int, Path]]:
         BadRun: the folder that holds them is missing.
     """
     found = all_folders(folder)
-    replaced = {name for inner in found if _is_merged(inner) for name in _replaced_by(inner)}
+    replaced = {name for inner in found if _is_merged(inner.name) for name in _replaced_by(inner)}
     return sorted((int(inner.name.partition("-")[0]), inner) for inner in found if inner.name not in replaced)
 
 
-def _is_merged(inner: Path) -> bool:
-    return "-merged" in inner.name
+def _is_merged(name: str) -> bool:
+    return "-merged" in name
 
 
 def merged_name(group: int, stage: str, version: int) -> str:
@@ -189,7 +199,7 @@ def moved_to(path: Path) -> tuple[Path, Span] | None:
 
     def look() -> tuple[Path, Span] | None:
         for _, inner in commit_folders(path.parent.parent.parent):
-            if path.parent.name in (_replaced_by(inner) if _is_merged(inner) else ()):
+            if path.parent.name in (_replaced_by(inner) if _is_merged(inner.name) else ()):
                 spans = read_commit(inner).replaces[path.parent.name]
                 return (inner / path.name, spans[path.stem]) if path.stem in spans else None
         return None
@@ -248,7 +258,7 @@ def new_commits(folder: Path, stage: str, known: Container[str]) -> Iterator[tup
 def next_number(folder: Path) -> int:
     """A number after those of all commits."""
     folders = commit_folders(folder)
-    return max((number + (PLACES if _is_merged(inner) else 1) for number, inner in folders), default=1)
+    return max((number + (PLACES if _is_merged(inner.name) else 1) for number, inner in folders), default=1)
 
 
 def write_commit(

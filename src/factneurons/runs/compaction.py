@@ -12,13 +12,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from factneurons.errors import BadRun
 from factneurons.runs.commits import (
@@ -37,6 +37,8 @@ from factneurons.runs.commits import (
     undisturbed,
 )
 from factneurons.runs.counts import Counts
+from factneurons.runs.files import sha256_of
+from factneurons.runs.parts import in_one_file, read_batches
 from factneurons.runs.tables import table_named
 
 
@@ -80,7 +82,7 @@ def _merge(folder: Path, stage: str, group: int, members: Sequence[Path], worker
     replaces: dict[str, dict[str, Span]] = {}
     parts, files = {}, {}
     for table in sorted({name for commit, _ in commits for name in commit.parts}):
-        rows, read = 0, []
+        rows = 0
         for commit, inner in commits:
             for name, spans in {inner.name: {}, **commit.replaces}.items():
                 own = replaces.setdefault(name, {})
@@ -89,10 +91,8 @@ def _merge(folder: Path, stage: str, group: int, members: Sequence[Path], worker
             if table in commit.parts:
                 replaces[inner.name][table] = (rows, rows + commit.parts[table].rows)
                 rows += commit.parts[table].rows
-                read.append(_checked(inner / f"{table}.parquet", table, commit.parts[table]))
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.concat_tables(read), sink, compression="zstd")
-        files[table] = sink.getvalue().to_pybytes()
+        read = (_checked(inner, table, commit.parts[table]) for commit, inner in commits if table in commit.parts)
+        files[table] = in_one_file(chain.from_iterable(read), table_named(table))
         parts[table] = Part(rows, hashlib.sha256(files[table]).hexdigest())
     first = commits[0][0]
     merged = replace(
@@ -107,12 +107,12 @@ def _merge(folder: Path, stage: str, group: int, members: Sequence[Path], worker
     publish(folder, merged, files, worker, merged_name(group, stage, version + 1))
 
 
-def _checked(path: Path, name: str, part: Part) -> pa.Table:
+def _checked(inner: Path, name: str, part: Part) -> Iterator[pa.Table]:
     """The rows of a part, if they are those that were written."""
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != part.sha256:
+    path = inner / f"{name}.parquet"
+    if sha256_of(path) != part.sha256:
         raise BadRun(f"{path}: it was changed after it was written, so it is not merged with others")
-    return table_named(name).from_arrow(pq.read_table(pa.BufferReader(data)))
+    return read_batches(path, table_named(name))
 
 
 def _take_away(folder: Path, stage: str, worker: str) -> None:

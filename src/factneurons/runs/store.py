@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from factneurons.errors import BadRun, FactneuronsError
+from factneurons.errors import BadRun, FactneuronsError, warn
 from factneurons.facts.types import Fact
 from factneurons.runs.commits import (
     PARTS,
     UNFINISHED,
     Commit,
     FactName,
+    Pieces,
     all_folders,
-    moved_to,
     next_number,
     read_commits,
     undisturbed,
@@ -32,16 +31,16 @@ from factneurons.runs.counts import Counts, Summary
 from factneurons.runs.files import disk_errors_in_one_line, replace_file
 from factneurons.runs.leases import LEASES, Lease
 from factneurons.runs.manifest import Manifest, State, joined
+from factneurons.runs.parts import gathered, read_batches, read_rows
 from factneurons.runs.sharing import Share
 from factneurons.runs.skips import Skip
 from factneurons.runs.tables import table_named
 from factneurons.runs.workers import WORKERS
-from factneurons.tables import Row, Table
+from factneurons.tables import Row
 
 MANIFEST = "manifest.json"
 _FOLDERS = (PARTS, UNFINISHED, WORKERS, LEASES)
 _OWN_NAMES = {MANIFEST, "lock", *_FOLDERS}  # older versions had a lock
-_ROWS_AT_ONCE = 50_000
 
 
 class Run:
@@ -194,7 +193,7 @@ class Run:
             BadRun: a part is missing or damaged.
         """
         table = table_named(name)
-        parts = [_read(path, table) for path in self._part_files(name)]
+        parts = [batch for path in self._part_files(name) for batch in read_batches(path, table)]
         whole = pa.concat_tables(parts) if parts else table.schema.empty_table()
         frame: pd.DataFrame = whole.sort_by([(key, "ascending") for key in table.sort_keys]).to_pandas()
         return frame
@@ -207,17 +206,11 @@ class Run:
             BadRun: a part is missing or damaged.
         """
         table = table_named(name)
-        waiting: list[pa.Table] = []
-        for path in self._part_files(name):
-            waiting.append(_read(path, table, columns))
-            if sum(len(part) for part in waiting) >= _ROWS_AT_ONCE:
-                yield pa.concat_tables(waiting).to_pandas()
-                waiting = []
-        if waiting:
-            yield pa.concat_tables(waiting).to_pandas()
+        batches = (batch for path in self._part_files(name) for batch in read_batches(path, table, columns))
+        return (batch.to_pandas() for batch in gathered(batches))
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
-        """The rows of a table as they were written, one part in memory at a time.
+        """The rows of a table as they were written, a few in memory at a time.
 
         Raises:
             BadSetting: there is no table of that name.
@@ -225,20 +218,22 @@ class Run:
         """
         table = table_named(name)
         for path in self._part_files(name):
-            yield from _rows(path, table)
+            yield from read_rows(path, table)
 
     def committed(self, stage: str, *names: str) -> Iterator[dict[str, list[dict[str, Any]]]]:
-        """The rows of several tables that belong together, one commit of a stage in memory at a time.
+        """The rows of several tables that belong together, those of a few facts in memory at a time.
+
+        They come as the facts were committed, also from commits that were merged since.
 
         Raises:
             BadSetting: there is no table of that name.
             BadRun: a part is missing or damaged.
         """
         tables = [table_named(name) for name in names]
-        for inner, parts in self._listing(stage):
-            yield {
-                each.name: _rows(inner / f"{each.name}.parquet", each) if each.name in parts else [] for each in tables
-            }
+        for inner, pieces in self._listing(stage):
+            rows = {each.name: read_rows(inner / f"{each.name}.parquet", each) for each in tables}
+            for piece in pieces:
+                yield {name: list(islice(rows[name], piece.get(name, 0))) for name in names}
 
     def set_state(self, stage: str, state: State) -> None:
         """Write down that a stage is running, done or interrupted, with its counts.
@@ -289,11 +284,13 @@ class Run:
         return self._share
 
     def _part_files(self, name: str) -> Iterator[Path]:
-        return (inner / f"{name}.parquet" for inner, parts in self._listing() if name in parts)
+        return (
+            inner / f"{name}.parquet" for inner, pieces in self._listing() if any(name in piece for piece in pieces)
+        )
 
-    def _listing(self, stage: str | None = None) -> list[tuple[Path, tuple[str, ...]]]:
-        """Every commit's folder, with the tables that it has rows of."""
-        return undisturbed(lambda: [(inner, tuple(each.parts)) for each, inner in read_commits(self.folder, stage)])
+    def _listing(self, stage: str | None = None) -> list[tuple[Path, Pieces]]:
+        """Every commit's folder, with the numbers of rows in it."""
+        return undisturbed(lambda: [(inner, each.pieces) for each, inner in read_commits(self.folder, stage)])
 
     def _count_from_commits(self) -> None:
         for stage in self.manifest.stages:
@@ -333,7 +330,7 @@ def _only_told(stage: str) -> Iterator[None]:
     try:
         yield
     except FactneuronsError as error:
-        warnings.warn(f"the parts of {stage} were not put together: {error}", stacklevel=2)
+        warn(f"the parts of {stage} were not put together: {error}")
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -360,21 +357,3 @@ def _make(folder: Path, *, parents: bool = False) -> None:
     except FileExistsError:  # another worker has made it just now
         if not folder.is_dir():
             raise
-
-
-def _rows(path: Path, table: Table[Any]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = _read(path, table).to_pylist()
-    return rows
-
-
-def _read(path: Path, table: Table[Any], columns: Sequence[str] | None = None) -> pa.Table:
-    names = table.stored_names(columns)
-    try:
-        with pq.ParquetFile(path) as file:  # parts are small: threads cost more than they save
-            return table.from_arrow(file.read(names, use_threads=False), columns)
-    except (OSError, pa.ArrowException) as error:
-        found = moved_to(path) if not path.exists() else None
-        if found is None:
-            raise BadRun(f"{path} is missing or damaged: {str(error).splitlines()[0]}") from error
-    merged, (first, last) = found
-    return _read(merged, table, columns).slice(first, last - first)

@@ -89,7 +89,7 @@ def test_an_error_below_leaves_no_hooks(shared_model, new_query, hooks_of, monke
         raise ValueError("below")
 
     monkeypatch.setattr(model.backbone.layers[1].block.attn, "forward", throw)
-    with pytest.raises(ValueError, match="below"):
+    with pytest.raises(BadModel, match="fails: ValueError: below"):
         target_activations(model.backbone, [new_query("causal")])
     assert hooks_of(model.backbone.module) == {}
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from factneurons.attribution.methods import attribute_all
+from factneurons.attribution.attribute import attribute_all
 from factneurons.attribution.settings import AttributionSettings
 from factneurons.errors import OutOfMemory
+from factneurons.models.failures import is_out_of_memory
 from factneurons.models.passes.capture import capture
 from factneurons.models.passes.memory import (
     as_one_line,
     budget_bytes,
     in_parts,
-    is_out_of_memory,
     model_bytes,
     row_budget,
     row_bytes,

@@ -50,10 +50,11 @@ def test_the_example_is_a_prompt_that_was_asked(reading, findings):
 def test_five_sentences_four_numbers_one_picture(reading, findings):
     sentences = said(reading, findings)
     assert len(sentences) == 5
-    assert "24 facts were put" in sentences[0]
+    assert "asked for 24 facts" in sentences[0]
     assert f"knows {findings.known} of them" in sentences[1]
     assert numbers.half(findings.neurons.median) in sentences[2]
-    assert numbers.change(findings.effect("knowledge", "suppress", "related").relative.value) in sentences[3]
+    share = findings.effect("knowledge", "suppress", "related").relative.value
+    assert f"falls by {numbers.percent(-share)} on average" in sentences[3]
     assert f"{findings.degeneracy.having} of {findings.degeneracy.searched}" in sentences[4]
     assert len(tiles_of(findings)) == 4
     assert picture_of(figures_of(reading, findings)).name == "effect_of_suppress"

@@ -82,7 +82,7 @@ def test_models_of_one_family_are_told_together(folder):
     )  # fmt: skip
     assert "Training: gpt2" in page
     assert "2,048 neurons" in page
-    assert "no model to tell it by" in page
+    assert "no model was measured" in page
     assert "<bdi><b></bdi>" not in page
 
 

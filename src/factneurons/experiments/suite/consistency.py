@@ -57,7 +57,7 @@ MEASURES = {
 
 def prepare(study: Study) -> Work:
     """Agreement under every method, then the sets of the first method, on one fact."""
-    from factneurons.attribution.methods import attribute_all
+    from factneurons.attribution.attribute import attribute_all
     from factneurons.multilingual.paraphrases import consistency_of
 
     def work(fact: Fact) -> Iterator[Measured]:

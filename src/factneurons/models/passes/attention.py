@@ -69,19 +69,30 @@ def _row_attention(
     scaling: float | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
+    s_aux: Tensor | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
-    """Attention of rows [items, heads, rows * n, size] over the stored prefix and, causally, over their own n."""
+    """Attention of rows [items, heads, rows * n, size] over the stored prefix and, causally, over their own n.
+
+    With `s_aux` [heads] a part of each row's attention goes nowhere (GPT-OSS's sinks); values may have their own size.
+    """
     prefix = _PREFIX.get()
     strange = [name for name, value in options.items() if value is not None and name not in _IGNORED]
     if prefix is None or any(isinstance(options[name], (Tensor, float)) for name in strange):
         raise Unsupported(f"attention with {', '.join(strange) or 'no prefix'}")
     layer = module.layer_idx
     assert isinstance(layer, int)
+    items, heads, total, size = query.shape
     keys, values = prefix.keys[layer], prefix.values[layer]
+    if key.shape[-2] > total:  # the model made them of what it keeps: the prefix's come first
+        before = key.shape[-2] - total
+        keys, values, key, value = (
+            *(part[:, :, :before] for part in (key, value)),
+            key[:, :, before:],
+            value[:, :, before:],
+        )
     length, n = keys.shape[-2], prefix.positions.shape[1]
     prefix.calls += 1
-    items, heads, total, size = query.shape
     shared = key.shape[1]
     group, rows = heads // shared, total // n
     query = query * (size**-0.5 if scaling is None else scaling)
@@ -90,7 +101,7 @@ def _row_attention(
     hidden = prefix.hidden_keys(length, sliding_window)
     if hidden is not None:
         scores = scores.masked_fill(hidden[:, None, None, None].to(scores.device), float("-inf"))
-    own_keys, own_values = (part.view(items, shared, 1, rows, n, size) for part in (key, value))
+    own_keys, own_values = (part.view(items, shared, 1, rows, n, part.shape[-1]) for part in (key, value))
     own_query = query.view(items, shared, group, rows, n, size)
     if n == 1:
         own = _capped((own_query * own_keys).sum(-1, keepdim=True), softcap)
@@ -98,12 +109,15 @@ def _row_attention(
         unseen = torch.ones(n, n, dtype=torch.bool, device=query.device)
         unseen = unseen.triu(1) | unseen.tril(-(sliding_window or n))
         own = _capped(own_query @ own_keys.transpose(-1, -2), softcap).masked_fill(unseen, float("-inf"))
-    weights = torch.softmax(torch.cat([scores, own], -1), -1, dtype=_softmax_dtype(query)).to(query.dtype)
+    parts = [scores, own]
+    if s_aux is not None:
+        parts.append(s_aux.view(1, shared, group, 1, 1, 1).to(own).expand(items, -1, -1, rows, n, -1))
+    weights = torch.softmax(torch.cat(parts, -1), -1, dtype=_softmax_dtype(query)).to(query.dtype)
     from_prefix = weights[..., :length].reshape(items, shared, group * total, length) @ values
-    own_part = weights[..., length:]
+    own_part = weights[..., length : length + n]
     mixed = own_part * own_values if n == 1 else own_part @ own_values
-    result = from_prefix.view(items, shared, group, rows, n, size) + mixed
-    return result.reshape(items, heads, total, size).transpose(1, 2).contiguous(), None
+    result = from_prefix.view(items, shared, group, rows, n, value.shape[-1]) + mixed
+    return result.reshape(items, heads, total, value.shape[-1]).transpose(1, 2).contiguous(), None
 
 
 def _capped(scores: Tensor, softcap: float | None) -> Tensor:
@@ -164,21 +178,28 @@ def own_attention(backbone: Backbone, prefix: Prefix) -> Iterator[None]:
         raise Unsupported("attention that does not go through the registry")
 
 
-def prefix_cache(layers: int, length: int) -> Cache:
-    """A cache of `length` tokens that holds none of them: the attention function reads the prefix itself."""
-    return Cache(layers=[_NoPrefixLayer(length) for _ in range(layers)])
+def prefix_cache(prefix: Prefix, length: int) -> Cache:
+    """A cache of `length` tokens that hands none of them back: the attention function reads the prefix itself."""
+    kept = zip(prefix.keys, prefix.values, strict=True)
+    return Cache(layers=[_PrefixLayer(keys, values, length) for keys, values in kept])
 
 
-class _NoPrefixLayer(DynamicLayer):
-    """Hands back only the new keys and values."""
+class _PrefixLayer(DynamicLayer):
+    """Hands back only the new keys and values; or all, where what is kept may be what keys and values are made of.
 
-    def __init__(self, length: int) -> None:
+    DeepSeek's attention keeps a vector that both are made of, and the part of keys that is rotated: of two sizes.
+    """
+
+    def __init__(self, keys: Tensor, values: Tensor, length: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._length = length
+        self._kept, self._length = (keys, values), length
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        return key_states, value_states
+        keys, values = self._kept
+        if keys.shape[-1] == values.shape[-1]:
+            return key_states, value_states
+        return torch.cat([keys, key_states], -2), torch.cat([values, value_states], -2)
 
     def get_seq_length(self, *_: Any) -> int:
         return self._length

@@ -129,7 +129,10 @@ def capture(
         against=torch.tensor([[each.token_id] for each in others if each], device=rows.device) if contrast else None,
         log_probabilities=log_probabilities.view(targets.shape),
         activations=seen.activation,
-        residuals=[total - own for total, own in zip(seen.total, seen.own, strict=True)],
+        residuals=[
+            total - (own if layer.factor == 1.0 else layer.factor * own)
+            for total, own, layer in zip(seen.total, seen.own, backbone.layers, strict=True)
+        ],
         keys=_stored(cache, "keys"),
         values=_stored(cache, "values"),
         outputs=seen.outputs,

@@ -13,7 +13,7 @@ from torch import Tensor
 from factneurons.models.backbone import Backbone
 from factneurons.models.passes.capture import Capture
 from factneurons.models.passes.plain import run_changed
-from factneurons.models.passes.rows import run_rows
+from factneurons.models.passes.rows import fitting_rows, run_rows
 from factneurons.models.threads import Change
 from factneurons.models.types import Target
 
@@ -57,7 +57,8 @@ def gated_rows(
     flat = hidden.reshape(-1, hidden.shape[-1])
     wanted, other = captured.goal(count)
     values, heads = backbone.head.value_and_gradient(flat.detach(), wanted, target, other)
-    return values.view(items, count), list(torch.autograd.grad(flat, gates, heads))
+    with fitting_rows():
+        return values.view(items, count), list(torch.autograd.grad(flat, gates, heads))
 
 
 def gated_plain(
@@ -73,6 +74,8 @@ def gated_plain(
             flat.detach(), wanted[part], target, None if other is None else other[part]
         )
         all_values.append(values.to(wanted.device))
-        for gradient, found in zip(gradients, torch.autograd.grad(flat, gates, heads), strict=True):
+        with backbone.telling(captured.batch.queries):
+            slopes = torch.autograd.grad(flat, gates, heads)
+        for gradient, found in zip(gradients, slopes, strict=True):
             gradient += found
     return torch.cat(all_values).view(items, count), gradients

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import DynamicCache
 
-from factneurons.models.backbone import Backbone
+from factneurons.models.backbone import Backbone, cache_option
 from factneurons.models.hooks import Registration, before, hooked, noting_shape
 from factneurons.models.passes.capture import stores_keys
 from factneurons.models.passes.matmul import fast_products
@@ -68,7 +68,7 @@ def _taken(backbone: Backbone) -> Collection[str]:
 
 
 def _has_cache(backbone: Backbone) -> bool:
-    return "past_key_values" in _taken(backbone) and stores_keys(backbone)
+    return cache_option(backbone.module) in _taken(backbone) and stores_keys(backbone)
 
 
 def _together(backbone: Backbone, prompts: Sequence[Sequence[int]], tokens: int) -> Iterator[list[int]]:
@@ -140,7 +140,7 @@ class _Rows:
             places = (self._mask.cumsum(1) - 1).clamp(0, most)
             options["position_ids"] = places[:, -options["input_ids"].shape[1] :]
         if self._cache is not None:
-            options |= {"past_key_values": self._cache, "use_cache": True}
+            options |= {cache_option(self._backbone.module): self._cache, "use_cache": True}
         if "logits_to_keep" in self._takes:
             options["logits_to_keep"] = 1
         with self._backbone.turns.turn():

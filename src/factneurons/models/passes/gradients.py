@@ -10,7 +10,7 @@ from torch import Tensor
 from factneurons.models.backbone import Backbone
 from factneurons.models.passes.capture import Capture
 from factneurons.models.passes.plain import run_plain
-from factneurons.models.passes.rows import run_rows
+from factneurons.models.passes.rows import fitting_rows, run_rows
 from factneurons.models.types import Target
 
 Points = Sequence[Tensor | None]
@@ -32,7 +32,8 @@ def row_gradients(backbone: Backbone, captured: Capture, points: Points, target:
     flat = torch.cat([rows.reshape(-1, size) for rows in hidden])
     values, heads = backbone.head.value_and_gradient(flat.detach(), *_goals(captured, hidden, target))
     used = [point for point in points if point is not None]
-    found = iter(torch.autograd.grad(flat, used, heads))
+    with fitting_rows():
+        found = iter(torch.autograd.grad(flat, used, heads))
     parts = iter(values.split([rows.shape[0] * rows.shape[1] for rows in hidden]))
     return (
         [None if point is None else next(parts).view(point.shape[:2]) for point in points],
@@ -103,5 +104,6 @@ def _plain_layer(
             flat.detach(), wanted[part], target, None if other is None else other[part]
         )
         all_values.append(values.to(point.device))
-        gradient += torch.autograd.grad(flat, point, heads, retain_graph=True)[0]
+        with backbone.telling(captured.batch.queries):
+            gradient += torch.autograd.grad(flat, point, heads, retain_graph=True)[0]
     return torch.cat(all_values).view(items, count), gradient

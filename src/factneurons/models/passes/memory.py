@@ -11,6 +11,7 @@ import torch
 
 from factneurons.errors import OutOfMemory
 from factneurons.models.backbone import Backbone
+from factneurons.models.failures import is_out_of_memory
 from factneurons.models.passes.capture import Capture
 
 _Thing = TypeVar("_Thing")
@@ -22,7 +23,6 @@ _HIDDEN_COPIES = 9
 _NEURON_COPIES = 3
 _GATED_COPIES = 5
 _REMEDY = "use a smaller model, a lower precision or a machine with more memory"
-_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 def row_bytes(backbone: Backbone, prompt_tokens: int) -> int:
@@ -124,10 +124,3 @@ def _make_room() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in _MESSAGES)

@@ -14,7 +14,8 @@ by `plain.py`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,9 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from factneurons.errors import MODEL_ERRORS
 from factneurons.models.adapters import Layer
 from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
+from factneurons.models.failures import is_out_of_memory
 from factneurons.models.hooks import Registration, after, before, stream_of, with_stream
 from factneurons.models.passes.attention import Prefix, Unsupported, own_attention, prefix_cache
 from factneurons.models.passes.capture import Capture
@@ -49,12 +52,27 @@ class Multiplied:
         return changed
 
 
+@contextmanager
+def fitting_rows() -> Iterator[None]:
+    """Around rows on their way, or back: what blocks raise that are run in a way they do not know.
+
+    Raises:
+        Unsupported: they have raised something.
+    """
+    try:
+        yield
+    except MODEL_ERRORS as error:
+        if is_out_of_memory(error):
+            raise
+        raise Unsupported(f"its blocks do not run on rows alone: {type(error).__name__}") from error
+
+
 def block_output(layer: Layer, residual: Tensor, value: Tensor) -> Tensor:
     """The block's output at the target positions when its down-projection reads `value`."""
     own = layer.down.forward(value)  # not the call: hooks on the projection mean the carried rows
     if layer.after_mlp is not None:
         own = layer.after_mlp(own)
-    total = residual + own
+    total = residual + (own if layer.factor == 1.0 else layer.factor * own)
     return total if layer.after_residual is None else layer.after_residual(total)  # type: ignore[no-any-return]
 
 
@@ -91,7 +109,7 @@ def run_rows(
             hooks.append(before(layer.down, _changing(carried.changed, changes[number], below)))
         if start is not None:
             below = (*below, start.shape[1])
-    with backbone.carrying_rows():
+    with backbone.carrying_rows(), fitting_rows():
         hidden = carried.to_head(hooks)
     parts = iter(carried.split(hidden, below))
     return [None if start is None else next(parts) for start in starts]
@@ -134,8 +152,9 @@ class _Tokens:
         captured, positions = self.captured, self.captured.positions
         longest = int(positions[:, 0].max())
         batch = Batch(captured.batch.queries, captured.batch.input_ids[captured.rows[:, None], positions], None)
-        cache = prefix_cache(self.backbone.layer_count, longest)
-        with own_attention(self.backbone, _prefix(captured, longest)):
+        prefix = _prefix(captured, longest)
+        cache = prefix_cache(prefix, longest)
+        with own_attention(self.backbone, prefix):
             return self.backbone.to_head(batch, hooks=hooks, cache=cache, position_ids=positions)
 
     def split(self, hidden: Tensor, counts: Sequence[int]) -> Sequence[Tensor]:
@@ -249,7 +268,12 @@ def _names_of_arguments(forward: Callable[..., Any]) -> tuple[str, ...]:
 def _tiled(name: str, value: Any, n: int, rows: int) -> Any:
     """Position information of n tokens repeated for every row of n tokens."""
     if isinstance(value, tuple) and name == "position_embeddings":
-        return tuple(_tiled("position_ids", part, n, rows) for part in value)
-    if isinstance(value, Tensor) and name == "position_ids" and value.dim() >= 2 and value.shape[1] == n:
+        return tuple(_tiled(name, part, n, rows) for part in value)
+    if (
+        isinstance(value, Tensor)
+        and name in ("position_ids", "position_embeddings")
+        and value.dim() >= 2
+        and value.shape[1] == n
+    ):
         return value.repeat(1, rows, *[1] * (value.dim() - 2))
     return value

@@ -70,7 +70,9 @@ def spread_gradients(
             goal, kind, against = _goal(captured, part, target)
             value, heads = backbone.head.value_and_gradient(at_target.detach(), goal, kind, against)
             values.append(value)
-            for slope, found in zip(slopes, _grad(at_target, used, heads), strict=True):
+            with backbone.telling(captured.batch.queries):
+                own = _grad(at_target, used, heads)
+            for slope, found in zip(slopes, own, strict=True):
                 slope += found
     each = iter(slopes)
     return torch.cat(values), [None if leaf is None else next(each) for leaf in leaves]

@@ -65,7 +65,8 @@ def whole_gradients(
             wanted, other = captured.subset(part).goal()
             _, heads = backbone.head.value_and_gradient(at_targets.detach(), wanted, target, other)
             if at_targets.requires_grad:
-                found = torch.autograd.grad(at_targets, seen, heads, materialize_grads=True)
+                with backbone.telling(batch.queries):
+                    found = torch.autograd.grad(at_targets, seen, heads, materialize_grads=True)
             else:  # a hook holds all that neurons reach
                 found = tuple(torch.zeros_like(value) for value in seen)
         for layer, (value, slope) in enumerate(zip(seen, found, strict=True)):

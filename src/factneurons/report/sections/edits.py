@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PAGE = "edit.html"
 
-_STATES = ("before", "after the edit", "after the same edit of random neurons")
+_STATES = ("before", "after the edit", "the same edit of random neurons")
 _DRAWN = {"success rate": "Where the new answer comes first", "old answer first": "Where the old answer comes first"}
 _PROMPTS = ("edit", "paraphrases", "negated", "other languages", "reverse", "synonyms")
 _LISTED = 60

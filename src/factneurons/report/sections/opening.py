@@ -37,18 +37,19 @@ def tiles_of(findings: Findings) -> list[Tile]:
     tiles = []
     if findings.known_share is not None:
         of = f"{numbers.count(findings.known)} of {numbers.count(findings.asked)} facts"
-        tiles.append(Tile(numbers.percent(findings.known_share.value), term("known"), of))
+        tiles.append(Tile(numbers.percent(findings.known_share.value), term("known", "known to the model"), of))
     if findings.neurons is not None:
-        tiles.append(Tile(numbers.half(findings.neurons.median), term("knowledge"), "per fact, median"))
+        tiles.append(Tile(numbers.half(findings.neurons.median), term("knowledge"), "of a fact, median"))
     effect = findings.effect("knowledge", "suppress", "related")
     if effect is not None and effect.relative.n:
         random = effect.relative.control
-        against = "" if random is None else f"random neurons: {numbers.change(random.estimate)}"
-        tiles.append(Tile(numbers.change(effect.relative.value), term("answer", "P(answer) if suppressed"), against))
+        against = "" if random is None else f"with random ones: {numbers.change(random.estimate)}"
+        label = term("suppress", "probability of the answer with these at 0")
+        tiles.append(Tile(numbers.change(effect.relative.value), label, against))
     if findings.degeneracy is not None:
         found = findings.degeneracy
-        better = f"{numbers.count(found.distinct)} of them distinct components" if found.having else ""
-        tiles.append(Tile(numbers.count(found.having), term("degenerate", "facts with degenerate neurons"), better))
+        better = f"in {numbers.count(found.distinct)} of them no other grouping would do" if found.having else ""
+        tiles.append(Tile(numbers.count(found.having), term("degenerate", "facts with stand-in groups"), better))
     return tiles
 
 
@@ -73,8 +74,8 @@ def picture_of(figures: Sequence[Figure]) -> Figure | None:
 
 def _asked(reading: Reading, findings: Findings) -> Markup:
     """How many facts, and of the shown ones the surest prompt that was asked, in the page's language if any."""
-    facts = _STRONG.format("1 fact was" if findings.asked == 1 else f"{numbers.count(findings.asked)} facts were")
-    said = Markup("{} put to the model as sentences to complete").format(facts)
+    facts = _STRONG.format("1 fact" if findings.asked == 1 else f"{numbers.count(findings.asked)} facts")
+    said = Markup("The model was asked for {} by sentences to complete").format(facts)
     asked = [
         (key[1] == _LANGUAGE, probability, key, prompt)
         for key, prompts in reading.prompts.items()
@@ -85,7 +86,7 @@ def _asked(reading: Reading, findings: Findings) -> Markup:
     *_, (fact_id, language), prompt = max(asked)
     own = reading.facts[(reading.facts["fact_id"] == fact_id) & (reading.facts["language"] == language)]
     example = _quoted(prompt, language), _quoted(own["answer"].iloc[0], language)
-    return said + Markup(", such as {} with the answer {}.").format(*example)
+    return said + Markup(", such as {}; here the right answer is {}.").format(*example)
 
 
 def _quoted(text: str, language: str) -> Markup:
@@ -94,7 +95,7 @@ def _quoted(text: str, language: str) -> Markup:
 
 
 def _known(findings: Findings) -> Markup:
-    return Markup("It {} {} of them: its first guess is the right answer.").format(
+    return Markup("It {} {} of them: in at least one wording its first guess is right.").format(
         term("known", "knows"), _STRONG.format(numbers.count(findings.known))
     )
 
@@ -104,10 +105,11 @@ def _neurons(reading: Reading, findings: Findings) -> Markup:
     assert spread is not None
     model = reading.run.manifest.model
     total = int(model.get("layers") or reading.layers) * int(model.get("width") or 0)
-    of = f" of the model's {numbers.count(total)} neurons" if total else ""
-    return Markup("Each answer was traced to a few {}: {}{} in the median fact, called its {}.").format(
-        term("neuron", "neurons"), _STRONG.format(numbers.half(spread.median)), of, term("knowledge")
-    )
+    of = f" of {numbers.count(total)}" if total else ""
+    return Markup(
+        "Each answer was traced to those {} of the model, single numbers inside it, that it depends on most: typically"
+        " {}{}. They are called the {} of the fact."
+    ).format(term("neuron", "neurons"), _STRONG.format(numbers.half(spread.median)), of, term("knowledge"))
 
 
 def _suppressed(effect: Effect | None) -> Iterator[Markup]:
@@ -115,8 +117,8 @@ def _suppressed(effect: Effect | None) -> Iterator[Markup]:
         yield Markup("What becomes of the answer without them was not measured in this run.")
         return
     random, difference = effect.relative.control, effect.relative.difference
-    said = Markup("{} to 0, they change {} by {} on average").format(
-        term("suppress", "Set"), term("answer", "the probability of the answer"), _strong_change(effect.relative.value)
+    said = Markup("With them {}, {} {} on average").format(
+        term("suppress", "set to 0"), term("answer", "the probability of the answer"), _moves(effect.relative.value)
     )
     if random is None or difference is None:
         yield said + Markup(".")
@@ -126,13 +128,14 @@ def _suppressed(effect: Effect | None) -> Iterator[Markup]:
         follows = "the answer depends on these neurons more than on others"
     elif difference.low > 0:
         follows = "the answer does not depend on them more than on others, but less"
-    yield said + Markup("; {} change it by {}. So {}.").format(
-        term("random", "as many random neurons"), _strong_change(random.estimate), follows
+    yield said + Markup("; with {} set to 0, it {}. So {}.").format(
+        term("random", "as many random neurons"), _moves(random.estimate), follows
     )
 
 
-def _strong_change(share: float) -> Markup:
-    return _STRONG.format(numbers.change(share))
+def _moves(share: float) -> Markup:
+    """How a probability moves, in words."""
+    return Markup("{} by {}").format("rises" if share > 0 else "falls", _STRONG.format(numbers.percent(abs(share))))
 
 
 def _stored(found: Degeneracy | None) -> Markup:
@@ -140,7 +143,7 @@ def _stored(found: Degeneracy | None) -> Markup:
         return Markup("Whether facts have {} was not searched for in this run.").format(
             term("degenerate", "groups of neurons that stand in for each other")
         )
-    said = Markup("{} of {} facts have {}").format(
+    said = Markup("{} of {} facts have {}, so that one can be lost").format(
         _STRONG.format(numbers.count(found.having)),
         numbers.count(found.searched),
         term("degenerate", "groups of neurons that stand in for each other"),
@@ -148,6 +151,6 @@ def _stored(found: Degeneracy | None) -> Markup:
     if not found.storage:
         return said + Markup(".")
     word, facts = max(found.storage.items(), key=lambda item: item[1])
-    return said + Markup("; most often ({} facts) a fact is {} as “{}”: {}.").format(
-        numbers.count(facts), term("stored"), word, STORAGE[word]
+    return said + Markup("; the most frequent {}, of {} facts, is “{}”: {}.").format(
+        term("stored", "verdict"), numbers.count(facts), word, STORAGE[word]
     )
