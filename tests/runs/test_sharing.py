@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +54,45 @@ def test_killed_and_frozen_workers_lose_and_double_nothing(tmp_path, small, star
     same_facts(small, tmp_path / "run", tmp_path / "one", report["number"])
 
 
+@pytest.fixture
+def two_mounts(tmp_path):
+    """A folder that holds another one twice, over SFTP, as two machines see it, without caches (docs/workers.md)."""
+    server = next(filter(None, map(shutil.which, ("/usr/lib/openssh/sftp-server", "/usr/libexec/sftp-server"))), None)
+    if shutil.which("sshfs") is None or server is None:
+        pytest.skip("sshfs and an SFTP server are not installed")
+    there, here, caller = tmp_path / "there", tmp_path / "here", tmp_path / "call"
+    caller.write_text(f"#!/bin/sh\nexec {server}\n")
+    caller.chmod(0o755)
+    there.mkdir()
+    options = f"ssh_command={caller},dir_cache=no,attr_timeout=0,entry_timeout=0"
+    mounted = []
+    try:
+        for place in (here / "1", here / "2"):
+            place.mkdir(parents=True)
+            done = subprocess.run(
+                ["sshfs", "-o", options, f"x:{there}", place], capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                pytest.skip(f"sshfs cannot mount here: {done.stderr.strip()}")
+            mounted.append(place)
+        yield here
+    finally:
+        for place in mounted:
+            subprocess.run(["umount", "--lazy", place], check=True)
+
+
+@pytest.mark.trial("network folder")
+def test_workers_through_two_mounts_lose_and_double_nothing(two_mounts, tmp_path, small, start_script, trial):
+    """They see no lock of each other's: what tells that the others live is the server's files alone."""
+    arguments = ("mounts", two_mounts, trial.times, trial.seed)
+    report = json.loads(start_script(*arguments).communicate(timeout=300)[0])
+    assert report["state"] == "done"
+    assert set(report["statuses"]) == {0}
+    trial.note(f"{trial.times - trial.times // 2} killed, {trial.times // 2} frozen, {report['number']} facts")
+    same_facts(small, two_mounts / "1" / "run", tmp_path / "one", report["number"])
+    assert small.snapshot(two_mounts / "2" / "run") == small.snapshot(tmp_path / "there" / "run")
+
+
 @pytest.mark.trial("worker counts")
 def test_other_numbers_of_workers_make_the_same_tables(tmp_path, small, start_script):
     statuses = json.loads(start_script("counts", tmp_path / "run", 0).communicate(timeout=300)[0])
@@ -58,6 +100,22 @@ def test_other_numbers_of_workers_make_the_same_tables(tmp_path, small, start_sc
     assert 1 in statuses[1]
     assert statuses[2] == [0, 0]
     same_facts(small, tmp_path / "run", tmp_path / "one", 200)
+
+
+def test_old_lists_of_folders_take_nothing_from_those_who_are_there(tmp_path, small, monkeypatch):
+    """A network may show who and what was there some time ago: what is asked by name counts."""
+    folder = tmp_path / "run"
+    small.write_run(folder, 8)
+    with Run.create_or_resume(folder, small.make_manifest(), small.STAGE) as first:
+        half = folder / "unfinished" / f"{first._share.name}.000009"
+        half.mkdir()
+        old = {folder: [folder / "parts"], folder / "workers": []}
+        real = Path.iterdir
+        monkeypatch.setattr(Path, "iterdir", lambda path: iter(old[path]) if path in old else real(path))
+        small.write_run(folder, 16)
+        assert half.is_dir()
+        half.rmdir()
+    assert Run.open(folder).counts(small.STAGE).read == 16
 
 
 def test_a_worker_of_another_version_is_refused(tmp_path, small, monkeypatch):

@@ -64,7 +64,7 @@ def test_a_frozen_worker_is_told_from_one_that_works_and_is_given_up_after_a_min
 def test_a_silent_worker_of_another_machine_is_waited_for_and_given_up(tmp_path, small, monkeypatch):
     monkeypatch.setattr(workers, "BEAT", 0.05)
     small.write_run(tmp_path / "run", 8)
-    says = {"pid": 1, "host": "far", "boot": "another", "since": "2001-01-01T00:00:00+00:00", "version": "1"}
+    says = {"pid": 1, "host": "far", "place": "another", "since": "2001-01-01T00:00:00+00:00", "version": "1"}
     (tmp_path / "run" / "workers" / "far").write_text(json.dumps(says))
     (worker,) = run_status(tmp_path / "run").workers
     assert (worker.host, worker.alive, worker.silent) == ("far", False, None)

@@ -25,7 +25,7 @@ from factneurons.models.passes.gradients import (
     row_values,
 )
 from factneurons.models.passes.matmul import fast_products
-from factneurons.models.passes.selfcheck import misfit
+from factneurons.models.passes.selfcheck import misfit, takes_past
 from factneurons.models.types import Target
 
 
@@ -62,6 +62,7 @@ def _by_values(backbone: Backbone, captured: Capture, points: Points, target: Ta
                 return row_gradients(backbone, captured, leaves, target)
             except Unsupported as reason:
                 disable_fast_path(backbone, reason)
+        try_past(backbone, captured)
         return plain_gradients(backbone, captured, leaves, target)
 
 
@@ -73,6 +74,7 @@ def values_at(backbone: Backbone, captured: Capture, points: Points, target: Tar
                 return row_values(backbone, captured, points, target)
             except Unsupported as reason:
                 disable_fast_path(backbone, reason)
+        try_past(backbone, captured)
         return plain_values(backbone, captured, points, target)
 
 
@@ -96,6 +98,7 @@ def gated_values_and_gradients(
                 return gated_rows(backbone, captured, leaves, changes, target)
             except Unsupported as reason:
                 disable_fast_path(backbone, reason)
+        try_past(backbone, captured)
         return gated_plain(backbone, captured, leaves, changes, target)
 
 
@@ -109,6 +112,13 @@ def fast_path_fits(backbone: Backbone, captured: Capture) -> bool:
         if why:
             disable_fast_path(backbone, Unsupported(why))
     return backbone.fast_path.fits
+
+
+def try_past(backbone: Backbone, captured: Capture) -> None:
+    """Find out, once, whether the plain loop may run target positions alone."""
+    trust = backbone.fast_path
+    if trust.takes_past is None and not backbone.own.interventions:
+        trust.takes_past = takes_past(backbone, captured)
 
 
 def disable_fast_path(backbone: Backbone, why: Unsupported) -> None:
