@@ -151,7 +151,7 @@ class Row:
     Attributes:
         family, kind: its `model_type`, and how it was asked.
         outcome: "verified", "refused", "wrong", "fails" (an error that is no refusal) or "not built".
-        passes: "fast" or "plain" where it is verified.
+        passes: "fast", "past" (the plain loop, at target positions alone) or "plain" where it is verified.
         found: "row" or "structure".
         deviation: the largest difference from the reference, as a share of the layer's largest number.
         precision: of model and reference; float32 where the model does not run in float64.
@@ -361,11 +361,16 @@ def judged(model: Model, query: Query, row: Row) -> Row:
     return replace(
         row,
         outcome="verified" if right else "wrong",
-        passes="fast" if model.backbone.fast_path.fits else "plain",
+        passes=_passes(model),
         deviation=f"{parted[worst]:.0e}",
         precision=str(model.backbone.dtype).removeprefix("torch."),
         why=why,
     )
+
+
+def _passes(model: Model) -> str:
+    trust = model.backbone.fast_path
+    return "fast" if trust.fits else "past" if trust.takes_past else "plain"
 
 
 def one_line(error: BaseException) -> str:
@@ -423,8 +428,9 @@ def table(rows: Iterable[Row], total: int) -> str:
     for row in rows:
         groups.setdefault((f"{row.outcome} {row.passes}".strip(), row.kind), []).append(row)
     titles = {
-        "verified fast": "verified, fast passes", "verified plain": "verified, plain loop", "refused": "refused",
-        "wrong": "**wrong**", "fails": "**fails**", "wrong fast": "**wrong**", "wrong plain": "**wrong**",
+        "verified fast": "verified, fast passes", "verified past": "verified, plain loop behind the prompt's past",
+        "verified plain": "verified, plain loop", "refused": "refused", "wrong": "**wrong**", "fails": "**fails**",
+        "wrong fast": "**wrong**", "wrong past": "**wrong**", "wrong plain": "**wrong**",
         "not built": "not built",
     }  # fmt: skip
     lines = [f"{len(rows)} of {total} families tried, transformers {rows[0].version if rows else '-'}.", ""]

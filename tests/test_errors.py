@@ -5,10 +5,12 @@ import pickle
 
 import pytest
 
+import factneurons as fn
 from factneurons import errors
 from factneurons.errors import FactneuronsError, NotAskable
 
-ERRORS = [each for _, each in inspect.getmembers(errors, inspect.isclass) if each is not FactneuronsError]
+OURS = [each for _, each in inspect.getmembers(errors, inspect.isclass) if each.__module__ == errors.__name__]
+ERRORS = [each for each in OURS if each is not FactneuronsError]
 
 
 @pytest.mark.parametrize("error", ERRORS)
@@ -29,3 +31,10 @@ def test_errors_pass_from_one_process_to_another(error):
     there = pickle.loads(pickle.dumps(made))
     assert (type(there), str(there)) == (error, "said")
     assert getattr(there, "reason", None) == getattr(made, "reason", None)
+
+
+def test_a_warning_shows_the_line_that_called_into_the_package():
+    model = fn.load_model("pocket-gpt2", device="cpu")
+    with pytest.warns(UserWarning, match="is off by") as caught:
+        fn.attribute(model, "The capital of France is ___", "Paris", method="dai", rule="left", points=1)
+    assert {each.filename for each in caught} == {__file__}

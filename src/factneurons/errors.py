@@ -1,6 +1,25 @@
-"""The errors a user can act on. The command line prints them as one line and exits with code 2."""
+"""The errors a user can act on, and warnings. The command line prints an error as one line and exits with code 2."""
 
 from __future__ import annotations
+
+import sys
+import warnings
+from itertools import count
+from pathlib import Path
+
+_HERE = str(Path(__file__).parent)
+
+
+def warn(message: str) -> None:
+    """Warn the caller of this package: the line that is shown is the one that called into it, however deep this is."""
+    level, frame = 1, sys._getframe(1)
+    for depth in count(3):  # as `warnings` counts them, the line above this frame
+        if frame.f_code.co_filename.startswith(_HERE):
+            level = depth
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    warnings.warn(message, stacklevel=level)
 
 
 class FactneuronsError(Exception):

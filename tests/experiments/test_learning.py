@@ -83,6 +83,27 @@ def test_learning_keeps_its_epochs_and_says_how_much_was_learned(study, tmp_path
     assert np.mean([rank == 1 for rank in ranks]) == share
 
 
+@pytest.mark.parametrize(("parts", "moves"), [("all", True), ("in", False)])
+def test_the_parts_that_the_settings_name_are_trained(parts, moves, study):
+    own, new = [Neuron(0, index) for index in range(40)], [new_fact(study, RelatedFacts(study.facts), study.facts[0])]
+    named = Study(study.model, study.facts, replace(study.settings, parts=parts))
+    before = study.model.out_weights(own), study.model.in_weights(own)
+    edit, _ = learn(named, new, own, "some")
+    with edit.on(study.model):
+        assert np.array_equal(study.model.out_weights(own), before[0]) != moves
+        assert not np.array_equal(study.model.in_weights(own), before[1])
+
+
+def test_random_sets_are_drawn_as_the_settings_say(study):
+    """As in the released code they come from all neurons, whatever their layers."""
+    own = [Neuron(0, index) for index in range(300)]  # more than a layer holds beside them
+    drawn = Study(study.model, study.facts, replace(study.settings, control="authors"))
+    first, second = random_sets(drawn, study.facts[:1], own, "name")
+    assert len({neuron.layer for neuron in first}) == study.model.layer_count
+    assert first != second
+    assert random_sets(study, study.facts[:1], own, "name") == []
+
+
 def test_what_was_not_learned_is_told():
     with pytest.warns(UserWarning, match=r"E9: 40.0% of the trained prompts are answered rightly; the target of 99%"):
         tell_what_was_learned("E9", 0.4)

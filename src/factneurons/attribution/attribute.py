@@ -6,7 +6,6 @@ much is told after.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -17,7 +16,7 @@ from factneurons.attribution.engine import noise_of
 from factneurons.attribution.methods import Method, method_named, own_prefix
 from factneurons.attribution.settings import JOINT_METHODS, AttributionSettings
 from factneurons.attribution.types import AnyFloats, Attribution
-from factneurons.errors import BadNumber
+from factneurons.errors import BadNumber, warn
 from factneurons.facts.types import Prompt
 from factneurons.models.batches import groups
 from factneurons.models.head import wide_dtype
@@ -248,4 +247,4 @@ def _check(model: Model, found: Attribution, settings: AttributionSettings, chan
         layer = int(bad[np.argmax(error[bad])])
         share = "more than the change itself" if ratio[layer] > 1 else f"{ratio[layer]:.1%} of the change"
         what = "all layers together" if settings.method in JOINT_METHODS else f"layer {layer}"
-        warnings.warn(f"{where}: the integral of {what} is off by {error[layer]:.2g} ({share})", stacklevel=4)
+        warn(f"{where}: the integral of {what} is off by {error[layer]:.2g} ({share})")

@@ -6,7 +6,6 @@ In: a planted model and its truth. Out: three tables, one row per fact and conte
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +29,7 @@ from factneurons.degeneracy.judge import storage_of
 from factneurons.degeneracy.mediation import mediated_effects
 from factneurons.degeneracy.settings import DegeneracySettings
 from factneurons.draws import as_number
-from factneurons.errors import BadModel
+from factneurons.errors import BadModel, warn
 from factneurons.facts.types import Fact
 from factneurons.models.load import load_model
 from factneurons.models.model import Model
@@ -156,7 +155,7 @@ def _localised(
         try:
             scored = scorer(model, [each.searched for each in units])
         except BadModel as reason:  # a method that is not defined on this family
-            warnings.warn(f"{name} is not judged: {reason}", stacklevel=2)
+            warn(f"{name} is not judged: {reason}")
             continue
         found[name] = {}
         for unit, scores in zip(units, scored, strict=True):

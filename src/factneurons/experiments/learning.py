@@ -6,13 +6,12 @@ its relation, drawn by the seed (counterfactual answers, as in the ACL 2025 pape
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from factneurons.editing.settings import FinetuneSettings
-from factneurons.errors import BadSetting, NotAskable
+from factneurons.errors import BadSetting, NotAskable, warn
 from factneurons.experiments.experiment import RANDOM_FOR
 from factneurons.experiments.study import Study
 from factneurons.facts.related import RelatedFacts
@@ -97,7 +96,7 @@ def tell_what_was_learned(what: str, share: float) -> None:
     target = FinetuneSettings().target
     if share < target:
         reached = f"{share:.1%} of the trained prompts are answered rightly"
-        warnings.warn(f"{what}: {reached}; the target of {target:.0%} was not reached", stacklevel=2)
+        warn(f"{what}: {reached}; the target of {target:.0%} was not reached")
 
 
 def check_trainable(study: Study, *, whole_only: bool) -> None:

@@ -6,14 +6,13 @@ read from files, whose rows belong to the facts of the same id.
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from factneurons.errors import BadSetting, NotAskable
+from factneurons.errors import BadSetting, NotAskable, warn
 from factneurons.experiments.experiment import RANDOM_FOR
 from factneurons.experiments.study import Study
 from factneurons.facts.perturbing import versions_of
@@ -80,7 +79,7 @@ class PerturbedQuestions:
         if not found:
             raise BadSetting(f"{lost}; give the facts they were made from, with the same ids")
         if found < total:
-            warnings.warn(f"{lost}; they are not asked", stacklevel=2)
+            warn(f"{lost}; they are not asked")
 
     def of(self, fact: Fact) -> list[Version]:
         """The perturbed versions of a fact's questions that the model can be asked.

@@ -9,7 +9,6 @@ papers fix one threshold per method by hand; here every condition chooses its ow
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from sklearn.exceptions import NotFittedError
 
 from factneurons.attribution.locate import locate
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.errors import BadSetting, NotAskable
+from factneurons.errors import BadSetting, NotAskable, warn
 from factneurons.factcheck import saving
 from factneurons.factcheck.asking import SCORERS
 from factneurons.factcheck.conditions import CONDITIONS
@@ -180,9 +179,7 @@ class FactChecker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             cases = self.cases(facts, self.left_out_)
             if self.left_out_:
                 reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.left_out_.items()))
-                warnings.warn(
-                    f"{self.left_out_.total()} of {len(facts)} training facts left out: {reasons}", stacklevel=3
-                )
+                warn(f"{self.left_out_.total()} of {len(facts)} training facts left out: {reasons}")
             statements = [statement for case in cases for statement in (case.true, case.false)]
             queries = [query for case in cases for query in case.queries]
             return statements, queries, np.arange(len(statements)) % 2 == 0, facts

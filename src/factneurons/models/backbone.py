@@ -36,11 +36,14 @@ class FastPath:
     Attributes:
         fits: whether its numbers are those of the plain loop; None: not tried yet.
         stores_keys: whether its past is the keys and values of all layers; None: not tried yet.
+        takes_past: whether the plain loop may give it the prompt's past and run target positions alone; None: not
+            tried yet.
         warned: whether it was said that some prompts do not fit.
     """
 
     fits: bool | None = None
     stores_keys: bool | None = None
+    takes_past: bool | None = None
     warned: bool = False
 
 
@@ -252,7 +255,8 @@ class Backbone:
         if position_ids is not None:
             options["position_ids"] = position_ids
         else:  # nothing is masked; saying so keeps transformers from guessing at padding
-            options["attention_mask"] = torch.ones_like(batch.input_ids)
+            past = 0 if cache is None else cache.get_seq_length()
+            options["attention_mask"] = batch.input_ids.new_ones(len(batch.input_ids), past + batch.input_ids.shape[1])
             if batch.decoder_input_ids is not None:
                 options["decoder_attention_mask"] = torch.ones_like(batch.decoder_input_ids)
         with self.turns.turn(), hooked([*hooks, before(self.projection, stop)]), self._running(batch):

@@ -21,7 +21,7 @@ from factneurons.models.passes.attention import Unsupported
 from factneurons.models.passes.capture import Capture, capture
 from factneurons.models.passes.captures import Captures
 from factneurons.models.passes.changes import ChangedRows, NeuronSets
-from factneurons.models.passes.fast_path import disable_fast_path, fast_path_fits
+from factneurons.models.passes.fast_path import disable_fast_path, fast_path_fits, try_past
 from factneurons.models.passes.matmul import fast_products
 from factneurons.models.passes.memory import in_parts
 from factneurons.models.passes.plain import plain_log_probabilities
@@ -204,6 +204,7 @@ class _Work:
                 disable_fast_path(self.backbone, reason)
             else:
                 return
+        try_past(self.backbone, captured)
         for item in items:
             alone = captured
             if len(captured.batch.queries) > 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -13,7 +12,7 @@ from typing import Any, Self
 import pandas as pd
 import pyarrow as pa
 
-from factneurons.errors import BadRun, FactneuronsError
+from factneurons.errors import BadRun, FactneuronsError, warn
 from factneurons.facts.types import Fact
 from factneurons.runs.commits import (
     PARTS,
@@ -96,7 +95,7 @@ class Run:
                     share.join(stage, manifest.stages[stage].starts[-1].extent)
                     run = cls(folder, manifest, share, notes)
                     run._count_from_commits()
-                    run._save()
+                    run._save(share)
             except BaseException:
                 share.leave()
                 raise
@@ -252,7 +251,7 @@ class Run:
             self._count_from_commits()
             if state != "interrupted" or self.manifest.stages[stage].state == "running":
                 self.manifest = self.manifest.with_stage(stage, state=state)
-            self._save()
+            self._save(share)
 
     def compact(self, stage: str, *, growing: bool = False) -> None:
         """Merge the commits of a stage, as far as they can be now; nothing while another worker does."""
@@ -297,9 +296,9 @@ class Run:
         for stage in self.manifest.stages:
             self.manifest = self.manifest.with_stage(stage, counts=self.counts(stage))
 
-    def _save(self) -> None:
+    def _save(self, share: Share) -> None:
         with disk_errors_in_one_line(self.folder):
-            replace_file(self.folder / MANIFEST, self.manifest.to_bytes(), self.folder / UNFINISHED)
+            replace_file(self.folder / MANIFEST, self.manifest.to_bytes(), share.scratch(MANIFEST))
 
 
 def compact_run(run: Run | Path | str) -> tuple[int, int]:
@@ -331,7 +330,7 @@ def _only_told(stage: str) -> Iterator[None]:
     try:
         yield
     except FactneuronsError as error:
-        warnings.warn(f"the parts of {stage} were not put together: {error}", stacklevel=2)
+        warn(f"the parts of {stage} were not put together: {error}")
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -341,12 +340,12 @@ def _refuse_foreign(folder: Path) -> None:
     if not folder.is_dir():
         raise BadRun(f"{folder} is a file, not a folder: choose another --out")
     names = {inner.name for inner in folder.iterdir()}
-    if MANIFEST in names or not names:
+    holds_parts = (folder / PARTS).exists() and any((folder / PARTS).iterdir())
+    if not names or (folder / MANIFEST).exists():  # asked last: others may be making the run just now
         return
-    parts = folder / PARTS
     if names - _OWN_NAMES:
         raise BadRun(f"{folder} is not empty and is not a run (it has no {MANIFEST}): choose another --out")
-    if parts.exists() and any(parts.iterdir()):
+    if holds_parts:
         raise BadRun(f"{folder}: its {MANIFEST} is missing, so nobody knows how its tables were made")
 
 

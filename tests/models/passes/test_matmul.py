@@ -1,6 +1,7 @@
 """Routing of float32 products: exact or not used, and always put back."""
 
-import numpy as np
+import os
+
 import pytest
 import torch
 
@@ -16,7 +17,7 @@ def precision():
 
 @pytest.fixture
 def chosen(monkeypatch):
-    """chosen(setting): as if the measurement had chosen this."""
+    """chosen(setting): as if this had been chosen."""
     return lambda setting: monkeypatch.setattr(matmul, "_best_setting", lambda: setting)
 
 
@@ -55,47 +56,75 @@ def test_nothing_is_touched_where_nothing_is_faster(chosen):
     assert routing() == "default"
 
 
-def _uncached(monkeypatch, **seconds):
-    """The choice as it is made, with the given times of every round: usual, tf32, bf16."""
-    times = {name: iter(each) for name, each in seconds.items()}
-    monkeypatch.setattr(matmul, "_seconds", lambda setting, *_: next(times.get(setting, times["usual"])))
-    return matmul._best_setting.__wrapped__()
+@pytest.fixture
+def choice(monkeypatch):
+    """choice(processor, found): the choice on a processor that says this of itself, where a setting has `found`."""
+
+    def choose(processor, found):
+        monkeypatch.setattr(matmul, "_processor", lambda: processor)
+        monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
+        usual, before, library = torch.Tensor.__matmul__, precision(), torch.backends.mkldnn.matmul
+
+        def product(left, right):
+            setting, library.fp32_precision = precision(), before
+            whole = usual(left, right)
+            library.fp32_precision = setting
+            return whole * (1 + found.get(setting, 0.0)) if left.dtype == torch.float32 else whole
+
+        with monkeypatch.context() as inside:
+            inside.setattr(torch.Tensor, "__matmul__", product)
+            return matmul._best_setting.__wrapped__()
+
+    return choose
 
 
-def test_a_slower_setting_is_not_used(monkeypatch):
+AMD, INTEL = "vendor_id\t: AuthenticAMD", "vendor_id\t: GenuineIntel"
+
+
+def test_what_another_library_computes_exactly_is_used_and_the_setting_is_put_back(choice):
     before = precision()
-    assert _uncached(monkeypatch, usual=[1.0] * 9, tf32=[1.0] * 9, bf16=[0.95] * 9) is None
+    assert choice(AMD, {"bf16": 3e-7}) == "bf16"
+    assert choice(AMD, {"tf32": 3e-7}) == "tf32"
+    assert choice(AMD, {"bf16": 3e-7, "tf32": 3e-7}) == "bf16"
     assert precision() == before
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_where_the_difference_is_noise_nothing_is_chosen(seed, monkeypatch):
-    """Three ways to the same time, each measurement off by up to a half."""
-    monkeypatch.setattr(matmul, "_EXACT", float("inf"))
-    noise = np.random.default_rng(seed).uniform(1.0, 1.5, (3, 9))
-    assert _uncached(monkeypatch, usual=noise[0], tf32=noise[1], bf16=noise[2]) is None
+def test_an_inexact_setting_or_one_that_changes_nothing_is_not_used(choice):
+    assert choice(AMD, {"bf16": 3e-3, "tf32": 3e-4}) is None
+    assert choice(AMD, {"bf16": 3e-3, "tf32": 3e-7}) == "tf32"
+    assert choice(AMD, {}) is None
 
 
-def test_an_inexact_setting_is_not_used_however_fast(monkeypatch):
-    monkeypatch.setattr(matmul, "_EXACT", 0.0)
-    assert _uncached(monkeypatch, usual=[1.0] * 9, tf32=[0.001] * 9, bf16=[0.001] * 9) is None
+def test_intels_library_is_left_alone_on_intels_processors_and_on_unknown_ones(choice):
+    assert choice(INTEL, {"bf16": 3e-7}) is None
+    assert choice("", {"bf16": 3e-7}) is None
 
 
-def test_the_fastest_exact_setting_is_used_and_of_two_alike_the_first(monkeypatch):
-    monkeypatch.setattr(matmul, "_EXACT", float("inf"))
-    assert _uncached(monkeypatch, usual=[1.0] * 9, tf32=[0.5] * 9, bf16=[0.3] * 9) == "bf16"
-    assert _uncached(monkeypatch, usual=[1.0] * 9, tf32=[0.3] * 9, bf16=[0.5] * 9) == "tf32"
-    assert _uncached(monkeypatch, usual=[1.0] * 9, tf32=[0.5] * 9, bf16=[0.48] * 9) == "tf32"
+def test_few_shapes_are_kept_unless_a_user_says_otherwise(choice, monkeypatch):
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    choice(INTEL, {})
+    assert "ONEDNN_PRIMITIVE_CACHE_CAPACITY" not in os.environ
+    choice(AMD, {})
+    assert (os.environ["LRU_CACHE_CAPACITY"], os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) == ("7", "64")
 
 
-def test_one_disturbed_round_changes_no_choice(monkeypatch):
-    monkeypatch.setattr(matmul, "_EXACT", float("inf"))
-    assert _uncached(monkeypatch, usual=[1.0] * 9, tf32=[1.0] * 9, bf16=[5.0] + [0.5] * 8) == "bf16"
-    assert _uncached(monkeypatch, usual=[5.0] + [1.0] * 8, tf32=[1.0] * 9, bf16=[1.0] * 9) is None
+def test_nothing_is_timed_so_every_process_takes_the_same():
+    """What decides is the processor and the numbers: other threads, or others' work, change nothing."""
+    threads = torch.get_num_threads()
+    try:
+        found = set()
+        for number in (1, 2, 1):
+            torch.set_num_threads(number)
+            found.add(matmul._best_setting.__wrapped__())
+    finally:
+        torch.set_num_threads(threads)
+    assert len(found) == 1
+    assert not hasattr(matmul, "time")
 
 
 def test_what_is_used_here_is_exact():
-    """Whatever this machine's measurement chooses: products of another shape are as exact as float32 can be."""
+    """Whatever is chosen on this machine: products of another shape are as exact as float32 can be."""
     torch.manual_seed(1)
     left, right = torch.randn(40, 512), torch.randn(512, 70)
     with fast_products(CPU, torch.float32):

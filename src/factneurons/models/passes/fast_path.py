@@ -6,12 +6,12 @@ remembers what came out.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from factneurons.errors import warn
 from factneurons.models.backbone import Backbone
 from factneurons.models.passes.attention import Unsupported, UnsupportedPrompt
 from factneurons.models.passes.capture import Capture
@@ -25,7 +25,7 @@ from factneurons.models.passes.gradients import (
     row_values,
 )
 from factneurons.models.passes.matmul import fast_products
-from factneurons.models.passes.selfcheck import misfit
+from factneurons.models.passes.selfcheck import misfit, takes_past
 from factneurons.models.types import Target
 
 
@@ -62,6 +62,7 @@ def _by_values(backbone: Backbone, captured: Capture, points: Points, target: Ta
                 return row_gradients(backbone, captured, leaves, target)
             except Unsupported as reason:
                 disable_fast_path(backbone, reason)
+        try_past(backbone, captured)
         return plain_gradients(backbone, captured, leaves, target)
 
 
@@ -73,6 +74,7 @@ def values_at(backbone: Backbone, captured: Capture, points: Points, target: Tar
                 return row_values(backbone, captured, points, target)
             except Unsupported as reason:
                 disable_fast_path(backbone, reason)
+        try_past(backbone, captured)
         return plain_values(backbone, captured, points, target)
 
 
@@ -96,6 +98,7 @@ def gated_values_and_gradients(
                 return gated_rows(backbone, captured, leaves, changes, target)
             except Unsupported as reason:
                 disable_fast_path(backbone, reason)
+        try_past(backbone, captured)
         return gated_plain(backbone, captured, leaves, changes, target)
 
 
@@ -111,6 +114,13 @@ def fast_path_fits(backbone: Backbone, captured: Capture) -> bool:
     return backbone.fast_path.fits
 
 
+def try_past(backbone: Backbone, captured: Capture) -> None:
+    """Find out, once, whether the plain loop may run target positions alone."""
+    trust = backbone.fast_path
+    if trust.takes_past is None and not backbone.own.interventions:
+        trust.takes_past = takes_past(backbone, captured)
+
+
 def disable_fast_path(backbone: Backbone, why: Unsupported) -> None:
     """Use the plain loop, from now on or for the prompts that do not fit, and say so once."""
     trust = backbone.fast_path
@@ -118,8 +128,5 @@ def disable_fast_path(backbone: Backbone, why: Unsupported) -> None:
     trust.fits = trust.fits and some
     if not (some and trust.warned):
         what = "some prompts" if some else "it"
-        warnings.warn(
-            f"{backbone.name}: the fast path does not fit ({why}); using the plain loop for {what}, which is slower",
-            stacklevel=2,
-        )
+        warn(f"{backbone.name}: the fast path does not fit ({why}); using the plain loop for {what}, which is slower")
     trust.warned = trust.warned or some

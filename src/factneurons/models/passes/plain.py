@@ -1,4 +1,7 @@
-"""The plain batched loop: whole prompts with one layer's value replaced, for models that the fast path does not fit."""
+"""The plain batched loop: whole prompts with one layer's value replaced, for models that the fast path does not fit.
+
+Where a causal model takes the stored past of its prompts (`fast_path.py` tries it), only target positions are run.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.cache_utils import DynamicCache
 
 from factneurons.models.backbone import Backbone
 from factneurons.models.batches import Batch
@@ -74,12 +78,44 @@ def _whole_prompts(
 ) -> Iterator[tuple[slice, Tensor]]:
     """Whole prompts, `count` rows per item, some at a time, up to the head."""
     owners = torch.arange(captured.size, device=captured.rows.device).repeat_interleave(count)
+    if uses_past(backbone, captured):
+        for part in _of_equal_past(captured, owners):
+            yield part, _ends_to_head(backbone, captured, owners[part], hooks(part, owners[part]))
+        return
     step = step_of(captured.batch)
     for begin in range(0, len(owners), step):
         part = slice(begin, min(begin + step, len(owners)))
         owner = owners[part]
         hidden = backbone.to_head(repeated(captured.batch, captured.rows[owner]), hooks=hooks(part, owner))
         yield part, hidden[torch.arange(len(owner), device=hidden.device)[:, None], captured.positions[owner]]
+
+
+def uses_past(backbone: Backbone, captured: Capture) -> bool:
+    """Whether only target positions are run: the model takes a past, and nothing else is open or meant."""
+    elsewhere = any(query.positions != "target" for query in captured.batch.queries)
+    return bool(backbone.fast_path.takes_past and captured.keys and not backbone.own.interventions and not elsewhere)
+
+
+def _of_equal_past(captured: Capture, owners: Tensor) -> Iterator[slice]:
+    """Neighbouring rows whose target positions begin at the same place."""
+    begins = captured.positions[owners, 0].tolist()
+    step, begin = step_of(captured.batch), 0
+    for end in range(1, len(begins) + 1):
+        if end == len(begins) or begins[end] != begins[begin] or end - begin == step:
+            yield slice(begin, end)
+            begin = end
+
+
+def _ends_to_head(backbone: Backbone, captured: Capture, owner: Tensor, hooks: Sequence[Registration]) -> Tensor:
+    """The target positions [rows, n, hidden] of items with equally long pasts, at the head."""
+    rows, positions = captured.rows[owner], captured.positions[owner]
+    length, cache = int(positions[0, 0]), DynamicCache()
+    for layer, (keys, values) in enumerate(zip(captured.keys, captured.values, strict=True)):
+        own = rows.to(keys.device)
+        cache.update(keys[own, :, :length], values[own, :, :length], layer)
+    queries = tuple(captured.batch.queries[int(row)] for row in rows)
+    batch = Batch(queries, captured.batch.input_ids[rows[:, None], positions], None)
+    return backbone.to_head(batch, hooks=hooks, cache=cache if length else None)
 
 
 def step_of(batch: Batch) -> int:
@@ -100,7 +136,10 @@ def repeated(batch: Batch, rows: Tensor) -> Batch:
 
 def _at_targets(backbone: Backbone, captured: Capture, layer: int, owner: Tensor, change: Change) -> Callable[..., Any]:
     """A hook that changes the values [rows, n, width] at the places of a layer's neurons."""
-    where = places(backbone, captured.batch, layer, captured.rows[owner], captured.positions[owner])
+    if uses_past(backbone, captured):
+        where = torch.arange(captured.positions.shape[1], device=owner.device)[None]
+    else:
+        where = places(backbone, captured.batch, layer, captured.rows[owner], captured.positions[owner])
     rows = torch.arange(len(owner), device=owner.device)[:, None]
 
     def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
@@ -127,8 +166,11 @@ def plain_log_probabilities(backbone: Backbone, captured: Capture, factors: Sequ
     longest = captured.batch.input_ids.shape[1]
     step = max(1, _TOKENS // longest)
     results = []
+    past = uses_past(backbone, captured)
 
     def where(layer: int) -> Sequence[int]:
+        if past:
+            return range(captured.positions.shape[1])
         return captured.batch.queries[0].places(encoder=backbone.in_encoder(layer))
 
     for begin in range(0, len(factors), step):
@@ -138,10 +180,12 @@ def plain_log_probabilities(backbone: Backbone, captured: Capture, factors: Sequ
             before(backbone.layers[layer].down, _multiply(where(layer), layer, part))
             for layer in sorted({layer for neurons in part for layer, _ in neurons})
         ]
-        hidden = backbone.to_head(repeated(captured.batch, rows), hooks=hooks)
-        at_targets = hidden[:, captured.positions[0]]
-        targets = captured.targets.expand(len(part), -1).reshape(-1).to(hidden.device)
-        flat = at_targets.reshape(-1, hidden.shape[-1])
+        if past:
+            at_targets = _ends_to_head(backbone, captured, rows, hooks)
+        else:
+            at_targets = backbone.to_head(repeated(captured.batch, rows), hooks=hooks)[:, captured.positions[0]]
+        targets = captured.targets.expand(len(part), -1).reshape(-1).to(at_targets.device)
+        flat = at_targets.reshape(-1, at_targets.shape[-1])
         results.append(backbone.head.log_probabilities(flat, targets).view(len(part), -1).sum(-1))
     return torch.cat(results)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from factneurons.errors import MODEL_ERRORS, BadModel
 from factneurons.models.backbone import Backbone
 from factneurons.models.head import tolerance
 from factneurons.models.passes.attention import Unsupported
@@ -43,6 +44,30 @@ def misfit(backbone: Backbone, captured: Capture) -> str:
             if (found - true).abs().max() > tolerance(backbone.dtype) * true.abs().max().clamp(min=1e-30):
                 return f"its values differ in layer {layer}"
     return ""
+
+
+@torch.inference_mode(False)
+def takes_past(backbone: Backbone, captured: Capture) -> bool:
+    """Whether the plain loop gives the same where only target positions are run, behind the prompt's stored past."""
+    if backbone.kind != "causal" or not captured.keys:
+        return False
+    probe = capture(backbone, [_short(captured.batch.queries[0], causal=True)], [(0, (0,))])
+    leaves = [(0.5 * value).requires_grad_(True) for value in probe.activations]
+    found = []
+    with torch.enable_grad():
+        for past in (False, True):
+            backbone.fast_path.takes_past = past
+            try:
+                values, slopes = plain_gradients(backbone, probe, leaves, "log_probability")
+            except (BadModel, *MODEL_ERRORS):
+                if not past:
+                    raise
+                return False
+            found.append([each for each in (*values, *slopes) if each is not None])
+    return all(
+        (one - other).abs().max() <= tolerance(backbone.dtype) * one.abs().max().clamp(min=1e-30)
+        for one, other in zip(*found, strict=True)
+    )
 
 
 def _short(query: Query, *, causal: bool) -> Query:
