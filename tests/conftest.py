@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as tf
+from hypothesis import HealthCheck, settings
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
@@ -35,6 +36,10 @@ pytest_plugins = ["browser", "reliability"]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# What is slow on a machine that is busy is no fault of a test.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 VOCABULARY, HIDDEN, WIDTH, POSITIONS = 48, 16, 24, 32
 MASK, END, PAD, SENTINEL = 3, 1, 0, 7

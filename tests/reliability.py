@@ -49,10 +49,22 @@ TRIALS = {
     "disk full in a write": Row(
         "a disk that is full at every third step of writing, or out of quota", "one line; nothing finished is lost"
     ),
+    "disk really full": Row(
+        "a real disk without room, and a real quota, for so many parts of the main job's output",
+        "one line, exit 2; what is finished is kept; goes on when there is room",
+        2,
+        20,
+    ),
     "other settings": Row("a run gone on with, but other settings, model or data", "refused, the field is named"),
     "worker counts": Row("1, then 4, then 2 workers on one run", "the tables of one worker; no fact twice"),
     "dead workers": Row(
         "of 4 workers one at a time killed, or frozen past its lease and woken", "the tables of one worker", 4, 20
+    ),
+    "network folder": Row(
+        "of 4 workers one at a time killed or frozen, through two mounts of one folder over SFTP, as on two machines",
+        "the tables of one worker",
+        2,
+        20,
     ),
     "fuzzed records": Row(
         "files of fuzzed JSON lines, by hypothesis", "no traceback; file, line, reason; counts add up", 100, 10_000

@@ -7,6 +7,7 @@ As a script it is a process that forks writers and kills them, so that a test pa
     small_runs.py hold FOLDER                  open a run for writing, say so, and wait to be killed
     small_runs.py share FOLDER                 be one of the workers of a run
     small_runs.py harm FOLDER TIMES SEED       four workers, of which one after the other is killed or frozen
+    small_runs.py mounts FOLDER TIMES SEED     the same, with workers by turns through FOLDER/1/run and FOLDER/2/run
     small_runs.py read_only FOLDER             write into a folder in which one may only read
     small_runs.py counts FOLDER SEED           one worker, then four, then two
     small_runs.py modules FOLDER               the modules that a run needs
@@ -20,7 +21,7 @@ import signal
 import sys
 import time
 from functools import cache
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 
 from factneurons.errors import FactneuronsError
@@ -289,11 +290,12 @@ def begin(folder, number):
     return fork(body)
 
 
-def harm(folder, times, seed):
+def harm(folder, times, seed, others=()):
     """Kill one worker, freeze the next, and put a new one in its place; the frozen ones wake when all is done."""
     generator = random.Random(seed)
     number = 80 + 60 * times  # facts, so that there is work left for the last one
-    alive, frozen, ended = [begin(folder, number) for _ in range(4)], [], 0
+    ways = cycle([folder, *others])
+    alive, frozen, ended = [begin(next(ways), number) for _ in range(4)], [], 0
     for turn in range(times):
         wait_for_commits(folder, 3, generator.uniform(0, 0.03))
         victim = alive.pop(generator.randrange(len(alive)))
@@ -302,7 +304,7 @@ def harm(folder, times, seed):
             frozen.append(victim)
         else:
             ended += not os.WIFSIGNALED(os.waitpid(victim, 0)[1])
-        alive.append(begin(folder, number))
+        alive.append(begin(next(ways), number))
     statuses = [os.waitpid(child, 0)[1] for child in alive]
     state = Run.open(folder).manifest.stages[STAGE].state
     for child in frozen:
@@ -313,6 +315,10 @@ def harm(folder, times, seed):
         "state": state,
         "statuses": statuses + [os.waitpid(child, 0)[1] for child in frozen],
     }
+
+
+def harm_through_mounts(folder, times, seed):
+    return harm(folder / "1" / "run", times, seed, [folder / "2" / "run"])
 
 
 def change_counts(folder, seed):
@@ -359,6 +365,7 @@ def main(name, folder, *numbers):
         "share": share,
         "read_only": read_only,
         "harm": harm,
+        "mounts": harm_through_mounts,
         "counts": change_counts,
         "modules": modules,
     }

@@ -25,7 +25,7 @@ def test_elsewhere_a_worker_lives_while_its_file_changes(folder):
     workers = Workers(folder, clock=lambda: moment[0])
     path = folder / WORKERS / "far-1"
     for beat in range(5):  # its own clock is years away, and nobody looks at it
-        path.write_text(json.dumps({"boot": "another", "locked": True, "since": "1970-01-01", "beat": beat}))
+        path.write_text(json.dumps({"place": "another", "locked": True, "since": "1970-01-01", "beat": beat}))
         moment[0] += PATIENCE - 1
         assert workers.lives("far-1")
     moment[0] += PATIENCE - 1
@@ -57,6 +57,19 @@ def test_here_a_free_lock_says_that_a_worker_was_killed(folder):
     assert not workers.beats(worker.name)
 
 
+def test_a_lock_is_believed_on_the_mount_where_it_was_taken_only(folder):
+    """Two mounts of one folder, as of two containers of a machine, may each keep locks of their own."""
+    worker, seen = Worker(folder), Workers(folder)
+    path = folder / WORKERS / worker.name
+    says = json.loads(path.read_bytes())
+    worker.leave()
+    path.write_text(json.dumps({**says, "place": f"{says['place']}0"}))
+    assert not seen.killed(worker.name)
+    assert seen.lives(worker.name)
+    path.write_text(json.dumps(says))
+    assert seen.killed(worker.name)
+
+
 @pytest.mark.parametrize("hours", [-30_000, -7, 7, 30_000])
 def test_a_clock_that_is_hours_off_takes_nothing_from_anybody(folder, monkeypatch, hours):
     """Its word for the time, and the times of its files on a server, are another day's; leases pass as they should."""
@@ -67,7 +80,7 @@ def test_a_clock_that_is_hours_off_takes_nothing_from_anybody(folder, monkeypatc
         there.setattr(time, "time", lambda: real() + 3600 * hours)
         there.setattr(workers, "now", lambda: "1999-12-31T23:59:59+00:00")
         far = Worker(folder)
-    far._says["boot"] = "another machine"
+    far._says["place"] = "another machine"
     far.say()
     theirs = Leases(folder, far.name, Workers(folder)).take("locate-1")
     for path in (folder / WORKERS / far.name, folder / LEASES / "locate-1.1"):

@@ -132,4 +132,4 @@ def _write(path: Path, table: pd.DataFrame) -> None:
     scratch = path.parent / "unfinished"
     with disk_errors_in_one_line(path.parent):
         scratch.mkdir(parents=True, exist_ok=True)
-        replace_file(path, buffer.getvalue(), scratch)
+        replace_file(path, buffer.getvalue(), scratch / path.name)

@@ -20,7 +20,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -313,14 +313,14 @@ def publish(
         _publish(folder, name, files_by_name, f"{worker}.{name}")
 
 
-def clear_unfinished(folder: Path, living: Collection[str] = ()) -> int:
+def clear_unfinished(folder: Path, lives: Callable[[str], bool]) -> int:
     """Throw away what killed writers left half written, and return the number of files.
 
     What is half written is called WORKER.NAME; that of the living is left alone.
     """
     count = 0
     for inner in list((folder / UNFINISHED).iterdir()):
-        if inner.name.partition(".")[0] in living:
+        if lives(inner.name.partition(".")[0]):
             continue
         if inner.is_dir() and not inner.is_symlink():
             count += sum(item.is_file() for item in inner.rglob("*"))

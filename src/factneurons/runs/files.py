@@ -59,15 +59,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def replace_file(path: Path, data: bytes, scratch: Path | None = None) -> None:
+def replace_file(path: Path, data: bytes, temporary: Path | None = None) -> None:
     """Put a file in the place of `path` by one rename, so that a reader never sees half of it.
 
     Args:
         path: the file.
         data: its bytes.
-        scratch: a folder on the same disk to write them in; None: under a hidden name beside the file.
+        temporary: the file of the same disk that they are written in first; None: a hidden one beside the file.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}") if scratch is None else scratch / path.name
+    temporary = temporary or path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     try:
         write_new(temporary, data)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from factneurons.errors import BadRun
-from factneurons.runs.commits import clear_unfinished
+from factneurons.runs.commits import UNFINISHED, clear_unfinished
 from factneurons.runs.leases import Leases
 from factneurons.runs.probe import check_disk
 from factneurons.runs.workers import Worker, Workers
@@ -44,13 +44,12 @@ class Share:
             BadRun: another worker is of another version, or does the same stage to another extent.
         """
         self._worker.say(stage=stage, extent=dict(extent), done=0, seconds=0.0, total=None)
-        mine = next(sign for sign in self._workers if sign.name == self.name)
         for sign in self._workers:
             says, fault = sign.says, ""
             if sign.name == self.name or "version" not in says:
                 continue
-            if says["version"] != mine.says["version"]:
-                fault = f"with factneurons {says['version']}, this is {mine.says['version']}: use one version"
+            if says["version"] != self._worker.version:
+                fault = f"with factneurons {says['version']}, this is {self._worker.version}: use one version"
             elif says.get("stage") == stage and says.get("extent") != dict(extent):
                 fault = f"with {_in_words(says['extent'])}, this is with {_in_words(extent)}: use the same"
             if fault and self._workers.beats(sign.name):
@@ -68,10 +67,18 @@ class Share:
                 self.leases.drop(sign.name)
                 (self._workers.folder / sign.name).unlink(missing_ok=True)
                 notes.append(f"a writer of {self._folder}, {sign}, was killed; what it finished is kept")
-        leftovers = clear_unfinished(self._folder, {sign.name for sign in self._workers})
+        leftovers = clear_unfinished(self._folder, self._is_here)
         if leftovers:
             notes.append(f"{leftovers} half-written files of it were removed")
         return notes
+
+    def _is_here(self, name: str) -> bool:
+        """Whether a worker has a file; asked by name, as a network's list of a folder may be an old one."""
+        return name == self.name or (self._workers.folder / name).exists()
+
+    def scratch(self, name: str) -> Path:
+        """Where this worker may write a file before it appears under its name."""
+        return self._folder / UNFINISHED / f"{self.name}.{name}"
 
     def leave(self) -> None:
         """Give up the right to write. Leaving twice does nothing."""

@@ -95,7 +95,7 @@ class Run:
                     share.join(stage, manifest.stages[stage].starts[-1].extent)
                     run = cls(folder, manifest, share, notes)
                     run._count_from_commits()
-                    run._save()
+                    run._save(share)
             except BaseException:
                 share.leave()
                 raise
@@ -251,7 +251,7 @@ class Run:
             self._count_from_commits()
             if state != "interrupted" or self.manifest.stages[stage].state == "running":
                 self.manifest = self.manifest.with_stage(stage, state=state)
-            self._save()
+            self._save(share)
 
     def compact(self, stage: str, *, growing: bool = False) -> None:
         """Merge the commits of a stage, as far as they can be now; nothing while another worker does."""
@@ -296,9 +296,9 @@ class Run:
         for stage in self.manifest.stages:
             self.manifest = self.manifest.with_stage(stage, counts=self.counts(stage))
 
-    def _save(self) -> None:
+    def _save(self, share: Share) -> None:
         with disk_errors_in_one_line(self.folder):
-            replace_file(self.folder / MANIFEST, self.manifest.to_bytes(), self.folder / UNFINISHED)
+            replace_file(self.folder / MANIFEST, self.manifest.to_bytes(), share.scratch(MANIFEST))
 
 
 def compact_run(run: Run | Path | str) -> tuple[int, int]:
@@ -340,12 +340,12 @@ def _refuse_foreign(folder: Path) -> None:
     if not folder.is_dir():
         raise BadRun(f"{folder} is a file, not a folder: choose another --out")
     names = {inner.name for inner in folder.iterdir()}
-    if MANIFEST in names or not names:
+    holds_parts = (folder / PARTS).exists() and any((folder / PARTS).iterdir())
+    if not names or (folder / MANIFEST).exists():  # asked last: others may be making the run just now
         return
-    parts = folder / PARTS
     if names - _OWN_NAMES:
         raise BadRun(f"{folder} is not empty and is not a run (it has no {MANIFEST}): choose another --out")
-    if parts.exists() and any(parts.iterdir()):
+    if holds_parts:
         raise BadRun(f"{folder}: its {MANIFEST} is missing, so nobody knows how its tables were made")
 
 

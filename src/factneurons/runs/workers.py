@@ -35,7 +35,8 @@ class Sign:
 
     Attributes:
         name: the worker's name, that of its file.
-        says: pid, host, boot, since, version, and what it is doing: stage, extent, done, seconds, total.
+        says: pid, host, place, since, version, and what it is doing: stage, extent, done, seconds, total; `moment` is
+            when it last said so, by a clock that counts from the machine's start, the same for its processes.
     """
 
     name: str
@@ -66,9 +67,9 @@ class Workers:
         return (_sign(name, self._read(name)) for name in names)
 
     def killed(self, name: str) -> bool:
-        """Whether a worker of this machine is gone for certain: it left its file, and the kernel gave back its lock."""
+        """Whether a worker of this place is gone for certain: it left its file, and the kernel gave back its lock."""
         says = _sign(name, self._read(name)).says
-        if not says.get("locked") or says.get("boot") != _boot():
+        if not says.get("locked") or says.get("place") != place_of(self.folder):
             return False
         try:
             with (self.folder / name).open("r+b") as file:
@@ -88,21 +89,32 @@ class Workers:
         return moment - self._seen[what][1] < PATIENCE
 
     def beats(self, name: str) -> bool:
-        """Wait for a sign of life. On this machine a lock is one; False after `PATIENCE` seconds without any."""
+        """Wait for a sign of life. In this place a lock is one; False after `PATIENCE` seconds without any."""
         first, began = self._read(name), self._clock()
         while first and not self.killed(name):
-            if _sign(name, first).says.get("boot") == _boot() or self._read(name) != first:
+            if _sign(name, first).says.get("place") == place_of(self.folder) or self._read(name) != first:
                 return True
             if self._clock() - began > PATIENCE:
                 return False
             time.sleep(BEAT / 10)
         return False
 
+    def silence(self, name: str) -> float | None:
+        """Seconds since a worker of this machine last renewed its file; None for others, and for killed ones.
+
+        Renewed every `BEAT` seconds: whoever holds its lock and is silent for long is frozen (stopped, swapped out).
+        """
+        says = _sign(name, self._read(name)).says
+        if says.get("place") != place_of(self.folder) or "moment" not in says or self.killed(name):
+            return None
+        return max(0.0, time.monotonic() - float(says["moment"]))
+
     def living(self) -> set[str]:
-        """Those that show life now: by their lock on this machine, elsewhere within two beats."""
+        """Those that show life now: on this machine by their lock, if not silent too long; elsewhere in two beats."""
         first = {sign.name: self._read(sign.name) for sign in self}
-        here = {name for name, data in first.items() if _sign(name, data).says.get("boot") == _boot()}
-        found, began = {name for name in here if not self.killed(name)}, self._clock()
+        here = {name for name, data in first.items() if _sign(name, data).says.get("place") == place_of(self.folder)}
+        began = self._clock()
+        found = {name for name in here if not self.killed(name) and (self.silence(name) or 0.0) < PATIENCE}
         while (waiting := first.keys() - here - found) and self._clock() - began < 2 * BEAT:
             found |= {name for name in waiting if self._read(name) not in (b"", first[name])}
             time.sleep(BEAT / 50)
@@ -120,6 +132,7 @@ class Worker:
 
     Attributes:
         name: machine, process and a random number.
+        version: that of factneurons.
 
     Raises:
         OSError: its file cannot be written.
@@ -129,8 +142,9 @@ class Worker:
         self.name = f"{re.sub(r'[^A-Za-z0-9]+', '-', socket.gethostname())}-{os.getpid()}-{secrets.token_hex(4)}"
         self._path = folder / WORKERS / self.name
         self._file = self._path.open("x+b")
-        self._says: dict[str, Any] = {"pid": os.getpid(), "host": socket.gethostname(), "boot": _boot(), "since": now()}
-        self._says |= {"version": version("factneurons"), "locked": False, "beat": 0}
+        self.version = version("factneurons")
+        self._says: dict[str, Any] = {"pid": os.getpid(), "host": socket.gethostname(), "since": now()}
+        self._says |= {"version": self.version, "place": place_of(self._path.parent), "locked": False, "beat": 0}
         with suppress(OSError):  # a disk that knows no locks: others have to be patient
             self._says["locked"] = try_lock(self._file)
         self._writing, self._left = threading.Lock(), threading.Event()
@@ -147,7 +161,7 @@ class Worker:
         with self._writing:
             if self._file.closed:
                 return
-            self._says |= {**what, "beat": self._says["beat"] + 1}
+            self._says |= {**what, "beat": self._says["beat"] + 1, "moment": time.monotonic()}
             data = json.dumps(self._says).encode()
             self._file.seek(0)
             self._file.write(data)
@@ -184,9 +198,17 @@ def _sign(name: str, data: bytes) -> Sign:
     return Sign(name, says if isinstance(says, dict) else {})
 
 
+def place_of(folder: Path) -> str:
+    """This machine since it was started, and the mount that the folder is on: where a lock is believed.
+
+    Locks of a disk that is not the kernel's own are often known to one mount only, for instance that of one container.
+    """
+    return f"{_boot()} {folder.stat().st_dev}"
+
+
 @cache
 def _boot() -> str:
-    """This machine since it was started, so that a lock is believed where it was taken only."""
+    """This machine since it was started."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
