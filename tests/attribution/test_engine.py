@@ -15,7 +15,7 @@ from factneurons.attribution.baselines import zero_baseline
 from factneurons.attribution.engine import integrate
 from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, RULES
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.errors import OutOfMemory
+from factneurons.errors import BadModel, OutOfMemory
 from factneurons.models.batches import groups
 from factneurons.models.load import load_model
 from factneurons.models.passes.capture import capture
@@ -558,8 +558,10 @@ def test_nothing_is_left_behind(one_of_each, shared_model, new_query, hooks_of):
     assert np.array_equal(model.log_probabilities([query]), before)
 
 
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_nothing_is_left_behind_by_an_exception(error, one_of_each, shared_model, new_query, hooks_of, monkeypatch):
+@pytest.mark.parametrize(("error", "seen"), [(ValueError, BadModel), (KeyboardInterrupt, KeyboardInterrupt)])
+def test_nothing_is_left_behind_by_an_exception(
+    error, seen, one_of_each, shared_model, new_query, hooks_of, monkeypatch
+):
     model = shared_model(one_of_each)
     attention = model.backbone.module.config._attn_implementation
     query = new_query(model.kind)
@@ -570,7 +572,7 @@ def test_nothing_is_left_behind_by_an_exception(error, one_of_each, shared_model
     for method in ("dai", "amig"):
         with monkeypatch.context() as patch:
             patch.setattr(model.backbone.layers[-1].up, "forward", throw)
-            with pytest.raises(error):
+            with pytest.raises(seen):
                 attribute_all(model, [query], AttributionSettings(method=method))
         assert hooks_of(model.backbone.module) == {}
         assert model.backbone.module.config._attn_implementation == attention

@@ -8,6 +8,7 @@ import shutil
 import socket
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from transformers import AutoTokenizer, BertConfig, BertModel, ViTConfig, ViTMod
 from factneurons.errors import BadModel, BadNumber, BadSetting
 from factneurons.models import bundled as catalog
 from factneurons.models import load
+from factneurons.models.doctor import diagnose
 from factneurons.models.files import fingerprint
 from factneurons.models.load import kind_of, load_config, load_model, load_tokenizer
 from factneurons.models.saving import save_model
@@ -170,6 +172,32 @@ class TestConfig:
     def test_a_copy_of_a_class_of_transformers_is_not_needed(self, gpt2_folder):
         change_config(gpt2_folder, auto_map={"AutoModelForCausalLM": "modeling_gpt2.GPT2LMHeadModel"})
         assert load_model(gpt2_folder).kind == "causal"
+
+
+class TestQuantised:
+    """What cannot be read here is refused before any weight is read, in one line, by load_model and doctor alike."""
+
+    WAYS: ClassVar = {
+        "gptq": {"bits": 4, "group_size": 32},
+        "awq": {"bits": 4, "group_size": 32, "zero_point": True},
+        "unheard-of": {"bits": 3},
+    }
+
+    @pytest.mark.parametrize("way", WAYS)
+    def test_without_its_library(self, way, gpt2_folder):
+        change_config(gpt2_folder, quantization_config={"quant_method": way, **self.WAYS[way]})
+        text = message(BadModel, gpt2_folder)
+        assert "\n" not in text
+        assert f"is quantised ({way}) and cannot be loaded here: " in text
+        assert text in diagnose(gpt2_folder).problems
+
+    def test_an_error_that_only_names_what_is_missing(self, gpt2_folder, monkeypatch):
+        def fail(*given, **options):
+            raise NameError("name 'QuantizeConfig' is not defined")
+
+        monkeypatch.setattr("factneurons.models.load.AutoHfQuantizer.from_config", fail)
+        change_config(gpt2_folder, quantization_config={"quant_method": "gptq", "bits": 4})
+        assert "a library that reads gptq is not installed (name 'QuantizeConfig'" in message(BadModel, gpt2_folder)
 
 
 class TestKind:

@@ -85,6 +85,26 @@ def test_many_commits_are_merged_while_a_stage_runs_and_at_its_end(tmp_path, sma
     assert small.snapshot(tmp_path / "run") == small.snapshot(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("number", [100, 300])
+def test_a_run_has_few_files_at_any_time_however_many_facts(number, tmp_path, small, few_places, monkeypatch):
+    """One folder per `PLACES` facts, and beside them never more than a bounded number of loose ones."""
+    monkeypatch.setattr(drive, "LOOSE", 6)
+    monkeypatch.setattr(drive, "FEW", 6)
+    loose, files = [], []
+
+    def work(facts):
+        loose.append(sum("merged" not in name for name in parts(tmp_path / "run")))
+        files.append(sum(path.is_file() for path in (tmp_path / "run").rglob("*")))
+        return small.work(facts)
+
+    small.write_run(tmp_path / "run", number, work=work)
+    places, tables = 20, 3
+    assert max(loose) <= 2 * drive.LOOSE + places / 4
+    assert len(parts(tmp_path / "run")) == number / places
+    assert max(files) <= (number / places + max(loose)) * (tables + 1) + 5
+    assert sum(path.is_file() for path in (tmp_path / "run").rglob("*")) <= number / places * (tables + 1) + 1
+
+
 def test_a_reader_goes_on_while_parts_are_merged_once_and_again(run, small, few_places):
     whole, both = order(run), Run.open(run)
     rows, committed = both.rows("facts"), both.committed(small.STAGE, "facts", "neurons")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from factneurons.errors import BadRun
+from factneurons.errors import BadRun, FactneuronsError, OutOfMemory
 from factneurons.runs import workers
+from factneurons.runs.drive import drive
 from factneurons.runs.store import Run
 from factneurons.runs.verify import verify
 
@@ -118,6 +124,75 @@ def test_a_worker_of_another_version_is_refused(tmp_path, small, monkeypatch):
         with pytest.raises(BadRun, match=r"is being worked on by process .* this is 0\.0\.1: use one version"):
             Run.create_or_resume(tmp_path / "run", small.make_manifest(), small.STAGE)
     assert list((tmp_path / "run" / "workers").iterdir()) == []
+
+
+def test_a_worker_with_other_settings_or_another_extent_is_refused_while_others_work(tmp_path, small):
+    with Run.create_or_resume(tmp_path / "run", small.make_manifest(extent={"limit": 10}), small.STAGE) as run:
+        other = small.make_manifest(settings={"method": "amig", "threshold": 0.3}, extent={"limit": 10})
+        with pytest.raises(BadRun, match=r"locate\.settings\.threshold was 0\.2, is 0\.3 now"):
+            Run.create_or_resume(tmp_path / "run", other, small.STAGE)
+        with pytest.raises(BadRun, match=r"worked on by process .* with limit 10, this is with limit 20: use the same"):
+            Run.create_or_resume(tmp_path / "run", small.make_manifest(extent={"limit": 20}), small.STAGE)
+        assert [sign.says["pid"] for sign in workers.Workers(run.folder)] == [os.getpid()]
+        drive(run, small.STAGE, small.make_facts(10), small.work, batch_size=4)
+    small.write_run(tmp_path / "one", 10)
+    assert small.snapshot(tmp_path / "run") == small.snapshot(tmp_path / "one")
+
+
+def together(small, folder, number, work, **options):
+    """Two workers, as threads, that both have begun before either goes on; what each ended with."""
+    meet = threading.Barrier(2)
+
+    def one():
+        with Run.create_or_resume(folder, small.make_manifest(), small.STAGE) as run:
+            meet.wait()
+            try:
+                drive(run, small.STAGE, small.make_facts(number), work, batch_size=4, **options)
+            except FactneuronsError as error:
+                return str(error)
+            return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        return [each.result() for each in [pool.submit(one) for _ in range(2)]]
+
+
+def test_a_fact_that_no_worker_has_memory_for_costs_nobody_else_anything(tmp_path, small):
+    bad = small.make_facts(80)[42]
+
+    def work(facts):
+        if bad in facts:
+            raise OutOfMemory(f"fact {bad.id!r}: not enough memory")
+        return small.work(facts)
+
+    told = together(small, tmp_path / "run", 80, work)
+    assert any("not enough memory" in each for each in told)
+    kept = set(Run.open(tmp_path / "run").done(small.STAGE))
+    assert bad.key not in kept
+    assert together(small, tmp_path / "run", 80, work, skip_bad=True) == ["", ""]
+    run = Run.open(tmp_path / "run")
+    counts = run.counts(small.STAGE)
+    assert (counts.read, counts.skipped["out-of-memory"]) == (80, 1)
+    assert kept < run.done(small.STAGE)
+    small.write_run(tmp_path / "one", 80, work=work, skip_bad=True)
+    assert small.snapshot(tmp_path / "run") == small.snapshot(tmp_path / "one")
+    assert verify(run) == []
+
+
+def test_without_hard_links_two_workers_still_share(tmp_path, small, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    seen = []
+
+    def work(facts):
+        seen.extend(fact.key for fact in facts)
+        time.sleep(0.005)
+        return small.work(facts)
+
+    assert together(small, tmp_path / "run", 80, work) == ["", ""]
+    assert len(seen) == len(set(seen)) == 80
+    same_facts(small, tmp_path / "run", tmp_path / "one", 80)
 
 
 def test_leases_that_cannot_be_written_are_one_line(tmp_path, small, monkeypatch):

@@ -1,6 +1,9 @@
 """How far a run is, told from its folder alone."""
 
 import json
+import os
+import signal
+import time
 
 import pytest
 
@@ -37,13 +40,34 @@ def test_a_killed_worker_is_dead_and_gives_no_pace(tmp_path, small, start_script
     assert (worker.process, worker.alive) == (holder.pid, False)
 
 
+def test_a_frozen_worker_is_told_from_one_that_works_and_is_given_up_after_a_minute(
+    tmp_path, small, start_script, monkeypatch
+):
+    holder = start_script("hold", tmp_path / "run")
+    assert holder.stdout.readline() == "open\n"
+    (worker,) = run_status(tmp_path / "run").workers
+    assert worker.alive
+    assert worker.silent < 2 * workers.BEAT
+    os.kill(holder.pid, signal.SIGSTOP)
+    real = time.monotonic
+    for later, alive in ((30, True), (workers.PATIENCE, False)):
+        monkeypatch.setattr(time, "monotonic", lambda later=later: real() + later)
+        (worker,) = run_status(tmp_path / "run").workers
+        assert (worker.process, worker.alive) == (holder.pid, alive)
+        assert later <= worker.silent < later + 20
+    holder.kill()
+    holder.wait()
+    (worker,) = run_status(tmp_path / "run").workers
+    assert (worker.alive, worker.silent) == (False, None)
+
+
 def test_a_silent_worker_of_another_machine_is_waited_for_and_given_up(tmp_path, small, monkeypatch):
     monkeypatch.setattr(workers, "BEAT", 0.05)
     small.write_run(tmp_path / "run", 8)
     says = {"pid": 1, "host": "far", "place": "another", "since": "2001-01-01T00:00:00+00:00", "version": "1"}
     (tmp_path / "run" / "workers" / "far").write_text(json.dumps(says))
     (worker,) = run_status(tmp_path / "run").workers
-    assert (worker.host, worker.alive) == ("far", False)
+    assert (worker.host, worker.alive, worker.silent) == ("far", False, None)
 
 
 def test_the_command_to_join_is_that_of_the_stage_that_is_not_done(tmp_path, small):

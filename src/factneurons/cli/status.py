@@ -12,6 +12,7 @@ import factneurons as fn
 from factneurons.cli.console import say
 from factneurons.cli.options import RunFolder
 from factneurons.runs.status import StageStatus, WorkerStatus
+from factneurons.runs.workers import BEAT, PATIENCE
 from factneurons.stages.display import clock
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -48,7 +49,10 @@ def _stage(stage: StageStatus) -> str:
 
 def _worker(each: WorkerStatus) -> str:
     who = f"process {each.process} on {each.host} (since {each.since})"
+    taken = "what it was at is done by others" if not each.alive else f"after {PATIENCE:.0f} s others do what it is at"
+    if each.silent is not None and each.silent > 2 * BEAT:
+        return f"{who}: frozen, no sign of life for {each.silent:.0f} s; {taken}"
     if not each.alive:
-        return f"{who}: no sign of life; what it was at is done by others"
+        return f"{who}: no sign of life; {taken}"
     pace = f"{each.done:,} facts done, {each.facts_per_second:.1f} facts/s"
     return f"{who}: {each.stage}, batches in work: {each.batches}, {pace}"

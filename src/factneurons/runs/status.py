@@ -24,6 +24,8 @@ class WorkerStatus:
         since: when it began, by its own clock, in UTC.
         version: its version of factneurons.
         alive: whether it showed life; what a dead one was at is done by others.
+        silent: seconds since it last renewed its sign of life, which it does every five; a process that is there and
+            silent is frozen, and taken for dead after a minute. None for workers of other machines, and killed ones.
         stage: the stage that it works on.
         batches: how many batches of facts it has in work.
         done: facts that it has dealt with in this stage.
@@ -35,6 +37,7 @@ class WorkerStatus:
     since: str
     version: str
     alive: bool
+    silent: float | None
     stage: str
     batches: int
     done: int
@@ -97,7 +100,7 @@ def run_status(run: Run | Path | str) -> RunStatus:
             continue
         stage, done, seconds = says.get("stage", ""), says.get("done", 0), says.get("seconds", 0.0)
         pace = done / seconds if seconds else 0.0
-        who = says["host"], says["pid"], says["since"], says["version"], name in living
+        who = says["host"], says["pid"], says["since"], says["version"], name in living, seen.silence(name)
         workers.append(WorkerStatus(*who, stage, leases[name], done, pace))
         if name in living and says.get("total") is not None:
             totals[stage] = max(says["total"], totals.get(stage, 0))

@@ -35,7 +35,8 @@ class Sign:
 
     Attributes:
         name: the worker's name, that of its file.
-        says: pid, host, place, since, version, and what it is doing: stage, extent, done, seconds, total.
+        says: pid, host, place, since, version, and what it is doing: stage, extent, done, seconds, total; `moment` is
+            when it last said so, by a clock that counts from the machine's start, the same for its processes.
     """
 
     name: str
@@ -98,11 +99,22 @@ class Workers:
             time.sleep(BEAT / 10)
         return False
 
+    def silence(self, name: str) -> float | None:
+        """Seconds since a worker of this machine last renewed its file; None for others, and for killed ones.
+
+        Renewed every `BEAT` seconds: whoever holds its lock and is silent for long is frozen (stopped, swapped out).
+        """
+        says = _sign(name, self._read(name)).says
+        if says.get("place") != place_of(self.folder) or "moment" not in says or self.killed(name):
+            return None
+        return max(0.0, time.monotonic() - float(says["moment"]))
+
     def living(self) -> set[str]:
-        """Those that show life now: by their lock in this place, elsewhere within two beats."""
+        """Those that show life now: on this machine by their lock, if not silent too long; elsewhere in two beats."""
         first = {sign.name: self._read(sign.name) for sign in self}
         here = {name for name, data in first.items() if _sign(name, data).says.get("place") == place_of(self.folder)}
-        found, began = {name for name in here if not self.killed(name)}, self._clock()
+        began = self._clock()
+        found = {name for name in here if not self.killed(name) and (self.silence(name) or 0.0) < PATIENCE}
         while (waiting := first.keys() - here - found) and self._clock() - began < 2 * BEAT:
             found |= {name for name in waiting if self._read(name) not in (b"", first[name])}
             time.sleep(BEAT / 50)
@@ -149,7 +161,7 @@ class Worker:
         with self._writing:
             if self._file.closed:
                 return
-            self._says |= {**what, "beat": self._says["beat"] + 1}
+            self._says |= {**what, "beat": self._says["beat"] + 1, "moment": time.monotonic()}
             data = json.dumps(self._says).encode()
             self._file.seek(0)
             self._file.write(data)

@@ -1,5 +1,7 @@
 """Routing of float32 products: exact or not used, and always put back."""
 
+import os
+
 import pytest
 import torch
 
@@ -96,6 +98,15 @@ def test_an_inexact_setting_or_one_that_changes_nothing_is_not_used(choice):
 def test_intels_library_is_left_alone_on_intels_processors_and_on_unknown_ones(choice):
     assert choice(INTEL, {"bf16": 3e-7}) is None
     assert choice("", {"bf16": 3e-7}) is None
+
+
+def test_few_shapes_are_kept_unless_a_user_says_otherwise(choice, monkeypatch):
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    choice(INTEL, {})
+    assert "ONEDNN_PRIMITIVE_CACHE_CAPACITY" not in os.environ
+    choice(AMD, {})
+    assert (os.environ["LRU_CACHE_CAPACITY"], os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) == ("7", "64")
 
 
 def test_nothing_is_timed_so_every_process_takes_the_same():

@@ -9,6 +9,7 @@ used. Nothing is timed: a choice by time falls now this way, now that, and with 
 
 from __future__ import annotations
 
+import os
 import platform
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ _LIBRARY: Any = torch.backends.mkldnn
 _SETTINGS = ("bf16", "tf32")
 """Those that may have oneDNN take the product, the first one of them on most processors."""
 _EXACT = 2e-6
+_KEPT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
+"""oneDNN, and PyTorch for it, keep a program for each shape of a product, for 1,024 shapes if nobody says otherwise.
+Batches of facts have as many, and that is a gigabyte. What a user has set counts."""
 _MAKERS = ("AuthenticAMD", "HygonGenuine")
 """Who makes x86 processors but Intel, as the processor says it."""
 
@@ -61,6 +65,8 @@ def _best_setting() -> str | None:
         return None
     if not any(maker in _processor() for maker in _MAKERS):
         return None
+    for name, shapes in _KEPT.items():  # read once, at the first product that oneDNN takes
+        os.environ.setdefault(name, shapes)
     generator = torch.Generator().manual_seed(0)
     left = torch.randn(96, 768, generator=generator)
     right = torch.randn(768, 1536, generator=generator)
