@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factneurons.asking.parts import Part, as_html, bar, change, middle_and_range, probability, visible, written
+from factneurons.asking.parts import CELL, Part, as_html, bar, change, middle_and_range, probability, visible, written
 from factneurons.models.types import Written
 
 
@@ -37,7 +37,7 @@ def test_no_text_becomes_an_element_or_an_attribute(text):
     seen = Seen(page)
     assert set(seen.tags) == {"div", "p", "b", "table", "caption", "thead", "tbody", "tr", "th", "td"}
     assert seen.tags.count("td") == 2
-    assert seen.attributes == [("scope", "col")]
+    assert set(seen.attributes) == {("scope", "col"), ("style", CELL)}
 
 
 @given(st.text())

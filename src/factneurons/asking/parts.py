@@ -11,6 +11,7 @@ from factneurons.models.types import Written
 from factneurons.statistics import LEAST_PROBABILITY
 
 _BAR = 24
+CELL = "text-align: left; padding: .15em 1.2em .15em 0; vertical-align: top"
 _HIDDEN = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -38,12 +39,13 @@ class Part:
 
 
 def as_html(title: str, parts: Iterable[Part], notes: Sequence[str] = ()) -> str:
-    """Parts as HTML for a notebook: tables without script or style sheet, all text escaped."""
+    """Parts as HTML for a notebook: tables without script, style sheet or colours, all text escaped."""
     shown = [f"<p><b>{escape(title)}</b></p>"]
     for part in parts:
-        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in part.head)
-        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in part.rows)
-        caption = f"<caption>{escape(part.title)}</caption>"
+        head = "".join(f'<th scope="col" style="{CELL}">{escape(name)}</th>' for name in part.head)
+        cells = ("".join(f'<td style="{CELL}">{escape(cell)}</td>' for cell in row) for row in part.rows)
+        rows = "".join(f"<tr>{each}</tr>" for each in cells)
+        caption = f'<caption style="{CELL}">{escape(part.title)}</caption>'
         shown.append(f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
         shown += [f"<p>{escape(part.note)}</p>"] if part.note else []
     return "<div>" + "".join([*shown, *(f"<p>{escape(note)}</p>" for note in notes)]) + "</div>"
