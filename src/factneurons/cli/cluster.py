@@ -118,6 +118,7 @@ def give_on(address: str, workers: int, arguments: Sequence[str]) -> None:
 
 def _connected(address: str) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong is said here, in one line
     try:
         ray = import_module("ray")
     except ImportError:
