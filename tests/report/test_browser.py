@@ -1,5 +1,7 @@
 """The page in a real browser: nothing fails, nothing is asked of a network, and the tables do what they say."""
 
+from itertools import pairwise
+
 import pytest
 
 from factneurons.facts.types import Fact, Prompt
@@ -76,9 +78,11 @@ def test_only_some_rows_are_in_the_page_and_a_link_brings_its_row(make_run, in_b
     set(control("Search"), "land 259");
     seen.found = cells(0);
     set(control("Search"), "");
+    seen.few = facts().length;
     """
-    seen = in_browser(page, check, fragment="#row-120")
-    assert seen["there"] == 120
+    seen = in_browser(page, check, fragment="#row-220")
+    assert seen["there"] == 220
+    assert seen["few"] == 50
     assert seen["then"] == 260
     assert seen["left"] == 0
     assert seen["found"] == ["Land 259 → Town 259"]
@@ -113,3 +117,23 @@ def test_an_assistive_reader_finds_names_for_everything(page, in_browser):
 
 def test_a_whole_report_has_no_barrier(page, audit):
     audit(page)
+
+
+PLACES = """<script>
+const places = {};
+function look() {
+  return all("main > section, main figure").map(function (each) { return each.getBoundingClientRect().top + scrollY; });
+}
+new MutationObserver(function () {
+  if (!places.first && document.querySelector("body > script")) places.first = look();
+}).observe(document, { childList: true, subtree: true });
+</script>"""
+
+
+@pytest.mark.parametrize("size", ["1200,900", "500,900"])
+def test_nothing_moves_while_it_loads(page, in_browser, size):
+    """Neither when the tables come alive nor when the charts are drawn, after the page may have been seen."""
+    seen = in_browser(page, "seen.first = places.first; seen.last = look();", f"--window-size={size}", before=PLACES)
+    heights = [[low - high for high, low in pairwise(each[:12])] for each in (seen["first"], seen["last"])]
+    assert len(heights[0]) > 8
+    assert heights[1] == pytest.approx(heights[0], abs=24), "about as high as it was foreseen"

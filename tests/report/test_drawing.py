@@ -18,6 +18,7 @@ from factneurons.report.drawing import (
     draw,
     figure_path,
     page_specification,
+    room,
     runtime,
     vegalite_version,
 )
@@ -96,3 +97,16 @@ def test_the_runtime_is_of_the_version_charts_are_written_for():
     assert alt.SCHEMA_VERSION.startswith(f"v{vegalite_version()}.")
     assert "vegaEmbed" in runtime()
     assert "</script" not in runtime()
+
+
+def test_room_is_kept_for_the_axis_the_legend_and_every_row(figure):
+    plain = figure.chart.properties(height=100)
+    assert room(plain) == 152
+    names = alt.Scale(domain=["a", "b", "c"])
+    one_row = plain.encode(color=alt.Color("kind:N", scale=names, legend=alt.Legend(columns=3)))
+    assert (
+        room(plain)
+        < room(one_row)
+        < room(one_row.encode(color=alt.Color(scale=names, legend=alt.Legend(columns=1), field="kind", type="nominal")))
+    )
+    assert room(plain.encode(row=alt.Row("kind:N", sort=["a", "b"]))) > 200

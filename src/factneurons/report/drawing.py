@@ -12,7 +12,7 @@ import altair as alt
 import vl_convert
 
 from factneurons.errors import BadSetting, FactneuronsError
-from factneurons.report.charts import Figure
+from factneurons.report.charts import AnyChart, Figure
 
 FORMATS = ("png", "svg")
 """What figures can be written as."""
@@ -20,6 +20,8 @@ FORMATS = ("png", "svg")
 FONT = 'system-ui, -apple-system, "Segoe UI", "Noto Sans", "Noto Sans CJK SC", sans-serif'
 _FILE_FONT = "sans-serif"
 _FILE_WIDTH = 640
+_AXIS_ROOM, _ROW_ROOM, _LEGEND_ROOM, _LEGEND_LINE = 52, 44, 12, 16
+"""Pixels that an axis with its title takes, the name of a row, and a legend."""
 _PIXELS = 2.0
 """Pixels of a PNG per unit of the chart."""
 
@@ -33,6 +35,22 @@ def page_specification(figure: Figure) -> dict[str, Any]:
     if "row" not in specification.get("encoding", {}):
         specification["width"] = "container"
     return {**_without_schema(specification), "description": figure.title, "config": _config("currentColor", FONT)}
+
+
+def room(chart: AnyChart) -> int:
+    """About how high a chart will be with its legend and its axis, to keep the room until it is drawn, in pixels."""
+    whole = chart.to_dict()
+    parts = [whole, *whole.get("layer", ())]
+    height = next((float(each["height"]) for each in parts if isinstance(each.get("height"), int | float)), 200.0)
+    encodings = [each.get("encoding", {}) for each in parts]
+    names = next((each["row"].get("sort") for each in encodings if "row" in each), None)
+    if isinstance(names, list):
+        height = (height + _ROW_ROOM) * len(names)
+    color = next((each["color"] for each in encodings if "field" in each.get("color", {})), {})
+    legend, entries = color.get("legend"), len(color.get("scale", {}).get("domain", ()))
+    if legend and entries:
+        height += _LEGEND_ROOM + _LEGEND_LINE * (entries if legend.get("columns") == 1 else 1)
+    return round(height + _AXIS_ROOM)
 
 
 def check_formats(formats: Sequence[str]) -> None:

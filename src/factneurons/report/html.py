@@ -64,6 +64,7 @@ def environment(room: str = _ROOM) -> Environment:
     )
     found.filters.update({function.__name__: function for function in _FILTERS})
     found.filters["json_in_script"] = json_in_script
+    found.filters["chart_room"] = drawing.room
     found.globals["least_probability"] = LEAST_PROBABILITY
     return found
 

@@ -38,11 +38,12 @@
     const selects = Array.from(box.querySelectorAll("select"));
     const status = box.querySelector("[role='status']");
     const more = element("button", { type: "button", className: "quiet" });
+    const plainRows = body.querySelectorAll(":scope > tr:not(.opened)").length;
     let sorted = items.slice();
     let matched = sorted;
     let shown = 0;
 
-    function filter() {
+    function filter(event, first = FIRST) {
       const words = plain(search.value).split(/\s+/).filter(Boolean);
       const wanted = selects.map(function (select) { return select.value; });
       matched = sorted.filter(function (item) {
@@ -51,7 +52,7 @@
       });
       body.replaceChildren();
       shown = 0;
-      show(FIRST);
+      show(first);
       status.textContent = `${matched.length.toLocaleString("en")} of ${items.length.toLocaleString("en")} ${box.dataset.what}`;
     }
 
@@ -136,7 +137,7 @@
     more.addEventListener("click", function () { show(MORE); });
     box.append(more);
     box.classList.add("live");
-    filter();
+    filter(null, plainRows);  // as many as are there: what is below does not move
     return reveal;
   }
 
