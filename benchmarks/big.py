@@ -2,6 +2,7 @@
 
     python benchmarks/big.py [--device cuda]
     python benchmarks/big.py --tiny --device cpu     # the script's own check, in seconds
+    python benchmarks/big.py --precision pocket-llama --device cpu     # what half precision costs on bundled facts
 
 Weights are random: times are those of a model of that size, answers mean nothing. float32 is measured on the same
 weights, so that the differences are those of the arithmetic. One line of JSON per figure.
@@ -24,6 +25,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 sys.path.insert(0, str(Path(__file__).parent))
+from factneurons import load_facts, load_model, locate
 from factneurons.attribution.attribute import attribute_all
 from factneurons.models.model import Model
 from measuring import gpt2_small, gpt2_tiny, machine, prompt_of, word_tokenizer
@@ -105,15 +107,52 @@ def many_facts(tiny: bool, device: str, repeats: int) -> None:
         timed(what, partial(attribute_all, model, queries), repeats, count)
 
 
+def precision(name: str, device: str, facts: int = 24) -> None:
+    """Facts that a model knows in half precision and in float32: P(answer), scores, and which neurons are chosen."""
+    full = load_model(name, device=device)
+    known = [
+        each for each in locate(full, load_facts("bundled?relation=capital&lang=en", limit=2 * facts)) if each.rank == 1
+    ]
+    known = known[:: max(1, len(known) // facts)][:facts]
+    queries = [query for each in known for query in each.queries]
+    asked, scores = full.probabilities(queries), attribute_all(full, queries)
+    for dtype in ("bfloat16", "float16"):
+        half = load_model(name, device=device, dtype=dtype)
+        ratios = abs(half.probabilities(queries) / asked - 1)
+        pairs = [
+            (one.scores.ravel().astype(float), other.scores.ravel().astype(float))
+            for one, other in zip(attribute_all(half, queries), scores, strict=True)
+        ]
+        correlation = [float(np.corrcoef(*pair)[0, 1]) for pair in pairs]
+        largest = [float(abs(low - true).max() / abs(true).max()) for low, true in pairs]
+        chosen = {each.fact.key: set(each.neurons) for each in locate(half, [each.fact for each in known])}
+        shared = [
+            len(chosen[each.fact.key] & set(each.neurons)) / max(1, len(chosen[each.fact.key] | set(each.neurons)))
+            for each in known
+        ]
+        row = {
+            "what": f"{dtype} against float32, {name}", "facts": len(known), "prompts": len(queries),
+            "P(answer), relative difference, median": float(np.median(ratios)), "most": float(ratios.max()),
+            "correlation of scores, median": float(np.median(correlation)), "least": min(correlation),
+            "largest difference of a score, of the largest, median": float(np.median(largest)), "at most": max(largest),
+            "chosen neurons in common, of all, mean": float(np.mean(shared)),
+        }  # fmt: skip
+        print(json.dumps(row), flush=True)
+
+
 def main() -> None:
     """Parse and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--tiny", action="store_true", help="small models: does the script work?")
+    parser.add_argument("--precision", metavar="MODEL", help="measure only this: half precision on bundled facts")
     options = parser.parse_args()
     card = torch.cuda.get_device_name() if options.device.startswith("cuda") else "none"
     print(json.dumps({"card": card, **machine()}), flush=True)
+    if options.precision:
+        precision(options.precision, options.device)
+        return
     many_facts(options.tiny, options.device, options.repeats)
     seven_billion(options.tiny, options.device, options.repeats)
 

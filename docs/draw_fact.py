@@ -24,12 +24,12 @@ def places(found: Answered) -> alt.Chart:
         {"layer": each.neuron.layer, "index": each.neuron.index, "score": each.score} for each in found.carriers
     )
     layers = list(reversed(range(found.layers)))
-    neurons = f"{len(found.carriers)} of {found.layers * found.width:,}"
+    neurons, width = f"{len(found.carriers)} of {found.searched:,}", found.searched // found.layers
     return (
         alt.Chart(rows, title=f"The {neurons} neurons that carry it", width=400, height=180)
         .mark_circle(color=FOUND, opacity=0.75)
         .encode(
-            x=alt.X("index:Q", title=f"neuron, of {found.width}", scale=alt.Scale(domain=[0, found.width])),
+            x=alt.X("index:Q", title=f"neuron, of {width}", scale=alt.Scale(domain=[0, width])),
             y=alt.Y("layer:O", title="layer", scale=alt.Scale(domain=layers)),
             size=alt.Size("score:Q", legend=None, scale=alt.Scale(range=[30, 500])),
         )

@@ -267,7 +267,7 @@ def downs_by_size(model: Model, query: Query) -> list[nn.Module]:
     """All matrices that are used and lead from a layer's width to the hidden size, in order of use, each once."""
     used: dict[nn.Module, None] = {}
     base = model.backbone.module
-    sizes = {(WIDTH, HIDDEN), *((width, model.backbone.hidden_size) for width in model.widths)}
+    sizes = {(WIDTH, HIDDEN), *((width, model.backbone.hidden_size) for width in model.backbone.widths)}
 
     def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         used.setdefault(module)
@@ -309,7 +309,7 @@ def compared(model: Model, query: Query, slow: Any) -> Iterator[tuple[str, float
     yield "P(answer)", deviation(model.log_probabilities([query]), [slow.log_probability(query)])
     generator = np.random.default_rng(1)
     layers = [generator.integers(model.layer_count, size=size).tolist() for size in (1, 5, 40)]
-    sets = [{(layer, int(generator.integers(model.widths[layer]))) for layer in each} for each in layers]
+    sets = [{(layer, int(generator.integers(model.backbone.widths[layer]))) for layer in each} for each in layers]
     true = [np.exp(make(model, downs, dict.fromkeys(neurons, 0.0)).log_probability(query)) for neurons in sets]
     yield "suppression", deviation(model.probabilities_with([query], sets), [true])
     for method, expected in (("joint", slow.joint), ("dai", slow.dai)):
@@ -447,6 +447,8 @@ def table(rows: Iterable[Row], total: int) -> str:
             reasons.setdefault(generic(row), []).append(row.family)
     for why, names in sorted(reasons.items(), key=lambda each: -len(each[1])):
         lines.append(f"- {why}: {', '.join(sorted(set(names)))}")
+    unbuilt = {row.family: generic(row) for row in rows if row.outcome == "not built"}
+    lines += ["", "Not built:", "", *(f"- {name}: {why}" for name, why in unbuilt.items())] if unbuilt else []
     return "\n".join(lines)
 
 

@@ -1,6 +1,6 @@
-"""What the docs and the scripts name is there, every command line of theirs is understood, and examples work.
+"""What the docs and the scripts name is there, every command line of theirs is understood.
 
-Notebooks and the tutorial are run by `make docs`.
+The examples are run by tests/test_docs_run.py, notebooks and the tutorial by `make docs`.
 """
 
 from __future__ import annotations
@@ -99,11 +99,3 @@ def test_the_example_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
     assert [float(each) for each in numbers.findall(printed)] == pytest.approx(
         [float(each) for each in numbers.findall(told)], abs=1e-4
     )
-
-
-@pytest.mark.parametrize("page", sorted(path.stem for path in (ROOT / "docs" / "howto").glob("*.md")))
-def test_the_examples_of_the_how_to_pages_work(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {"__name__": page}
-    for each in programs(ROOT / "docs" / "howto" / f"{page}.md"):
-        exec(compile(each, page, "exec"), names)

@@ -15,7 +15,7 @@ from factneurons.attribution.baselines import zero_baseline
 from factneurons.attribution.engine import integrate
 from factneurons.attribution.quadrature import ADAPTIVE, ADAPTIVE_LEVELS, RULES
 from factneurons.attribution.settings import AttributionSettings
-from factneurons.errors import OutOfMemory
+from factneurons.errors import BadModel, OutOfMemory
 from factneurons.models.batches import groups
 from factneurons.models.load import load_model
 from factneurons.models.passes.capture import capture
@@ -215,6 +215,22 @@ class TestCompleteness:
             assert float(found.start[layer, 0, 0]) == pytest.approx(start, abs=1e-12)
             missing = abs(float(scores.sum()) - (float(found.end[0]) - start))
             assert float(found.error[layer, 0, 0]) == pytest.approx(missing, abs=1e-12)
+
+    @pytest.mark.trial("completeness")
+    @pytest.mark.parametrize("rule", ["left", "right", "midpoint", "gauss_legendre", "radau"])
+    def test_one_point_is_enough_where_all_is_linear_in_the_neurons(self, rule, new_model, new_query):
+        """No norm above the last layer, and logits so small that P grows with them: exact to 1e-6 of the change."""
+        query, model = new_query("causal"), new_model("home-made")
+
+        def missing():
+            found = integral_of(model, [query], rule=rule, points=1)[1]
+            return float(found.error[-1, 0, 0]) / abs(float(found.end[0]) - float(found.start[-1, 0, 0]))
+
+        assert missing() > 1e-4
+        with torch.no_grad():
+            model.backbone.module.last_norm = torch.nn.Identity()
+            model.backbone.module.guess.weight *= 1e-8
+        assert missing() < 1e-6
 
     @pytest.mark.trial("completeness")
     @pytest.mark.parametrize("family", SMOOTH)
@@ -542,8 +558,10 @@ def test_nothing_is_left_behind(one_of_each, shared_model, new_query, hooks_of):
     assert np.array_equal(model.log_probabilities([query]), before)
 
 
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_nothing_is_left_behind_by_an_exception(error, one_of_each, shared_model, new_query, hooks_of, monkeypatch):
+@pytest.mark.parametrize(("error", "seen"), [(ValueError, BadModel), (KeyboardInterrupt, KeyboardInterrupt)])
+def test_nothing_is_left_behind_by_an_exception(
+    error, seen, one_of_each, shared_model, new_query, hooks_of, monkeypatch
+):
     model = shared_model(one_of_each)
     attention = model.backbone.module.config._attn_implementation
     query = new_query(model.kind)
@@ -554,7 +572,7 @@ def test_nothing_is_left_behind_by_an_exception(error, one_of_each, shared_model
     for method in ("dai", "amig"):
         with monkeypatch.context() as patch:
             patch.setattr(model.backbone.layers[-1].up, "forward", throw)
-            with pytest.raises(error):
+            with pytest.raises(seen):
                 attribute_all(model, [query], AttributionSettings(method=method))
         assert hooks_of(model.backbone.module) == {}
         assert model.backbone.module.config._attn_implementation == attention

@@ -120,7 +120,7 @@ def test_layers_may_have_different_widths(new_model, new_query):
     last = module.tower[-1]
     last.reader, last.doorkeeper, last.writer = nn.Linear(16, 20), nn.Linear(16, 20, bias=False), nn.Linear(20, 16)
     model = Model(module, None, name="a model", kind="causal")
-    assert (model.widths[-1], model.width, model.backbone.neuron_count) == (20, 24, sum(model.widths))
+    assert (model.backbone.widths[-1], model.width, model.backbone.neuron_count) == (20, 24, sum(model.backbone.widths))
     query = new_query("causal", answer=2)
     values = model.activations([query])
     assert values.shape == (1, model.layer_count, 24)

@@ -225,7 +225,7 @@ def test_every_form_against_transformers_own(kind, new_query, tmp_path):
             for (parameter, place), slope in zip(parts, slopes, strict=True)
         ]
         expected = torch.cat(products).detach().numpy()
-        assert len(expected) == model.widths[layer]
+        assert len(expected) == model.backbone.widths[layer]
         np.testing.assert_allclose(scores[layer, : len(expected)], expected, rtol=1e-4, atol=1e-9)
         assert not scores[layer, len(expected) :].any()
         assert np.abs(expected).max() > 0
@@ -241,7 +241,7 @@ def test_any_neuron_suppressed_is_its_column_set_to_zero(kind, new_query):
     transposed, query = kind in ("gpt_oss", "llama4_text"), new_query("causal")
     for layer, parts in enumerate(columns(module)):
         sizes = [of_neurons(parameter, place, transposed).shape[1] for parameter, place in parts]
-        assert sum(sizes) == model.widths[layer]
+        assert sum(sizes) == model.backbone.widths[layer]
         for number in (0, len(parts) - 1):
             parameter, place = parts[number]
             neuron, kept = Neuron(layer, sum(sizes[:number]) + 3), parameter.detach().clone()
@@ -261,7 +261,7 @@ def test_any_neuron_suppressed_is_its_column_set_to_zero(kind, new_query):
 
 def test_layers_of_different_widths_are_asked_and_their_neurons_told_apart(new_query):
     _, model = both("deepseek_v3")
-    assert model.widths == (56, EXPERTS * SIZE + SIZE)
+    assert model.backbone.widths == (56, EXPERTS * SIZE + SIZE)
     assert (model.width, model.backbone.neuron_count) == (56, 56 + 40)
     assert (model.backbone.experts, model.backbone.expert_size, model.backbone.shared_size) == (EXPERTS, SIZE, SIZE)
     with pytest.raises(BadSetting, match=r"no neuron \(1, 40\): layers are 0 to 1, indices 0 to 39"):

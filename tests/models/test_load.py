@@ -3,9 +3,12 @@
 import json
 import os
 import pickle
+import resource
 import shutil
 import socket
+import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from transformers import AutoTokenizer, BertConfig, BertModel, ViTConfig, ViTMod
 from factneurons.errors import BadModel, BadNumber, BadSetting
 from factneurons.models import bundled as catalog
 from factneurons.models import load
+from factneurons.models.doctor import diagnose
 from factneurons.models.files import fingerprint
 from factneurons.models.load import kind_of, load_config, load_model, load_tokenizer
 from factneurons.models.saving import save_model
@@ -168,6 +172,32 @@ class TestConfig:
     def test_a_copy_of_a_class_of_transformers_is_not_needed(self, gpt2_folder):
         change_config(gpt2_folder, auto_map={"AutoModelForCausalLM": "modeling_gpt2.GPT2LMHeadModel"})
         assert load_model(gpt2_folder).kind == "causal"
+
+
+class TestQuantised:
+    """What cannot be read here is refused before any weight is read, in one line, by load_model and doctor alike."""
+
+    WAYS: ClassVar = {
+        "gptq": {"bits": 4, "group_size": 32},
+        "awq": {"bits": 4, "group_size": 32, "zero_point": True},
+        "unheard-of": {"bits": 3},
+    }
+
+    @pytest.mark.parametrize("way", WAYS)
+    def test_without_its_library(self, way, gpt2_folder):
+        change_config(gpt2_folder, quantization_config={"quant_method": way, **self.WAYS[way]})
+        text = message(BadModel, gpt2_folder)
+        assert "\n" not in text
+        assert f"is quantised ({way}) and cannot be loaded here: " in text
+        assert text in diagnose(gpt2_folder).problems
+
+    def test_an_error_that_only_names_what_is_missing(self, gpt2_folder, monkeypatch):
+        def fail(*given, **options):
+            raise NameError("name 'QuantizeConfig' is not defined")
+
+        monkeypatch.setattr("factneurons.models.load.AutoHfQuantizer.from_config", fail)
+        change_config(gpt2_folder, quantization_config={"quant_method": "gptq", "bits": 4})
+        assert "a library that reads gptq is not installed (name 'QuantizeConfig'" in message(BadModel, gpt2_folder)
 
 
 class TestKind:
@@ -370,6 +400,34 @@ class TestWeights:
         content = len(header).to_bytes(8, "little") + header + bytes(24)
         (gpt2_folder / "model.safetensors").write_bytes(content)
         assert "no sound safetensors file" in message(BadModel, gpt2_folder)
+
+    @pytest.mark.trial("false weights")
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="memory is limited in a forked process")
+    @pytest.mark.parametrize("lie", ["length", "length within the file", "shape", "offsets", "deep"])
+    def test_a_lie_costs_neither_time_nor_memory(self, gpt2_folder, lie):
+        """Told in less than a second of the processor's, and with no more than 100 MB."""
+        tensor = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
+        header = {
+            "length": b"{}",
+            "length within the file": b" " * 2**20,
+            "shape": json.dumps({"x": {**tensor, "shape": [2**40]}}).encode(),
+            "offsets": json.dumps({"x": {**tensor, "shape": [2**38], "data_offsets": [0, 2**40]}}).encode(),
+            "deep": b"[" * 2**20,
+        }[lie]
+        length = 2**62 if lie == "length" else len(header)
+        (gpt2_folder / "model.safetensors").write_bytes(length.to_bytes(8, "little") + header + bytes(16))
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                pages = int(Path("/proc/self/statm").read_text().split()[0])
+                resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 100 * 10**6,) * 2)
+                began = time.process_time()
+                message(BadModel, gpt2_folder)
+                status = int(time.process_time() - began > 1)
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
 
     def test_cut_file(self, gpt2_folder):
         path = gpt2_folder / "model.safetensors"

@@ -5,6 +5,7 @@ import pytest
 import torch
 import transformers as tf
 
+from factneurons.errors import BadModel
 from factneurons.facts.types import Prompt
 from factneurons.models.model import Model
 from factneurons.models.passes.capture import capture
@@ -74,8 +75,10 @@ def test_nothing_is_left_behind(one_of_each, call, new_model, new_query, hooks_o
 
 @pytest.mark.filterwarnings("ignore:tiny gptj. the fast path does not fit")
 @pytest.mark.parametrize("call", [name for name in CALLS if name != "head"])
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_nothing_is_left_behind_by_an_exception(one_of_each, call, error, new_model, new_query, hooks_of, monkeypatch):
+@pytest.mark.parametrize(("error", "seen"), [(ValueError, BadModel), (KeyboardInterrupt, KeyboardInterrupt)])
+def test_nothing_is_left_behind_by_an_exception(
+    one_of_each, call, error, seen, new_model, new_query, hooks_of, monkeypatch
+):
     model = new_model(one_of_each)
     query = new_query(model.kind, answer=2)
     attention = model.backbone.module.config._attn_implementation
@@ -85,7 +88,7 @@ def test_nothing_is_left_behind_by_an_exception(one_of_each, call, error, new_mo
 
     with monkeypatch.context() as patch:
         patch.setattr(model.backbone.layers[-1].up, "forward", throw)
-        with pytest.raises(error):
+        with pytest.raises(seen):
             CALLS[call](model, query)
     assert hooks_of(model.backbone.module) == {}
     assert model.backbone.module.config._attn_implementation == attention

@@ -55,3 +55,8 @@ def test_cannot_tell_says_whether_it_could_have_been_told():
     assert "as small as 0.004: a clear difference would" in told(9, smallest_p=0.004)
     assert told(0, smallest_p=None) == "no subject was measured"
     assert told(verdict="holds") == told(verdict="cannot tell by design") == ""
+
+
+def test_a_verdict_on_storage_is_told_in_words():
+    assert text.stored("single") == "one group, which carries nothing else"
+    assert text.stored("of a newer version") == "of a newer version"

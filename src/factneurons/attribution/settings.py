@@ -74,8 +74,8 @@ class AttributionSettings:
     target: Target = option("probability", "What is attributed, F, one of: {choices}.")
     against: str | None = option(
         None,
-        "Another answer, as text, whose F is taken off the answer's; wrong_answers: the first wrong answer of each "
-        "fact. Default: none.",
+        "Another answer: what carries the difference between the two is looked for (F of the one less F of the other); "
+        "wrong_answers: the first wrong answer of each fact. Default: none.",
     )
     positions: Positions = option(
         "target",

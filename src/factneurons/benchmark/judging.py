@@ -296,7 +296,7 @@ def groups_of(
         scores=(1.0,) * len(neurons),
         drops=sets.losses(unit),
         rng=np.random.default_rng([settings.seed, as_number(unit.fact.key)]),
-        widths=model.widths,
+        widths=model.backbone.widths,
         mediated_effects=lambda needed: mediated_effects(unit.searched, needed),
     )
     clustering = yield from CLUSTERERS[settings.clusterer].cluster(context, settings)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -117,16 +118,29 @@ def give_on(address: str, workers: int, arguments: Sequence[str]) -> None:
 
 def _connected(address: str) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong is said here, in one line
     try:
         ray = import_module("ray")
     except ImportError:
         raise BadSetting('--ray: Ray is not installed: pip install "factneurons[cluster]"') from None
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise BadSetting(f"--ray: no Ray cluster answers at {address!r}: {reason}") from error
     return ray
+
+
+def _knock(address: str) -> None:
+    """Fail at once where nobody listens: Ray itself would wait for minutes, and write lines of its own.
+
+    Raises:
+        OSError: nobody answers at HOST:PORT.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_FAREWELL).close()
 
 
 class _Crew:

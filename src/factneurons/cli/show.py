@@ -27,6 +27,7 @@ from factneurons.report.text import (
     no_degenerate,
     not_shared,
     shared_verdict,
+    stored,
 )
 from factneurons.runs.counts import Summary, counted
 from factneurons.runs.reading import measurements_of, positions_of
@@ -169,10 +170,11 @@ def degeneracy(run: fn.Run, summary: Summary) -> None:
                 f"  suppressing one component changes {carried.value:.1%} of other facts, "
                 f"matched random neurons {carried.control.estimate:.1%}"
             )
-    stored = {} if found is None else found.storage
-    say("  how facts are stored: " + ", ".join(f"{count} {name}" for name, count in stored.items() if count))
+    for verdict, count in ({} if found is None else found.storage).items():
+        if count:
+            say(f"  {counted(count, 'fact')} stored as {verdict}: {stored(verdict)}")
     for reason, count in ({} if found is None else found.reasons).items():
-        say(f"  {counted(count, 'fact')}, {reason}: {no_degenerate(reason)}")
+        say(f"  {counted(count, 'fact')} without, {reason}: {no_degenerate(reason)}")
     left_out(run, "degenerate", "fact", run.counts("degenerate").skipped)
 
 

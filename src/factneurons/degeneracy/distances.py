@@ -114,7 +114,7 @@ class GapUnits:
         layers = range(model.layer_count - gap)
         in_encoder = model.backbone.in_encoder
         lower = rng.choice([layer for layer in layers if in_encoder(layer) == in_encoder(layer + gap)], _PAIRS)
-        widths = np.array(model.widths)  # what an index stands for is arbitrary, so a remainder is as random
+        widths = np.array(model.backbone.widths)  # what an index stands for is arbitrary, so a remainder is as random
         from_, to = rng.integers(model.width, size=(2, _PAIRS)) % widths[np.stack([lower, lower + gap])]
         read = model.in_weights(_neurons(lower + gap, to))
         if settings.fold_norm_gain:

@@ -126,7 +126,7 @@ def degenerate_search(
         scores=tuple(score[neuron] for neuron in neurons),
         drops=drops,
         rng=np.random.default_rng([settings.seed, as_number(f"clusterer {known.fact.key}")]),
-        widths=model.widths,
+        widths=model.backbone.widths,
         mediated_effects=lambda needed: mediated_effects(asked, needed),
     )
     clustering = yield from (clusterer or CLUSTERERS[settings.clusterer]).cluster(context, settings)

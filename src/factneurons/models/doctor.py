@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
-from transformers.quantizers.auto import AutoHfQuantizer
 
 from factneurons.errors import BadModel
 from factneurons.models.backbone import Backbone
@@ -27,6 +26,7 @@ from factneurons.models.load import (
     AUTO_CLASSES,
     LOADING_ERRORS,
     as_it_looks,
+    check_quantisation,
     check_tokenizer,
     load_config,
     load_tokenizer,
@@ -279,13 +279,10 @@ def _problems(source: Source, kind: Kind, config: PretrainedConfig, tokenizer: A
         check_weights(source.name, source.folder, allow_pickle=allow_pickle)
     except BadModel as error:
         found.append(str(error))
-    quantisation = getattr(config, "quantization_config", None)
-    if quantisation is not None:
-        try:
-            quantizer = AutoHfQuantizer.from_config(quantisation, pre_quantized=True)
-            quantizer.validate_environment(device_map=None, weights_only=True)
-        except LOADING_ERRORS as error:
-            found.append(f"{source.name} is quantised and cannot be loaded here: {first_line(error)}")
+    try:
+        check_quantisation(source.name, config)
+    except BadModel as error:
+        found.append(str(error))
     return found
 
 

@@ -24,6 +24,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_MASKED_LM_MAPPING,
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
 )
+from transformers.quantizers.auto import AutoHfQuantizer
 
 from factneurons.errors import MODEL_ERRORS, BadModel, BadNumber, BadSetting
 from factneurons.models.chat import check_chat
@@ -110,6 +111,7 @@ def load_model(
             check_tokenizer(source.name, kind, config, known)
             if chat:
                 check_chat(source.name, kind, known)
+            check_quantisation(source.name, config, device_map)
             module = _load_module(source, kind, config, dtype, device_map, trust_remote_code)
             _check_finite(source.name, module)
             model = Model(module if place is None else module.to(place), known, name=source.name, kind=kind, chat=chat)
@@ -248,6 +250,27 @@ def check_tokenizer(name: str, kind: Kind, config: PretrainedConfig, tokenizer: 
         raise BadModel(
             f"{name}: the tokenizer has {tokenizer.vocab_size} tokens, the model {rows}; it is not the model's own"
         )
+
+
+def check_quantisation(name: str, config: PretrainedConfig, device_map: object = None) -> None:
+    """Refuse weights that are quantised in a way that cannot be read here, before any is read.
+
+    Raises:
+        BadModel: the way is unknown, or what it needs is not installed; says what.
+    """
+    how = getattr(config, "quantization_config", None)
+    if how is None:
+        return
+    try:
+        quantizer = AutoHfQuantizer.from_config(how, pre_quantized=True)
+        quantizer.validate_environment(device_map=device_map, weights_only=True)
+    except (*LOADING_ERRORS, NameError) as error:  # optimum names what it could not import
+        method = how.get("quant_method") if isinstance(how, dict) else getattr(how, "quant_method", None)
+        kind = str(getattr(method, "value", method))
+        said = first_line(error)
+        if isinstance(error, NameError):
+            said = f"a library that reads {kind} is not installed ({said})"
+        raise BadModel(f"{name} is quantised ({kind}) and cannot be loaded here: {said}") from error
 
 
 def _load_module(

@@ -85,13 +85,8 @@ class Model:
 
     @property
     def width(self) -> int:
-        """Neurons per layer; of the widest where layers differ, and rows of scores of the others end in zeros."""
+        """Neurons per layer; of the widest where layers differ (`backbone.widths`): rows of others end in zeros."""
         return self.backbone.width
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """The neurons of each layer."""
-        return self.backbone.widths
 
     # Asking
 

@@ -39,7 +39,7 @@ def language_independent(
     Args:
         known: knowledge neurons of facts in two or more languages; those with the same fact id are one fact.
         settings: how to join, or
-        width: neurons per layer of the model, or of each, `model.widths`, for what random sets would share.
+        width: neurons per layer of the model, or of each, `model.backbone.widths`, for what random sets would share.
         **options: the settings' fields by name, for instance `rule="at_least", at_least=2`.
 
     Returns:

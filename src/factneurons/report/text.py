@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factneurons.degeneracy.types import REASONS as NO_GROUPS
+from factneurons.degeneracy.types import STORAGE
 from factneurons.findings.languages import Shared
 from factneurons.multilingual.settings import RULES
 from factneurons.multilingual.types import REASONS as NOT_SHARED
@@ -106,6 +107,11 @@ def grouping(code: str, components: int, halving: float | None) -> str:
 def no_degenerate(reason: str) -> str:
     """Why there are no degenerate knowledge neurons; an unknown reason is shown as it is."""
     return NO_GROUPS.get(reason, reason)
+
+
+def stored(verdict: str) -> str:
+    """What a verdict on how a fact is stored means; an unknown one is shown as it is."""
+    return STORAGE.get(verdict, verdict)
 
 
 def not_shared(reason: str) -> str:

@@ -2,7 +2,7 @@
 
 The stream is cut into the same batches whoever reads it and whatever is done already, so that several workers can
 divide it: each takes the lease of a batch that nobody has, and the stage is done when all batches are. The stream is
-never held: memory grows only by one short key per fact.
+never held: memory grows only by what names each fact, about a kilobyte.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def join_languages(run: Run, model: Model, settings: LanguageSettings, *, skip_b
 
     def find(fact: ByLanguage) -> LanguageIndependent:
         if settings.rule != "agnostic":
-            return joined(fact, chosen, settings, model.widths)
+            return joined(fact, chosen, settings, model.backbone.widths)
         asked = {language: run_facts.with_queries(each) for language, each in fact.items()}
         return agnostic(model, asked, chosen, settings, AttributionSettings(**located_by))
 

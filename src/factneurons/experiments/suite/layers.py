@@ -95,7 +95,7 @@ def _by_chance(study: Study, fact: Fact) -> Iterator[Measured]:
     if len(known) < 2:
         return
     counts = [Counter(neuron.layer for neuron in each.neurons) for each in known]
-    widths = study.model.widths
+    widths = study.model.backbone.widths
     expected = {
         layer: float(np.prod([own[layer] for own in counts])) / widths[layer] ** (len(counts) - 1)
         for layer in range(study.model.layer_count)

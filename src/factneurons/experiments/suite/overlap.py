@@ -173,7 +173,9 @@ def _sets(study: Study, fact: Fact) -> Mapping[str, tuple[Neuron, ...]]:
 def _fine_tuned(study: Study, new: Sequence[Fact]) -> tuple[list[Neuron], FloatArray, float]:
     """All neurons, how much each changes, and which share of the prompts was learned."""
     model = study.model
-    neurons = [Neuron(layer, index) for layer in range(model.layer_count) for index in range(model.widths[layer])]
+    neurons = [
+        Neuron(layer, index) for layer in range(model.layer_count) for index in range(model.backbone.widths[layer])
+    ]
 
     def weights() -> tuple[FloatArray, FloatArray]:
         return model.in_weights(neurons), model.out_weights(neurons)
