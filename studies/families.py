@@ -447,6 +447,8 @@ def table(rows: Iterable[Row], total: int) -> str:
             reasons.setdefault(generic(row), []).append(row.family)
     for why, names in sorted(reasons.items(), key=lambda each: -len(each[1])):
         lines.append(f"- {why}: {', '.join(sorted(set(names)))}")
+    unbuilt = {row.family: generic(row) for row in rows if row.outcome == "not built"}
+    lines += ["", "Not built:", "", *(f"- {name}: {why}" for name, why in unbuilt.items())] if unbuilt else []
     return "\n".join(lines)
 
 

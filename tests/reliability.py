@@ -84,7 +84,7 @@ TRIALS = {
     ),
     "out of memory": Row(
         "memory for so many tokens at once, from all of them down to one row",
-        "equal to 1e-6; at most log2(batch) retries a batch; below one row a clear line",
+        "equal to 1e-6; at most log2(batch) retries a batch; below one row a clear line with what was asked for",
         3,
         30,
     ),
@@ -111,7 +111,10 @@ TRIALS = {
         1,
         5,
     ),
-    "completeness": Row("the sum of scores against F(x) - F(baseline)", "the error that is said; falls as the rule's"),
+    "completeness": Row(
+        "the sum of scores against F(x) - F(baseline)",
+        "the error that is said; to 1e-6 where all is linear in the neurons; falls as the rule's elsewhere",
+    ),
     "slow reference": Row(
         "tiny random models of six families against finite differences in float64", "1e-4 relative", 1, 20
     ),
@@ -119,7 +122,10 @@ TRIALS = {
         "planted models", "precision and recall, beside random neurons", elsewhere="[benchmark](benchmark.md)"
     ),
     "tokenizers": Row("six kinds of tokenizer, 200 answers", "prompt and answer are read back; empty ones are refused"),
-    "false weights": Row("pickles, and safetensors whose header lies", "refused or ignored; no code runs"),
+    "false weights": Row(
+        "pickles, and safetensors whose header lies",
+        "refused or ignored; no code runs; a lie costs less than 1 s and 100 MB",
+    ),
     "remote code": Row("a model's own code, asked for by its configuration", "refused, the option is named"),
     "hostile texts": Row(
         "hostile texts as every field of a fact, the report in Chromium with everything opened",

@@ -217,6 +217,22 @@ class TestCompleteness:
             assert float(found.error[layer, 0, 0]) == pytest.approx(missing, abs=1e-12)
 
     @pytest.mark.trial("completeness")
+    @pytest.mark.parametrize("rule", ["left", "right", "midpoint", "gauss_legendre", "radau"])
+    def test_one_point_is_enough_where_all_is_linear_in_the_neurons(self, rule, new_model, new_query):
+        """No norm above the last layer, and logits so small that P grows with them: exact to 1e-6 of the change."""
+        query, model = new_query("causal"), new_model("home-made")
+
+        def missing():
+            found = integral_of(model, [query], rule=rule, points=1)[1]
+            return float(found.error[-1, 0, 0]) / abs(float(found.end[0]) - float(found.start[-1, 0, 0]))
+
+        assert missing() > 1e-4
+        with torch.no_grad():
+            model.backbone.module.last_norm = torch.nn.Identity()
+            model.backbone.module.guess.weight *= 1e-8
+        assert missing() < 1e-6
+
+    @pytest.mark.trial("completeness")
     @pytest.mark.parametrize("family", SMOOTH)
     @pytest.mark.parametrize("rule", ["gauss_legendre", "radau"])
     def test_gauss_rules_converge_fast(self, family, rule, shared_model, new_query):

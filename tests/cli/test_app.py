@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from importlib import import_module
 
 import pytest
@@ -93,3 +95,33 @@ def test_a_reader_who_left_ends_it_quietly(monkeypatch):
     with pytest.raises(SystemExit) as end:
         run([])
     assert end.value.code == 141
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of Unix closes the streams")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_process_without_its_standard_streams(closed, tmp_path):
+    """As a service may start one: it works, and no file that it opens is taken for its output."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "from factneurons.cli import main\n"
+        "try:\n"
+        "    main(['facts', 'describe', 'bundled?relation=capital'])\n"
+        "finally:\n"
+        "    (file := open(sys.argv[1], 'w')).write(str(file.fileno()))\n",
+        encoding="utf-8",
+    )
+    number = tmp_path / "number"
+    done = subprocess.run(["sh", "-c", f'"$0" "$@" {closed}', sys.executable, script, number], check=False)
+    assert done.returncode == 0
+    assert int(number.read_text()) > 2
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no disk that is always full")
+def test_output_that_cannot_be_written_is_one_line():
+    done = subprocess.run(
+        f"'{sys.executable}' -m factneurons facts describe bundled > /dev/full",
+        shell=True, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "No space left on device" in done.stderr

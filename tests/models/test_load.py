@@ -3,8 +3,10 @@
 import json
 import os
 import pickle
+import resource
 import shutil
 import socket
+import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -398,6 +400,34 @@ class TestWeights:
         content = len(header).to_bytes(8, "little") + header + bytes(24)
         (gpt2_folder / "model.safetensors").write_bytes(content)
         assert "no sound safetensors file" in message(BadModel, gpt2_folder)
+
+    @pytest.mark.trial("false weights")
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="memory is limited in a forked process")
+    @pytest.mark.parametrize("lie", ["length", "length within the file", "shape", "offsets", "deep"])
+    def test_a_lie_costs_neither_time_nor_memory(self, gpt2_folder, lie):
+        """Told in less than a second of the processor's, and with no more than 100 MB."""
+        tensor = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
+        header = {
+            "length": b"{}",
+            "length within the file": b" " * 2**20,
+            "shape": json.dumps({"x": {**tensor, "shape": [2**40]}}).encode(),
+            "offsets": json.dumps({"x": {**tensor, "shape": [2**38], "data_offsets": [0, 2**40]}}).encode(),
+            "deep": b"[" * 2**20,
+        }[lie]
+        length = 2**62 if lie == "length" else len(header)
+        (gpt2_folder / "model.safetensors").write_bytes(length.to_bytes(8, "little") + header + bytes(16))
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                pages = int(Path("/proc/self/statm").read_text().split()[0])
+                resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 100 * 10**6,) * 2)
+                began = time.process_time()
+                message(BadModel, gpt2_folder)
+                status = int(time.process_time() - began > 1)
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
 
     def test_cut_file(self, gpt2_folder):
         path = gpt2_folder / "model.safetensors"

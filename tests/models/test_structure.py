@@ -288,6 +288,18 @@ def test_logits_that_are_scaled_before_the_projection(new_query):
     assert model.backbone.head.scale == 1.0
 
 
+def test_logits_that_are_multiplied_by_what_divides_elsewhere(new_query):
+    config = tf.HyperCLOVAXConfig(**{**SMALL, "vocab_size": 48, "logits_scaling": 2.0})
+    torch.manual_seed(0)
+    model = Model(tf.HyperCLOVAXForCausalLM(config).double(), None, name="hyperclova", kind="causal")
+    query = new_query("causal")
+    with torch.no_grad():
+        logs = model.backbone.module(input_ids=torch.tensor([query.input_ids])).logits[0].log_softmax(-1)
+    true = float(logs[query.target_positions[0], query.answer_ids[0]])
+    np.testing.assert_allclose(model.log_probabilities([query]), [true], rtol=1e-9)
+    assert model.backbone.head.scale == 2.0
+
+
 OWN_ATTENTION = {
     "sinks": (
         tf.GptOssForCausalLM,

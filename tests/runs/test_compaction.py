@@ -143,7 +143,7 @@ def test_a_damaged_part_is_not_merged(run, small):
 
 
 @pytest.mark.trial("kill in a write")
-def test_a_killed_compaction_loses_and_doubles_nothing(tmp_path, small, start_script):
+def test_a_killed_compaction_loses_and_doubles_nothing(tmp_path, small, start_script, record_property):
     report = json.loads(start_script("compaction", tmp_path).communicate()[0])
     assert report["status"] == 0
     assert report["steps"] > 20
@@ -159,6 +159,7 @@ def test_a_killed_compaction_loses_and_doubles_nothing(tmp_path, small, start_sc
         assert small.snapshot(folder) == whole
         assert list((folder / "unfinished").iterdir()) == []
     assert seen == {1, 2, 3, 4}
+    record_property("note", f"{report['steps']} in a compaction")
 
 
 def test_a_failure_while_a_run_is_made_is_told_and_stops_nothing(tmp_path, small, monkeypatch):

@@ -27,7 +27,7 @@ def test_kill_at_random_moments_and_resume(tmp_path, small, start_script, trial)
 
 
 @pytest.mark.trial("kill in a write")
-def test_kill_at_every_step_of_writing(tmp_path, small, start_script, monkeypatch):
+def test_kill_at_every_step_of_writing(tmp_path, small, start_script, monkeypatch, record_property):
     monkeypatch.setattr(os, "fsync", lambda _: None)
     small.write_run(tmp_path / "whole", 12, 6)
     whole = small.snapshot(tmp_path / "whole")
@@ -48,6 +48,7 @@ def test_kill_at_every_step_of_writing(tmp_path, small, start_script, monkeypatc
         assert small.snapshot(folder) == whole
         assert verify(Run.open(folder)) == []
     assert seen == {"no run yet", 0, 6, 12}
+    record_property("note", f"{report['steps']} places in a run")
 
 
 def test_a_run_needs_the_data_types_of_the_rooms_below_and_no_more(tmp_path, start_script):

@@ -6,7 +6,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 
@@ -41,8 +41,9 @@ def tell(text: str) -> None:
 
 
 def fail(text: str) -> None:
-    """Print the one line that says what is wrong."""
-    sys.stdout.flush()
+    """Print the one line that says what is wrong, after what was said before, if that can still be written."""
+    with suppress(OSError):
+        sys.stdout.flush()
     err.print("error: " + cut(harmless(" ".join(part.strip() for part in text.splitlines()))), style="red")
 
 

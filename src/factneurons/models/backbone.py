@@ -20,7 +20,7 @@ from factneurons.models.batches import Batch
 from factneurons.models.chat import check_chat
 from factneurons.models.experts import JoinedExperts, join_experts
 from factneurons.models.failures import telling
-from factneurons.models.head import Head, check_head
+from factneurons.models.head import Head, fitting_scale
 from factneurons.models.hooks import Reached, Registration, before, hooked
 from factneurons.models.quantised import keep_gradients
 from factneurons.models.structure import find_adapter, with_factors
@@ -109,7 +109,7 @@ class Backbone:
         self.projection = projection
         self.own, self.turns = Own(), Turns(name)
         self.fast_path = FastPath()
-        self._head_checked, self._scaled_before = False, False
+        self._scale: float | None = None
 
     @property
     def layer_count(self) -> int:
@@ -199,22 +199,13 @@ class Backbone:
             BadModel: the model does something to its logits that the head does not reproduce.
         """
         head = Head.of(self.projection, self.module.config.get_text_config())
-        if self._scaled_before:
-            head = replace(head, scale=1.0)
-        if not self._head_checked:
+        if self._scale is None:
             try:
-                self._check_head(head)
+                with self.turns.turn():
+                    self._scale = fitting_scale(head, self.module, self.projection, self.kind)
             except BadModel as error:
-                if head.scale == 1.0:
-                    raise BadModel(f"{self.name}: {error}") from None
-                self._scaled_before = True  # perhaps what enters the projection is scaled already, as in MiniCPM
-                return self.head
-            self._head_checked = True
-        return head
-
-    def _check_head(self, head: Head) -> None:
-        with self.turns.turn():
-            check_head(head, self.module, self.projection, self.kind)
+                raise BadModel(f"{self.name}: {error}") from None
+        return head if head.scale == self._scale else replace(head, scale=self._scale)
 
     def in_encoder(self, layer: int) -> bool:
         """Whether a layer belongs to an encoder."""

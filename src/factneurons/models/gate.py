@@ -76,12 +76,12 @@ def _check_gradients(backbone: Backbone) -> None:
 
     def leaf_of_embedding(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         embedded.append(output.detach().requires_grad_(True))
-        return embedded[-1]
+        return embedded[-1].clone()  # some models change what they have embedded in place
 
     def leaf_of_layer(number: int) -> Callable[..., Tensor]:
         def leaf(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
             read[number] = output.detach().requires_grad_(True)
-            return read[number]
+            return read[number].clone()
 
         return leaf
 

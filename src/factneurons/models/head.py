@@ -8,7 +8,8 @@ buffer of `_ROWS` x vocabulary serves all rows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -189,6 +190,25 @@ def check_head(head: Head, module: Any, projection: nn.Module, kind: Kind) -> No
             "its probabilities do not follow from its output embeddings; it scales or caps its logits in a way that "
             "is not supported"
         )
+
+
+def fitting_scale(head: Head, module: Any, projection: nn.Module, kind: Kind) -> float:
+    """The head's scale; where logits do not follow with what the configuration says, none, or its inverse.
+
+    MiniCPM scales what enters the projection; what divides in one model (Granite) multiplies in another (HyperCLOVA).
+
+    Raises:
+        BadModel: they do not follow with any.
+    """
+    try:
+        check_head(head, module, projection, kind)
+    except BadModel:
+        for scale in {1.0, 1.0 / head.scale} - {head.scale}:
+            with suppress(BadModel):
+                check_head(replace(head, scale=scale), module, projection, kind)
+                return scale
+        raise
+    return head.scale
 
 
 def tolerance(dtype: torch.dtype) -> float:

@@ -336,6 +336,7 @@ def test_hand_made_files_give_facts_or_counted_reasons(
     trial.note(f"{made} files")
 
 
+@pytest.mark.trial("hand-made files")
 def test_a_line_of_50_megabytes_is_left_out_and_never_held(
     record: dict[str, Any], tmp_path: Path, adds_up: Callable[[FactSource], None]
 ) -> None:

@@ -64,7 +64,9 @@ def test_not_even_one_row(error):
         asked.append(rows)
         raise error
 
-    with pytest.raises(OutOfMemory, match=r"^attribution with m: not enough memory for a single row; use a") as caught:
+    with pytest.raises(
+        OutOfMemory, match=r"^attribution with m: not enough memory for a single row( \(.*\))?; use a"
+    ) as caught:
         with_backoff(run, 9, what="attribution with m")
     assert asked == [9, 4, 2, 1]
     assert caught.value.__cause__ is error
@@ -108,7 +110,9 @@ def test_one_thing_alone_does_not_fit(error):
         if 2 in part:
             raise error
 
-    with pytest.raises(OutOfMemory, match=r"^asking m: not enough memory for one prompt alone; use a") as caught:
+    with pytest.raises(
+        OutOfMemory, match=r"^asking m: not enough memory for one prompt alone( \(.*\))?; use a"
+    ) as caught:
         in_parts([0, 1, 2], run, what="asking m")
     assert caught.value.__cause__ is error
     with pytest.raises(type(error)) as raised:  # the caller can do with less
@@ -119,7 +123,7 @@ def test_one_thing_alone_does_not_fit(error):
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=names)
 def test_work_that_cannot_do_with_less_says_so_in_one_line(error):
     with (
-        pytest.raises(OutOfMemory, match=r"^grouping with m: not enough memory; use a") as caught,
+        pytest.raises(OutOfMemory, match=r"^grouping with m: not enough memory( \(.*\))?; use a") as caught,
         as_one_line("grouping with m"),
     ):
         raise error
@@ -134,6 +138,29 @@ def test_other_errors_of_parts_pass():
 
     with pytest.raises(ValueError, match="shapes"):
         in_parts([1, 2], run, what="x")
+
+
+@pytest.mark.trial("out of memory")
+@pytest.mark.parametrize(
+    ("text", "need"),
+    [
+        (
+            "CUDA out of memory. Tried to allocate 20.50 MiB. GPU 0 has a total",
+            r" \(20\.50 MiB were asked for at once\)",
+        ),
+        (
+            "DefaultCPUAllocator: can't allocate memory: you tried to allocate 1073741824 bytes.",
+            r" \(1,024\.0 MiB were",
+        ),
+        ("CUDA out of memory", ""),
+    ],
+)
+def test_what_one_row_would_need_is_said(text, need):
+    def run(rows):
+        raise torch.OutOfMemoryError(text)
+
+    with pytest.raises(OutOfMemory, match=f"^asking: not enough memory for a single row{need}.*; use a smaller model"):
+        with_backoff(run, 4, what="asking")
 
 
 WHOLE = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -22,6 +23,7 @@ _LEAST = 128 * 2**20
 _HIDDEN_COPIES = 9
 _NEURON_COPIES = 3
 _GATED_COPIES = 5
+_WANTED = re.compile(r"(?:tried|unable) to allocate ([\d.]+) ?(bytes|[KMGT]iB)", re.IGNORECASE)
 _REMEDY = "use a smaller model, a lower precision or a machine with more memory"
 
 
@@ -110,14 +112,23 @@ def as_one_line(what: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemory(f"{what}: not enough memory; {_REMEDY}") from error
+        raise OutOfMemory(f"{what}: not enough memory{_asked_for(error)}; {_REMEDY}") from error
 
 
 def _refuse_unless_smaller_may_fit(error: MemoryError | RuntimeError, size: int, message: str) -> None:
     if not is_out_of_memory(error):
         raise error
     if size <= 1:
-        raise OutOfMemory(f"{message}; {_REMEDY}") from error
+        raise OutOfMemory(f"{message}{_asked_for(error)}; {_REMEDY}") from error
+
+
+def _asked_for(error: BaseException) -> str:
+    """How much was wanted at once, in brackets, where the allocator says it."""
+    found = _WANTED.search(str(error))
+    if found is None:
+        return ""
+    amount = f"{int(found[1]) / 2**20:,.1f} MiB" if found[2] == "bytes" else f"{found[1]} {found[2]}"
+    return f" ({amount} were asked for at once)"
 
 
 def _make_room() -> None:
