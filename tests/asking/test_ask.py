@@ -120,6 +120,8 @@ def test_it_is_json_and_a_page_and_the_same_again(model, found):
     assert written["carriers"][0]["neuron"] == {"layer": found.neurons[0].layer, "index": found.neurons[0].index}
     assert written["answer"]["probability"] == found.answer.probability
     assert "<table>" in found._repr_html_()
+    assert repr(found).startswith(f"{found.title}\n\n")
+    assert "What happens when they are changed\nall of them " in str(found)
     assert ask(model, TEXT, ANSWER, draws=6) == found
 
 

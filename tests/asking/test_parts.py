@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factneurons.asking.parts import CELL, Part, as_html, bar, change, middle_and_range, probability, visible, written
+from factneurons.asking.parts import (
+    CELL,
+    Part,
+    as_html,
+    as_text,
+    bar,
+    change,
+    middle_and_range,
+    probability,
+    visible,
+    written,
+)
 from factneurons.models.types import Written
 
 
@@ -46,6 +57,22 @@ def test_no_part_steers_a_terminal(text):
     assert all(each.isprintable() for each in (part.title, *part.head, *part.rows[0], part.note))
     if text.isprintable():
         assert part.title == text
+
+
+def test_without_html_it_is_text_in_columns():
+    rows = (("1", "巴黎", "x"), ("222", "Paris", "y"))
+    text = as_text("a\x1b title", [Part("Table", ("n", "word", "z"), rows, "A note.")], ["The end."])
+    assert text.splitlines() == [
+        "a\N{REPLACEMENT CHARACTER} title",
+        "",
+        "Table",
+        "n     word    z",
+        "1     巴黎    x",
+        "222   Paris   y",
+        "A note.",
+        "",
+        "The end.",
+    ]
 
 
 def test_an_escape_sequence_is_shown_and_not_obeyed():

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from unicodedata import combining, east_asian_width
 
 from factneurons.models.types import Written
 from factneurons.statistics import LEAST_PROBABILITY
@@ -49,6 +50,25 @@ def as_html(title: str, parts: Iterable[Part], notes: Sequence[str] = ()) -> str
         shown.append(f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
         shown += [f"<p>{escape(part.note)}</p>"] if part.note else []
     return "<div>" + "".join([*shown, *(f"<p>{escape(note)}</p>" for note in notes)]) + "</div>"
+
+
+def as_text(title: str, parts: Iterable[Part], notes: Sequence[str] = ()) -> str:
+    """The same as plain text, for a Python prompt and a notebook that shows no HTML: columns apart by blanks."""
+    lines = [visible(title)]
+    for part in parts:
+        rows = [part.head, *part.rows]
+        widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
+        lines += ["", part.title]
+        for row in rows:
+            padded = (cell + " " * (width - _cells(cell)) for cell, width in zip(row, widths, strict=True))
+            lines.append("   ".join(padded).rstrip())
+        lines += [part.note] if part.note else []
+    return "\n".join([*lines, *("\n" + visible(note) for note in notes)])
+
+
+def _cells(text: str) -> int:
+    """How many cells of a terminal a text takes: wide letters take two, what combines takes none."""
+    return sum(0 if combining(letter) else 1 + (east_asian_width(letter) in "WF") for letter in text)
 
 
 def visible(text: str) -> str:

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from factneurons.asking.parts import Part, as_html, bar, change, middle_and_range, probability, visible, written
+from factneurons.asking.parts import (
+    Part,
+    as_html,
+    as_text,
+    bar,
+    change,
+    middle_and_range,
+    probability,
+    visible,
+    written,
+)
 from factneurons.facts.types import BLANK
 from factneurons.models.types import Neuron, Written
 
@@ -83,7 +93,7 @@ class Change:
     random_log_ratio: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Answered:
     """What a model makes of a prompt and an answer, and which neurons carry it.
 
@@ -213,6 +223,9 @@ class Answered:
         head = ("layer.neuron", "score", "P without it", place, "pushes up", "pushes down")
         return Part("What each of them writes, read off its weights", head, tuple(rows), note)
 
+    def __repr__(self) -> str:
+        return as_text(self.title, self.parts(), self.notes)
+
     def _repr_html_(self) -> str:
         return as_html(self.title, self.parts(), self.notes)
 
@@ -238,7 +251,7 @@ class ServedFact:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class NeuronDescription:
     """What one neuron writes, reads and serves.
 
@@ -304,6 +317,9 @@ class NeuronDescription:
             title = f"It serves {len(self.serves)} of {self.facts:,} facts: {place}"
             head = ("fact", "language", "place among its neurons", "score")
             yield Part(title, head, tuple(served), f"By relation: {relations}.")
+
+    def __repr__(self) -> str:
+        return as_text(self.title, self.parts(), () if self.writes is not None else (self.weakness,))
 
     def _repr_html_(self) -> str:
         return as_html(self.title, self.parts(), () if self.writes is not None else (self.weakness,))

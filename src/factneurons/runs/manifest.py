@@ -187,7 +187,10 @@ class Manifest:
         try:
             content = json.loads(data)
             if content["format"] != FORMAT:
-                raise BadRun(f"{path}: its format is {content['format']}, this version reads {FORMAT}")
+                raise BadRun(
+                    f"{path}: its format is {content['format']}, this version reads {FORMAT}: another version of"
+                    " factneurons made it, probably a newer one"
+                )
             stages = {name: _stage_from_json(record) for name, record in content["stages"].items()}
             return cls(content["model"], content["data"], stages, content["created"], content["format"])
         except (ValueError, TypeError, KeyError, AttributeError) as error:
