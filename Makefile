@@ -11,7 +11,7 @@ MODEL ?= pocket-gpt2
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(4, os.cpu_count() or 1))")
 FACTS ?= bundled?relation=capital,author,animal_class,chemical_symbol,president&sample=60&seed=1
 
-.PHONY: demo test long versions check dist design tables docs install clean
+.PHONY: demo test long versions check audit dist design tables docs install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/factneurons run $(MODEL) "$(FACTS)" --out $(RUN) --workers $(WORKERS)
@@ -39,6 +39,13 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Known faults of the pinned packages, by pip-audit, which needs PyPI's advisory service: without it that is said, no more.
+audit:
+	$(PYTHON) -m venv $(VENV)-audit
+	-$(VENV)-audit/bin/python -m pip install --quiet pip-audit
+	$(VENV)-audit/bin/python tests/audit.py
+	rm -rf $(VENV)-audit
 
 # The wheel and the source package, tried as somebody would who has nothing but the wheel.
 dist: $(VENV)/.installed-dev

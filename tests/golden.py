@@ -132,8 +132,9 @@ def compare_elsewhere(pythons: list[str]) -> int:
         packages = ", ".join(
             f"{name} {found['packages'][name]}" for name in ("torch", "transformers", "numpy", "pandas")
         )
-        said = f"Python {found['python']}, {packages}: to {found['largest']:.0e}"
-        sys.stdout.write("; not the same: ".join([said, *found["wrong"]]) + "\n")
+        largest = f"to {found['largest']:.1e}" if found["largest"] else "bit-equal"
+        said = " not the same: ".join([f"Python {found['python']}, {packages}: {largest}", *found["wrong"]])
+        sys.stdout.write(said + "\n")
         outcome.said.append(said)
         outcome.tests += 1
     reliability.renew({"versions": outcome})

@@ -164,3 +164,20 @@ def test_options_stand_where_they_are_named_and_shared_ones_last():
 def test_what_the_record_refuses_is_refused():
     with pytest.raises(BadSetting, match=r"^shade is 'drak': it must be one of: light, dark"):
         called("--shade", "drak")
+
+
+@dataclass(frozen=True)
+class Offering:
+    method: str = option("dai", "One of: {choices}.", choices=("dai", "amig", "amig_mean"))
+    parts: tuple[str, ...] = option(("dai",), "Some of: {choices}.", choices=("dai", "amig"))
+    path: str = option("", "Any.")
+
+
+def test_the_shell_is_offered_the_valid_names():
+    @options.settings_as_options
+    def command(*, record: Annotated[Offering, options.Fields("method parts path")]) -> None: ...
+
+    offered = {name: each.default.autocompletion for name, each in inspect.signature(command).parameters.items()}
+    assert offered["method"]("am") == ["amig", "amig_mean"]
+    assert offered["parts"]("dai,a") == ["dai,amig"]
+    assert offered["path"] is None

@@ -190,3 +190,13 @@ def test_transformers_is_left_as_it_was(tiny_model_folder, tmp_path, capfd):
     diagnose(folder)
     assert transformers.utils.logging.get_verbosity() == before
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", '{"a":' + "[" * 100_000, "\x00"])
+@pytest.mark.parametrize("name", ["config.json", "generation_config.json"])
+def test_a_damaged_file_is_named_by_doctor_and_loading_alike(tiny_model_folder, tmp_path, name, content):
+    folder = tiny_model_folder("gpt2", tmp_path)
+    (folder / name).write_text(content, encoding="utf-8")
+    for look in (diagnose, load_model):
+        with pytest.raises(BadModel, match=rf"/{name} (is|holds) no JSON"):
+            look(folder)

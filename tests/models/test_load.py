@@ -17,6 +17,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, BertConfig, BertModel, ViTConfig, ViTModel
 
+from factneurons.attribution.attribute import attribute_all
 from factneurons.errors import BadModel, BadNumber, BadSetting
 from factneurons.models import bundled as catalog
 from factneurons.models import load
@@ -172,6 +173,29 @@ class TestConfig:
     def test_a_copy_of_a_class_of_transformers_is_not_needed(self, gpt2_folder):
         change_config(gpt2_folder, auto_map={"AutoModelForCausalLM": "modeling_gpt2.GPT2LMHeadModel"})
         assert load_model(gpt2_folder).kind == "causal"
+
+
+@pytest.mark.parametrize("elsewhere", ["0", "2"])
+def test_blocks_on_disk_are_asked_as_any_others(elsewhere, tiny_model_folder, tmp_path):
+    """Accelerate brings their weights in for each pass; weights that are read or changed have to be there."""
+    pytest.importorskip("accelerate")
+    folder = tiny_model_folder("llama", tmp_path)
+    whole = load_model(folder, device="cpu")
+    last = whole.layer_count - 1
+    block = min(int(elsewhere), last)
+    places = {"model.embed_tokens": "cpu", "model.norm": "cpu", "model.rotary_emb": "cpu", "lm_head": "cpu"}
+    places |= {f"model.layers.{number}": "disk" if number == block else "cpu" for number in range(last + 1)}
+    spread = load_model(folder, device_map=places)
+    query = whole.query("The capital of France is ___.", "Paris")
+    assert spread.probabilities([query]) == pytest.approx(whole.probabilities([query]), rel=1e-6)
+    sets = [[(0, 1), (last, 2)]]
+    assert spread.probabilities_with([query], sets) == pytest.approx(whole.probabilities_with([query], sets), rel=1e-5)
+    found, true = (attribute_all(model, [query], method="joint")[0].scores for model in (spread, whole))
+    assert found == pytest.approx(true, rel=1e-4, abs=1e-9)
+    with pytest.raises(BadModel, match="not in memory: load the model without offloading"):
+        spread.out_weights([(block, 0)])
+    with pytest.raises(BadModel, match="not in memory"), spread.scale_weights([(block, 0)], 0.0):
+        pass
 
 
 class TestQuantised:

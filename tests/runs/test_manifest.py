@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from factneurons.errors import BadRun, BadSetting
 from factneurons.runs.counts import Counts
+from factneurons.runs.files import sealed, unsealed
 from factneurons.runs.manifest import NOT_SET, Manifest, differences, git_state, is_untouched, plain
 from factneurons.runs.store import Run
+from factneurons.runs.verify import verify
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -179,3 +181,41 @@ def test_git_state(tmp_path):
 def test_without_git_there_is_no_git_state(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git_state(Path.cwd()) is None
+
+
+def places(content, where=()):
+    """Every place of a manifest that is not somebody's own settings."""
+    for name, inner in content.items() if isinstance(content, dict) else enumerate(content):
+        yield (*where, name)
+        if isinstance(inner, (dict, list)) and name not in ("settings", "counts", "extent", "git", "arguments"):
+            yield from places(inner, (*where, name))
+
+
+@pytest.mark.parametrize("value", [None, 1, "x", [], {}], ids=repr)
+def test_a_forged_manifest_is_refused_or_read_and_never_a_surprise(tmp_path, small, value):
+    """With a seal that is right: whoever made a run may have written what they liked."""
+    small.write_run(tmp_path / "run", 8)
+    path = tmp_path / "run" / "manifest.json"
+    whole = path.read_bytes()
+    refused = 0
+    for *way, last in places(unsealed(whole)):
+        content = unsealed(whole)
+        inner = content
+        for name in way:
+            inner = inner[name]
+        inner[last] = value
+        path.write_bytes(json.dumps(sealed(content)).encode())
+        try:
+            run = Run.open(tmp_path / "run")
+        except BadRun:
+            refused += 1
+        else:
+            verify(run)
+            assert isinstance(run.manifest.model["name"], str)
+            assert isinstance(run.manifest.data["spec"], str)
+    assert refused > 10
+
+
+def test_a_manifest_that_is_too_deep_is_refused(tmp_path):
+    with pytest.raises(BadRun, match="is damaged"):
+        Manifest.from_bytes(b'{"format":' + b"[" * 100_000, tmp_path)

@@ -139,8 +139,20 @@ def _parameter(option: Option) -> Parameter:
         kind, default = str, ",".join(default)
     declared = [f"--{option.name.replace('_', '-')}"] if kind is bool else []
     annotation = kind | None if option.optional else kind
-    written = typer.Option(default, *declared, help=option.help)
+    written = typer.Option(default, *declared, help=option.help, autocompletion=_completing(option))
     return Parameter(option.name, Parameter.KEYWORD_ONLY, default=written, annotation=annotation)
+
+
+def _completing(option: Option) -> Callable[[str], list[str]] | None:
+    """What the shell may fill in: the valid names; of a tuple, those of the part behind the last comma."""
+    if not option.choices:
+        return None
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",") if option.kind is tuple else ("", "", incomplete)
+        return [f"{before}{comma}{name}" for name in option.choices if name.startswith(last)]
+
+    return complete
 
 
 def _filled(record: Any, fields: Iterable[str], given: dict[str, Any]) -> Any:

@@ -257,7 +257,7 @@ class Backbone:
             except Reached:
                 if not seen:  # somebody else's hook ended the pass earlier
                     raise
-                return seen[0]
+                return seen[0].to(self.projection.weight.device)  # the head may lie elsewhere than the last block
         raise BadModel(f"{self.name}: the forward pass does not use its output embeddings")
 
     def telling(self, queries: Sequence[Query]) -> AbstractContextManager[None]:

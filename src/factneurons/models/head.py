@@ -181,7 +181,7 @@ def check_head(head: Head, module: Any, projection: nn.Module, kind: Kind) -> No
     seen: list[Tensor] = []
     with hooked([before(projection, lambda module, inputs: seen.append(inputs[0]))]):
         logits = module(input_ids=ids, **options).logits[0].double()
-    hidden = seen[0][0]  # of the same pass: an open intervention changes both
+    hidden = seen[0][0].to(head.weight.device)  # of the same pass: an open intervention changes both
     targets = logits.argmax(-1)
     true = logits.gather(1, targets[:, None])[:, 0] - logits.logsumexp(-1)
     found = head.log_probabilities(hidden, targets)

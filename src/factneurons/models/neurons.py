@@ -91,5 +91,5 @@ def as_rows(values: Sequence[Tensor], width: int) -> Tensor:
 def _stacked(views: Sequence[Tensor], empty: tuple[int, ...]) -> FloatArray:
     if not views:
         return np.empty(empty)
-    found: FloatArray = torch.stack([view.detach() for view in views]).double().cpu().numpy()
+    found: FloatArray = torch.stack([view.detach().cpu() for view in views]).double().numpy()
     return found

@@ -151,14 +151,19 @@ def _is_complete(folder: Path, allow_pickle: bool) -> bool:
 
 
 def read_config(name: str, folder: Path) -> dict[str, Any]:
-    """The folder's config.json.
+    """The folder's config.json. What else transformers reads on loading must be sound as well, if it is there.
 
     Raises:
         BadModel: it is missing, or no JSON object.
     """
-    path = folder / "config.json"
-    if not path.is_file():
+    if not (folder / "config.json").is_file():
         raise BadModel(f"{name} {_instead(folder)}")
+    if (folder / "generation_config.json").is_file():
+        _json_object(folder / "generation_config.json")
+    return _json_object(folder / "config.json")
+
+
+def _json_object(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

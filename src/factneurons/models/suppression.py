@@ -234,7 +234,7 @@ def _rows_log_probabilities(backbone: Backbone, captured: Capture, sets: Sequenc
         carried = run_rows(backbone, captured, rows.starts, rows.changes)
         hidden = torch.cat([part for part in carried if part is not None], 1)
         real = rows.real.to(hidden.device)
-        targets = captured.targets[:, None].expand(-1, real.shape[1], -1)[real]
+        targets = captured.targets[:, None].expand(-1, real.shape[1], -1).to(real.device)[real]
         flat = hidden[real].flatten(0, 1)
         tokens = backbone.head.log_probabilities(flat, targets.reshape(-1).to(flat.device))
     result = torch.full(real.shape, float("nan"), dtype=torch.float64, device=tokens.device)

@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 from factneurons.errors import BadRun
 from factneurons.facts.types import Fact
 from factneurons.runs.counts import Counts
-from factneurons.runs.files import disk_errors_in_one_line, sealed, sync_folder, unsealed, write_new
+from factneurons.runs.files import check_form, disk_errors_in_one_line, sealed, sync_folder, unsealed, write_new
 from factneurons.runs.skips import SKIPPED, LeftOut, Skip
 from factneurons.runs.tables import TABLES, table_named
 from factneurons.tables import Row
@@ -123,6 +123,10 @@ class Commit:
         content = unsealed(data)
         if content is None:
             raise BadRun(f"{path} is damaged or was changed")
+        try:
+            check_form(content, {"number": int, "stage": str, "facts": list, "parts": dict, "counts": dict})
+        except (ValueError, KeyError) as error:
+            raise BadRun(f"{path} is no record of a commit ({error})") from error
         return cls(
             content["number"],
             content["stage"],

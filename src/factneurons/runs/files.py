@@ -106,9 +106,31 @@ def unsealed(data: bytes) -> dict[str, Any] | None:
     try:
         content = json.loads(data)
         seal = content.pop(_SEAL)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return content if seal == _hash_of(content) else None
+
+
+def check_form(value: object, form: Any, where: str = "") -> None:
+    """Refuse JSON that has not the kinds of values that are read from it: a seal finds damage, and no forger.
+
+    Args:
+        value: what was read.
+        form: a type; {name: form} of an object that has these; [form] of a list or object of such, at least one.
+        where: the names down to it, for the message.
+
+    Raises:
+        ValueError: another kind of value; its place is named.
+    """
+    kind = dict if isinstance(form, dict) else (list, dict) if isinstance(form, list) else form
+    if not isinstance(value, kind) or (isinstance(form, list) and not value):
+        raise ValueError(f"{where or 'it'} is {type(value).__name__}")
+    if isinstance(form, dict):
+        for name, inner in form.items():
+            check_form(value[name], inner, f"{where}.{name}".lstrip("."))
+    elif isinstance(form, list):
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            check_form(inner, form[0], f"{where}.{name}".lstrip("."))
 
 
 def _hash_of(content: Mapping[str, Any]) -> str:

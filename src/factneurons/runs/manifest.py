@@ -23,7 +23,7 @@ from typing import Any, Literal
 from factneurons.errors import BadRun, BadSetting
 from factneurons.runs.command import arguments
 from factneurons.runs.counts import Counts
-from factneurons.runs.files import now, sealed, unsealed
+from factneurons.runs.files import check_form, now, sealed, unsealed
 
 FORMAT = 1
 """The version of the folder's format; a folder of another version is refused."""
@@ -191,15 +191,35 @@ class Manifest:
                     f"{path}: its format is {content['format']}, this version reads {FORMAT}: another version of"
                     " factneurons made it, probably a newer one"
                 )
+            check_form(content, _FORM)
             stages = {name: _stage_from_json(record) for name, record in content["stages"].items()}
             return cls(content["model"], content["data"], stages, content["created"], content["format"])
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise BadRun(f"{path} is damaged: it is no manifest of a run ({error})") from error
 
     def with_stage(self, stage: str, **changes: Any) -> Manifest:
         """The same with some fields of one stage's record changed."""
         record = replace(self.stages[stage], updated=now(), **changes)
         return replace(self, stages={**self.stages, stage: record})
+
+
+_FORM = {
+    "model": {"name": str, "dtype": str, "files": [str]},
+    "data": {"spec": str, "sha256": str},
+    "stages": [
+        {
+            "settings": dict,
+            "seed": int,
+            "state": str,
+            "updated": str,
+            "counts": dict,
+            "starts": [
+                {"time": str, "command": str, "device": str, "python": str, "platform": str, "versions": [str]},
+            ],
+        }
+    ],
+    "created": str,
+}
 
 
 def is_untouched(data: bytes) -> bool:

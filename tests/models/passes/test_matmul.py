@@ -106,7 +106,7 @@ def test_few_shapes_are_kept_unless_a_user_says_otherwise(choice, monkeypatch):
     choice(INTEL, {})
     assert "ONEDNN_PRIMITIVE_CACHE_CAPACITY" not in os.environ
     choice(AMD, {})
-    assert (os.environ["LRU_CACHE_CAPACITY"], os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) == ("7", "64")
+    assert (os.environ["LRU_CACHE_CAPACITY"], os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) == ("7", "32")
 
 
 def test_nothing_is_timed_so_every_process_takes_the_same():

@@ -81,9 +81,9 @@ class Capture:
             positions=self.positions[items],
             targets=self.targets[items],
             against=None if self.against is None else self.against[items],
-            log_probabilities=self.log_probabilities[items],
-            activations=[value[items] for value in self.activations],
-            residuals=[value[items] for value in self.residuals],
+            log_probabilities=self.log_probabilities[items.to(self.log_probabilities.device)],
+            activations=[value[items.to(value.device)] for value in self.activations],  # layers may lie elsewhere
+            residuals=[value[items.to(value.device)] for value in self.residuals],
             inward=None if self.inward is None else self.inward.subset(items),
         )
 
@@ -115,7 +115,7 @@ def capture(
     cache = DynamicCache() if stores_keys(backbone) else None
     with fast_products(backbone.device, backbone.dtype):
         hidden = backbone.to_head(batch, hooks=seen.registrations(), cache=cache)
-        at_targets = hidden[rows[:, None], positions]
+        at_targets = hidden[rows[:, None].to(hidden.device), positions.to(hidden.device)]
         flat = at_targets.reshape(-1, hidden.shape[-1])
         log_probabilities = backbone.head.log_probabilities(flat, targets.reshape(-1).to(flat.device))
     if seen.inward is not None:

@@ -36,7 +36,7 @@ def row_gradients(backbone: Backbone, captured: Capture, points: Points, target:
         found = iter(torch.autograd.grad(flat, used, heads))
     parts = iter(values.split([rows.shape[0] * rows.shape[1] for rows in hidden]))
     return (
-        [None if point is None else next(parts).view(point.shape[:2]) for point in points],
+        [None if point is None else next(parts).view(point.shape[:2]).to(point.device) for point in points],
         [None if point is None else next(found) for point in points],
     )
 
@@ -59,7 +59,7 @@ def row_values(backbone: Backbone, captured: Capture, points: Points, target: Ta
     flat = torch.cat([rows.reshape(-1, rows.shape[-1]) for rows in hidden])
     values = backbone.head.values(flat, *_goals(captured, hidden, target))
     parts = iter(values.split([rows.shape[0] * rows.shape[1] for rows in hidden]))
-    return [None if point is None else next(parts).view(point.shape[:2]) for point in points]
+    return [None if point is None else next(parts).view(point.shape[:2]).to(point.device) for point in points]
 
 
 @torch.no_grad()

@@ -39,8 +39,8 @@ class Inward:
 
     def subset(self, items: Tensor) -> Inward:
         """Some items in any order, some perhaps several times."""
-        factors = [None if factor is None else factor[items] for factor in self.factors]
-        return Inward([value[items] for value in self.values], factors)
+        factors = [None if factor is None else factor[items.to(factor.device)] for factor in self.factors]
+        return Inward([value[items.to(value.device)] for value in self.values], factors)
 
     def read(self, backbone: Backbone, number: int, points: Tensor) -> Tensor:
         """What the down-projection of a layer reads where z is `points` [I, rows, width] (n = 1, or rows = n)."""

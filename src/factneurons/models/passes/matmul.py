@@ -24,7 +24,7 @@ _LIBRARY: Any = torch.backends.mkldnn
 _SETTINGS = ("bf16", "tf32")
 """Those that may have oneDNN take the product, the first one of them on most processors."""
 _EXACT = 2e-6
-_KEPT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
+_KEPT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "32", "LRU_CACHE_CAPACITY": "32"}
 """oneDNN, and PyTorch for it, keep a program for each shape of a product, for 1,024 shapes if nobody says otherwise.
 Batches of facts have as many, and that is a gigabyte. What a user has set counts."""
 _MAKERS = ("AuthenticAMD", "HygonGenuine")

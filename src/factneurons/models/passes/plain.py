@@ -87,7 +87,12 @@ def _whole_prompts(
         part = slice(begin, min(begin + step, len(owners)))
         owner = owners[part]
         hidden = backbone.to_head(repeated(captured.batch, captured.rows[owner]), hooks=hooks(part, owner))
-        yield part, hidden[torch.arange(len(owner), device=hidden.device)[:, None], captured.positions[owner]]
+        yield (
+            part,
+            hidden[
+                torch.arange(len(owner), device=hidden.device)[:, None], captured.positions[owner].to(hidden.device)
+            ],
+        )
 
 
 def uses_past(backbone: Backbone, captured: Capture) -> bool:
@@ -145,7 +150,8 @@ def _at_targets(backbone: Backbone, captured: Capture, layer: int, owner: Tensor
     def hook(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
         value = inputs[0]
         changed = value.reshape(len(owner), -1, value.shape[-1]).clone()
-        changed[rows, where] = change(changed[rows, where]).to(changed.dtype)
+        places = rows.to(value.device), where.to(value.device)
+        changed[places] = change(changed[places]).to(changed.dtype)
         return (changed.view(value.shape),)
 
     return hook
@@ -183,7 +189,8 @@ def plain_log_probabilities(backbone: Backbone, captured: Capture, factors: Sequ
         if past:
             at_targets = _ends_to_head(backbone, captured, rows, hooks)
         else:
-            at_targets = backbone.to_head(repeated(captured.batch, rows), hooks=hooks)[:, captured.positions[0]]
+            hidden = backbone.to_head(repeated(captured.batch, rows), hooks=hooks)
+            at_targets = hidden[:, captured.positions[0].to(hidden.device)]
         targets = captured.targets.expand(len(part), -1).reshape(-1).to(at_targets.device)
         flat = at_targets.reshape(-1, at_targets.shape[-1])
         results.append(backbone.head.log_probabilities(flat, targets).view(len(part), -1).sum(-1))

@@ -178,14 +178,15 @@ class _Prompts:
     def rows(self, number: int, new: Tensor) -> Tensor:
         """Copies of the prompts' block outputs [I * rows, tokens, hidden] with new values at the targets."""
         items, count, n, size = new.shape
-        base = self.captured.outputs[number][self.captured.rows][:, None].expand(items, count, -1, size)
-        index = self.captured.positions[:, None, :, None].expand(items, count, n, size)
+        stored = self.captured.outputs[number]
+        base = stored[self.captured.rows.to(stored.device)][:, None].expand(items, count, -1, size)
+        index = self.captured.positions[:, None, :, None].expand(items, count, n, size).to(stored.device)
         return base.scatter(2, index, new).reshape(items * count, -1, size)
 
     def changed(self, value: Tensor, change: Change, counts: Sequence[int]) -> Tensor:
         """The travelling prompts' neurons after the change at the targets, `counts` rows per item and layer."""
         positions, owner = self.captured.positions, self._owners(counts)
-        places = torch.arange(len(owner), device=positions.device)[:, None], positions[owner]
+        places = torch.arange(len(owner), device=value.device)[:, None], positions[owner].to(value.device)
         by_layer = value[places].split([len(positions) * count for count in counts])
         rows = torch.cat([part.view(len(positions), -1, *part.shape[1:]) for part in by_layer], 1)
         changed = value.clone()
@@ -210,7 +211,7 @@ class _Prompts:
     def split(self, hidden: Tensor, counts: Sequence[int]) -> Sequence[Tensor]:
         """The rows [I, rows, n, hidden] of every layer that had some, at the target positions."""
         items, n = self.captured.positions.shape
-        index, size = self.captured.positions[:, None, :, None], hidden.shape[-1]
+        index, size = self.captured.positions[:, None, :, None].to(hidden.device), hidden.shape[-1]
         parts = [part.view(items, -1, hidden.shape[1], size) for part in hidden.split([items * c for c in counts])]
         return [part.gather(2, index.expand(items, part.shape[1], n, size)) for part in parts]
 

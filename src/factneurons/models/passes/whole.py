@@ -61,7 +61,9 @@ def whole_gradients(
         with fast_products(backbone.device, backbone.dtype), torch.enable_grad():
             with rules():
                 hidden = backbone.to_head(batch, hooks=[*hooks, *notes])
-            at_targets = hidden[torch.arange(len(part), device=hidden.device), captured.positions[part, 0]]
+            at_targets = hidden[
+                torch.arange(len(part), device=hidden.device), captured.positions[part, 0].to(hidden.device)
+            ]
             wanted, other = captured.subset(part).goal()
             _, heads = backbone.head.value_and_gradient(at_targets.detach(), wanted, target, other)
             if at_targets.requires_grad:
