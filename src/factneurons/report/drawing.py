@@ -46,7 +46,7 @@ def room(chart: AnyChart) -> int:
     names = next((each["row"].get("sort") for each in encodings if "row" in each), None)
     if isinstance(names, list):
         height = (height + _ROW_ROOM) * len(names)
-    color = next((each["color"] for each in encodings if "field" in each.get("color", {})), {})
+    color: dict[str, Any] = next((each["color"] for each in encodings if "field" in each.get("color", {})), {})
     legend, entries = color.get("legend"), len(color.get("scale", {}).get("domain", ()))
     if legend and entries:
         height += _LEGEND_ROOM + _LEGEND_LINE * (entries if legend.get("columns") == 1 else 1)
