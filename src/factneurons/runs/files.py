@@ -116,19 +116,20 @@ def check_form(value: object, form: Any, where: str = "") -> None:
 
     Args:
         value: what was read.
-        form: a type; {name: form} of an object that has these; [form] of a list or object of such, at least one.
+        form: a type; {name: form} of an object that has these; [form] of a list or object of such, (form,) of at
+            least one.
         where: the names down to it, for the message.
 
     Raises:
         ValueError: another kind of value; its place is named.
     """
-    kind = dict if isinstance(form, dict) else (list, dict) if isinstance(form, list) else form
-    if not isinstance(value, kind) or (isinstance(form, list) and not value):
+    kind = dict if isinstance(form, dict) else (list, dict) if isinstance(form, (list, tuple)) else form
+    if not isinstance(value, kind) or (isinstance(form, tuple) and not value):
         raise ValueError(f"{where or 'it'} is {type(value).__name__}")
     if isinstance(form, dict):
         for name, inner in form.items():
             check_form(value[name], inner, f"{where}.{name}".lstrip("."))
-    elif isinstance(form, list):
+    elif isinstance(form, (list, tuple)):
         for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
             check_form(inner, form[0], f"{where}.{name}".lstrip("."))
 

@@ -206,18 +206,18 @@ class Manifest:
 _FORM = {
     "model": {"name": str, "dtype": str, "files": [str]},
     "data": {"spec": str, "sha256": str},
-    "stages": [
+    "stages": (
         {
             "settings": dict,
             "seed": int,
             "state": str,
             "updated": str,
             "counts": dict,
-            "starts": [
+            "starts": (
                 {"time": str, "command": str, "device": str, "python": str, "platform": str, "versions": [str]},
-            ],
-        }
-    ],
+            ),
+        },
+    ),
     "created": str,
 }
 
